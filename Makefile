@@ -1,0 +1,44 @@
+# make demo   sets up, then runs Table 1 on synthetic sounds (runs/demo/)
+# make test   sets up, lints, type-checks, tests
+# make clean  removes the environment and the caches, not runs/
+
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+# Asked in this order; PYTHON=... on the command line comes first.
+CANDIDATES := $(PYTHON) python3.11 python3.12 python3 python
+
+.PHONY: demo test setup lint clean
+
+setup: $(VENV)/installed
+
+# The environment is made anew whenever the tested versions change.
+$(VENV)/installed: constraints.txt setup.py
+	@found=""; \
+	for python in $(CANDIDATES); do \
+	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
+	      >/dev/null 2>&1; then found="$$python"; break; fi; \
+	done; \
+	if [ -z "$$found" ]; then \
+	  echo "No Python 3.11 or 3.12 with venv was found among: $(strip $(CANDIDATES))." >&2; \
+	  echo "Install one (Debian: apt install python3.11-venv), or name it: make $(MAKECMDGOALS) PYTHON=/path/to/python3.11" >&2; \
+	  exit 1; \
+	fi; \
+	echo "Setting up $(VENV) with $$("$$found" --version); this takes a few minutes."; \
+	rm -rf $(VENV) && "$$found" -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,io]'
+	@touch $@
+
+demo: setup
+	$(BIN)/python -m experiments.table1 --flagfile=experiments/demo.flags
+
+lint: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint
+	$(BIN)/python -m pytest -q -n 2
+
+clean:
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache *.egg-info

@@ -1,0 +1,149 @@
+"""What the binaries share: how they run and the flags that several have."""
+
+import dataclasses
+import inspect
+import logging as std_logging
+import os
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from absl import app, flags, logging
+
+from audioset_strong.errors import InputError
+
+_Params = TypeVar("_Params")
+_Holders = dict[str, flags.FlagHolder[Any]]
+
+
+def run(main: Callable[[Sequence[str]], None]) -> None:
+    """Runs a binary's `main`; bad input ends in one line and status 2.
+
+    Args:
+      main: Takes the positional arguments, the program's name first.
+    """
+    logging.set_verbosity(logging.INFO)
+    logging.use_absl_handler()
+    logging.get_absl_handler().addFilter(_is_for_users)
+
+    def main_with_clear_errors(argv: Sequence[str]) -> None:
+        try:
+            main(argv)
+        except InputError as error:
+            _fail(str(error))
+        except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
+            _fail(f"{error.strerror}: {error.filename}")
+        except KeyboardInterrupt:
+            print(
+                "\nInterrupted. The same command again goes on from here.",
+                file=sys.stderr,
+            )
+            sys.exit(130)
+
+    app.run(main_with_clear_errors)
+
+
+def _is_for_users(record: std_logging.LogRecord) -> bool:
+    """Keeps our own notes and everybody's warnings, but for one.
+
+    TensorFlow warns when functions of one name are compiled often; experiments
+    that train one model after another do so on purpose.
+    """
+    is_ours = "site-packages" not in record.pathname.split(os.sep)
+    is_warning = record.levelno >= std_logging.WARNING
+    return is_ours or (is_warning and "retracing" not in record.getMessage())
+
+
+def _fail(message: str) -> None:
+    """Prints one line and exits with status 2."""
+    program = os.path.basename(sys.argv[0]).removesuffix(".py")
+    print(f"{program}: error: {message}", file=sys.stderr)
+    sys.exit(2)
+
+
+def refuse_arguments(argv: Sequence[str]) -> None:
+    """Raises for positional arguments, which are mostly misspelt flags.
+
+    Raises:
+      InputError: There is an argument besides the program's name.
+    """
+    if len(argv) > 1:
+        raise InputError(
+            f"Expected flags only (--name=value), found {list(argv[1:])}. See "
+            f"--help."
+        )
+
+
+def define_class_map() -> flags.FlagHolder[str]:
+    """Defines --class_map."""
+    return flags.DEFINE_string(
+        "class_map",
+        None,
+        "Classes of the model: a CSV like class_labels_indices.csv.",
+    )
+
+
+def define_workdir() -> flags.FlagHolder[str]:
+    """Defines --workdir."""
+    return flags.DEFINE_string(
+        "workdir", None, "Folder of one training run: all that it writes."
+    )
+
+
+def define_records_dir() -> flags.FlagHolder[str]:
+    """Defines --records_dir."""
+    return flags.DEFINE_string(
+        "records_dir", None, "Folder that prepare_records wrote."
+    )
+
+
+def define_params(
+    params_class: type, choices: Mapping[str, Sequence[str]] | None = None
+) -> _Holders:
+    """Defines one flag for each field of a params dataclass.
+
+    Defaults are the fields', and help is the fields' own documentation, so that
+    neither is written twice.
+
+    Args:
+      params_class: A dataclass of `params.py`, of bool, int, float and str
+        fields that its docstring documents.
+      choices: The values that a str field can have.
+
+    Returns:
+      The flag of each field, for `read_params`.
+    """
+    help_of_field = _documented_fields(params_class)
+    choices = choices or {}
+    define = {
+        bool: flags.DEFINE_boolean,
+        int: flags.DEFINE_integer,
+        float: flags.DEFINE_float,
+        str: flags.DEFINE_string,
+    }
+    holders: _Holders = {}
+    for field in dataclasses.fields(params_class):
+        name, text = field.name, help_of_field[field.name]
+        if name in choices:
+            holders[name] = flags.DEFINE_enum(
+                name, field.default, choices[name], text
+            )
+        else:
+            holders[name] = define[type(field.default)](
+                name, field.default, text
+            )
+    return holders
+
+
+def read_params(params_class: type[_Params], holders: _Holders) -> _Params:
+    """Makes a params dataclass from the flags of `define_params`."""
+    return params_class(**{name: flag.value for name, flag in holders.items()})
+
+
+def _documented_fields(params_class: type) -> dict[str, str]:
+    """Reads the `Attributes:` section of a docstring."""
+    docstring = inspect.getdoc(params_class) or ""
+    _, _, section = docstring.partition("Attributes:\n")
+    entries = re.findall(r"^  (\w+): (.*(?:\n    .*)*)", section, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in entries}
