@@ -1,0 +1,111 @@
+"""The AudioSet ontology: a directed acyclic graph of classes.
+
+38 of its 632 nodes have more than one parent, so it is not a tree: a class is
+an ancestor when any path of children leads down from it.
+
+Source: https://github.com/audioset/ontology, `ontology.json`.
+"""
+
+import functools
+import json
+import os
+from collections.abc import Mapping
+
+from audioset_strong.errors import InputError
+
+
+class Ontology:
+    """Classes and which are children of which.
+
+    Attributes:
+      display_names: Name of each mid, in file order.
+      child_mids: Children of each mid.
+    """
+
+    def __init__(
+        self,
+        display_names: Mapping[str, str],
+        child_mids: Mapping[str, tuple[str, ...]],
+    ) -> None:
+        self.display_names = dict(display_names)
+        self.child_mids = dict(child_mids)
+        for mid, children in self.child_mids.items():
+            unknown = [c for c in children if c not in self.display_names]
+            if unknown:
+                raise InputError(
+                    f"Ontology node {mid} has children that are not nodes: "
+                    f"{unknown}."
+                )
+
+    @functools.cached_property
+    def parent_mids(self) -> dict[str, tuple[str, ...]]:
+        """Parents of each mid; several for some, none for the roots."""
+        parents: dict[str, list[str]] = {mid: [] for mid in self.display_names}
+        for mid, children in self.child_mids.items():
+            for child in children:
+                parents[child].append(mid)
+        return {mid: tuple(found) for mid, found in parents.items()}
+
+    def ancestors(self, mid: str) -> frozenset[str]:
+        """All classes above `mid`, without itself; empty if not a node."""
+        return _reachable(mid, self.parent_mids)
+
+    def descendants(self, mid: str) -> frozenset[str]:
+        """All classes below `mid`, without itself; empty if not a node."""
+        return _reachable(mid, self.child_mids)
+
+
+def _reachable(
+    start: str, neighbours: Mapping[str, tuple[str, ...]]
+) -> frozenset[str]:
+    """Returns what can be reached from `start`, without `start`."""
+    found: set[str] = set()
+    waiting = list(neighbours.get(start, ()))
+    while waiting:
+        mid = waiting.pop()
+        if mid not in found:
+            found.add(mid)
+            waiting.extend(neighbours[mid])
+    return frozenset(found - {start})
+
+
+def read_ontology(path: str | os.PathLike[str]) -> Ontology:
+    """Reads `ontology.json`.
+
+    Raises:
+      InputError: The file is not a JSON list of nodes with id, name, child_ids.
+    """
+    with open(path, encoding="utf-8") as file:
+        try:
+            nodes = json.load(file)
+            names = {node["id"]: node["name"] for node in nodes}
+            children = {node["id"]: tuple(node["child_ids"]) for node in nodes}
+        except (json.JSONDecodeError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{path}: expected a JSON list of nodes with id, name and "
+                f"child_ids: {error!r}. Give the released ontology.json."
+            ) from error
+    return Ontology(names, children)
+
+
+def write_ontology(ontology: Ontology, path: str | os.PathLike[str]) -> None:
+    """Writes the nodes' ids, names and children in the released format.
+
+    Descriptions, examples and restrictions, which nothing here reads, are
+    written empty.
+    """
+    nodes = [
+        {
+            "id": mid,
+            "name": name,
+            "description": "",
+            "citation_uri": "",
+            "positive_examples": [],
+            "child_ids": list(ontology.child_mids[mid]),
+            "restrictions": [],
+        }
+        for mid, name in ontology.display_names.items()
+    ]
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(nodes, file, indent=2)
+        file.write("\n")

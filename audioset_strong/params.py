@@ -1,0 +1,300 @@
+"""Settings of every stage: frozen dataclasses with a JSON round trip.
+
+A number is written here once and travels: settings are saved with whatever they
+made (`params.json` in a workdir, `manifest.json` beside records, the exported
+model) and read back from there, so no stage is told twice.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from audioset_strong.errors import InputError
+
+_Params = TypeVar("_Params")
+
+
+@dataclasses.dataclass(frozen=True)
+class LabelFrameParams:
+    """The grid that labels are framed on.
+
+    Source: Section 3.2 of the paper; grid and rule checked against the released
+    framed file (BUILD_NOTES.md "Frame rule").
+
+    Attributes:
+      label_frame_seconds: Length and hop of a label frame.
+      num_label_frames: Label frames of a clip; 10 x 0.96 s, so the last 0.4 s
+        of a 10 s clip is not framed.
+      min_overlap: Share of the window, or of the event if that is shorter, that
+        must overlap.
+      clip_seconds: Length of a clip.
+    """
+
+    label_frame_seconds: float = 0.96
+    num_label_frames: int = 10
+    min_overlap: float = 0.5
+    clip_seconds: float = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class FeatureParams:
+    """Log-mel front end, with YAMNet's field names.
+
+    Source: "CNN architectures for large-scale audio classification".
+
+    Attributes:
+      sample_rate: In Hz.
+      stft_window_seconds: Length of the periodic Hann window.
+      stft_hop_seconds: Hop between STFT frames.
+      mel_bands: Number of mel bands.
+      mel_min_hz: Lower edge of the lowest band.
+      mel_max_hz: Upper edge of the highest band.
+      log_offset: Added before the logarithm: 0.01 as in VGGish and the original
+        AudioSet work (YAMNet has 0.001).
+      patch_stft_frames: STFT frames of a patch, the model's input: 0.96 s.
+    """
+
+    sample_rate: int = 16000
+    stft_window_seconds: float = 0.025
+    stft_hop_seconds: float = 0.010
+    mel_bands: int = 64
+    mel_min_hz: float = 125.0
+    mel_max_hz: float = 7500.0
+    log_offset: float = 0.01
+    patch_stft_frames: int = 96
+
+    @property
+    def stft_window_samples(self) -> int:
+        """Samples of an STFT window."""
+        return round(self.sample_rate * self.stft_window_seconds)
+
+    @property
+    def stft_hop_samples(self) -> int:
+        """Samples between STFT frames."""
+        return round(self.sample_rate * self.stft_hop_seconds)
+
+    @property
+    def fft_length(self) -> int:
+        """Points of the FFT: the power of two that holds a window."""
+        return 1 << (self.stft_window_samples - 1).bit_length()
+
+    @property
+    def patch_window_seconds(self) -> float:
+        """Seconds from the first STFT frame of a patch to its end."""
+        return self.patch_stft_frames * self.stft_hop_seconds
+
+    @property
+    def patch_window_samples(self) -> int:
+        """Samples that one whole patch needs."""
+        return (
+            self.patch_stft_frames - 1
+        ) * self.stft_hop_samples + self.stft_window_samples
+
+    def num_stft_frames(self, num_samples: int) -> int:
+        """Whole STFT frames in `num_samples`; nothing is padded."""
+        if num_samples < self.stft_window_samples:
+            return 0
+        rest = num_samples - self.stft_window_samples
+        return 1 + rest // self.stft_hop_samples
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordParams:
+    """Records of clips.
+
+    Attributes:
+      held_out_fraction: Share of the ytids with strong labels that is held out
+        for validation, by stable hash; 0 for evaluation data.
+      clips_per_shard: Clips of a shard, on average. 1,000 clips are 130 MB,
+        the size at which reading in parallel pays.
+      clip_seconds: Audio after this is left out.
+    """
+
+    held_out_fraction: float = 0.05
+    clips_per_shard: int = 1000
+    clip_seconds: float = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class ModelParams:
+    """ResNet-50 for patches.
+
+    Attributes:
+      width: Factor on the number of filters of every convolution.
+      stem_stride: Stride of the first convolution; 1 in the paper's network, 2
+        makes a network that a CPU can train.
+      batch_norm_momentum: Share of the running statistics that a step keeps.
+      batch_norm_epsilon: Added to the variance.
+      sync_batch_norm: Whether replicas share their batch statistics.
+      initial_score: Score of every class before training. Sets the bias of the
+        last layer, so that training does not start by learning that classes
+        are rare.
+    """
+
+    width: float = 1.0
+    stem_stride: int = 1
+    # 0.9 and 1e-5 as in He et al.'s own ResNet.
+    batch_norm_momentum: float = 0.9
+    batch_norm_epsilon: float = 1e-5
+    sync_batch_norm: bool = False
+    initial_score: float = 0.01
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainParams:
+    """One training run.
+
+    Attributes:
+      training_set: What `mu` leaves: "weak" (every clip with weak labels),
+        "weak_small" (weak labels of the clips that have strong ones),
+        "diffuse" or "strong".
+      mixed_training_set: What is mixed in with probability `mu`: "diffuse" or
+        "strong"; "" for no mixing.
+      mu: Probability that an example comes from `mixed_training_set`.
+      num_steps: Optimizer updates.
+      global_batch_size: Examples of an update, over all replicas.
+      learning_rate: Of Adam, at its highest.
+      learning_rate_decay: "constant", or "cosine" to zero at `num_steps`.
+      warmup_steps: Steps of linear rise to `learning_rate`.
+      mask_unlabelled_classes: Whether classes without any strong label are left
+        out of the loss of Diffuse and Strong examples; as negatives otherwise.
+      shuffle_block_clips: Records that are shuffled at a time, per source; they
+        are held in memory, 130 KB each.
+      checkpoint_interval_steps: Steps between checkpoints and validations.
+      log_interval_steps: Steps between lines of metrics.
+      seed: Of weights, order, windows and mixing.
+      deterministic: Whether to use deterministic kernels, so that a resumed run
+        ends in the same bits. Costs nothing on a CPU.
+      strategy: "auto", "cpu", "gpu" or "tpu"; see `training/strategy.py`.
+      warm_start_workdir: Run whose best checkpoint gives the first weights; ""
+        for random ones.
+    """
+
+    training_set: str = "weak"
+    mixed_training_set: str = ""
+    mu: float = 0.0
+    num_steps: int = 10000
+    global_batch_size: int = 128
+    learning_rate: float = 1e-3
+    learning_rate_decay: str = "constant"
+    warmup_steps: int = 0
+    mask_unlabelled_classes: bool = False
+    shuffle_block_clips: int = 1024
+    checkpoint_interval_steps: int = 1000
+    log_interval_steps: int = 50
+    seed: int = 0
+    deterministic: bool = True
+    strategy: str = "auto"
+    warm_start_workdir: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class SoundscapeParams:
+    """The simulated release: soundscapes and their annotators.
+
+    Attributes:
+      num_weak_clips: Training clips with weak labels only.
+      num_strong_clips: Training clips with weak and strong labels.
+      num_eval_clips: Evaluation clips, with both.
+      seed: Of everything.
+      min_events: Fewest events of a clip.
+      max_events: Most events of a clip.
+      min_event_seconds: Shortest event.
+      max_event_seconds: Longest event.
+      min_snr_db: Quietest event over the background, by RMS.
+      max_snr_db: Loudest event over the background.
+      class_imbalance: Exponent of Zipf's law for the class frequencies: 0 is a
+        fixed balance, which would hide the problem that the paper solves.
+      weak_recall: Chance that weak annotators are asked about a class that is
+        in the clip, on average; the others become missing positives. Higher
+        for long and loud sounds.
+      weak_parent_share: Chance that they are asked about the parent of the
+        class instead.
+      strong_jitter_seconds: Standard deviation of marked onsets and offsets.
+      num_explicit_negatives: Clips of the evaluation set that annotators mark
+        as without a class, per class.
+      held_out_fraction: Share of the clips with strong labels that training
+        will hold out; their sounds come from the validation split.
+    """
+
+    num_weak_clips: int = 4000
+    num_strong_clips: int = 400
+    num_eval_clips: int = 400
+    seed: int = 0
+    min_events: int = 1
+    max_events: int = 5
+    min_event_seconds: float = 0.2
+    max_event_seconds: float = 4.0
+    min_snr_db: float = -5.0
+    max_snr_db: float = 20.0
+    class_imbalance: float = 0.7
+    weak_recall: float = 0.6
+    weak_parent_share: float = 0.25
+    strong_jitter_seconds: float = 0.05
+    num_explicit_negatives: int = 15
+    held_out_fraction: float = 0.05
+
+
+def to_dict(params: Any) -> dict[str, Any]:
+    """Returns a params dataclass as a JSON-ready dict."""
+    return dataclasses.asdict(params)
+
+
+def from_dict(
+    params_class: type[_Params], values: Mapping[str, Any]
+) -> _Params:
+    """Makes a params dataclass from a dict.
+
+    Raises:
+      InputError: A field is unknown, which means that another version wrote it.
+    """
+    known = {f.name for f in dataclasses.fields(params_class)}  # type: ignore[arg-type]
+    unknown = sorted(set(values) - known)
+    if unknown:
+        raise InputError(
+            f"Unknown settings {unknown} for {params_class.__name__}; it has "
+            f"{sorted(known)}. They were saved by another version."
+        )
+    return params_class(**values)
+
+
+def save_params(
+    path: str | os.PathLike[str], params_by_stage: Mapping[str, Any]
+) -> None:
+    """Writes `{stage: settings}` as JSON, whole or not at all."""
+    text = json.dumps(
+        {name: to_dict(params) for name, params in params_by_stage.items()},
+        indent=2,
+    )
+    temporary_path = f"{os.fspath(path)}.tmp"
+    with open(temporary_path, "w", encoding="utf-8") as file:
+        file.write(text + "\n")
+    os.replace(temporary_path, path)
+
+
+def load_params(
+    path: str | os.PathLike[str], classes_by_stage: Mapping[str, type]
+) -> dict[str, Any]:
+    """Reads what `save_params` wrote.
+
+    Args:
+      path: The JSON file.
+      classes_by_stage: Params dataclass of each stage in the file.
+
+    Returns:
+      Params of each stage.
+
+    Raises:
+      InputError: A stage is missing or has unknown fields.
+    """
+    with open(path, encoding="utf-8") as file:
+        saved = json.load(file)
+    missing = sorted(set(classes_by_stage) - set(saved))
+    if missing:
+        raise InputError(f"{path}: expected settings of {missing}.")
+    return {
+        name: from_dict(params_class, saved[name])
+        for name, params_class in classes_by_stage.items()
+    }
