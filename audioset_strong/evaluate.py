@@ -1,0 +1,82 @@
+"""Evaluates a score file against AudioSet labels.
+
+    python -m audioset_strong.evaluate \
+        --scores=scores.npz \
+        --framed_labels=audioset_eval_strong_framed_posneg.tsv \
+        --weak_labels=eval_segments.csv \
+        --class_map=class_labels_indices.csv \
+        --display_names=mid_to_display_name.tsv \
+        --report_dir=report
+
+Writes to --report_dir:
+
+    report.json    every number; `evaluation/report.py` documents the schema
+    per_class.csv  AUC, d' and lwlrap of each class
+    report.html    the same for a person, in one file that loads nothing
+
+Framed labels give the Strong eval, weak labels the Weak eval; the explicit
+negatives of the Weak eval need both. The score file can come from any model:
+`evaluation/score_files.py` documents it. Needs no TensorFlow.
+"""
+
+import os
+from collections.abc import Sequence
+
+from absl import flags
+
+from audioset_strong import run_flags
+from audioset_strong.evaluation import report
+from audioset_strong.evaluation.evaluator import RANK_OVER
+from audioset_strong.evaluation.file_evaluation import evaluate_files
+
+_SCORES = flags.DEFINE_string(
+    "scores", None, "Score file (.npz) to evaluate.", required=True
+)
+_BASELINE_SCORES = flags.DEFINE_string(
+    "baseline_scores", None, "Score file to compare with."
+)
+_FRAMED_LABELS = flags.DEFINE_string(
+    "framed_labels", None, "Framed TSV with positives and negatives."
+)
+_WEAK_LABELS = flags.DEFINE_string(
+    "weak_labels", None, "Weak CSV such as eval_segments.csv."
+)
+_CLASS_MAP = flags.DEFINE_string(
+    "class_map", None, "class_labels_indices.csv, for display names."
+)
+_DISPLAY_NAMES = flags.DEFINE_string(
+    "display_names",
+    None,
+    "mid_to_display_name.tsv, for display names; holds over --class_map.",
+)
+_RANK_OVER = flags.DEFINE_enum(
+    "rank_over",
+    "all",
+    RANK_OVER,
+    "Classes that lwlrap ranks: all that are scored, or those with a positive.",
+)
+_REPORT_DIR = flags.DEFINE_string(
+    "report_dir", None, "Folder for the report.", required=True
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Evaluates, writes the report and prints the headline."""
+    run_flags.refuse_arguments(argv)
+    evaluated = evaluate_files(
+        _SCORES.value,
+        _FRAMED_LABELS.value,
+        _WEAK_LABELS.value,
+        baseline_scores_path=_BASELINE_SCORES.value,
+        class_map_path=_CLASS_MAP.value,
+        display_names_path=_DISPLAY_NAMES.value,
+        rank_over=_RANK_OVER.value,
+    )
+    report.write_report(evaluated, _REPORT_DIR.value)
+    evaluated.problems.report()
+    print(report.headline_text(evaluated))
+    print(f"Report: {os.path.join(_REPORT_DIR.value, 'report.html')}")
+
+
+if __name__ == "__main__":
+    run_flags.run(main)

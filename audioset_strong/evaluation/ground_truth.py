@@ -1,0 +1,253 @@
+"""Ground truth: score file + labels -> items with positives and negatives.
+
+Conventions:
+  * Strong eval: an item is a (clip, label frame); labels are a framed table.
+    Weak eval: an item is a clip, scored by the mean of its label frames.
+  * "explicit" negatives are those that annotators marked. Strong: the
+    NOT_PRESENT rows, which hold complementary negatives too. Weak: the
+    (clip, class) pairs that the framed file has NOT_PRESENT in all label
+    frames.
+  * "implied" negatives are every listed clip's classes (and label frames) that
+    are not positive.
+  * Whatever is neither positive nor negative is unknown.
+  * Nothing is dropped silently: `Alignment` counts and lists what the score
+    file and the labels do not share.
+
+Source: Section 3.2 of the paper.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from audioset_strong.errors import InputError
+from audioset_strong.evaluation.alignment import (
+    Alignment,
+    ClipMatch,
+    count_unlocated,
+    locate_labels,
+    make_alignment,
+    match_clips,
+)
+from audioset_strong.evaluation.score_files import ScoreFile
+from audioset_strong.params import LabelFrameParams
+
+NEGATIVES = ("explicit", "implied")
+
+_NUM_LABEL_FRAMES = LabelFrameParams().num_label_frames
+_FRAME_KEYS = ["segment_id", "mid", "label_frame"]
+_PAIR_KEYS = ["segment_id", "mid"]
+
+_Bools = npt.NDArray[np.bool_]
+_Ints = npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EvalItems:
+    """What every metric needs: aligned scores, positives and negatives.
+
+    Attributes:
+      scores: float16 or float32 `[num_items, num_classes]`.
+      is_positive: bool, same shape.
+      is_negative: bool, same shape, never where positive.
+      clip_of_item: int64 `[num_items]`, ascending index into `segment_ids`.
+      segment_ids: str `[num_clips_evaluated]`, in the score file's order.
+      mids: str `[num_classes]`, all of the score file.
+      alignment: What was left out.
+    """
+
+    scores: npt.NDArray[np.floating[Any]]
+    is_positive: _Bools
+    is_negative: _Bools
+    clip_of_item: _Ints
+    segment_ids: npt.NDArray[np.str_]
+    mids: npt.NDArray[np.str_]
+    alignment: Alignment
+
+
+def strong_items(
+    score_file: ScoreFile, framed: pd.DataFrame, negatives: str = "explicit"
+) -> EvalItems:
+    """Makes the items of the Strong eval: scored label frames.
+
+    Args:
+      score_file: What the model scored.
+      framed: Framed table (`label_files`).
+      negatives: "explicit" or "implied" (module docstring).
+
+    Returns:
+      The items, by clip and then by label frame.
+
+    Raises:
+      InputError: No clip is both scored and labelled.
+    """
+    check_negatives(negatives)
+    match = match_clips(score_file, framed["segment_id"])
+    labels, left_out = _without_repeated(framed)
+    clip, column = locate_labels(labels, match.segment_ids, score_file.mids)
+    label_frame = labels["label_frame"].to_numpy()
+    is_present = labels["is_present"].to_numpy()
+    is_scored = score_file.is_scored[match.rows]
+
+    is_beyond = _is_beyond_audio(clip, label_frame, is_scored)
+    left_out |= count_unlocated(clip, column)
+    left_out["label_frame_not_scored"] = int((is_beyond & (column >= 0)).sum())
+    is_used = (clip >= 0) & (column >= 0) & ~is_beyond
+
+    positive, negative = np.zeros(
+        (2, *is_scored.shape, score_file.mids.size), dtype=bool
+    )
+    cells = clip[is_used], label_frame[is_used], column[is_used]
+    positive[cells] = is_present[is_used]
+    negative[cells] = ~is_present[is_used]
+    if negatives == "implied":
+        np.logical_not(positive, out=negative)
+    return EvalItems(
+        scores=score_file.scores[match.rows][is_scored],
+        is_positive=positive[is_scored],
+        is_negative=negative[is_scored],
+        clip_of_item=np.nonzero(is_scored)[0],
+        segment_ids=match.segment_ids,
+        mids=score_file.mids,
+        alignment=make_alignment(
+            score_file,
+            match,
+            framed["mid"],
+            left_out,
+            num_label_frames_not_scored=int((~is_scored).sum()),
+        ),
+    )
+
+
+def weak_items(
+    score_file: ScoreFile,
+    weak: pd.DataFrame,
+    framed: pd.DataFrame | None = None,
+) -> EvalItems:
+    """Makes the items of the Weak eval: clips.
+
+    Where a weak positive is an explicit negative, the weak positive holds,
+    because this evaluation measures agreement with the weak labels; it is
+    counted as "contradicts_a_positive".
+
+    Args:
+      score_file: What the model scored.
+      weak: Weak table (`label_files`): the clips and their positives.
+      framed: Framed table, for explicit negatives; None for implied ones.
+
+    Returns:
+      The items, one a clip.
+
+    Raises:
+      InputError: No clip is both scored and labelled.
+    """
+    match = match_clips(score_file, weak["segment_id"])
+    labels = weak[["segment_id", "mids"]].explode("mids", ignore_index=True)
+    # A clip without any label, which the files never have, explodes to NaN.
+    labels = labels.dropna().rename(columns={"mids": "mid"}).drop_duplicates()
+    clip, column = locate_labels(labels, match.segment_ids, score_file.mids)
+    left_out = count_unlocated(clip, column)
+    mids = labels["mid"]
+
+    is_positive = _mark(clip, column, match, score_file)
+    is_negative = ~is_positive
+    if framed is not None:
+        absent = absent_pairs(framed)
+        mids = pd.concat([mids, absent["mid"]])
+        is_listed = absent["segment_id"].isin(weak["segment_id"])
+        left_out["negative_of_a_clip_without_weak_labels"] = int(
+            (~is_listed).sum()
+        )
+        clip, column = locate_labels(
+            absent[is_listed], match.segment_ids, score_file.mids
+        )
+        for reason, count in count_unlocated(clip, column).items():
+            left_out[reason] += count
+        is_absent = _mark(clip, column, match, score_file)
+        left_out["contradicts_a_positive"] = int(
+            (is_absent & is_positive).sum()
+        )
+        is_negative &= is_absent
+    return EvalItems(
+        scores=score_file.clip_scores()[match.rows],
+        is_positive=is_positive,
+        is_negative=is_negative,
+        clip_of_item=np.arange(match.rows.size),
+        segment_ids=match.segment_ids,
+        mids=score_file.mids,
+        alignment=make_alignment(score_file, match, mids, left_out),
+    )
+
+
+def absent_pairs(framed: pd.DataFrame) -> pd.DataFrame:
+    """Returns the (clip, class) pairs that a framed table rules out.
+
+    Args:
+      framed: Framed table (`label_files`).
+
+    Returns:
+      Columns segment_id and mid: the pairs that are NOT_PRESENT in all ten
+      label frames.
+    """
+    labels, _ = _without_repeated(framed)
+    by_pair = labels.groupby(_PAIR_KEYS, sort=False)["is_present"]
+    pairs = by_pair.agg(["size", "any"]).reset_index()
+    is_absent = (pairs["size"] == _NUM_LABEL_FRAMES) & ~pairs["any"]
+    return pairs.loc[is_absent, _PAIR_KEYS].reset_index(drop=True)
+
+
+def check_negatives(negatives: str) -> None:
+    """Raises `InputError` unless this is a kind of negatives."""
+    if negatives not in NEGATIVES:
+        raise InputError(
+            f"negatives must be one of {list(NEGATIVES)}. Received: "
+            f"{negatives!r}."
+        )
+
+
+def _without_repeated(
+    framed: pd.DataFrame,
+) -> tuple[pd.DataFrame, dict[str, int]]:
+    """Keeps one label for each label frame and class.
+
+    Where a frame is both PRESENT and NOT_PRESENT, PRESENT holds: each marks a
+    sound that somebody heard.
+
+    Returns:
+      The framed rows that are kept.
+      How many were left out, for each reason.
+    """
+    # The released file repeats nothing; then there is nothing to sort.
+    if not framed.duplicated(_FRAME_KEYS).any():
+        return framed, {"repeated": 0, "contradicts_a_positive": 0}
+    distinct = framed.drop_duplicates()
+    present_first = distinct.sort_values(
+        "is_present", ascending=False, kind="stable"
+    )
+    kept = present_first.drop_duplicates(_FRAME_KEYS)
+    left_out = {
+        "repeated": len(framed) - len(distinct),
+        "contradicts_a_positive": len(distinct) - len(kept),
+    }
+    return kept, left_out
+
+
+def _is_beyond_audio(
+    clip: _Ints, label_frame: _Ints, is_scored: _Bools
+) -> _Bools:
+    """Whether each label is on an evaluated clip's unscored label frame."""
+    is_beyond: _Bools = (clip >= 0) & ~is_scored[clip, label_frame]
+    return is_beyond
+
+
+def _mark(
+    clip: _Ints, column: _Ints, match: ClipMatch, score_file: ScoreFile
+) -> _Bools:
+    """Returns bool `[num_clips_evaluated, num_classes]`, true at the labels."""
+    marked = np.zeros((match.rows.size, score_file.mids.size), dtype=bool)
+    is_used = (clip >= 0) & (column >= 0)
+    marked[clip[is_used], column[is_used]] = True
+    return marked

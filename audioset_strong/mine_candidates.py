@@ -1,0 +1,77 @@
+"""Finds hard candidates for explicit negatives.
+
+    python -m audioset_strong.mine_candidates \
+        --scores=scores.npz \
+        --weak_labels=eval_segments.csv \
+        --num_per_class=100 \
+        --output=candidates.csv
+
+Writes --output, a CSV with the header `mid,segment_id,score,rank`: for each
+class the clips that the model scores highest and that are not labelled with it,
+hardest first. Show them to annotators; what they refute is an explicit negative
+(Section 3.2 of the paper). Needs no TensorFlow.
+"""
+
+import os
+from collections.abc import Sequence
+
+from absl import flags, logging
+
+from audioset_strong import run_flags
+from audioset_strong.evaluation.alignment import Alignment
+from audioset_strong.evaluation.candidates import mine_candidates
+from audioset_strong.evaluation.score_files import read_score_file
+from audioset_strong.labels.label_files import read_weak_labels
+from audioset_strong.labels.problems import ProblemLog
+
+_SCORES = flags.DEFINE_string(
+    "scores", None, "Score file (.npz) of a model.", required=True
+)
+_WEAK_LABELS = flags.DEFINE_string(
+    "weak_labels", None, "Weak CSV of the scored clips.", required=True
+)
+_NUM_PER_CLASS = flags.DEFINE_integer(
+    "num_per_class", 100, "Most candidates of a class."
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "CSV of candidates to write.", required=True
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Mines, writes the candidates and says how many there are."""
+    run_flags.refuse_arguments(argv)
+    problems = ProblemLog()
+    weak = read_weak_labels(_WEAK_LABELS.value, problems)
+    candidates, alignment = mine_candidates(
+        read_score_file(_SCORES.value), weak, _NUM_PER_CLASS.value
+    )
+    temporary_path = f"{_OUTPUT.value}.tmp"
+    candidates.to_csv(temporary_path, index=False)
+    os.replace(temporary_path, _OUTPUT.value)
+    problems.report()
+    _warn_of_gaps(alignment)
+    print(
+        f"{len(candidates)} candidates of {candidates['mid'].nunique()} "
+        f"classes among {alignment.num_clips_evaluated} clips: "
+        f"{_OUTPUT.value}"
+    )
+
+
+def _warn_of_gaps(alignment: Alignment) -> None:
+    """Logs what could not be searched."""
+    gaps = {
+        "scored clips have no weak labels": alignment.clips_without_labels,
+        "labelled clips are not scored": alignment.clips_not_scored,
+        "clips have no scored label frame": alignment.clips_without_scores,
+        "labelled classes are not scored": alignment.mids_not_scored,
+    }
+    for what, names in gaps.items():
+        if names:
+            logging.warning(
+                "Not searched: %d %s, such as %s.", len(names), what, names[0]
+            )
+
+
+if __name__ == "__main__":
+    run_flags.run(main)
