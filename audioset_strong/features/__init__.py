@@ -1,0 +1,1 @@
+"""Audio files -> waveforms -> log-mel features."""

@@ -1,0 +1,105 @@
+"""Log-mel features in NumPy, for preparing records.
+
+    waveform [num_samples] -> STFT magnitude [num_stft_frames, num_bins]
+    -> mel [num_stft_frames, mel_bands] -> log(mel + log_offset)
+
+Nothing is padded: only whole windows give STFT frames, so ten seconds give 998.
+`log_mel_graph.py` does the same in the TensorFlow graph, for export; a test
+holds the two together and against a slow reference.
+
+Source: "CNN architectures for large-scale audio classification", as in VGGish
+and YAMNet: 25 ms periodic Hann window, 10 ms hop, magnitude (not power) of a
+512-point FFT, 64 HTK mel bands from 125 to 7500 Hz.
+"""
+
+import functools
+
+import numpy as np
+import scipy.fft
+
+from audioset_strong.errors import InputError
+from audioset_strong.params import FeatureParams
+
+
+def hertz_to_mel(frequencies_hz: np.ndarray) -> np.ndarray:
+    """Converts Hz to mel with HTK's formula, same shape."""
+    # 1127 ln(1 + f / 700), so that 1000 Hz is 1000 mel. Source: The HTK Book.
+    return 1127.0 * np.log1p(np.asarray(frequencies_hz) / 700.0)
+
+
+@functools.lru_cache(maxsize=8)
+def mel_matrix(params: FeatureParams) -> np.ndarray:
+    """Makes the matrix that maps FFT bins to mel bands.
+
+    Bands are triangles that are linear in mel, not in Hz, with peak 1; the bin
+    of 0 Hz belongs to no band.
+
+    Args:
+      params: Sample rate, FFT length and the bands.
+
+    Returns:
+      float32 `[fft_length / 2 + 1, mel_bands]`, in [0, 1], not to be changed.
+
+    Raises:
+      InputError: The bands do not lie in order below half of the sample rate.
+    """
+    nyquist_hz = params.sample_rate / 2
+    if not 0 <= params.mel_min_hz < params.mel_max_hz <= nyquist_hz:
+        raise InputError(
+            f"Expected 0 <= mel_min_hz < mel_max_hz <= {nyquist_hz}. Received: "
+            f"{params.mel_min_hz}, {params.mel_max_hz}."
+        )
+    num_bins = params.fft_length // 2 + 1
+    bins_mel = hertz_to_mel(np.linspace(0.0, nyquist_hz, num_bins))
+    edges_hz = np.array([params.mel_min_hz, params.mel_max_hz])
+    edges_mel = np.linspace(*hertz_to_mel(edges_hz), params.mel_bands + 2)
+    lower, centre, upper = edges_mel[:-2], edges_mel[1:-1], edges_mel[2:]
+    rising = (bins_mel[:, np.newaxis] - lower) / (centre - lower)
+    falling = (upper - bins_mel[:, np.newaxis]) / (upper - centre)
+    weights = np.maximum(0.0, np.minimum(rising, falling))
+    weights[0, :] = 0.0
+    weights = weights.astype(np.float32)  # [num_bins, mel_bands]
+    weights.flags.writeable = False  # one array is shared by all callers
+    return weights
+
+
+@functools.lru_cache(maxsize=8)
+def hann_window(num_samples: int) -> np.ndarray:
+    """Makes a periodic Hann window: float32 `[num_samples]`, in [0, 1]."""
+    phase = 2.0 * np.pi * np.arange(num_samples) / num_samples
+    window = (0.5 - 0.5 * np.cos(phase)).astype(np.float32)
+    window.flags.writeable = False  # one array is shared by all callers
+    return window
+
+
+def waveform_to_log_mel(
+    waveform: np.ndarray, params: FeatureParams
+) -> np.ndarray:
+    """Computes log-mel features.
+
+    Args:
+      waveform: float32 `[num_samples]`, mono, at `params.sample_rate`.
+      params: The front end.
+
+    Returns:
+      float32 `[num_stft_frames, mel_bands]`; no rows if the waveform is shorter
+      than one STFT window.
+
+    Raises:
+      InputError: The waveform is not one-dimensional.
+    """
+    if waveform.ndim != 1:
+        raise InputError(
+            f"waveform must be [num_samples]. Received: shape={waveform.shape}."
+        )
+    window_samples = params.stft_window_samples
+    if len(waveform) < window_samples:
+        return np.zeros((0, params.mel_bands), dtype=np.float32)
+    windows = np.lib.stride_tricks.sliding_window_view(
+        waveform.astype(np.float32, copy=False), window_samples
+    )[:: params.stft_hop_samples]  # [num_stft_frames, window_samples]
+    windowed = windows * hann_window(window_samples)
+    spectrum = scipy.fft.rfft(windowed, n=params.fft_length, axis=-1)
+    magnitude = np.abs(spectrum)  # [num_stft_frames, num_bins]
+    mel = magnitude @ mel_matrix(params)
+    return np.log(mel + np.float32(params.log_offset))
