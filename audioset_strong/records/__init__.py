@@ -1,0 +1,1 @@
+"""TFRecords of features and events, and the streams read from them."""

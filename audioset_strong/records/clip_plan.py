@@ -1,0 +1,145 @@
+"""Plans records: joins label tables and audio files into clips and shards."""
+
+import collections
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from audioset_strong.features.audio_files import find_audio
+from audioset_strong.labels.class_map import ClassMap
+from audioset_strong.labels.label_files import (
+    empty_strong_labels,
+    empty_weak_labels,
+    read_strong_labels,
+    read_weak_labels,
+)
+from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.segments import stable_fraction, ytid_of_segment
+from audioset_strong.labels.training_sets import (
+    is_held_out,
+    strong_events_by_segment,
+    weak_events,
+)
+from audioset_strong.params import FeatureParams, RecordParams
+from audioset_strong.records.manifest import GROUPS
+from audioset_strong.records.writer import Clip, ShardTask, index_events
+
+
+def read_label_tables(
+    weak_paths: Sequence[str], strong_paths: Sequence[str], problems: ProblemLog
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Reads label files into one weak and one strong table (`label_files`).
+
+    Args:
+      weak_paths: Weak CSVs.
+      strong_paths: Strong TSVs.
+      problems: Takes the lines that are left out.
+
+    Raises:
+      InputError: A file has the wrong header.
+    """
+    weak = [read_weak_labels(path, problems) for path in weak_paths]
+    strong = [read_strong_labels(path, problems) for path in strong_paths]
+    return (
+        pd.concat([empty_weak_labels(), *weak], ignore_index=True),
+        pd.concat([empty_strong_labels(), *strong], ignore_index=True),
+    )
+
+
+@dataclasses.dataclass
+class Plan:
+    """What is to be written.
+
+    Attributes:
+      clips: Every clip that a label set knows, by group.
+      unmapped: Number of events of each mid that is not in the class map.
+    """
+
+    clips: dict[str, list[Clip]]
+    unmapped: collections.Counter[str]
+
+
+def plan_clips(
+    weak: pd.DataFrame,
+    strong: pd.DataFrame,
+    class_map: ClassMap,
+    path_of_stem: Mapping[str, str],
+    params: RecordParams,
+) -> Plan:
+    """Joins labels and audio, clip by clip.
+
+    Args:
+      weak: Weak table (`label_files`).
+      strong: Strong table (`label_files`).
+      class_map: Gives the class index of each mid.
+      path_of_stem: Audio files (`index_audio_files`).
+      params: Held-out share and clip length.
+
+    Returns:
+      The clips of each group, and the mids that the class map lacks.
+    """
+    unmapped: collections.Counter[str] = collections.Counter()
+    events: dict[str, dict[str, list[tuple[int, float, float]]]] = {}
+    seconds: dict[str, float] = {}
+    index_of_mid = class_map.index_of_mid
+    rows = zip(
+        weak["segment_id"],
+        weak["end_seconds"] - weak["start_seconds"],
+        weak["mids"],
+        strict=True,
+    )
+    for segment_id, clip_seconds, mids in rows:
+        seconds[segment_id] = min(clip_seconds, params.clip_seconds)
+        # Spans any clip, also one whose audio is shorter.
+        spanning = weak_events(mids, params.clip_seconds)
+        events.setdefault(segment_id, {})["weak"] = index_events(
+            spanning, index_of_mid, unmapped
+        )
+    for segment_id, of_clip in strong_events_by_segment(strong).items():
+        events.setdefault(segment_id, {})["strong"] = index_events(
+            of_clip, index_of_mid, unmapped
+        )
+    clips: dict[str, list[Clip]] = {group: [] for group in GROUPS}
+    for segment_id in sorted(events):
+        group = _group_of(segment_id, "strong" in events[segment_id], params)
+        clips[group].append(
+            Clip(
+                segment_id,
+                find_audio(segment_id, path_of_stem) or "",
+                seconds.get(segment_id, params.clip_seconds),
+                events[segment_id],
+            )
+        )
+    return Plan(clips, unmapped)
+
+
+def _group_of(
+    segment_id: str, has_strong_labels: bool, params: RecordParams
+) -> str:
+    """Chooses the group of shards that a clip goes to."""
+    if not has_strong_labels:
+        return "weak"
+    ytid = ytid_of_segment(segment_id)
+    return (
+        "held_out" if is_held_out(ytid, params.held_out_fraction) else "strong"
+    )
+
+
+def plan_shards(
+    plan: Plan, output_dir: str, params: RecordParams, features: FeatureParams
+) -> list[ShardTask]:
+    """Distributes the clips of each group over shards by a stable hash."""
+    tasks = []
+    for group, clips in plan.clips.items():
+        num_shards = -(-len(clips) // params.clips_per_shard)
+        of_shard: list[list[Clip]] = [[] for _ in range(num_shards)]
+        for clip in clips:
+            fraction = stable_fraction(clip.segment_id, salt="shard")
+            of_shard[int(fraction * num_shards)].append(clip)
+        for index, shard_clips in enumerate(of_shard):
+            name = f"{group}-{index:05d}-of-{num_shards:05d}.tfrecord"
+            tasks.append(
+                ShardTask(output_dir, group, name, tuple(shard_clips), features)
+            )
+    return tasks

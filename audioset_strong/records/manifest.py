@@ -1,0 +1,152 @@
+"""The manifest of a folder of records: what is in it and what was left out.
+
+    manifest.json    settings, class hash, shards, counts, clips left out
+    class_map.csv    the classes that event_class counts in
+    <group>-00000-of-00004.tfrecord
+
+Groups are `weak` (clips with weak labels only), `strong` (clips with strong
+labels, and weak ones where there are) and `held_out` (the held-out part of the
+latter). A folder without a manifest is not finished.
+"""
+
+import dataclasses
+import json
+import os
+from typing import Any
+
+import tensorflow as tf
+
+from audioset_strong.errors import InputError
+from audioset_strong.labels.class_map import ClassMap, read_class_map
+from audioset_strong.params import FeatureParams, LabelFrameParams, from_dict
+
+GROUPS = ("weak", "strong", "held_out")
+MANIFEST_NAME = "manifest.json"
+CLASS_MAP_NAME = "class_map.csv"
+
+
+@dataclasses.dataclass(frozen=True)
+class Shard:
+    """One TFRecord file.
+
+    Attributes:
+      group: One of `GROUPS`.
+      name: File name, in the folder of the manifest.
+      num_bytes: Size of the file, by which a truncated one is found.
+      num_clips: Records in it.
+      num_weak_clips: Records that the weak labels know.
+      num_strong_clips: Records that the strong labels know.
+    """
+
+    group: str
+    name: str
+    num_bytes: int
+    num_clips: int
+    num_weak_clips: int
+    num_strong_clips: int
+
+    def num_clips_with(self, label_set: str) -> int:
+        """Records that the "weak" or "strong" labels know."""
+        counts = {"weak": self.num_weak_clips, "strong": self.num_strong_clips}
+        return counts[label_set]
+
+
+@dataclasses.dataclass(frozen=True)
+class Records:
+    """A finished folder of records.
+
+    Attributes:
+      records_dir: The folder.
+      features: Front end of the log-mel features.
+      label_frames: Grid of label frames.
+      class_map: The classes that `event_class` counts in.
+      shards: All shards.
+      events_per_class: For each label set, the number of events of each class
+        index, as in the manifest.
+    """
+
+    records_dir: str
+    features: FeatureParams
+    label_frames: LabelFrameParams
+    class_map: ClassMap
+    shards: tuple[Shard, ...]
+    events_per_class: dict[str, list[int]]
+
+    def shards_of(self, *groups: str) -> list[Shard]:
+        """Shards of these groups that have records."""
+        return [s for s in self.shards if s.group in groups and s.num_clips]
+
+    def path_of(self, shard: Shard) -> str:
+        """Path of a shard."""
+        return os.path.join(self.records_dir, shard.name)
+
+
+def write_json(values: dict[str, Any], path: str) -> None:
+    """Writes JSON whole or not at all, locally or to object storage."""
+    temporary_path = f"{path}.tmp"
+    with tf.io.gfile.GFile(temporary_path, "w") as file:
+        file.write(json.dumps(values, indent=1) + "\n")
+    tf.io.gfile.rename(temporary_path, path, overwrite=True)
+
+
+def read_json(path: str) -> dict[str, Any]:
+    """Reads a JSON file, local or in object storage.
+
+    Raises:
+      InputError: The file is not JSON.
+    """
+    with tf.io.gfile.GFile(path) as file:
+        try:
+            values: dict[str, Any] = json.loads(file.read())
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}: expected JSON: {error}.") from error
+    return values
+
+
+def read_records(records_dir: str) -> Records:
+    """Opens a folder of records and checks that it is whole.
+
+    Raises:
+      InputError: The folder holds no manifest, or a shard is missing, has the
+        wrong size, or the class map is not the one the records were made with.
+    """
+    manifest_path = os.path.join(records_dir, MANIFEST_NAME)
+    if not tf.io.gfile.exists(manifest_path):
+        raise InputError(
+            f"{records_dir} holds no {MANIFEST_NAME}, so no finished records. "
+            f"Run prepare_records with --output_dir={records_dir}."
+        )
+    manifest = read_json(manifest_path)
+    class_map = read_class_map(os.path.join(records_dir, CLASS_MAP_NAME))
+    if class_map.content_hash != manifest["class_map_hash"]:
+        raise InputError(
+            f"{records_dir}/{CLASS_MAP_NAME} has class hash "
+            f"{class_map.content_hash}, but the records were made with "
+            f"{manifest['class_map_hash']}. Restore the file or prepare again."
+        )
+    records = Records(
+        records_dir=records_dir,
+        features=from_dict(FeatureParams, manifest["features"]),
+        label_frames=from_dict(LabelFrameParams, manifest["label_frames"]),
+        class_map=class_map,
+        shards=tuple(from_dict(Shard, shard) for shard in manifest["shards"]),
+        events_per_class=manifest["events_per_class"],
+    )
+    for shard in records.shards:
+        _check_shard(records.path_of(shard), shard)
+    return records
+
+
+def _check_shard(path: str, shard: Shard) -> None:
+    """Raises `InputError` if a shard is missing or truncated."""
+    if not tf.io.gfile.exists(path):
+        raise InputError(
+            f"Shard {path} is missing. Run prepare_records again; it makes "
+            f"only what is not there."
+        )
+    num_bytes = tf.io.gfile.stat(path).length
+    if num_bytes != shard.num_bytes:
+        raise InputError(
+            f"Shard {path} should have {shard.num_bytes} bytes, it has "
+            f"{num_bytes}. Delete it and run prepare_records again."
+        )

@@ -1,0 +1,269 @@
+"""Has records written: reads labels, plans, runs `write_shard`, sums up.
+
+label files + audio folder -> clip plan -> shard tasks -> manifest
+"""
+
+import collections
+import concurrent.futures
+import dataclasses
+import multiprocessing
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+import tqdm
+
+from audioset_strong.errors import InputError
+from audioset_strong.features.audio_files import index_audio_files
+from audioset_strong.labels.class_map import (
+    ClassMap,
+    read_class_map,
+    write_class_map,
+)
+from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.params import FeatureParams, LabelFrameParams, RecordParams
+from audioset_strong.records.clip_plan import (
+    Plan,
+    plan_clips,
+    plan_shards,
+    read_label_tables,
+)
+from audioset_strong.records.manifest import (
+    CLASS_MAP_NAME,
+    MANIFEST_NAME,
+    read_json,
+    write_json,
+)
+from audioset_strong.records.writer import ShardTask, write_shard
+
+_Report = dict[str, Any]
+
+
+def prepare_records(
+    audio_dir: str,
+    weak_paths: Sequence[str],
+    strong_paths: Sequence[str],
+    class_map_path: str,
+    output_dir: str,
+    params: RecordParams = RecordParams(),
+    features: FeatureParams = FeatureParams(),
+    label_frames: LabelFrameParams = LabelFrameParams(),
+    num_workers: int = 1,
+) -> dict[str, Any]:
+    """Writes records of the clips that label files name.
+
+    Args:
+      audio_dir: Folder with the clips' audio, searched with its subfolders.
+      weak_paths: Weak CSVs.
+      strong_paths: Strong TSVs.
+      class_map_path: The classes, as in class_labels_indices.csv.
+      output_dir: Folder of the records; may be of object storage.
+      params: Held-out share, shard size.
+      features: The front end.
+      label_frames: Grid of label frames, for readers.
+      num_workers: Processes to use.
+
+    Returns:
+      The manifest.
+
+    Raises:
+      InputError: No label file is given, a label file has the wrong header, the
+        audio folder is empty, no clip could be written, or the output folder
+        holds records made with other settings.
+    """
+    if not weak_paths and not strong_paths:
+        raise InputError("Expected weak or strong label files, found none.")
+    class_map = read_class_map(class_map_path)
+    problems = ProblemLog()
+    weak, strong = read_label_tables(weak_paths, strong_paths, problems)
+    problems.report()
+    path_of_stem = index_audio_files(audio_dir)
+    if not path_of_stem:
+        raise InputError(
+            f"{audio_dir} holds no audio files. Give the folder of the clips."
+        )
+    plan = plan_clips(weak, strong, class_map, path_of_stem, params)
+    manifest = write_records(
+        plan,
+        class_map,
+        output_dir,
+        params,
+        features,
+        label_frames,
+        problems,
+        num_workers,
+    )
+    if not sum(manifest["clips"].values()):
+        raise InputError(
+            f"None of the {len(manifest['left_out'])} labelled clips could be "
+            f"written: {manifest['left_out_by_reason']}. Are the audio files "
+            f"in {audio_dir} named <segment_id>, <ytid> or Y<ytid>?"
+        )
+    return manifest
+
+
+def _run_tasks(
+    tasks: Sequence[ShardTask], num_workers: int
+) -> Iterator[tuple[ShardTask, _Report]]:
+    """Writes shards on this machine's cores, as they get done."""
+    if num_workers <= 1 or len(tasks) <= 1:
+        for task in tasks:
+            yield task, write_shard(task)
+        return
+    # Spawned and not forked: TensorFlow does not survive a fork.
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(
+        min(num_workers, len(tasks)), mp_context=context
+    ) as executor:
+        task_of = {executor.submit(write_shard, task): task for task in tasks}
+        try:
+            for future in concurrent.futures.as_completed(task_of):
+                yield task_of[future], future.result()
+        except BaseException:
+            executor.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def write_records(
+    plan: Plan,
+    class_map: ClassMap,
+    output_dir: str,
+    params: RecordParams,
+    features: FeatureParams,
+    label_frames: LabelFrameParams,
+    label_problems: ProblemLog,
+    num_workers: int,
+) -> dict[str, Any]:
+    """Writes all shards and the manifest; finished shards are kept.
+
+    Args:
+      plan: What to write.
+      class_map: The classes that events count in.
+      output_dir: Folder of the records; may be of object storage.
+      params: Shard size and held-out share.
+      features: The front end.
+      label_frames: Grid of label frames, for readers.
+      label_problems: Bad label lines, listed in the manifest.
+      num_workers: Processes to use.
+
+    Returns:
+      The manifest.
+
+    Raises:
+      InputError: The folder holds records made with other settings.
+    """
+    settings = {
+        "features": dataclasses.asdict(features),
+        "label_frames": dataclasses.asdict(label_frames),
+        "records": dataclasses.asdict(params),
+        "class_map_hash": class_map.content_hash,
+    }
+    manifest_path = os.path.join(output_dir, MANIFEST_NAME)
+    tf.io.gfile.makedirs(os.path.join(output_dir, "reports"))
+    _check_settings(output_dir, settings)
+    write_class_map(class_map, os.path.join(output_dir, CLASS_MAP_NAME))
+    tasks = plan_shards(plan, output_dir, params, features)
+    reports: dict[str, _Report] = {}
+    with tqdm.tqdm(
+        total=sum(len(task.clips) for task in tasks),
+        unit="clip",
+        desc="records",
+    ) as progress:
+        for task, report in _run_tasks(tasks, num_workers):
+            reports[task.name] = report
+            progress.update(len(task.clips))
+    manifest = {**settings, **_sum_up(plan, class_map, tasks, reports)}
+    manifest["label_problems"] = [str(p) for p in label_problems.problems]
+    write_json(manifest, manifest_path)
+    return manifest
+
+
+def _check_settings(output_dir: str, settings: dict[str, Any]) -> None:
+    """Raises `InputError` if the folder was begun with other settings."""
+    path = os.path.join(output_dir, "settings.json")
+    if tf.io.gfile.exists(path):
+        found = read_json(path)
+        differing = [
+            f"{name}: {found.get(name)} there, {value} now"
+            for name, value in settings.items()
+            if found.get(name) != value
+        ]
+        if differing:
+            raise InputError(
+                f"{output_dir} holds records made with other settings "
+                f"({'; '.join(differing)}). Give another --output_dir or "
+                f"delete it."
+            )
+    write_json(settings, path)
+
+
+def _sum_up(
+    plan: Plan,
+    class_map: ClassMap,
+    tasks: Sequence[ShardTask],
+    reports: Mapping[str, _Report],
+) -> dict[str, Any]:
+    """Adds up the shards' reports and counts what was written per class."""
+    ordered = [reports[task.name] for task in tasks]
+    left_out = sorted(tuple(row) for r in ordered for row in r["left_out"])
+    names_left_out = {segment_id for segment_id, _, _ in left_out}
+    notes: collections.Counter[str] = collections.Counter()
+    for report in ordered:
+        notes.update(report["notes"])
+    return {
+        "shards": [report["shard"] for report in ordered],
+        "clips": {
+            group: sum(c.segment_id not in names_left_out for c in clips)
+            for group, clips in plan.clips.items()
+        },
+        "events_per_class": {
+            label_set: _count_events(
+                plan, label_set, class_map.num_classes, names_left_out
+            )
+            for label_set in ("weak", "strong")
+        },
+        "unmapped_mids": dict(sorted(plan.unmapped.items())),
+        "notes": dict(notes),
+        "left_out_by_reason": dict(
+            collections.Counter(reason for _, reason, _ in left_out)
+        ),
+        "left_out": left_out,
+    }
+
+
+def _count_events(
+    plan: Plan, label_set: str, num_classes: int, left_out: set[str]
+) -> list[int]:
+    """Counts the events of each class in the clips that are training data."""
+    counts = [0] * num_classes
+    for group in ("weak", "strong"):
+        for clip in plan.clips[group]:
+            if clip.segment_id not in left_out:
+                for class_index, _, _ in clip.events.get(label_set, []):
+                    counts[class_index] += 1
+    return counts
+
+
+def describe(
+    manifest: Mapping[str, Any], write_line: Callable[[str], None]
+) -> None:
+    """Writes what was made and what was left out, for people."""
+    clips: dict[str, int] = manifest["clips"]
+    by_group = ", ".join(f"{count} {group}" for group, count in clips.items())
+    write_line(f"{sum(clips.values())} clips written ({by_group}).")
+    reasons: dict[str, int] = manifest["left_out_by_reason"]
+    if reasons:
+        by_reason = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
+        write_line(
+            f"{sum(reasons.values())} clips left out ({by_reason}); each is "
+            f"listed in {MANIFEST_NAME}."
+        )
+    for note, count in manifest["notes"].items():
+        write_line(f"{count} clips: {note}.")
+    unmapped: dict[str, int] = manifest["unmapped_mids"]
+    if unmapped:
+        write_line(
+            f"{sum(unmapped.values())} events of {len(unmapped)} mids that are "
+            f"not in the class map were left out; their clips were kept."
+        )
