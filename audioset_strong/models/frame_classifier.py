@@ -1,0 +1,64 @@
+"""The classifier of label frames: a patch in, one logit a class out."""
+
+import math
+
+import keras
+import tensorflow as tf
+from keras import layers
+
+from audioset_strong.models.resnet import resnet50
+from audioset_strong.params import FeatureParams, ModelParams
+
+
+def build_frame_classifier(
+    num_classes: int, model_params: ModelParams, feature_params: FeatureParams
+) -> keras.Model:
+    """Builds ResNet-50 with one sigmoid a class.
+
+    Args:
+      num_classes: Number of classes of the class map.
+      model_params: Width, stem stride, batch norm.
+      feature_params: Size of a patch.
+
+    Returns:
+      A Keras model from patches, float32 `[batch, patch_stft_frames,
+      mel_bands]`, to a dict of `embeddings`, float32 `[batch, 2048 * width]`,
+      and `logits`, float32 `[batch, num_classes]`; scores are the sigmoid of
+      the logits.
+    """
+    patches = keras.Input(
+        (feature_params.patch_stft_frames, feature_params.mel_bands),
+        name="patches",
+    )
+    channels_last = layers.Reshape((*patches.shape[1:], 1))(patches)
+    last_map = resnet50(channels_last, model_params)
+    embeddings = layers.GlobalAveragePooling2D(name="embeddings")(last_map)
+    initial_score = model_params.initial_score
+    initial_logit = math.log(initial_score / (1.0 - initial_score))
+    logits = layers.Dense(
+        num_classes,
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
+        bias_initializer=keras.initializers.Constant(initial_logit),
+        name="logits",
+    )(embeddings)
+    return keras.Model(patches, {"embeddings": embeddings, "logits": logits})
+
+
+def classification_loss(
+    logits: tf.Tensor, targets: tf.Tensor, target_mask: tf.Tensor
+) -> tf.Tensor:
+    """Sigmoid cross-entropy, summed over the classes that the mask keeps.
+
+    Summed and not averaged, so that the gradient of a class does not depend on
+    how many others there are.
+
+    Args:
+      logits: float32 `[batch, num_classes]`.
+      targets: float32 `[batch, num_classes]`, 0 or 1.
+      target_mask: float32 `[batch, num_classes]`, 1 where the label counts.
+
+    Returns:
+      float32 `[batch]`, in nats.
+    """
+    losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
+    return tf.reduce_sum(losses * target_mask, axis=-1)
