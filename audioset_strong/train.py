@@ -1,0 +1,56 @@
+r"""Trains a classifier of label frames, from scratch or from another run.
+
+    python -m audioset_strong.train --records_dir=records/train \
+      --workdir=runs/weak --training_set=weak --num_steps=100000
+    python -m audioset_strong.train --records_dir=records/train \
+      --workdir=runs/weak_and_strong --warm_start_workdir=runs/weak \
+      --training_set=weak --mixed_training_set=strong --mu=0.8 --num_steps=20000
+
+The second is "+ Strong" of the paper's Table 1. Writes to --workdir settings,
+checkpoints, the best weights by validation, metrics as JSON lines and for
+TensorBoard. The same command again resumes.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags, logging
+
+from audioset_strong import run_flags
+from audioset_strong.labels.training_sets import TRAINING_SETS
+from audioset_strong.params import ModelParams, TrainParams
+from audioset_strong.training.trainer import train
+
+_RECORDS_DIR = run_flags.define_records_dir()
+_WORKDIR = run_flags.define_workdir()
+_TRAIN_FLAGS = run_flags.define_params(
+    TrainParams,
+    choices={
+        "training_set": sorted(TRAINING_SETS),
+        "mixed_training_set": ["", "diffuse", "strong"],
+        "learning_rate_decay": ["constant", "cosine"],
+        "strategy": ["auto", "cpu", "gpu", "tpu"],
+    },
+)
+_MODEL_FLAGS = run_flags.define_params(ModelParams)
+flags.mark_flags_as_required(["records_dir", "workdir"])
+
+
+def main(argv: Sequence[str]) -> None:
+    """Trains and says which checkpoint is the best."""
+    run_flags.refuse_arguments(argv)
+    result = train(
+        _RECORDS_DIR.value,
+        _WORKDIR.value,
+        run_flags.read_params(ModelParams, _MODEL_FLAGS),
+        run_flags.read_params(TrainParams, _TRAIN_FLAGS),
+    )
+    logging.info(
+        "Done. Best checkpoint in %s: step %d, validation d' %.3f.",
+        _WORKDIR.value,
+        result["best_step"],
+        result["best_d_prime"],
+    )
+
+
+if __name__ == "__main__":
+    run_flags.run(main)

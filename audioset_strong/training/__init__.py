@@ -1,0 +1,1 @@
+"""Training: hardware, checkpoints, metrics and the loop itself."""

@@ -1,0 +1,262 @@
+"""The training loop, top to bottom.
+
+Source: Section 4 of the paper: Adam, sigmoid cross-entropy, one random window
+of a clip at a time, mixing by mu, the checkpoint picked on a held-out set.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+
+import keras
+import tensorflow as tf
+import tqdm
+from absl import logging
+
+from audioset_strong.errors import InputError
+from audioset_strong.evaluation.evaluator import strong_validation_d_prime
+from audioset_strong.models.clip_scores import make_score_patches, score_clips
+from audioset_strong.models.frame_classifier import (
+    build_frame_classifier,
+    classification_loss,
+)
+from audioset_strong.params import ModelParams, TrainParams
+from audioset_strong.records.manifest import Records, read_records
+from audioset_strong.records.mixture import training_stream
+from audioset_strong.records.reader import clear_data_errors
+from audioset_strong.training import workdir as workdirs
+from audioset_strong.training.strategy import get_strategy, make_reproducible
+
+
+def learning_rate_schedule(
+    params: TrainParams,
+) -> keras.optimizers.schedules.LearningRateSchedule:
+    """Linear warm-up, then constant or a cosine to zero at `num_steps`."""
+    # The learning rate that the cosine ends at, as a share of its start.
+    final_share = {"constant": 1.0, "cosine": 0.0}
+    if params.learning_rate_decay not in final_share:
+        raise InputError(
+            f"Expected learning_rate_decay of {sorted(final_share)}. Received: "
+            f"{params.learning_rate_decay!r}."
+        )
+    return keras.optimizers.schedules.CosineDecay(
+        initial_learning_rate=(
+            0.0 if params.warmup_steps else params.learning_rate
+        ),
+        decay_steps=max(1, params.num_steps - params.warmup_steps),
+        alpha=final_share[params.learning_rate_decay],
+        warmup_target=params.learning_rate if params.warmup_steps else None,
+        warmup_steps=params.warmup_steps,
+    )
+
+
+def train(
+    records_dir: str,
+    workdir: str,
+    model_params: ModelParams,
+    params: TrainParams,
+) -> dict[str, float]:
+    """Trains a model, or goes on with it; see the module docstring.
+
+    Args:
+      records_dir: Folder that `prepare_records` wrote.
+      workdir: Folder of the run. One that holds a run with the same settings is
+        resumed from its last checkpoint.
+      model_params: The network.
+      params: The run.
+
+    Returns:
+      `best_step` and `best_d_prime`: of the best checkpoint by validation.
+
+    Raises:
+      InputError: The settings do not fit each other, the records or the
+        workdir; or the loss is no longer a number.
+    """
+    make_reproducible(params.seed, params.deterministic)
+    strategy = get_strategy(params.strategy)
+    records = read_records(records_dir)
+    workdirs.begin_or_resume(
+        workdir,
+        workdirs.RunParams(
+            records.features, records.label_frames, model_params, params
+        ),
+        records.class_map,
+    )
+    with strategy.scope():
+        model = build_frame_classifier(
+            records.class_map.num_classes, model_params, records.features
+        )
+        if params.warm_start_workdir:
+            _warm_start(model, model_params, records, params.warm_start_workdir)
+        optimizer = keras.optimizers.Adam(learning_rate_schedule(params))
+        optimizer.build(model.trainable_variables)
+        best_d_prime = tf.Variable(-float("inf"), dtype=tf.float64)
+        best_step = tf.Variable(0, dtype=tf.int64)
+        last = workdirs.last_manager(
+            workdir,
+            model=model,
+            optimizer=optimizer,
+            best_d_prime=best_d_prime,
+            best_step=best_step,
+        )
+        best = workdirs.best_manager(workdir, model)
+        if last.latest_checkpoint:
+            last.checkpoint.restore(last.latest_checkpoint).assert_consumed()
+    first_step = int(optimizer.iterations.numpy())
+    if first_step:
+        logging.info("Resuming %s at step %d.", workdir, first_step)
+    metrics_log = workdirs.MetricsLog(workdir, first_step)
+    train_step = _make_train_step(strategy, model, optimizer, params)
+    score_patches = make_score_patches(model)
+    for step, metrics in _run_steps(
+        strategy, train_step, records, params, first_step
+    ):
+        if metrics:
+            metrics_log.write(step, metrics)
+        is_last = step == params.num_steps
+        if step % params.checkpoint_interval_steps and not is_last:
+            continue
+        validation = _validate(score_patches, records)
+        metrics_log.write(step, validation)
+        # Without held-out clips there is no choice: the last is the best.
+        d_prime = validation.get("validation_d_prime", float("inf"))
+        if d_prime >= best_d_prime.numpy():
+            best_d_prime.assign(d_prime)
+            best_step.assign(step)
+            best.save(checkpoint_number=step)
+        last.save(checkpoint_number=step)
+    return {
+        "best_step": int(best_step.numpy()),
+        "best_d_prime": float(best_d_prime.numpy()),
+    }
+
+
+def _warm_start(
+    model: keras.Model,
+    model_params: ModelParams,
+    records: Records,
+    warm_start_workdir: str,
+) -> None:
+    """Starts from the best weights of another run.
+
+    Raises:
+      InputError: The other run has another network, front end or classes.
+    """
+    params, class_map = workdirs.read_run(warm_start_workdir)
+    expected = (model_params, records.features, records.class_map.mids)
+    found = (params.model, params.features, class_map.mids)
+    names = ("the network", "the front end", "the classes")
+    differing = [n for n, e, f in zip(names, expected, found) if e != f]
+    if differing:
+        raise InputError(
+            f"Cannot start from {warm_start_workdir}: it differs in "
+            f"{', '.join(differing)}. Use the same settings and class map."
+        )
+    path = workdirs.restore_weights(warm_start_workdir, model)
+    logging.info("Starting from the weights in %s.", path)
+
+
+def _make_train_step(
+    strategy: tf.distribute.Strategy,
+    model: keras.Model,
+    optimizer: keras.Optimizer,
+    params: TrainParams,
+) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
+    """Compiles one optimizer update of one global batch.
+
+    Returns:
+      A function from a batch of `training_stream` to float32 `[2]`: the mean
+      loss and the share of examples of the mixed-in training set.
+    """
+
+    def replica_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            logits = model(batch["patches"], training=True)["logits"]
+            losses = classification_loss(
+                logits, batch["targets"], batch["target_mask"]
+            )
+            # Over the global batch: replicas' gradients are summed.
+            loss = tf.reduce_sum(losses) / params.global_batch_size
+        gradients = tape.gradient(loss, model.trainable_variables)
+        optimizer.apply_gradients(
+            zip(gradients, model.trainable_variables, strict=True)
+        )
+        num_mixed = tf.reduce_sum(batch["source"])
+        return tf.stack([loss, num_mixed / params.global_batch_size])
+
+    @tf.function
+    def train_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
+        of_replicas = strategy.run(replica_step, args=(batch,))
+        return strategy.reduce(
+            tf.distribute.ReduceOp.SUM, of_replicas, axis=None
+        )
+
+    return train_step
+
+
+def _run_steps(
+    strategy: tf.distribute.Strategy,
+    train_step: Callable[[dict[str, tf.Tensor]], tf.Tensor],
+    records: Records,
+    params: TrainParams,
+    first_step: int,
+) -> Iterator[tuple[int, dict[str, float]]]:
+    """Runs the steps that are left, with a progress bar.
+
+    Yields:
+      After each step its number, and the metrics since the last ones where a
+      line is due, else nothing.
+
+    Raises:
+      InputError: The loss is not finite, or a shard is corrupt.
+    """
+    stream = training_stream(records, params, first_step)
+    batches = iter(strategy.experimental_distribute_dataset(stream))
+    sums, num_summed, started = tf.zeros([2]), 0, time.monotonic()
+    progress = tqdm.trange(
+        first_step,
+        params.num_steps,
+        initial=first_step,
+        total=params.num_steps,
+        unit="step",
+        desc="train",
+    )
+    for step in (step + 1 for step in progress):
+        with clear_data_errors(records):
+            sums += train_step(next(batches))
+        num_summed += 1
+        metrics: dict[str, float] = {}
+        if step % params.log_interval_steps == 0 or step == params.num_steps:
+            loss, mixed_share = (sums / num_summed).numpy().tolist()
+            if not math.isfinite(loss):
+                raise InputError(
+                    f"The loss is {loss} between steps {step - num_summed} and "
+                    f"{step}. Lower --learning_rate, or add --warmup_steps."
+                )
+            seconds = time.monotonic() - started
+            rate = num_summed * params.global_batch_size / seconds
+            progress.set_postfix_str(
+                f"loss {loss:.3f}, {rate:.0f} examples/s", refresh=False
+            )
+            metrics = {
+                "loss": loss,
+                "mixed_share": mixed_share,
+                "examples_per_second": rate,
+            }
+        yield step, metrics
+        if metrics:
+            # Restarted after the caller's validation and checkpoint.
+            sums, num_summed, started = tf.zeros([2]), 0, time.monotonic()
+
+
+def _validate(
+    score_patches: Callable[[tf.Tensor], tf.Tensor], records: Records
+) -> dict[str, float]:
+    """Scores the held-out clips with strong labels, if there are any."""
+    if not records.shards_of("held_out"):
+        return {}
+    scored = score_clips(score_patches, records, ["held_out"])
+    d_prime, lwlrap = strong_validation_d_prime(
+        scored.scores[scored.is_inside], scored.targets[scored.is_inside]
+    )
+    return {"validation_d_prime": d_prime, "validation_lwlrap": lwlrap}

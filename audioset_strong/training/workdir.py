@@ -1,0 +1,220 @@
+"""The folder of one training run: what is in it and reading it back.
+
+params.json     settings of every stage
+class_map.csv   the classes of the head
+metrics.jsonl   one JSON object a line: training and validation metrics
+tensorboard/    the same for TensorBoard
+checkpoints/    the last states, to resume from
+best/           the weights with the best validation d'
+"""
+
+import dataclasses
+import json
+import os
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from audioset_strong.errors import InputError
+from audioset_strong.labels.class_map import (
+    ClassMap,
+    read_class_map,
+    write_class_map,
+)
+from audioset_strong.models.frame_classifier import build_frame_classifier
+from audioset_strong.params import (
+    FeatureParams,
+    LabelFrameParams,
+    ModelParams,
+    TrainParams,
+    load_params,
+    save_params,
+    to_dict,
+)
+
+_PARAMS_CLASSES = {
+    "features": FeatureParams,
+    "label_frames": LabelFrameParams,
+    "model": ModelParams,
+    "train": TrainParams,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class RunParams:
+    """Settings of every stage that a run depends on."""
+
+    features: FeatureParams
+    label_frames: LabelFrameParams
+    model: ModelParams
+    train: TrainParams
+
+
+def _path(workdir: str, name: str) -> str:
+    return os.path.join(workdir, name)
+
+
+def read_run(workdir: str) -> tuple[RunParams, ClassMap]:
+    """Reads the settings and the classes of a run.
+
+    Raises:
+      InputError: The folder is not that of a training run.
+    """
+    params_path = _path(workdir, "params.json")
+    if not os.path.exists(params_path):
+        raise InputError(
+            f"{workdir} holds no params.json, so no training run. Give the "
+            f"--workdir of a train command."
+        )
+    params = RunParams(**load_params(params_path, _PARAMS_CLASSES))
+    return params, read_class_map(_path(workdir, "class_map.csv"))
+
+
+def begin_or_resume(
+    workdir: str, params: RunParams, class_map: ClassMap
+) -> None:
+    """Saves the settings in a new workdir, or compares them in an old one.
+
+    Raises:
+      InputError: The workdir was trained with other settings or classes.
+    """
+    if not os.path.exists(_path(workdir, "params.json")):
+        os.makedirs(workdir, exist_ok=True)
+        write_class_map(class_map, _path(workdir, "class_map.csv"))
+        stages = {name: getattr(params, name) for name in _PARAMS_CLASSES}
+        save_params(_path(workdir, "params.json"), stages)
+        return
+    saved_params, saved_class_map = read_run(workdir)
+    differing = _differences(saved_params, params)
+    if saved_class_map.content_hash != class_map.content_hash:
+        differing.append(
+            f"class map: {saved_class_map.content_hash} there, "
+            f"{class_map.content_hash} now"
+        )
+    if differing:
+        raise InputError(
+            f"{workdir} was trained with other settings "
+            f"({'; '.join(differing)}). Give another --workdir, or the same "
+            f"settings to resume."
+        )
+
+
+def _differences(saved: RunParams, given: RunParams) -> list[str]:
+    """Lists the settings that differ, as 'stage.name: x there, y now'."""
+    return [
+        f"{stage}.{name}: {value} there, {now[name]} now"
+        for stage in _PARAMS_CLASSES
+        for now in [to_dict(getattr(given, stage))]
+        for name, value in to_dict(getattr(saved, stage)).items()
+        if now[name] != value
+    ]
+
+
+def best_manager(
+    workdir: str, model: keras.Model
+) -> tf.train.CheckpointManager:
+    """Keeps the weights with the best validation d'."""
+    return tf.train.CheckpointManager(
+        tf.train.Checkpoint(model=model), _path(workdir, "best"), max_to_keep=1
+    )
+
+
+def last_manager(
+    workdir: str, **state: tf.Module
+) -> tf.train.CheckpointManager:
+    """Keeps the last states of a run, whole, to resume from."""
+    return tf.train.CheckpointManager(
+        tf.train.Checkpoint(**state),
+        _path(workdir, "checkpoints"),
+        max_to_keep=2,
+    )
+
+
+def restore_weights(
+    workdir: str, model: keras.Model, checkpoint: str = "best"
+) -> str:
+    """Restores the weights of a run.
+
+    Args:
+      workdir: Folder of the run.
+      model: Model of the same settings; its weights are overwritten.
+      checkpoint: "best", by validation, or "last".
+
+    Returns:
+      Path of the checkpoint.
+
+    Raises:
+      InputError: The run has no checkpoint yet.
+    """
+    folder = {"best": "best", "last": "checkpoints"}[checkpoint]
+    path = tf.train.latest_checkpoint(_path(workdir, folder))
+    if path is None:
+        raise InputError(
+            f"{workdir} has no {checkpoint} checkpoint yet. Run train until "
+            f"its first checkpoint."
+        )
+    restored = tf.train.Checkpoint(model=model).restore(path)
+    restored.expect_partial().assert_existing_objects_matched()
+    return path
+
+
+def load_classifier(
+    workdir: str, checkpoint: str = "best"
+) -> tuple[keras.Model, RunParams, ClassMap]:
+    """Loads the trained model of a run with its settings and classes.
+
+    Raises:
+      InputError: The folder is not that of a run with a checkpoint.
+    """
+    params, class_map = read_run(workdir)
+    model = build_frame_classifier(
+        class_map.num_classes, params.model, params.features
+    )
+    restore_weights(workdir, model, checkpoint)
+    return model, params, class_map
+
+
+class MetricsLog:
+    """Metrics of a run, as JSON lines and for TensorBoard."""
+
+    def __init__(self, workdir: str, resumed_step: int) -> None:
+        """Opens the log; lines after `resumed_step` belong to a killed run.
+
+        Args:
+          workdir: Folder of the run.
+          resumed_step: Step that training goes on from.
+        """
+        self._path = _path(workdir, "metrics.jsonl")
+        self._drop_lines_after(resumed_step)
+        self._summaries = tf.summary.create_file_writer(
+            _path(workdir, "tensorboard")
+        )
+
+    def _drop_lines_after(self, step: int) -> None:
+        if not os.path.exists(self._path):
+            return
+        kept = [m for m in read_metrics(self._path) if m["step"] <= step]
+        temporary_path = f"{self._path}.tmp"
+        with open(temporary_path, "w", encoding="utf-8") as file:
+            file.writelines(json.dumps(metrics) + "\n" for metrics in kept)
+        os.replace(temporary_path, self._path)
+
+    def write(self, step: int, metrics: dict[str, float]) -> None:
+        """Writes one line of metrics."""
+        with open(self._path, "a", encoding="utf-8") as file:
+            file.write(json.dumps({"step": step, **metrics}) + "\n")
+        with self._summaries.as_default():
+            for name, value in metrics.items():
+                tf.summary.scalar(name, value, step=step)
+        self._summaries.flush()
+
+
+def read_metrics(path: str) -> list[dict[str, Any]]:
+    """Reads JSON lines; a last line that a kill cut short is left out."""
+    metrics = []
+    with open(path, encoding="utf-8") as file:
+        for line in file:
+            if line.endswith("\n"):
+                metrics.append(json.loads(line))
+    return metrics
