@@ -1,0 +1,45 @@
+r"""Exports a trained model as a SavedModel that takes a waveform.
+
+    python -m audioset_strong.export_saved_model --workdir=runs/strong \
+      --output_dir=exports/strong
+
+The export holds the front end, the network and the class map, and needs nothing
+but TensorFlow; `inference/saved_model.py` describes its inputs and outputs. It
+is loaded in a new process and compared with the checkpoint before this command
+succeeds.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags, logging
+
+from audioset_strong import run_flags
+from audioset_strong.inference.saved_model import export_saved_model
+
+_WORKDIR = run_flags.define_workdir()
+_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the export.")
+_CHECKPOINT = flags.DEFINE_enum(
+    "checkpoint",
+    "best",
+    ["best", "last"],
+    "Which weights of the run: the best by validation, or the last.",
+)
+flags.mark_flags_as_required(["workdir", "output_dir"])
+
+
+def main(argv: Sequence[str]) -> None:
+    """Exports, compares and says how well the two agree."""
+    run_flags.refuse_arguments(argv)
+    largest = export_saved_model(
+        _WORKDIR.value, _OUTPUT_DIR.value, _CHECKPOINT.value
+    )
+    logging.info(
+        "Exported to %s; reloaded in a new process, no score differs by more "
+        "than %.1g.",
+        _OUTPUT_DIR.value,
+        largest,
+    )
+
+
+if __name__ == "__main__":
+    run_flags.run(main)

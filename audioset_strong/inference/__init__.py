@@ -1,0 +1,1 @@
+"""Trained models -> scores, SavedModels and events."""

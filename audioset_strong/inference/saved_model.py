@@ -1,0 +1,207 @@
+"""SavedModel: waveform in, scores, embeddings and log-mel out.
+
+The contract of the exported model, loaded with `tf.saved_model.load`:
+
+    outputs = model(waveform)
+      waveform     float32 [num_samples], mono, 16 kHz, [-1, 1]; any length;
+                   less than one patch (0.975 s) is padded with zeros
+      outputs      dict of
+        scores       float32 [num_patches, num_classes], in [0, 1]
+        embeddings   float32 [num_patches, 2048 * width]
+        log_mel      float32 [num_stft_frames, 64]
+    model.class_map_path()   string, path of the class map inside the export
+    model.metadata()         string, JSON: settings, class hash, checkpoint
+
+Patch i covers the audio from 0.96 i seconds on, for 0.96 s: the label frames of a
+clip. The signature `serving_default` is the same function.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from audioset_strong.errors import InputError
+from audioset_strong.features.log_mel_graph import (
+    log_mel_to_patches,
+    pad_to_one_patch,
+    waveform_to_log_mel,
+)
+from audioset_strong.labels.class_map import write_class_map
+from audioset_strong.params import FeatureParams, to_dict
+from audioset_strong.training.workdir import load_classifier
+
+# Largest difference of a score between the exported and the in-memory model. The
+# two run the same kernels, so this is room for another order of additions.
+_MAX_SCORE_DIFFERENCE = 1e-4
+
+# Run in a process of its own, with nothing of this project importable.
+_RELOAD_SCRIPT = """
+import sys
+import numpy as np
+import tensorflow as tf
+model = tf.saved_model.load(sys.argv[1])
+waveforms = np.load(sys.argv[2])
+outputs = {}
+for name in waveforms.files:
+    for key, value in model(tf.constant(waveforms[name])).items():
+        outputs[f"{name}/{key}"] = value.numpy()
+np.savez(sys.argv[3], **outputs)
+"""
+
+
+class WaveformClassifier(tf.Module):
+    """The whole way from a waveform to scores, as in the module docstring."""
+
+    def __init__(
+        self,
+        classifier: keras.Model,
+        features: FeatureParams,
+        class_map_path: str,
+        metadata: dict[str, object],
+    ) -> None:
+        """Wraps a classifier of patches.
+
+        Args:
+          classifier: From `build_frame_classifier`, trained.
+          features: Its front end.
+          class_map_path: CSV of its classes; copied into the export.
+          metadata: What `metadata()` gives; JSON-ready.
+        """
+        super().__init__()
+        self._classifier = classifier
+        self._features = features
+        self._class_map = tf.saved_model.Asset(class_map_path)
+        self._metadata = tf.constant(json.dumps(metadata))
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    def __call__(self, waveform: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Scores a waveform; see the module docstring."""
+        padded = pad_to_one_patch(waveform, self._features)
+        log_mel = waveform_to_log_mel(padded, self._features)
+        patches = log_mel_to_patches(log_mel, self._features)
+        outputs = self._classifier(patches, training=False)
+        return {
+            "scores": tf.sigmoid(outputs["logits"]),
+            "embeddings": outputs["embeddings"],
+            "log_mel": log_mel,
+        }
+
+    @tf.function(input_signature=[])
+    def class_map_path(self) -> tf.Tensor:
+        """Returns the path of the class map inside the export."""
+        return self._class_map.asset_path
+
+    @tf.function(input_signature=[])
+    def metadata(self) -> tf.Tensor:
+        """Returns settings, class hash and checkpoint as JSON."""
+        return self._metadata
+
+
+def export_saved_model(
+    workdir: str, output_dir: str, checkpoint: str = "best"
+) -> float:
+    """Exports the model of a run, reloads it and compares.
+
+    Args:
+      workdir: Folder of the run.
+      output_dir: Folder of the export; must be new or empty.
+      checkpoint: "best" or "last".
+
+    Returns:
+      The largest difference of a score between the two, over test sounds.
+
+    Raises:
+      InputError: The folder is not empty or the run has no checkpoint.
+      RuntimeError: The reloaded model gives other outputs.
+    """
+    if os.path.isdir(output_dir) and os.listdir(output_dir):
+        raise InputError(
+            f"{output_dir} is not empty. Give a new --output_dir or delete it."
+        )
+    classifier, params, class_map = load_classifier(workdir, checkpoint)
+    metadata: dict[str, object] = {
+        "class_map_hash": class_map.content_hash,
+        "checkpoint": checkpoint,
+        "features": to_dict(params.features),
+        "label_frames": to_dict(params.label_frames),
+        "model": to_dict(params.model),
+        "train": to_dict(params.train),
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        class_map_path = os.path.join(folder, "class_map.csv")
+        write_class_map(class_map, class_map_path)
+        model = WaveformClassifier(
+            classifier, params.features, class_map_path, metadata
+        )
+        tf.saved_model.save(
+            model, output_dir, signatures={"serving_default": model.__call__}
+        )
+        return _compare_reloaded(model, output_dir, params.features, folder)
+
+
+def check_waveforms(features: FeatureParams) -> dict[str, np.ndarray]:
+    """Makes the sounds that exports are compared on, by name.
+
+    Returns:
+      float32 `[num_samples]` each: silence, noise, a tone, and a sound shorter
+      than one patch.
+    """
+    rng = np.random.default_rng(0)
+    num_samples = 3 * features.sample_rate
+    seconds = np.arange(num_samples) / features.sample_rate
+    waveforms = {
+        "silence": np.zeros(num_samples),
+        "noise": rng.uniform(-0.5, 0.5, num_samples),
+        "tone": 0.5 * np.sin(2 * np.pi * 440.0 * seconds),
+        "short": rng.uniform(-0.5, 0.5, features.sample_rate // 4),
+    }
+    return {name: w.astype(np.float32) for name, w in waveforms.items()}
+
+
+def _compare_reloaded(
+    model: WaveformClassifier,
+    output_dir: str,
+    features: FeatureParams,
+    folder: str,
+) -> float:
+    """Compares with the export as a process without this package loads it."""
+    waveforms = check_waveforms(features)
+    waveforms_path = os.path.join(folder, "waveforms.npz")
+    outputs_path = os.path.join(folder, "outputs.npz")
+    np.savez(waveforms_path, **waveforms)
+    reloaded = subprocess.run(
+        # -I: neither the current folder nor PYTHONPATH can help it.
+        [sys.executable, "-I", "-c", _RELOAD_SCRIPT]
+        + [os.path.abspath(output_dir), waveforms_path, outputs_path],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if reloaded.returncode:
+        raise RuntimeError(f"The export cannot be loaded:\n{reloaded.stderr}")
+    largest = 0.0
+    with np.load(outputs_path) as outputs:
+        for name, waveform in waveforms.items():
+            expected = model(tf.constant(waveform))
+            for key, value in expected.items():
+                found = outputs[f"{name}/{key}"]
+                if found.shape != value.shape:
+                    raise RuntimeError(
+                        f"Reloaded, {key} of {name} has shape {found.shape}, "
+                        f"expected {value.shape}."
+                    )
+            scores = outputs[f"{name}/scores"]
+            difference = np.abs(scores - expected["scores"].numpy()).max()
+            largest = max(largest, float(difference))
+    if not largest <= _MAX_SCORE_DIFFERENCE:
+        raise RuntimeError(
+            f"Reloaded, a score differs by {largest:.2g}, more than "
+            f"{_MAX_SCORE_DIFFERENCE}."
+        )
+    return largest

@@ -1,0 +1,57 @@
+"""A trained run and records -> a score file."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from audioset_strong.errors import InputError
+from audioset_strong.evaluation.score_files import ScoreFile, write_score_file
+from audioset_strong.models.clip_scores import make_score_patches, score_clips
+from audioset_strong.records.manifest import GROUPS, read_records
+from audioset_strong.training.workdir import load_classifier
+
+
+def write_scores(
+    workdir: str,
+    records_dir: str,
+    output_path: str,
+    checkpoint: str = "best",
+    groups: Sequence[str] = GROUPS,
+) -> ScoreFile:
+    """Scores records with the model of a run and writes a score file.
+
+    Args:
+      workdir: Folder of the run.
+      records_dir: Folder of the records.
+      output_path: Score file to write.
+      checkpoint: "best" or "last".
+      groups: Groups of shards to score.
+
+    Returns:
+      What was written.
+
+    Raises:
+      InputError: The records have other features or classes than the run, or
+        there is nothing to score.
+    """
+    model, params, class_map = load_classifier(workdir, checkpoint)
+    records = read_records(records_dir)
+    if records.features != params.features:
+        raise InputError(
+            f"{records_dir} has features {records.features}, but {workdir} was "
+            f"trained on {params.features}. Prepare the records again with the "
+            f"front end of the run."
+        )
+    # Classes of the records count in their targets only, which are not used.
+    scored = score_clips(
+        make_score_patches(model), records, groups, show_progress=True
+    )
+    score_file = ScoreFile(
+        segment_ids=scored.segment_ids,
+        mids=np.array(class_map.mids),
+        scores=scored.scores,
+        num_label_frames=scored.num_label_frames,
+        label_frame_seconds=records.label_frames.label_frame_seconds,
+    )
+    write_score_file(score_file, output_path)
+    return score_file

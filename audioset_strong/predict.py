@@ -1,0 +1,111 @@
+r"""Finds sound events in audio files with an exported model.
+
+    python -m audioset_strong.predict --saved_model=exports/strong \
+      --output=events.tsv recording.wav other.flac
+
+Writes a strong label TSV with a column `score`: one line an event, times in
+seconds from the start of the file. `segment_id` is the file's name without its
+extension. Files that cannot be read are named, and the exit status is 1.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Sequence
+
+import tensorflow as tf
+import tqdm
+from absl import flags, logging
+
+from audioset_strong import run_flags
+from audioset_strong.errors import InputError
+from audioset_strong.features.audio_files import AudioError, decode_audio
+from audioset_strong.inference.event_decoding import ScoredEvent, decode_events
+from audioset_strong.labels.class_map import ClassMap, read_class_map
+from audioset_strong.params import FeatureParams, from_dict
+
+_SAVED_MODEL = flags.DEFINE_string(
+    "saved_model", None, "Folder that export_saved_model wrote."
+)
+_OUTPUT = flags.DEFINE_string("output", None, "TSV of events to write.")
+_THRESHOLD = flags.DEFINE_float(
+    "threshold",
+    0.5,
+    "Least score of a label frame of an event.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+flags.mark_flags_as_required(["saved_model", "output"])
+
+_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\tscore\n"
+
+
+def _load(path: str) -> tuple[tf.Module, FeatureParams, ClassMap]:
+    """Loads an export with its front end and classes."""
+    if not tf.saved_model.contains_saved_model(path):
+        raise InputError(
+            f"{path} is not a SavedModel. Give the --output_dir of "
+            f"export_saved_model."
+        )
+    model = tf.saved_model.load(path)
+    metadata = json.loads(model.metadata().numpy())
+    class_map = read_class_map(model.class_map_path().numpy().decode())
+    return model, from_dict(FeatureParams, metadata["features"]), class_map
+
+
+def _find_events(
+    path: str, model: tf.Module, features: FeatureParams
+) -> list[ScoredEvent]:
+    """Finds the events of one audio file."""
+    waveform = decode_audio(path, features.sample_rate).waveform
+    scores = model(tf.constant(waveform))["scores"].numpy()
+    return decode_events(
+        scores,
+        _THRESHOLD.value,
+        features.patch_window_seconds,
+        len(waveform) / features.sample_rate,
+    )
+
+
+def _format(
+    segment_id: str, events: Sequence[ScoredEvent], class_map: ClassMap
+) -> str:
+    """Formats events as lines of the output."""
+    return "".join(
+        f"{segment_id}\t{event.onset_seconds:.3f}\t{event.offset_seconds:.3f}"
+        f"\t{class_map.mids[event.class_index]}\t{event.score:.4f}\n"
+        for event in events
+    )
+
+
+def main(argv: Sequence[str]) -> None:
+    """Finds and writes the events of every file."""
+    paths = argv[1:]
+    if not paths:
+        raise InputError("Expected audio files after the flags, found none.")
+    model, features, class_map = _load(_SAVED_MODEL.value)
+    num_events, failed = 0, 0
+    with open(_OUTPUT.value, "w", encoding="utf-8") as output:
+        output.write(_HEADER)
+        for path in tqdm.tqdm(paths, unit="file", disable=len(paths) == 1):
+            try:
+                events = _find_events(path, model, features)
+            except (AudioError, OSError) as error:
+                logging.error("Left out: %s", error)
+                failed += 1
+                continue
+            segment_id = os.path.splitext(os.path.basename(path))[0]
+            output.write(_format(segment_id, events, class_map))
+            num_events += len(events)
+    logging.info(
+        "%d events in %d files written to %s.",
+        num_events,
+        len(paths) - failed,
+        _OUTPUT.value,
+    )
+    if failed:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    run_flags.run(main)

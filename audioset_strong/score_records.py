@@ -1,0 +1,62 @@
+r"""Scores every label frame of records with a trained model.
+
+    python -m audioset_strong.score_records --workdir=runs/weak \
+      --records_dir=records/eval --output=runs/weak/eval_scores.npz
+
+Writes a score file, which `evaluate` and `mine_candidates` read.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags, logging
+
+from audioset_strong import run_flags
+from audioset_strong.inference.scoring import write_scores
+from audioset_strong.records.manifest import GROUPS
+
+_WORKDIR = run_flags.define_workdir()
+_RECORDS_DIR = run_flags.define_records_dir()
+_OUTPUT = flags.DEFINE_string("output", None, "Score file to write, .npz.")
+_CHECKPOINT = flags.DEFINE_enum(
+    "checkpoint",
+    "best",
+    ["best", "last"],
+    "Which weights of the run: the best by validation, or the last.",
+)
+_GROUPS = flags.DEFINE_multi_enum(
+    "group",
+    list(GROUPS),
+    GROUPS,
+    "Groups of shards to score; give it several times for several.",
+)
+flags.mark_flags_as_required(["workdir", "records_dir", "output"])
+
+
+def main(argv: Sequence[str]) -> None:
+    """Scores and writes the score file."""
+    run_flags.refuse_arguments(argv)
+    score_file = write_scores(
+        _WORKDIR.value,
+        _RECORDS_DIR.value,
+        _OUTPUT.value,
+        _CHECKPOINT.value,
+        _GROUPS.value,
+    )
+    num_clips, num_label_frames, num_classes = score_file.scores.shape
+    logging.info(
+        "%d clips x %d label frames x %d classes written to %s.",
+        num_clips,
+        num_label_frames,
+        num_classes,
+        _OUTPUT.value,
+    )
+    num_missing = int((~score_file.is_scored).sum())
+    if num_missing:
+        logging.info(
+            "%d label frames lie beyond their audio and have no score.",
+            num_missing,
+        )
+
+
+if __name__ == "__main__":
+    run_flags.run(main)
