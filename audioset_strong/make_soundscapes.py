@@ -1,0 +1,97 @@
+"""Makes a simulated release: a small AudioSet without AudioSet's audio.
+
+  python -m audioset_strong.make_soundscapes --output_dir=/tmp/soundscapes \
+      --num_weak_clips=1000 --num_strong_clips=250 --num_eval_clips=250
+
+Ten-second clips are mixed from sounds that the program makes itself, or from
+the recordings of ESC-50 (--sources=esc50 --esc50_dir=...). Simulated annotators
+label them. Writes audio/{train,eval}/<segment_id>.flac, labels/ with the
+official file names and formats, and soundscapes.json. The same command again
+finishes a release that was interrupted.
+"""
+
+from collections.abc import Sequence
+
+from absl import flags, logging
+
+from audioset_strong import run_flags
+from audioset_strong.params import SoundscapeParams
+from audioset_strong.simulation.release import make_release
+from audioset_strong.simulation.sound_sources import SourceSettings
+
+_DEFAULTS = SoundscapeParams()
+
+_SOURCES = flags.DEFINE_enum(
+    "sources",
+    "synthetic",
+    ["synthetic", "esc50"],
+    "Where the isolated sounds come from.",
+)
+_ESC50_DIR = flags.DEFINE_string(
+    "esc50_dir",
+    "",
+    "Folder of ESC-50 with 'audio' and 'meta/esc50.csv'; for --sources=esc50.",
+)
+_NUM_WEAK_CLIPS = flags.DEFINE_integer(
+    "num_weak_clips",
+    _DEFAULTS.num_weak_clips,
+    "Training clips with weak labels only.",
+    lower_bound=0,
+)
+_NUM_STRONG_CLIPS = flags.DEFINE_integer(
+    "num_strong_clips",
+    _DEFAULTS.num_strong_clips,
+    "Training clips with weak and strong labels.",
+    lower_bound=1,
+)
+_NUM_EVAL_CLIPS = flags.DEFINE_integer(
+    "num_eval_clips",
+    _DEFAULTS.num_eval_clips,
+    "Evaluation clips.",
+    lower_bound=1,
+)
+_SEED = flags.DEFINE_integer(
+    "seed", _DEFAULTS.seed, "Of everything.", lower_bound=0
+)
+_HELD_OUT_FRACTION = flags.DEFINE_float(
+    "held_out_fraction",
+    _DEFAULTS.held_out_fraction,
+    "Share of the strong clips that training will hold out; their sounds come "
+    "from recordings of their own.",
+    lower_bound=0.0,
+    upper_bound=0.99,
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Where to write.", required=True
+)
+_NUM_WORKERS = flags.DEFINE_integer(
+    "num_workers", None, "Processes; all cores by default.", lower_bound=1
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Makes the release that the flags describe."""
+    run_flags.refuse_arguments(argv)
+    params = SoundscapeParams(
+        num_weak_clips=_NUM_WEAK_CLIPS.value,
+        num_strong_clips=_NUM_STRONG_CLIPS.value,
+        num_eval_clips=_NUM_EVAL_CLIPS.value,
+        seed=_SEED.value,
+        held_out_fraction=_HELD_OUT_FRACTION.value,
+    )
+    source_settings = SourceSettings(_SOURCES.value, _ESC50_DIR.value)
+    settings = make_release(
+        _OUTPUT_DIR.value, params, source_settings, _NUM_WORKERS.value
+    )
+    for subset, counts in settings["event_counts"].items():
+        logging.info(
+            "%s: %d events of %d classes",
+            subset,
+            sum(counts.values()),
+            sum(count > 0 for count in counts.values()),
+        )
+    logging.info("Wrote the release to %s", _OUTPUT_DIR.value)
+
+
+if __name__ == "__main__":
+    run_flags.run(main)

@@ -1,0 +1,253 @@
+"""Tests of simulation/sound_sources.py, sound_classes.py and esc50.py."""
+
+import csv
+import json
+import os
+import pathlib
+
+import numpy as np
+import pytest
+import soundfile
+
+from audioset_strong.errors import InputError
+from audioset_strong.simulation import esc50
+from audioset_strong.simulation.sound_classes import (
+    ESC50_CLASSES,
+    SYNTHETIC_CLASSES,
+    release_vocabulary,
+)
+from audioset_strong.simulation.sound_sources import (
+    SPLITS,
+    Esc50Source,
+    SourceSettings,
+    SyntheticSource,
+    make_source,
+)
+
+_RATE = 16000
+# Where the real files may lie; see README.md.
+_SHARED = pathlib.Path(
+    os.environ.get(
+        "AUDIOSET_STRONG_DATA",
+        pathlib.Path(__file__).parents[2] / "shared" / "data",
+    )
+)
+_BARK, _RAIN = ESC50_CLASSES["dog"].mid, ESC50_CLASSES["rain"].mid
+
+
+def _write_esc50(folder, rows, sample_rate=44100, channels=1):
+    """Writes a small ESC-50: barks are two bursts, rain is steady noise."""
+    rng = np.random.default_rng(0)
+    (folder / "audio").mkdir(parents=True)
+    (folder / "meta").mkdir()
+    with open(folder / "meta" / "esc50.csv", "w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["filename", "fold", "category", "src_file"])
+        for name, category, recording in rows:
+            writer.writerow([name, 1, category, recording])
+            samples = 0.3 * rng.standard_normal((5 * sample_rate, channels))
+            if category == "dog":
+                time = np.arange(5 * sample_rate) / sample_rate
+                is_on = (np.abs(time - 1.15) < 0.15) | (np.abs(time - 3) < 0.3)
+                samples = samples * is_on[:, np.newaxis]
+            samples = np.clip(samples, -1, 1)
+            soundfile.write(folder / "audio" / name, samples, sample_rate)
+    return folder
+
+
+def _rows(num_recordings=8):
+    return [
+        (f"{category}-{n}-{take}.wav", category, f"{category}{n}")
+        for category in ("dog", "rain")
+        for n in range(num_recordings)
+        for take in "AB"
+    ]
+
+
+@pytest.fixture(scope="module")
+def esc50_dir(tmp_path_factory):
+    return str(_write_esc50(tmp_path_factory.mktemp("esc") / "e", _rows()))
+
+
+@pytest.mark.parametrize("table", [SYNTHETIC_CLASSES, ESC50_CLASSES])
+def test_mids_are_distinct_and_parents_named_once(table):
+    mids = [c.mid for c in table.values()]
+    assert len(set(mids)) == len(mids)
+    vocabulary = release_vocabulary(tuple(table.values()))
+    assert list(vocabulary)[: len(mids)] == mids
+    assert all(vocabulary.values())
+
+
+@pytest.mark.parametrize("table", [SYNTHETIC_CLASSES, ESC50_CLASSES])
+def test_classes_against_the_released_files(table):
+    labels = _SHARED / "audioset_labels"
+    if not labels.is_dir():
+        pytest.skip(f"needs the released label files in {labels}")
+    with open(labels / "class_labels_indices.csv") as file:
+        names = {r["mid"]: r["display_name"] for r in csv.DictReader(file)}
+    with open(labels / "mid_to_display_name.tsv") as file:
+        strong_mids = {line.split("\t")[0] for line in file}
+    with open(labels / "ontology.json") as file:
+        children = {n["id"]: n["child_ids"] for n in json.load(file)}
+
+    def descendants(mid):
+        below = set(children.get(mid, ()))
+        return below.union(*(descendants(child) for child in below))
+
+    vocabulary = release_vocabulary(tuple(table.values()))
+    assert vocabulary == {mid: names[mid] for mid in vocabulary}
+    for sound_class in table.values():
+        assert sound_class.mid in strong_mids
+        parent = sound_class.parent_mid
+        assert not parent or sound_class.mid in children[parent]
+        ancestors = {m for m in vocabulary if sound_class.mid in descendants(m)}
+        assert sound_class.all_mids == {sound_class.mid} | ancestors
+
+
+def test_synthetic_sounds_differ_between_splits():
+    source = SyntheticSource()
+    mid = source.classes[0].mid
+    sounds = {
+        source.draw(mid, split, np.random.default_rng(0), 2.0).tobytes()
+        for split in SPLITS
+    }
+    assert len(sounds) == len(SPLITS)
+
+
+@pytest.mark.parametrize(
+    "sound_class",
+    SyntheticSource().classes,
+    ids=[c.display_name for c in SyntheticSource().classes],
+)
+def test_synthetic_sounds_fill_their_event(sound_class):
+    source = SyntheticSource()
+    rng = np.random.default_rng(0)
+    for _ in range(4):
+        sound = source.draw(sound_class.mid, "train", rng, 1.5)
+        assert sound.dtype == np.float32
+        assert 0.199 * _RATE <= len(sound) <= 1.5 * _RATE
+        # It sounds within the first 0.1 s: no silence before the onset.
+        start = np.abs(sound[: _RATE // 10]).max()
+        assert start > 0.01 * np.abs(sound).max()
+
+
+def test_unknown_split_and_source_are_refused():
+    with pytest.raises(ValueError, match="Expected a split"):
+        SyntheticSource().draw(
+            "/m/05tny_", "test", np.random.default_rng(0), 1.0
+        )
+    with pytest.raises(InputError, match="Received: 'freesound'"):
+        make_source(SourceSettings("freesound"))
+
+
+def test_barks_are_cut_out_one_by_one(esc50_dir):
+    source = Esc50Source(esc50_dir)
+    assert [c.mid for c in source.classes] == [_BARK, _RAIN]
+    rng = np.random.default_rng(0)
+    lengths = {
+        round(len(source.draw(_BARK, "train", rng, 4.0)) / _RATE, 1)
+        for _ in range(20)
+    }
+    assert lengths == {0.3, 0.6}
+
+
+def test_textures_are_cut_to_length(esc50_dir):
+    source = Esc50Source(esc50_dir)
+    rng = np.random.default_rng(0)
+    seconds = [
+        len(source.draw(_RAIN, "eval", rng, 2.0)) / _RATE for _ in range(10)
+    ]
+    assert min(seconds) >= 0.99
+    assert max(seconds) <= 2.0
+    assert len(set(seconds)) > 5
+
+
+def test_any_rate_and_channels_give_16_khz_mono(tmp_path):
+    rows = [("a.wav", "rain", "1")]
+    folder = _write_esc50(tmp_path / "e", rows, sample_rate=22050, channels=2)
+    waveform = esc50.read_waveform(str(folder / "audio" / "a.wav"))
+    assert waveform.shape == (5 * _RATE,)
+    assert waveform.dtype == np.float32
+
+
+def test_no_recording_is_in_two_splits_and_no_split_is_empty(esc50_dir):
+    clips = esc50.read_clips(esc50_dir)
+    split_of = esc50.split_recordings(clips)
+    for category in ("dog", "rain"):
+        recordings = {c.recording for c in clips if c.category == category}
+        splits = [split_of[r] for r in recordings]
+        # 8 recordings, 25 % and 15 % of them rounded.
+        assert splits.count("eval") == 2
+        assert splits.count("validation") == 1
+        assert splits.count("train") == 5
+    # Order of the table does not matter.
+    assert esc50.split_recordings(clips[::-1]) == split_of
+
+
+def test_recordings_of_two_categories_stay_in_one_split():
+    clips = [
+        esc50.Esc50Clip(f"{category}{n}", category, str(n))
+        for category in ("hen", "rooster")
+        for n in range(8)
+    ]
+    split_of = esc50.split_recordings(clips)
+    assert len(split_of) == 8
+    assert set(split_of.values()) == set(SPLITS)
+
+
+def test_too_few_recordings_are_refused(tmp_path):
+    folder = _write_esc50(tmp_path / "e", _rows(num_recordings=2))
+    with pytest.raises(InputError, match="at least 3 recordings"):
+        Esc50Source(str(folder))
+
+
+def test_missing_folder_is_refused(tmp_path):
+    with pytest.raises(InputError, match="--esc50_dir"):
+        Esc50Source(str(tmp_path / "nothing"))
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("filename,category\na.wav,dog\n", "found no .'src_file'."),
+        ("filename,category,src_file\n", "expected clips, found none"),
+        ("filename,category,src_file\na.wav,tuba,1\n", "found .'tuba'."),
+        ("filename,category,src_file\na.wav,dog,1\n", "not there, first"),
+    ],
+    ids=["column", "empty", "category", "audio"],
+)
+def test_bad_tables_are_refused(tmp_path, table, message):
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta" / "esc50.csv").write_text(table)
+    with pytest.raises(InputError, match=message):
+        esc50.read_clips(str(tmp_path))
+
+
+@pytest.mark.parametrize("content", [b"", b"not audio at all"])
+def test_corrupt_audio_is_refused(tmp_path, content):
+    path = tmp_path / "a.ogg"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"a\.ogg: expected an audio file"):
+        esc50.read_waveform(str(path))
+
+
+def test_silent_classes_are_refused(tmp_path):
+    folder = _write_esc50(tmp_path / "e", _rows(3))
+    for path in (folder / "audio").glob("rain-*"):
+        soundfile.write(path, np.zeros(5 * 44100), 44100)
+    source = Esc50Source(str(folder))
+    with pytest.raises(InputError, match="all are silent"):
+        source.draw(_RAIN, "train", np.random.default_rng(0), 2.0)
+
+
+def test_real_esc50_has_sounds_of_every_class_in_every_split():
+    if not (_SHARED / "esc50").is_dir():
+        pytest.skip(f"needs ESC-50 in {_SHARED / 'esc50'}")
+    source = Esc50Source(str(_SHARED / "esc50"))
+    assert len(source.classes) == 50
+    rng = np.random.default_rng(0)
+    for sound_class in source.classes:
+        for split in SPLITS:
+            sound = source.draw(sound_class.mid, split, rng, 4.0)
+            assert 0.19 * _RATE < len(sound) <= 4.0 * _RATE
+            assert np.abs(sound).max() > 1e-4

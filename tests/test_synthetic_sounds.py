@@ -1,0 +1,150 @@
+"""Tests of simulation/synthetic_sounds.py, synthesis.py, active_regions.py."""
+
+import numpy as np
+import pytest
+
+from audioset_strong.simulation import active_regions, synthesis
+from audioset_strong.simulation.sound_classes import SYNTHETIC_CLASSES
+from audioset_strong.simulation.synthetic_sounds import SYNTHESIZERS
+
+_RATE = synthesis.SAMPLE_RATE
+
+
+def test_every_class_has_a_synthesizer():
+    assert set(SYNTHESIZERS) == set(SYNTHETIC_CLASSES)
+    assert len(SYNTHESIZERS) >= 14
+
+
+@pytest.mark.parametrize("name", sorted(SYNTHESIZERS))
+def test_sounds_are_finite_loud_short_and_all_different(name):
+    sounds = [
+        SYNTHESIZERS[name](np.random.default_rng(seed), 2.0)
+        for seed in range(5)
+    ]
+    for sound in sounds:
+        assert sound.ndim == 1
+        assert np.isfinite(sound).all()
+        assert np.abs(sound).max() > 0.01
+        # Decays of single hits may pass the longest time; the source cuts them.
+        assert len(sound) < 3.5 * _RATE
+    # Equal lengths with equal samples would be the same sound.
+    assert len({sound.tobytes() for sound in sounds}) == len(sounds)
+
+
+@pytest.mark.parametrize("name", sorted(SYNTHESIZERS))
+def test_a_sound_is_a_function_of_its_generator(name):
+    first, second = (
+        SYNTHESIZERS[name](np.random.default_rng(3), 4.0) for _ in range(2)
+    )
+    np.testing.assert_array_equal(first, second)
+
+
+def test_classes_can_be_told_apart_but_not_by_mean_spectrum_alone():
+    """Nearest centroid of the mean log spectrum: above chance, not solved."""
+    classes = sorted(SYNTHESIZERS)
+    rng = np.random.default_rng(0)
+
+    def draw_features(num_sounds):
+        return np.array(
+            [
+                [_mean_log_spectrum(SYNTHESIZERS[c](rng, 2.0)) for c in classes]
+                for _ in range(num_sounds)
+            ]
+        )
+
+    centroids = draw_features(12).mean(axis=0)  # [num_classes, num_bands]
+    tested = draw_features(6)  # [num_sounds, num_classes, num_bands]
+    distances = np.square(tested[:, :, np.newaxis] - centroids).sum(axis=-1)
+    accuracy = np.mean(distances.argmin(axis=-1) == np.arange(len(classes)))
+    assert 4 / len(classes) < accuracy < 0.8
+
+
+def _mean_log_spectrum(sound):
+    sound = np.pad(sound, (0, 512)) / sound.std()
+    frames = np.lib.stride_tricks.sliding_window_view(sound, 512)[::256]
+    power = np.square(np.abs(np.fft.rfft(frames * np.hanning(512))))
+    bands = power[:, 1:].reshape(len(frames), 16, 16).mean(axis=2)
+    return np.log(bands + 1e-3).mean(axis=0)
+
+
+def test_tone_has_its_pitch_and_level():
+    sound = synthesis.tone(np.full(_RATE, 440.0), [1.0])
+    assert np.abs(np.fft.rfft(sound)).argmax() == 440
+    assert np.sqrt(np.mean(sound**2)) == pytest.approx(1.0, abs=0.01)
+
+
+def test_tone_leaves_out_harmonics_beyond_nyquist():
+    # 5 kHz would fold its second harmonic down to 6 kHz.
+    spectrum = np.abs(np.fft.rfft(synthesis.tone(np.full(_RATE, 5e3), [1, 1])))
+    assert spectrum[6000] < 0.01 * spectrum[5000]
+
+
+@pytest.mark.parametrize("exponent", [0.0, 1.0, 2.0])
+def test_colored_noise_falls_with_its_exponent(exponent):
+    rng = np.random.default_rng(0)
+    noise = synthesis.colored_noise(rng, 20 * _RATE, exponent)
+    power = np.abs(np.fft.rfft(noise)) ** 2
+    hz = np.fft.rfftfreq(len(noise), 1 / _RATE)
+    low = power[(hz > 400) & (hz < 600)].mean()
+    high = power[(hz > 3200) & (hz < 4800)].mean()
+    # Three octaves between the bands.
+    assert np.log2(low / high) == pytest.approx(3 * exponent, abs=0.15)
+
+
+def test_decay_falls_60_db_in_its_time():
+    envelope = synthesis.decay(_RATE + 1, 1.0)
+    assert envelope[0] == 1.0
+    assert envelope[-1] == pytest.approx(1e-3)
+
+
+def test_room_keeps_the_time_limit():
+    rng = np.random.default_rng(0)
+    sound = rng.standard_normal(_RATE)
+    assert len(synthesis.place_in_room(rng, sound, 1.0)) == _RATE
+    assert len(synthesis.place_in_room(rng, sound, 4.0)) > _RATE
+
+
+def _bursts(spans, seconds=5.0, noise_db=-60.0):
+    """Makes noise bursts over a noise floor."""
+    rng = np.random.default_rng(0)
+    level = np.full(round(seconds * _RATE), 10 ** (noise_db / 20))
+    for onset, offset in spans:
+        level[round(onset * _RATE) : round(offset * _RATE)] = 0.3
+    return level * rng.standard_normal(len(level))
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([(1.0, 2.0)], [(1.0, 2.0)]),
+        # A gap of 0.6 s parts two regions, one of 0.15 s does not.
+        ([(0.5, 1.0), (1.6, 2.1)], [(0.5, 1.0), (1.6, 2.1)]),
+        ([(0.5, 1.0), (1.15, 2.1)], [(0.5, 2.1)]),
+        # Clicks are stretched to 0.2 s.
+        ([(3.0, 3.03)], [(3.0, 3.2)]),
+        # A texture is its own noise floor and active throughout.
+        ([(0.0, 5.0)], [(0.0, 5.0)]),
+    ],
+    ids=["one", "two", "short-gap", "click", "texture"],
+)
+@pytest.mark.parametrize("noise_db", [-300.0, -50.0])
+def test_active_regions_are_found(spans, expected, noise_db):
+    found = active_regions.find_active_regions(
+        _bursts(spans, noise_db=noise_db)
+    )
+    # A hop of 10 ms, and frames of 20 ms that reach over an edge.
+    np.testing.assert_allclose(found, expected, atol=0.021)
+
+
+def test_silence_and_nothing_have_no_active_region():
+    assert active_regions.find_active_regions(np.zeros(_RATE)) == []
+    assert active_regions.find_active_regions(np.zeros(0)) == []
+
+
+def test_frame_levels_against_plain_sums():
+    waveform = np.random.default_rng(0).standard_normal(1600)
+    levels = active_regions.frame_levels_db(waveform)
+    assert levels.shape == (10,)
+    # Frame 3 is centred on 35 ms.
+    expected = 10 * np.log10(np.mean(waveform[400:720] ** 2))
+    assert levels[3] == pytest.approx(expected)
