@@ -1,0 +1,1 @@
+"""Experiments of the paper, each a script that runs from labels to a table."""
