@@ -111,8 +111,11 @@ def _prepare(
         ),
         class_map=os.path.join(labels, "class_labels_indices.csv"),
     )
-    train_weak = ("balanced_train_segments.csv",
-    "unbalanced_train_segments.csv") parts = (
+    train_weak = (
+        "balanced_train_segments.csv",
+        "unbalanced_train_segments.csv",
+    )
+    parts = (
         ("train", train_weak, soundscapes.held_out_fraction),
         ("eval", ("eval_segments.csv",), 0.0),
     )

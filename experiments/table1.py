@@ -262,13 +262,10 @@ def format_table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _settings() -> dict[str, Any]:
-    """Values of this script's own flags."""
-    own_flags = flags.FLAGS.find_module_defining_flag("small_steps")
-    return {
-        flag.name: flag.value
-        for flag in flags.FLAGS.flags_by_module_dict()[own_flags]
-    }
+def _own_flags() -> list[flags.Flag]:
+    """Lists the flags that this script defines."""
+    module = flags.FLAGS.find_module_defining_flag("small_steps")
+    return flags.FLAGS.flags_by_module_dict()[module]
 
 
 def main(argv: Sequence[str]) -> None:
@@ -280,7 +277,8 @@ def main(argv: Sequence[str]) -> None:
     table = format_table(results)
     path = os.path.join(_OUTPUT_DIR.value, "table1")
     with open(f"{path}.json", "w", encoding="utf-8") as file:
-        json.dump({"rows": results, "settings": _settings()}, file, indent=2)
+        settings = {flag.name: flag.value for flag in _own_flags()}
+        json.dump({"rows": results, "settings": settings}, file, indent=2)
     with open(f"{path}.md", "w", encoding="utf-8") as file:
         file.write(f"{table}\n\nIn brackets: the paper, on AudioSet.\n")
     plot_table1(results, METRICS, f"{path}.png")
