@@ -85,7 +85,8 @@ def main(argv: Sequence[str]) -> None:
         raise InputError("Expected audio files after the flags, found none.")
     model, features, class_map = _load(_SAVED_MODEL.value)
     num_events, failed = 0, 0
-    with open(_OUTPUT.value, "w", encoding="utf-8") as output:
+    temporary_path = f"{_OUTPUT.value}.tmp"
+    with open(temporary_path, "w", encoding="utf-8") as output:
         output.write(_HEADER)
         for path in tqdm.tqdm(paths, unit="file", disable=len(paths) == 1):
             try:
@@ -97,6 +98,7 @@ def main(argv: Sequence[str]) -> None:
             segment_id = os.path.splitext(os.path.basename(path))[0]
             output.write(_format(segment_id, events, class_map))
             num_events += len(events)
+    os.replace(temporary_path, _OUTPUT.value)
     logging.info(
         "%d events in %d files written to %s.",
         num_events,

@@ -1,0 +1,71 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import soundfile
+
+from audioset_strong.labels.label_files import read_strong_labels
+
+# With the other user of the export, which takes a while to make.
+pytestmark = pytest.mark.xdist_group("export")
+
+
+def _predict(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "audioset_strong.predict", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_events_of_good_files_are_written_and_bad_files_named(
+    export_dir, tmp_path
+):
+    rng = np.random.default_rng(0)
+    good = tmp_path / "two seconds.wav"
+    soundfile.write(good, rng.uniform(-0.5, 0.5, (96000, 2)), 48000)
+    bad = tmp_path / "page.flac"
+    bad.write_text("<html>404</html>")
+    output = tmp_path / "events.tsv"
+    finished = _predict(
+        f"--saved_model={export_dir}",
+        f"--output={output}",
+        # Every label frame of every class: what is tested is the way there.
+        "--threshold=0",
+        str(good),
+        str(bad),
+        str(tmp_path / "missing.wav"),
+    )
+    assert finished.returncode == 1
+    assert "page.flac" in finished.stderr
+    assert "missing.wav" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    header, *lines = output.read_text().splitlines()
+    assert header.split("\t")[-1] == "score"
+    rows = [line.split("\t") for line in lines]
+    # Two patches fit into two seconds; each class is one event over both.
+    assert [row[:3] for row in rows] == [
+        ["two seconds", "0.000", "1.920"] for _ in range(3)
+    ]
+    assert {row[3] for row in rows} == {"/m/bell", "/m/dog", "/m/rain"}
+    # Without the scores and with segment ids it is a strong label file.
+    strong = tmp_path / "strong.tsv"
+    strong.write_text(
+        "\n".join(
+            "\t".join(line.split("\t")[:4]).replace("two seconds", "two_0")
+            for line in [header, *lines]
+        )
+        + "\n"
+    )
+    assert len(read_strong_labels(strong)) == 3
+
+
+def test_folder_that_is_no_export_is_one_clear_line(tmp_path):
+    finished = _predict(
+        f"--saved_model={tmp_path}", f"--output={tmp_path}/e.tsv", "a.wav"
+    )
+    assert finished.returncode == 2
+    assert "is not a SavedModel" in finished.stderr.splitlines()[-1]
+    assert not (tmp_path / "e.tsv").exists()

@@ -1,0 +1,127 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from audioset_strong.errors import InputError
+from audioset_strong.features.audio_files import decode_audio
+from audioset_strong.features.log_mel import waveform_to_log_mel
+from audioset_strong.inference import saved_model as saved_model_lib
+from audioset_strong.inference.saved_model import (
+    WaveformClassifier,
+    check_waveforms,
+    export_saved_model,
+)
+from audioset_strong.params import FeatureParams
+from audioset_strong.training.workdir import load_classifier
+
+_FEATURES = FeatureParams()
+
+
+# With the other user of the export, which takes a while to make.
+pytestmark = pytest.mark.xdist_group("export")
+
+
+def _checkpoint_scores(workdir, waveform):
+    """Scores as training and scoring compute them: NumPy front end."""
+    model, params, _ = load_classifier(workdir)
+    log_mel = waveform_to_log_mel(waveform, params.features)
+    num_patches = len(log_mel) // 96
+    patches = log_mel[: num_patches * 96].reshape(num_patches, 96, 64)
+    return tf.sigmoid(model(patches)["logits"]).numpy()
+
+
+def test_real_recording_scores_as_with_the_checkpoint(
+    untrained_workdir, export_dir, esc50_dir, tmp_path
+):
+    path = sorted((esc50_dir / "audio").glob("*.ogg"))[7]
+    waveform = decode_audio(str(path), 16000).waveform
+    np.save(tmp_path / "waveform.npy", waveform)
+    # A process that cannot import this package: -I ignores folders and paths,
+    # and an installed package is refused.
+    script = (
+        "import sys; sys.modules['audioset_strong'] = None\n"
+        "import numpy as np, tensorflow as tf\n"
+        "model = tf.saved_model.load(sys.argv[1])\n"
+        "scores = model(tf.constant(np.load(sys.argv[2])))['scores']\n"
+        "np.save(sys.argv[3], scores.numpy())\n"
+    )
+    scores_path = tmp_path / "scores.npy"
+    subprocess.run(
+        [sys.executable, "-I", "-c", script, export_dir]
+        + [str(tmp_path / "waveform.npy"), str(scores_path)],
+        check=True,
+        capture_output=True,
+    )
+    expected = _checkpoint_scores(untrained_workdir, waveform)
+    found = np.load(scores_path)
+    assert found.shape == expected.shape == (5, 3)
+    # The two front ends differ in rounding; the network magnifies it a little.
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+    assert np.ptp(expected) > 1e-3  # scores that say something
+
+
+def test_outputs_have_the_documented_shapes(export_dir):
+    model = tf.saved_model.load(export_dir)
+    outputs = model(tf.zeros([16000 * 10]))
+    assert outputs["scores"].shape == (10, 3)
+    assert outputs["log_mel"].shape == (998, 64)
+    assert outputs["embeddings"].shape[0] == 10
+
+
+def test_short_waveform_is_padded_to_one_patch(export_dir):
+    model = tf.saved_model.load(export_dir)
+    assert model(tf.zeros([100]))["scores"].shape == (1, 3)
+    assert model(tf.zeros([0]))["scores"].shape == (1, 3)
+
+
+def test_class_map_and_settings_travel_with_the_export(
+    untrained_workdir, export_dir
+):
+    model = tf.saved_model.load(export_dir)
+    path = model.class_map_path().numpy().decode()
+    assert path.startswith(export_dir)
+    with open(path, encoding="utf-8") as file:
+        assert file.readline() == "index,mid,display_name\n"
+    metadata = json.loads(model.metadata().numpy())
+    _, _, class_map = load_classifier(untrained_workdir)
+    assert metadata["class_map_hash"] == class_map.content_hash
+    assert metadata["features"]["log_offset"] == 0.01
+
+
+def test_serving_signature_gives_the_same(export_dir):
+    model = tf.saved_model.load(export_dir)
+    waveform = tf.constant(check_waveforms(_FEATURES)["noise"])
+    served = model.signatures["serving_default"](waveform=waveform)
+    np.testing.assert_array_equal(served["scores"], model(waveform)["scores"])
+
+
+def test_other_scores_after_reloading_are_found(untrained_workdir, tmp_path):
+    # An export that is not the model: its front end has another offset.
+    model, _, _ = load_classifier(untrained_workdir)
+    class_map_path = tmp_path / "class_map.csv"
+    class_map_path.write_text('index,mid,display_name\n0,/m/x,"x"\n')
+
+    def wrap(log_offset):
+        features = FeatureParams(log_offset=log_offset)
+        return WaveformClassifier(model, features, str(class_map_path), {})
+
+    tf.saved_model.save(wrap(0.001), str(tmp_path / "export"))
+    with pytest.raises(RuntimeError, match="a score differs by"):
+        saved_model_lib._compare_reloaded(
+            wrap(0.01), str(tmp_path / "export"), _FEATURES, str(tmp_path)
+        )
+
+
+def test_folder_with_files_is_refused(untrained_workdir, tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(InputError, match="is not empty"):
+        export_saved_model(untrained_workdir, str(tmp_path))
+
+
+def test_folder_without_a_run_is_refused(tmp_path):
+    with pytest.raises(InputError, match="holds no params.json"):
+        export_saved_model(str(tmp_path), str(tmp_path / "export"))
