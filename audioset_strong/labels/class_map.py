@@ -11,10 +11,12 @@ import csv
 import dataclasses
 import functools
 import hashlib
+import io
 import os
 from collections.abc import Iterable
 
 import numpy as np
+import numpy.typing as npt
 
 from audioset_strong.errors import InputError
 
@@ -64,7 +66,7 @@ class ClassMap:
         joined = "\n".join(self.mids).encode("utf-8")
         return hashlib.sha256(joined).hexdigest()[:16]
 
-    def class_indices(self, mids: Iterable[str]) -> np.ndarray:
+    def class_indices(self, mids: Iterable[str]) -> npt.NDArray[np.int64]:
         """Looks up mids.
 
         Args:
@@ -91,7 +93,12 @@ def read_class_map(path: str | os.PathLike[str]) -> ClassMap:
       InputError: The header, an index or a mid is wrong; names file and line.
     """
     with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
+        return parse_class_map(file.read(), path)
+
+
+def parse_class_map(text: str, path: str | os.PathLike[str]) -> ClassMap:
+    """Parses what `read_class_map` reads; `path` is for messages."""
+    rows = list(csv.reader(io.StringIO(text, newline="")))
     if not rows or rows[0] != _HEADER:
         found = ",".join(rows[0]) if rows else "an empty file"
         raise InputError(
@@ -120,9 +127,15 @@ def write_class_map(class_map: ClassMap, path: str | os.PathLike[str]) -> None:
       path: Where to write; the folder exists.
     """
     with open(path, "w", newline="", encoding="utf-8") as file:
-        file.write(",".join(_HEADER) + "\n")
-        named = zip(class_map.mids, class_map.display_names, strict=True)
-        for index, (mid, display_name) in enumerate(named):
-            # The release quotes every display name and nothing else.
-            quoted = display_name.replace('"', '""')
-            file.write(f'{index},{mid},"{quoted}"\n')
+        file.write(format_class_map(class_map))
+
+
+def format_class_map(class_map: ClassMap) -> str:
+    """Formats what `write_class_map` writes."""
+    lines = [",".join(_HEADER)]
+    named = zip(class_map.mids, class_map.display_names, strict=True)
+    for index, (mid, display_name) in enumerate(named):
+        # The release quotes every display name and nothing else.
+        quoted = display_name.replace('"', '""')
+        lines.append(f'{index},{mid},"{quoted}"')
+    return "\n".join(lines) + "\n"

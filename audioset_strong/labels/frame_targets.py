@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.params import LabelFrameParams
@@ -33,19 +34,19 @@ class Event(NamedTuple):
     offset_seconds: float
 
 
-def to_milliseconds(seconds: np.ndarray) -> np.ndarray:
+def to_milliseconds(seconds: npt.ArrayLike) -> npt.NDArray[np.int64]:
     """Rounds seconds to int64 milliseconds, same shape."""
-    return np.rint(np.asarray(seconds, dtype=np.float64) * 1000).astype(
-        np.int64
-    )
+    exact = np.asarray(seconds, dtype=np.float64) * 1000
+    milliseconds: npt.NDArray[np.int64] = np.rint(exact).astype(np.int64)
+    return milliseconds
 
 
 def is_window_positive(
-    onset_ms: np.ndarray,
-    offset_ms: np.ndarray,
-    window_start_ms: np.ndarray,
+    onset_ms: npt.NDArray[np.int64],
+    offset_ms: npt.NDArray[np.int64],
+    window_start_ms: npt.NDArray[np.int64],
     params: LabelFrameParams = LabelFrameParams(),
-) -> np.ndarray:
+) -> npt.NDArray[np.bool_]:
     """Applies the frame rule to events and windows.
 
     Args:
@@ -63,14 +64,17 @@ def is_window_positive(
     overlap_ms = overlap_ms - np.maximum(onset_ms, window_start_ms)
     shorter_ms = np.minimum(window_ms, offset_ms - onset_ms)
     # An event of no length has no overlap with anything.
-    return (overlap_ms > 0) & (overlap_ms >= params.min_overlap * shorter_ms)
+    is_positive: npt.NDArray[np.bool_] = (overlap_ms > 0) & (
+        overlap_ms >= params.min_overlap * shorter_ms
+    )
+    return is_positive
 
 
 def events_to_label_frames(
-    onset_seconds: np.ndarray,
-    offset_seconds: np.ndarray,
+    onset_seconds: npt.NDArray[np.float64],
+    offset_seconds: npt.NDArray[np.float64],
     params: LabelFrameParams = LabelFrameParams(),
-) -> np.ndarray:
+) -> npt.NDArray[np.bool_]:
     """Marks the label frames that each event makes positive.
 
     Args:
@@ -95,7 +99,7 @@ def events_to_frame_targets(
     events: Sequence[Event],
     index_of_mid: dict[str, int],
     params: LabelFrameParams = LabelFrameParams(),
-) -> np.ndarray:
+) -> npt.NDArray[np.float32]:
     """Makes the targets of all label frames of one clip.
 
     Args:
@@ -168,7 +172,9 @@ def frame_strong_labels(
     return framed.sort_values(keys, kind="stable", ignore_index=True)
 
 
-def _number_pairs(table: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
+def _number_pairs(
+    table: pd.DataFrame,
+) -> tuple[npt.NDArray[np.int64], pd.DataFrame]:
     """Numbers the distinct (clip, class) pairs of a table.
 
     Returns:
@@ -176,12 +182,15 @@ def _number_pairs(table: pd.DataFrame) -> tuple[np.ndarray, pd.DataFrame]:
       pairs: The distinct pairs, in the order of their numbers.
     """
     keys = ["segment_id", "mid"]
-    pair_of_row = table.groupby(keys, sort=False).ngroup().to_numpy()
+    numbers = table.groupby(keys, sort=False).ngroup()
+    pair_of_row = np.asarray(numbers, dtype=np.int64)
     pairs = table[keys].drop_duplicates().reset_index(drop=True)
     return pair_of_row, pairs
 
 
-def _frame_table(pairs: pd.DataFrame, is_present: np.ndarray) -> pd.DataFrame:
+def _frame_table(
+    pairs: pd.DataFrame, is_present: npt.NDArray[np.bool_]
+) -> pd.DataFrame:
     """Writes bool `[num_pairs, num_label_frames]` out as framed rows."""
     num_pairs, num_label_frames = is_present.shape
     return pd.DataFrame(

@@ -19,7 +19,7 @@ class Ontology:
 
     Attributes:
       display_names: Name of each mid, in file order.
-      child_mids: Children of each mid.
+      child_mids: Children of each mid; empty for leaves.
     """
 
     def __init__(
@@ -28,7 +28,9 @@ class Ontology:
         child_mids: Mapping[str, tuple[str, ...]],
     ) -> None:
         self.display_names = dict(display_names)
-        self.child_mids = dict(child_mids)
+        self.child_mids = {
+            mid: tuple(child_mids.get(mid, ())) for mid in self.display_names
+        }
         for mid, children in self.child_mids.items():
             unknown = [c for c in children if c not in self.display_names]
             if unknown:

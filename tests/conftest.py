@@ -1,0 +1,75 @@
+"""Fixtures that several test modules share: real files, the tiny release."""
+
+import os
+import pathlib
+
+import pytest
+from tiny_release import prepare_tiny, write_tiny_release
+
+# Where the real files may lie; see README.md.
+_DATA = pathlib.Path(
+    os.environ.get(
+        "AUDIOSET_STRONG_DATA",
+        pathlib.Path(__file__).parents[2] / "shared" / "data",
+    )
+)
+
+
+def _real_folder(name):
+    if not (_DATA / name).is_dir():
+        pytest.skip(f"no real files in {_DATA / name}; see README.md")
+    return _DATA / name
+
+
+@pytest.fixture(scope="session")
+def audioset_labels():
+    """Folder of released weak labels, names and ontology, or a skip."""
+    return _real_folder("audioset_labels")
+
+
+@pytest.fixture(scope="session")
+def strong_excerpts():
+    """Folder of excerpts of the released strong files, or a skip."""
+    return _real_folder("audioset_strong_excerpts")
+
+
+@pytest.fixture(scope="session")
+def esc50_dir():
+    """Folder of real recordings in ESC-50's layout, or a skip."""
+    return _real_folder("esc50")
+
+
+@pytest.fixture(scope="session")
+def tiny_release(tmp_path_factory):
+    """Folder of the tiny release: audio/, weak.csv, strong.tsv, classes.csv."""
+    folder = tmp_path_factory.mktemp("tiny_release")
+    write_tiny_release(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_records_dir(tiny_release, tmp_path_factory):
+    """Folder of the tiny release's records; not to be changed."""
+    output_dir = tmp_path_factory.mktemp("tiny_records")
+    prepare_tiny(tiny_release, output_dir)
+    return str(output_dir)
+
+
+@pytest.fixture(scope="session")
+def untrained_workdir(tmp_path_factory):
+    """Folder of a run of a tiny network that was never trained."""
+    from untrained_run import save_untrained_run
+
+    folder = tmp_path_factory.mktemp("run")
+    save_untrained_run(str(folder))
+    return str(folder)
+
+
+@pytest.fixture(scope="session")
+def export_dir(untrained_workdir, tmp_path_factory):
+    """Folder of that run's export, which was compared with it."""
+    from audioset_strong.inference.saved_model import export_saved_model
+
+    folder = tmp_path_factory.mktemp("exports") / "model"
+    assert export_saved_model(untrained_workdir, str(folder)) <= 1e-4
+    return str(folder)

@@ -1,0 +1,72 @@
+"""Class map files."""
+
+import pytest
+
+from audioset_strong.errors import InputError
+from audioset_strong.labels.class_map import (
+    ClassMap,
+    read_class_map,
+    write_class_map,
+)
+
+_HEADER = "index,mid,display_name\n"
+_MAP = ClassMap(("/m/a", "/m/b", "/t/c"), ("A", 'B, "the" bee', "C"))
+
+
+def test_round_trip_of_the_released_file_byte_for_byte(
+    audioset_labels, tmp_path
+):
+    path = audioset_labels / "class_labels_indices.csv"
+    class_map = read_class_map(path)
+    assert class_map.num_classes == 527
+    assert (class_map.mids[0], class_map.display_names[0]) == (
+        "/m/09x0r",
+        "Speech",
+    )
+    write_class_map(class_map, tmp_path / "copy.csv")
+    assert (tmp_path / "copy.csv").read_bytes() == path.read_bytes()
+
+
+def test_round_trip_of_quotes_and_commas(tmp_path):
+    write_class_map(_MAP, tmp_path / "c.csv")
+    assert read_class_map(tmp_path / "c.csv") == _MAP
+
+
+def test_lookup_gives_minus_one_for_unknown_mids():
+    indices = _MAP.class_indices(["/t/c", "/m/none", "/m/a"])
+    assert indices.tolist() == [2, -1, 0]
+    assert _MAP.class_indices([]).shape == (0,)
+
+
+def test_hash_depends_on_mids_and_their_order_only():
+    renamed = ClassMap(_MAP.mids, ("x", "y", "z"))
+    swapped = ClassMap(_MAP.mids[::-1], _MAP.display_names[::-1])
+    assert renamed.content_hash == _MAP.content_hash
+    assert swapped.content_hash != _MAP.content_hash
+    # A fixed value: it is written into records and workdirs.
+    assert _MAP.content_hash == "5e2f47afcb9adfea"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", r":1: expected the header .* found 'an empty file'"),
+        ("index,mid\n", r":1: expected the header .* found 'index,mid'"),
+        (_HEADER, "expected at least one class, found none"),
+        (_HEADER + "1,/m/a,A\n", r":2: expected '0,<mid>.*found '1,/m/a,A'"),
+        (_HEADER + "0,/m/a,A\n1,,B\n", r":3: expected '1,<mid>.*found '1,,B'"),
+        (_HEADER + "0,/m/a\n", r":2: expected '0,<mid>.* found '0,/m/a'"),
+        (_HEADER + "0,/m/a,A\n1,/m/a,B\n", r"lists a mid twice: \['/m/a'\]"),
+    ],
+    ids=["empty", "header", "no class", "index", "no mid", "fields", "twice"],
+)
+def test_bad_files(tmp_path, text, message):
+    path = tmp_path / "c.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_class_map(path)
+
+
+def test_each_mid_needs_a_name():
+    with pytest.raises(InputError, match="2 mids, 1 names"):
+        ClassMap(("/m/a", "/m/b"), ("A",))

@@ -1,0 +1,240 @@
+"""The frame rule: by hand, by rasterisation, and against released frames."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference.frame_targets_reference import frame_targets_reference
+
+from audioset_strong.labels.frame_targets import (
+    Event,
+    events_to_frame_targets,
+    events_to_label_frames,
+    frame_strong_labels,
+    is_window_positive,
+    to_milliseconds,
+)
+from audioset_strong.labels.label_files import (
+    read_framed_labels,
+    read_strong_labels,
+)
+from audioset_strong.params import LabelFrameParams
+
+_SNORING, _MACHINE_GUN = "/m/01d3sd", "/m/04zjc"
+
+
+def _positive_frames(*events):
+    targets = events_to_frame_targets(
+        [Event("/m/x", onset, offset) for onset, offset in events], {"/m/x": 0}
+    )
+    return np.flatnonzero(targets[:, 0]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("events", "frames"),
+    [
+        ([], []),
+        ([(0.0, 10.0)], [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        ([(0.96, 1.92)], [1]),  # exactly a frame; touches 0 and 2
+        ([(0.0, 0.96)], [0]),
+        ([(0.48, 1.44)], [0, 1]),  # 0.48 s in each: half of the window
+        ([(0.481, 1.441)], [1]),  # 0.479 s in frame 0
+        ([(0.479, 1.439)], [0]),  # 0.479 s in frame 1
+        ([(0.0, 1.44)], [0, 1]),  # 0.48 s of a long event
+        ([(0.0, 1.439)], [0]),  # 0.479 s of a long event
+        ([(0.3, 0.31)], [0]),  # 10 ms inside the window: all of the event
+        ([(0.9, 1.02)], [0, 1]),  # 60 ms of 120 in each: 50 %
+        ([(0.9, 1.021)], [1]),  # 60 of 121 ms in frame 0: less than 50 %
+        ([(0.899, 1.019)], [0]),  # 59 of 120 ms in frame 1
+        ([(0.96, 0.961)], [1]),  # one millisecond, at the edge
+        ([(0.959, 0.961)], [0, 1]),
+        ([(9.6, 10.0)], []),  # never framed
+        ([(9.228, 10.0)], []),  # 372 of 772 ms inside: 48 %
+        ([(9.2, 10.0)], [9]),  # 400 of 800 ms inside: 50 %
+        ([(9.12, 12.0)], [9]),  # 0.48 s, of an event beyond the clip
+        ([(0.0, 0.3), (0.3, 0.6)], [0]),
+        # Never pooled: 0.3 s each of events that lie mostly elsewhere.
+        ([(0.0, 1.26), (1.62, 3.0)], [0, 2]),
+    ],
+)
+def test_frames_by_hand(events, frames):
+    assert _positive_frames(*events) == frames
+
+
+def test_two_events_are_not_pooled_by_hand():
+    # Overlaps 0.271 and 0.327 s with the window 4.80-5.76 s: 0.598 in all.
+    events = [(4.016, 5.071), (5.433, 6.323)]
+    assert 5 not in _positive_frames(*events)
+    assert 5 in _positive_frames((4.016, 5.071), (5.162, 6.052))
+
+
+def test_float_times_count_as_milliseconds():
+    # In floating point half of the last label frame falls short of 0.48 s.
+    assert 9.12 - 8.64 < 0.48
+    assert _positive_frames((9.12, 12.0)) == [9]
+    assert to_milliseconds([0.48, 4.605, 9.9999]).tolist() == [480, 4605, 10000]
+
+
+def test_other_classes_do_not_help():
+    events = [
+        Event("/m/x", 0.0, 0.1),
+        Event("/m/y", 2.0, 2.8),
+        Event("/m/unmapped", 0.0, 10.0),
+    ]
+    targets = events_to_frame_targets(events, {"/m/y": 0, "/m/x": 2, "/m/z": 1})
+    assert targets.dtype == np.float32
+    assert targets.shape == (10, 3)
+    assert np.argwhere(targets).tolist() == [[0, 2], [2, 0]]
+
+
+def test_an_event_of_no_length_is_nowhere():
+    # Readers refuse such events; the rule itself must not mark all windows.
+    starts = np.arange(10) * 960
+    assert not is_window_positive(np.int64(500), np.int64(500), starts).any()
+
+
+_event_ms = st.tuples(st.integers(0, 9999), st.integers(1, 6000)).map(
+    lambda event: (event[0], min(event[0] + event[1], 10000))
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_event_ms, max_size=5))
+def test_frames_equal_those_of_rasterisation(events_ms):
+    events = [(onset / 1000, offset / 1000) for onset, offset in events_ms]
+    expected = frame_targets_reference(events_ms)
+    assert _positive_frames(*events) == np.flatnonzero(expected).tolist()
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(_event_ms, min_size=1, max_size=5))
+def test_one_more_event_never_turns_a_frame_off(events_ms):
+    events = [(onset / 1000, offset / 1000) for onset, offset in events_ms]
+    assert set(_positive_frames(*events[1:])) <= set(_positive_frames(*events))
+
+
+def test_the_rule_is_a_setting():
+    params = LabelFrameParams(
+        label_frame_seconds=0.5, num_label_frames=4, min_overlap=0.8
+    )
+    is_positive = events_to_label_frames(
+        np.array([0.1, 0.101]), np.array([2.0, 2.0]), params
+    )
+    assert is_positive.astype(int).tolist() == [[1, 1, 1, 1], [0, 1, 1, 1]]
+
+
+# --- Framed tables ----------------------------------------------------------
+
+
+def _strong(*rows):
+    columns = ["segment_id", "onset_seconds", "offset_seconds", "mid"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _pairs(framed):
+    """Present label frames of each (segment_id, mid); all must have ten."""
+    assert (framed.groupby(["segment_id", "mid"]).size() == 10).all()
+    return {
+        pair: rows.loc[rows["is_present"], "label_frame"].tolist()
+        for pair, rows in framed.groupby(["segment_id", "mid"])
+    }
+
+
+def test_complementary_and_explicit_negatives():
+    strong = _strong(
+        ("b_0", 0.0, 1.0, "/m/x"),
+        ("b_0", 5.0, 6.0, "/m/x"),
+        ("b_0", 9.7, 10.0, "/m/y"),  # reaches no label frame
+        ("a_0", 9.7, 9.9, "/m/x"),  # neither
+        ("a_0", 2.9, 3.8, "/m/y"),
+    )
+    absent = pd.DataFrame(
+        # The second has events, which say more than the annotators.
+        [("a_0", "/m/z"), ("a_0", "/m/y"), ("c_0", "/m/x"), ("c_0", "/m/x")],
+        columns=["segment_id", "mid"],
+    )
+    framed = frame_strong_labels(strong)
+    assert _pairs(framed) == {("b_0", "/m/x"): [0, 5], ("a_0", "/m/y"): [3]}
+    with_absent = frame_strong_labels(strong, absent)
+    assert _pairs(with_absent) == {
+        ("a_0", "/m/y"): [3],
+        ("a_0", "/m/z"): [],
+        ("b_0", "/m/x"): [0, 5],
+        ("c_0", "/m/x"): [],
+    }
+    keys = ["segment_id", "mid", "label_frame"]
+    pd.testing.assert_frame_equal(
+        with_absent, with_absent.sort_values(keys, ignore_index=True)
+    )
+    assert with_absent.dtypes.astype(str).to_dict() == {
+        "segment_id": with_absent["segment_id"].dtype.name,
+        "label_frame": "int64",
+        "mid": with_absent["mid"].dtype.name,
+        "is_present": "bool",
+    }
+
+
+def test_an_absent_pair_whose_events_reach_no_frame_stays_unknown():
+    absent = pd.DataFrame([("a_0", "/m/x")], columns=["segment_id", "mid"])
+    framed = frame_strong_labels(_strong(("a_0", 9.7, 9.9, "/m/x")), absent)
+    assert len(framed) == 0
+
+
+def test_no_labels_give_no_frames():
+    framed = frame_strong_labels(_strong())
+    assert len(framed) == 0
+    assert list(framed) == ["segment_id", "label_frame", "mid", "is_present"]
+
+
+# --- Released frames --------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def gun_frames(strong_excerpts):
+    """Present (segment_id, mid, label_frame): released, and by the rule."""
+    released = read_framed_labels(
+        strong_excerpts / "audioset_eval_strong_framed_posneg.gun.tsv"
+    )
+    strong = read_strong_labels(
+        strong_excerpts / "audioset_eval_strong.gun.tsv"
+    )
+    framed = frame_strong_labels(strong)
+    columns = ["segment_id", "mid", "label_frame"]
+    released, framed = (
+        set(table.loc[table["is_present"], columns].itertuples(index=False))
+        for table in (released, framed)
+    )
+    pairs = {frame[:2] for frame in released}
+    return released, {f for f in framed if f[:2] in pairs}
+
+
+def test_the_rule_gives_the_released_frames(gun_frames):
+    released, framed = gun_frames
+    assert len(released) == 807
+    assert len({frame[:2] for frame in released}) == 235
+    assert framed - released == set()
+    assert released - framed == set()
+
+
+def test_pooled_events_would_differ_from_the_released_frames(gun_frames):
+    # 8.64-9.60 s holds 0.409 and 0.189 s of two events.
+    released, framed = gun_frames
+    clip = {
+        f for f in released if f[:2] == ("Ar-qKACbnkg_200000", _MACHINE_GUN)
+    }
+    assert clip
+    assert ("Ar-qKACbnkg_200000", _MACHINE_GUN, 9) not in released | framed
+
+
+def test_released_snoring_is_not_pooled(strong_excerpts):
+    strong = read_strong_labels(
+        strong_excerpts / "audioset_eval_strong.top110.tsv"
+    )
+    is_pair = (strong["segment_id"] == "ezsF6Lc-sQg_30000") & (
+        strong["mid"] == _SNORING
+    )
+    framed = frame_strong_labels(strong[is_pair].reset_index(drop=True))
+    [frames] = _pairs(framed).values()
+    assert len(frames) > 5
+    assert 5 not in frames

@@ -1,0 +1,59 @@
+"""Segment ids and stable hashes."""
+
+import numpy as np
+import pytest
+
+from audioset_strong.errors import InputError
+from audioset_strong.labels.segments import (
+    is_segment_id,
+    make_segment_id,
+    stable_fraction,
+    ytid_of_segment,
+)
+
+
+@pytest.mark.parametrize(
+    ("ytid", "start_seconds", "segment_id"),
+    [
+        ("s9d-2nhuJCQ", 30.0, "s9d-2nhuJCQ_30000"),
+        ("--4gqARaEJE", 0.0, "--4gqARaEJE_0"),
+        ("a_b_c_d_e_f", 0.0, "a_b_c_d_e_f_0"),
+        ("_1234567_89", 150.0, "_1234567_89_150000"),
+        # The three fractional starts of the released eval set; cutting instead
+        # of rounding would give 417299, 202699 and 122700.
+        ("x", 417.300, "x_417300"),
+        ("x", 202.700, "x_202700"),
+        ("x", 122.700, "x_122700"),
+    ],
+)
+def test_ids_are_built_and_split_again(ytid, start_seconds, segment_id):
+    assert make_segment_id(ytid, start_seconds) == segment_id
+    assert is_segment_id(segment_id)
+    assert ytid_of_segment(segment_id) == ytid
+
+
+@pytest.mark.parametrize(
+    "text", ["", "s9d-2nhuJCQ", "_30000", "x_", "x_3.5", "x_-1", "x_1\n"]
+)
+def test_other_texts_are_no_ids(text):
+    assert not is_segment_id(text)
+    with pytest.raises(InputError, match="Expected a segment id"):
+        ytid_of_segment(text)
+
+
+def test_stable_fraction_is_fixed_and_salted():
+    # Held-out parts and shards of existing records depend on these.
+    assert stable_fraction("abc", "held_out") == 0.12627789543086507
+    assert stable_fraction("abc") == 0.9516178220015467
+
+
+def test_stable_fraction_is_uniform_and_independent_of_the_salt():
+    keys = [f"key{i}" for i in range(10000)]
+    one = np.array([stable_fraction(key, "one") for key in keys])
+    two = np.array([stable_fraction(key, "two") for key in keys])
+    assert one.min() >= 0
+    assert one.max() < 1
+    counts = np.histogram(one, bins=10, range=(0, 1))[0]
+    # 1000 expected in each, standard deviation 30.
+    assert np.abs(counts - 1000).max() < 130
+    assert abs(np.corrcoef(one, two)[0, 1]) < 0.05
