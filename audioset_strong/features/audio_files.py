@@ -104,10 +104,14 @@ def decode_audio(
       The waveform and the file's own rate, channels and duration.
 
     Raises:
-      AudioError: The file is empty, holds no samples or cannot be decoded, or
-        a sample is not a finite number.
+      AudioError: The file is gone or empty, holds no samples or cannot be
+        decoded, or a sample is not a finite number.
     """
-    if os.path.getsize(path) == 0:
+    try:
+        num_bytes = os.path.getsize(path)
+    except OSError as error:  # removed since it was indexed, or a dead link
+        raise AudioError("missing", f"{path}: {error.strerror}") from error
+    if num_bytes == 0:
         raise AudioError("empty_file", f"{path} has zero bytes")
     try:
         with soundfile.SoundFile(path) as file:

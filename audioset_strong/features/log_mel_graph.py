@@ -16,7 +16,8 @@ def waveform_to_log_mel(
     """Computes log-mel features.
 
     Args:
-      waveform: float32 `[num_samples]`, mono, at `params.sample_rate`.
+      waveform: float32 `[num_samples]`, mono, at `params.sample_rate`; at least
+        one STFT window (TensorFlow's FFT refuses an empty batch).
       params: The front end.
 
     Returns:
