@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.class_map import ClassMap, read_class_map
+from audioset_strong.labels.class_map import ClassMap, parse_class_map
 from audioset_strong.params import FeatureParams, LabelFrameParams, from_dict
 
 GROUPS = ("weak", "strong", "held_out")
@@ -81,12 +81,17 @@ class Records:
         return os.path.join(self.records_dir, shard.name)
 
 
-def write_json(values: dict[str, Any], path: str) -> None:
-    """Writes JSON whole or not at all, locally or to object storage."""
+def write_text(text: str, path: str) -> None:
+    """Writes a file whole or not at all, locally or to object storage."""
     temporary_path = f"{path}.tmp"
     with tf.io.gfile.GFile(temporary_path, "w") as file:
-        file.write(json.dumps(values, indent=1) + "\n")
+        file.write(text)
     tf.io.gfile.rename(temporary_path, path, overwrite=True)
+
+
+def write_json(values: dict[str, Any], path: str) -> None:
+    """Writes JSON as `write_text` does."""
+    write_text(json.dumps(values, indent=1) + "\n", path)
 
 
 def read_json(path: str) -> dict[str, Any]:
@@ -117,7 +122,9 @@ def read_records(records_dir: str) -> Records:
             f"Run prepare_records with --output_dir={records_dir}."
         )
     manifest = read_json(manifest_path)
-    class_map = read_class_map(os.path.join(records_dir, CLASS_MAP_NAME))
+    class_map_path = os.path.join(records_dir, CLASS_MAP_NAME)
+    with tf.io.gfile.GFile(class_map_path) as file:
+        class_map = parse_class_map(file.read(), class_map_path)
     if class_map.content_hash != manifest["class_map_hash"]:
         raise InputError(
             f"{records_dir}/{CLASS_MAP_NAME} has class hash "

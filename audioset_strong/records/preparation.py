@@ -18,8 +18,8 @@ from audioset_strong.errors import InputError
 from audioset_strong.features.audio_files import index_audio_files
 from audioset_strong.labels.class_map import (
     ClassMap,
+    format_class_map,
     read_class_map,
-    write_class_map,
 )
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import FeatureParams, LabelFrameParams, RecordParams
@@ -34,6 +34,7 @@ from audioset_strong.records.manifest import (
     MANIFEST_NAME,
     read_json,
     write_json,
+    write_text,
 )
 from audioset_strong.records.writer import ShardTask, write_shard
 
@@ -162,7 +163,8 @@ def write_records(
     manifest_path = os.path.join(output_dir, MANIFEST_NAME)
     tf.io.gfile.makedirs(os.path.join(output_dir, "reports"))
     _check_settings(output_dir, settings)
-    write_class_map(class_map, os.path.join(output_dir, CLASS_MAP_NAME))
+    class_map_path = os.path.join(output_dir, CLASS_MAP_NAME)
+    write_text(format_class_map(class_map), class_map_path)
     tasks = plan_shards(plan, output_dir, params, features)
     reports: dict[str, _Report] = {}
     with tqdm.tqdm(

@@ -134,11 +134,11 @@ def make_record(
     )
     log_mel = waveform_to_log_mel(audio.waveform, features)
     if len(log_mel) < features.patch_stft_frames:
+        needed = features.patch_window_samples / features.sample_rate
         raise AudioError(
             "too_short",
             f"{clip.audio_path} has {audio.file_seconds:.3f} s, one patch "
-            f"needs {features.patch_window_samples / features.sample_rate:.3f} "
-            f"s",
+            f"needs {needed:.3f} s",
         )
     notes["mixed to mono"] += audio.num_channels > 1
     notes["resampled"] += audio.file_sample_rate != features.sample_rate

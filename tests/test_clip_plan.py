@@ -1,0 +1,115 @@
+"""Labels and audio joined into clips and shards."""
+
+import pytest
+
+from audioset_strong.errors import InputError
+from audioset_strong.labels.class_map import ClassMap
+from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.params import FeatureParams, RecordParams
+from audioset_strong.records.clip_plan import (
+    plan_clips,
+    plan_shards,
+    read_label_tables,
+)
+
+_WEAK_HEADER = "# a\n# b\n# YTID, start_seconds, end_seconds, positive_labels\n"
+_STRONG_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
+_MAP = ClassMap(("/m/x", "/m/y"), ("X", "Y"))
+
+
+@pytest.fixture
+def tables(tmp_path):
+    (tmp_path / "w1.csv").write_text(
+        _WEAK_HEADER + 'a, 0.000, 10.000, "/m/x,/m/u"\n'
+        'b, 5.000, 9.000, "/m/u"\n'
+    )
+    (tmp_path / "w2.csv").write_text(
+        _WEAK_HEADER + 'c, 0.000, 10.000, "/m/y"\nbroken\n'
+    )
+    (tmp_path / "s.tsv").write_text(
+        _STRONG_HEADER + "a_0\t1.0\t2.0\t/m/y\n"
+        "a_0\t3.0\t4.0\t/m/u\nd_0\t0.0\t1.0\t/m/x\nd_0\t2.0\t1.0\t/m/x\n"
+    )
+    problems = ProblemLog()
+    weak, strong = read_label_tables(
+        [str(tmp_path / "w1.csv"), str(tmp_path / "w2.csv")],
+        [str(tmp_path / "s.tsv")],
+        problems,
+    )
+    return weak, strong, problems
+
+
+def test_label_files_are_joined_and_bad_lines_noted(tables):
+    weak, strong, problems = tables
+    assert weak["segment_id"].tolist() == ["a_0", "b_5000", "c_0"]
+    assert strong["segment_id"].tolist() == ["a_0", "a_0", "d_0"]
+    assert [p.line for p in problems.problems] == [5, 5]
+
+
+def test_a_wrong_header_is_refused(tmp_path):
+    path = tmp_path / "s.tsv"
+    path.write_text("segment_id,start,end,label\n")
+    with pytest.raises(InputError, match=r"s\.tsv:1: expected the header"):
+        read_label_tables([], [str(path)], ProblemLog())
+
+
+def test_clips_of_each_group(tables):
+    weak, strong, _ = tables
+    stems = {"a_0": "audio/a_0.wav", "b": "audio/b.wav"}
+    params = RecordParams(held_out_fraction=0.0)
+    plan = plan_clips(weak, strong, _MAP, stems, params)
+    assert plan.unmapped == {"/m/u": 3}
+    found = {
+        group: [
+            (c.segment_id, c.audio_path, c.clip_seconds, c.events)
+            for c in clips
+        ]
+        for group, clips in plan.clips.items()
+    }
+    assert found == {
+        "weak": [
+            # All its mids are unmapped: kept, as an example of negatives.
+            ("b_5000", "audio/b.wav", 4.0, {"weak": []}),
+            ("c_0", "", 10.0, {"weak": [(1, 0.0, 10.0)]}),
+        ],
+        "strong": [
+            (
+                "a_0",
+                "audio/a_0.wav",
+                10.0,
+                {"weak": [(0, 0.0, 10.0)], "strong": [(1, 1.0, 2.0)]},
+            ),
+            ("d_0", "", 10.0, {"strong": [(0, 0.0, 1.0)]}),
+        ],
+        "held_out": [],
+    }
+
+
+def test_held_out_clips_are_in_no_other_group(tables):
+    weak, strong, _ = tables
+    params = RecordParams(held_out_fraction=1.0)
+    plan = plan_clips(weak, strong, _MAP, {}, params)
+    ids = {g: [c.segment_id for c in cs] for g, cs in plan.clips.items()}
+    # Only clips with strong labels are held out, and then out of Weak too.
+    assert ids == {
+        "weak": ["b_5000", "c_0"],
+        "strong": [],
+        "held_out": ["a_0", "d_0"],
+    }
+
+
+def test_shards_hold_each_clip_once_at_a_stable_place(tables):
+    weak, strong, _ = tables
+    params = RecordParams(held_out_fraction=0.0, clips_per_shard=1)
+    plan = plan_clips(weak, strong, _MAP, {}, params)
+    tasks = plan_shards(plan, "out", params, FeatureParams())
+    assert [t.name for t in tasks] == [
+        "weak-00000-of-00002.tfrecord",
+        "weak-00001-of-00002.tfrecord",
+        "strong-00000-of-00002.tfrecord",
+        "strong-00001-of-00002.tfrecord",
+    ]
+    ids = sorted(clip.segment_id for task in tasks for clip in task.clips)
+    assert ids == ["a_0", "b_5000", "c_0", "d_0"]
+    again = plan_shards(plan, "out", params, FeatureParams())
+    assert [t.fingerprint for t in tasks] == [t.fingerprint for t in again]

@@ -1,0 +1,195 @@
+"""Records of a whole release: counts, reports, resuming, determinism."""
+
+import json
+import pathlib
+import shutil
+
+import pytest
+import tensorflow as tf
+from tiny_release import HELD_OUT, MIDS, prepare_tiny
+
+from audioset_strong.errors import InputError
+from audioset_strong.params import FeatureParams, RecordParams
+from audioset_strong.records.preparation import describe, prepare_records
+from audioset_strong.records.schema import parse_record
+
+
+def _shards(folder):
+    return sorted(pathlib.Path(folder).glob("*.tfrecord"))
+
+
+def _contents(folder):
+    return {path.name: path.read_bytes() for path in _shards(folder)}
+
+
+def _segment_ids(folder, group):
+    return sorted(
+        parse_record(record, "weak", FeatureParams())
+        .segment_id.numpy()
+        .decode()
+        for path in _shards(folder)
+        if path.name.startswith(group)
+        for record in tf.data.TFRecordDataset(str(path))
+    )
+
+
+def _manifest(folder):
+    return json.loads((pathlib.Path(folder) / "manifest.json").read_text())
+
+
+def test_every_usable_clip_is_written_once(tiny_records_dir):
+    held_out = [f"{ytid}_30000" for ytid in HELD_OUT]
+    strong = {f"train{i:02d}_30000" for i in range(10)} - set(held_out)
+    assert _segment_ids(tiny_records_dir, "held_out") == held_out
+    assert _segment_ids(tiny_records_dir, "strong") == sorted(strong)
+    assert _segment_ids(tiny_records_dir, "weak") == [
+        f"weak{i:02d}_0" for i in range(4)
+    ]
+
+
+def test_the_manifest_counts_what_is_there_and_what_is_not(tiny_records_dir):
+    manifest = _manifest(tiny_records_dir)
+    assert manifest["clips"] == {"weak": 4, "strong": 6, "held_out": 4}
+    assert sum(s["num_clips"] for s in manifest["shards"]) == 14
+    assert manifest["left_out_by_reason"] == {"missing": 1, "unreadable": 1}
+    assert [row[:2] for row in manifest["left_out"]] == [
+        ["broken00_0", "unreadable"],
+        ["gone00_0", "missing"],
+    ]
+    # One in each of the 9 weak and 10 strong label lists.
+    assert manifest["unmapped_mids"] == {"/m/unmapped": 19}
+    assert manifest["notes"] == {"shorter than the clip": 1}
+    # Training data only: not of clips held out or left out.
+    # train01, 03, 09 are low; train02, 04, 08 high; train09 has no weak labels.
+    assert dict(zip(MIDS, manifest["events_per_class"]["strong"])) == {
+        "/m/tone_low": 3,
+        "/m/tone_high": 3,
+        "/m/noise": 6,
+        "/m/never": 0,
+    }
+    assert manifest["events_per_class"]["weak"] == [2 + 2, 3 + 2, 4, 0]
+
+
+def test_a_clip_with_an_unmapped_mid_keeps_its_other_labels(tiny_records_dir):
+    for path in _shards(tiny_records_dir):
+        if path.name.startswith("strong"):
+            for record in tf.data.TFRecordDataset(str(path)):
+                parsed = parse_record(record, "strong", FeatureParams())
+                assert parsed.events.event_class.shape == (2,)
+
+
+def test_the_same_command_again_writes_nothing_new(tiny_release, tmp_path):
+    prepare_tiny(tiny_release, tmp_path)
+    times = {p: p.stat().st_mtime_ns for p in _shards(tmp_path)}
+    contents, manifest = _contents(tmp_path), _manifest(tmp_path)
+    prepare_tiny(tiny_release, tmp_path)
+    assert _manifest(tmp_path) == manifest
+    assert {p: p.stat().st_mtime_ns for p in _shards(tmp_path)} == times
+    # A lost shard is made again, with the same bytes; the others are kept.
+    lost = _shards(tmp_path)[0]
+    lost.unlink()
+    prepare_tiny(tiny_release, tmp_path)
+    assert _contents(tmp_path) == contents
+    others = _shards(tmp_path)[1:]
+    assert [p.stat().st_mtime_ns for p in others] == [times[p] for p in others]
+
+
+def test_two_workers_write_the_same_bytes_as_one(
+    tiny_release, tiny_records_dir, tmp_path
+):
+    prepare_tiny(tiny_release, tmp_path, num_workers=2)
+    assert _contents(tmp_path) == _contents(tiny_records_dir)
+    assert _manifest(tmp_path) == _manifest(tiny_records_dir)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"params": RecordParams(held_out_fraction=0.1)}, "records: .*0.2"),
+        ({"features": FeatureParams(log_offset=0.001)}, "features: .*0.01"),
+    ],
+    ids=["records", "features"],
+)
+def test_other_settings_in_the_same_folder_are_refused(
+    tiny_release, tiny_records_dir, settings, message
+):
+    before = _contents(tiny_records_dir)
+    with pytest.raises(InputError, match=message):
+        prepare_tiny(tiny_release, tiny_records_dir, **settings)
+    assert _contents(tiny_records_dir) == before
+
+
+def test_other_classes_in_the_same_folder_are_refused(
+    tiny_release, tiny_records_dir, tmp_path
+):
+    for name in ("weak.csv", "strong.tsv"):
+        shutil.copy(tiny_release / name, tmp_path)
+    (tmp_path / "audio").symlink_to(tiny_release / "audio")
+    (tmp_path / "classes.csv").write_text(
+        'index,mid,display_name\n0,/m/noise,"n"\n'
+    )
+    class_map = (pathlib.Path(tiny_records_dir) / "class_map.csv").read_bytes()
+    with pytest.raises(InputError, match="class_map_hash"):
+        prepare_tiny(tmp_path, tiny_records_dir)
+    kept = (pathlib.Path(tiny_records_dir) / "class_map.csv").read_bytes()
+    assert kept == class_map
+
+
+def _prepare(release, output_dir, audio_dir=None, **paths):
+    arguments = {
+        "weak_paths": [str(release / "weak.csv")],
+        "strong_paths": [],
+        "class_map_path": str(release / "classes.csv"),
+        **paths,
+    }
+    audio_dir = audio_dir or release / "audio"
+    return prepare_records(
+        str(audio_dir), output_dir=str(output_dir), **arguments
+    )
+
+
+def test_no_label_files(tiny_release, tmp_path):
+    with pytest.raises(InputError, match="weak or strong label files"):
+        _prepare(tiny_release, tmp_path, weak_paths=[])
+
+
+def test_a_missing_or_empty_audio_folder(tiny_release, tmp_path):
+    with pytest.raises(InputError, match="holds no audio files"):
+        _prepare(tiny_release, tmp_path / "out", tmp_path / "none")
+
+
+def test_audio_of_other_clips(tiny_release, tmp_path):
+    (tmp_path / "audio").mkdir()
+    (tmp_path / "audio" / "other.wav").touch()
+    with pytest.raises(
+        InputError, match=r"None of the 15 .*'missing': 15.* named <segment_id>"
+    ):
+        _prepare(tiny_release, tmp_path / "out", tmp_path / "audio")
+
+
+def test_bad_label_lines_are_in_the_manifest(tiny_release, tmp_path):
+    path = tmp_path / "strong.tsv"
+    path.write_text(
+        "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
+        "train01_30000\t1.0\t2.0\t/m/noise\n"
+        "train01_30000\t3.0\t2.0\t/m/noise\n"
+    )
+    manifest = _prepare(
+        tiny_release, tmp_path / "out", weak_paths=[], strong_paths=[str(path)]
+    )
+    [problem] = manifest["label_problems"]
+    assert problem.startswith(f"{path}:3: expected an event that ends after")
+    assert sum(manifest["clips"].values()) == 1
+
+
+def test_description(tiny_records_dir):
+    lines = []
+    describe(_manifest(tiny_records_dir), lines.append)
+    assert lines == [
+        "14 clips written (4 weak, 6 strong, 4 held_out).",
+        "2 clips left out (1 unreadable, 1 missing); each is listed in "
+        "manifest.json.",
+        "1 clips: shorter than the clip.",
+        "19 events of 1 mids that are not in the class map were left out; "
+        "their clips were kept.",
+    ]

@@ -1,0 +1,99 @@
+"""The frame rule in the graph is the frame rule."""
+
+import numpy as np
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from audioset_strong.labels.frame_targets import (
+    Event,
+    events_to_frame_targets,
+    is_window_positive,
+)
+from audioset_strong.params import LabelFrameParams
+from audioset_strong.records.schema import ClassEvents
+from audioset_strong.records.window_targets import window_targets
+
+_PARAMS = LabelFrameParams()
+_NUM_CLASSES = 3
+_SPECS = [
+    tf.TensorSpec([None], tf.int64),
+    tf.TensorSpec([None], tf.float32),
+    tf.TensorSpec([None], tf.float32),
+    tf.TensorSpec([None], tf.int64),
+]
+
+
+@tf.function(input_signature=_SPECS)
+def _in_graph(classes, onsets, offsets, starts_ms):
+    events = ClassEvents(classes, onsets, offsets)
+    return window_targets(events, starts_ms, _NUM_CLASSES, _PARAMS)
+
+
+def _targets(events_ms, starts_ms):
+    table = np.array(events_ms, np.int64).reshape(-1, 3)
+    return _in_graph(
+        table[:, 0],
+        (table[:, 1] / 1000).astype(np.float32),
+        (table[:, 2] / 1000).astype(np.float32),
+        np.array(starts_ms, np.int64),
+    ).numpy()
+
+
+# Lengths and distances at which the rule changes its mind, and any others.
+_lengths = st.one_of(
+    st.integers(1, 10000), st.sampled_from([1, 2, 479, 480, 481, 959, 960, 961])
+)
+_onsets = st.one_of(
+    st.integers(0, 9999), st.integers(0, 10).map(lambda frame: frame * 960)
+)
+_events = st.tuples(st.integers(0, _NUM_CLASSES - 1), _onsets, _lengths).map(
+    lambda event: (event[0], event[1], event[1] + event[2])
+)
+_starts = st.one_of(
+    st.integers(0, 902).map(lambda stft_frame: stft_frame * 10),
+    st.integers(0, 9).map(lambda frame: frame * 960),
+)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(_events, max_size=5), st.lists(_starts, min_size=1, max_size=4))
+def test_graph_equals_numpy(events_ms, starts_ms):
+    expected = np.zeros([len(starts_ms), _NUM_CLASSES], np.float32)
+    for class_index, onset, offset in events_ms:
+        is_positive = is_window_positive(
+            np.int64(onset), np.int64(offset), np.array(starts_ms, np.int64)
+        )
+        expected[is_positive, class_index] = 1.0
+    np.testing.assert_array_equal(_targets(events_ms, starts_ms), expected)
+
+
+def test_edges_by_hand():
+    # A window of 960 ms from 1000 on; each class has one event.
+    cases = {(520, 1480): 1, (519, 1479): 0, (40, 1000): 0, (1960, 1970): 0}
+    for (onset, offset), expected in cases.items():
+        assert _targets([(1, onset, offset)], [1000])[0, 1] == expected
+
+
+def test_events_are_not_pooled_and_classes_not_mixed():
+    two_short = [(0, 0, 1271), (0, 1633, 3000), (2, 1500, 1600)]
+    np.testing.assert_array_equal(_targets(two_short, [1000]), [[0, 0, 1]])
+
+
+def test_no_events_give_no_positives():
+    np.testing.assert_array_equal(_targets([], [0, 10]), np.zeros([2, 3]))
+
+
+def test_label_frames_equal_those_of_the_labels():
+    rng = np.random.default_rng(0)
+    onsets = rng.integers(0, 9500, 40)
+    events_ms = [
+        (int(rng.integers(3)), int(onset), int(onset + rng.integers(1, 3000)))
+        for onset in onsets
+    ]
+    events = [Event(str(c), on / 1000, off / 1000) for c, on, off in events_ms]
+    expected = events_to_frame_targets(
+        events[:8], {str(c): c for c in range(3)}
+    )
+    starts_ms = [frame * 960 for frame in range(10)]
+    np.testing.assert_array_equal(_targets(events_ms[:8], starts_ms), expected)
