@@ -12,8 +12,8 @@ The contract of the exported model, loaded with `tf.saved_model.load`:
     model.class_map_path()   string, path of the class map inside the export
     model.metadata()         string, JSON: settings, class hash, checkpoint
 
-Patch i covers the audio from 0.96 i seconds on, for 0.96 s: the label frames of a
-clip. The signature `serving_default` is the same function.
+Patch i covers the audio from 0.96 i seconds on, for 0.96 s: the label frames of
+a clip. The signature `serving_default` is the same function.
 """
 
 import json
@@ -36,8 +36,8 @@ from audioset_strong.labels.class_map import write_class_map
 from audioset_strong.params import FeatureParams, to_dict
 from audioset_strong.training.workdir import load_classifier
 
-# Largest difference of a score between the exported and the in-memory model. The
-# two run the same kernels, so this is room for another order of additions.
+# Largest difference of a score between the exported and the in-memory model.
+# The two run the same kernels, so this is room for another order of additions.
 _MAX_SCORE_DIFFERENCE = 1e-4
 
 # Run in a process of its own, with nothing of this project importable.

@@ -210,6 +210,8 @@ def _run_steps(
     Raises:
       InputError: The loss is not finite, or a shard is corrupt.
     """
+    if first_step >= params.num_steps:
+        return
     stream = training_stream(records, params, first_step)
     batches = iter(strategy.experimental_distribute_dataset(stream))
     sums, num_summed, started = tf.zeros([2]), 0, time.monotonic()
