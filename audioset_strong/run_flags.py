@@ -75,7 +75,7 @@ def refuse_arguments(argv: Sequence[str]) -> None:
         )
 
 
-def define_class_map() -> flags.FlagHolder[str]:
+def define_class_map() -> flags.FlagHolder[str | None]:
     """Defines --class_map."""
     return flags.DEFINE_string(
         "class_map",
@@ -84,14 +84,14 @@ def define_class_map() -> flags.FlagHolder[str]:
     )
 
 
-def define_workdir() -> flags.FlagHolder[str]:
+def define_workdir() -> flags.FlagHolder[str | None]:
     """Defines --workdir."""
     return flags.DEFINE_string(
         "workdir", None, "Folder of one training run: all that it writes."
     )
 
 
-def define_records_dir() -> flags.FlagHolder[str]:
+def define_records_dir() -> flags.FlagHolder[str | None]:
     """Defines --records_dir."""
     return flags.DEFINE_string(
         "records_dir", None, "Folder that prepare_records wrote."
@@ -116,7 +116,7 @@ def define_params(
     """
     help_of_field = _documented_fields(params_class)
     choices = choices or {}
-    define = {
+    define: dict[type, Callable[..., flags.FlagHolder[Any]]] = {
         bool: flags.DEFINE_boolean,
         int: flags.DEFINE_integer,
         float: flags.DEFINE_float,
@@ -127,7 +127,7 @@ def define_params(
         name, text = field.name, help_of_field[field.name]
         if name in choices:
             holders[name] = flags.DEFINE_enum(
-                name, field.default, choices[name], text
+                name, str(field.default), choices[name], text
             )
         else:
             holders[name] = define[type(field.default)](

@@ -1,0 +1,138 @@
+"""Bad input of prepare_records and train ends in one line and status 2.
+
+Each command is a process of its own, which is slow to start, so all run at the
+same time and the tests look at what they said. What the libraries do with bad
+files is tested module by module.
+"""
+
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from audioset_strong.params import (
+    FeatureParams,
+    LabelFrameParams,
+    ModelParams,
+    TrainParams,
+)
+from audioset_strong.records.manifest import read_records
+from audioset_strong.training.workdir import RunParams, begin_or_resume
+
+_ROOT = pathlib.Path(__file__).parents[1]
+
+
+def _prepare(release, folder, **changed):
+    flags = {
+        "audio_dir": release / "audio",
+        "weak_labels": release / "weak.csv",
+        "strong_labels": release / "strong.tsv",
+        "class_map": release / "classes.csv",
+        "output_dir": folder / "out",
+        "num_workers": 1,
+        **changed,
+    }
+    return "prepare_records", flags
+
+
+def _train(records_dir, workdir, **changed):
+    return "train", {"records_dir": records_dir, "workdir": workdir, **changed}
+
+
+def _commands(release, records_dir, folder):
+    """Commands by name; files they need are written below `folder`."""
+    (folder / "header.tsv").write_text("segment_id,start,end,label\n")
+    strong = (release / "strong.tsv").read_text()
+    (folder / "bad_event.tsv").write_text(
+        strong + "train01_30000\t5.000\t4.000\t/m/noise\n"
+    )
+    (folder / "empty").mkdir()
+    truncated = folder / "truncated"
+    shutil.copytree(records_dir, truncated)
+    shard = next(truncated.glob("weak-*.tfrecord"))
+    shard.write_bytes(shard.read_bytes()[:-100])
+    records = read_records(records_dir)
+    begin_or_resume(
+        str(folder / "other"),
+        RunParams(
+            FeatureParams(), LabelFrameParams(), ModelParams(), TrainParams()
+        ),
+        records.class_map,
+    )
+    return {
+        "no audio": _prepare(release, folder / "1", audio_dir=folder / "none"),
+        "header": _prepare(
+            release, folder / "2", strong_labels=folder / "header.tsv"
+        ),
+        "events": _prepare(
+            release, folder / "3", strong_labels=folder / "bad_event.tsv"
+        ),
+        "empty": _train(folder / "empty", folder / "4"),
+        "truncated": _train(truncated, folder / "5"),
+        "other settings": _train(records_dir, folder / "other", mu=0.25),
+    }
+
+
+@pytest.fixture(scope="module")
+def done(tiny_release, tiny_records_dir, tmp_path_factory):
+    """Status and standard error of each command."""
+    folder = tmp_path_factory.mktemp("bad_input")
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(_ROOT),
+        "TF_CPP_MIN_LOG_LEVEL": "3",
+    }
+    commands = _commands(tiny_release, tiny_records_dir, folder)
+    processes = {
+        name: subprocess.Popen(
+            [sys.executable, "-m", f"audioset_strong.{binary}"]
+            + [f"--{flag}={value}" for flag, value in flags.items()],
+            cwd=_ROOT,
+            env=environment,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for name, (binary, flags) in commands.items()
+    }
+    errors = {
+        name: process.communicate(timeout=300)[1]
+        for name, process in processes.items()
+    }
+    return {
+        name: (process.returncode, errors[name])
+        for name, process in processes.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("no audio", "none holds no audio files. Give the folder"),
+        ("header", "header.tsv:1: expected the header"),
+        ("empty", "empty holds no manifest.json"),
+        ("truncated", "bytes, it has"),
+        ("other settings", "(train.mu: 0.0 there, 0.25 now)"),
+    ],
+)
+def test_bad_input_ends_in_one_line(done, name, message):
+    status, errors = done[name]
+    assert status == 2
+    assert "Traceback" not in errors
+    [line] = [line for line in errors.splitlines() if "error:" in line]
+    assert message in line
+    assert errors.splitlines()[-1] == line
+
+
+def test_bad_labels_are_counted_and_reported(done):
+    status, errors = done["events"]
+    assert status == 0, errors
+    assert "1 label lines were left out" in errors
+    assert "bad_event.tsv:32: expected an event that ends after it" in errors
+    # 19 events of a mid outside the class map, in clips that are kept.
+    assert "19 events of 1 mids that are not in the class map" in errors
+    assert "14 clips written" in errors
+    assert "2 clips left out (1 unreadable, 1 missing)" in errors

@@ -1,0 +1,69 @@
+"""Settings: their JSON round trip and what follows from them."""
+
+import dataclasses
+import json
+
+import pytest
+
+from audioset_strong import params as settings
+from audioset_strong.errors import InputError
+from audioset_strong.params import (
+    FeatureParams,
+    TrainParams,
+    from_dict,
+    load_params,
+    save_params,
+    to_dict,
+)
+
+_ALL = [
+    value
+    for name, value in vars(settings).items()
+    if name.endswith("Params") and dataclasses.is_dataclass(value)
+]
+
+
+@pytest.mark.parametrize("params_class", _ALL)
+def test_every_field_survives_json(params_class):
+    default = params_class()
+    changes = {
+        field.name: {bool: True, int: 7, float: 0.125, str: "x"}[
+            type(field.default)
+        ]
+        for field in dataclasses.fields(params_class)
+    }
+    for params in (default, params_class(**changes)):
+        saved = json.loads(json.dumps(to_dict(params)))
+        assert from_dict(params_class, saved) == params
+
+
+@pytest.mark.parametrize("params_class", _ALL)
+def test_settings_are_frozen(params_class):
+    field = dataclasses.fields(params_class)[0]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(params_class(), field.name, 1)
+
+
+def test_files(tmp_path):
+    path = tmp_path / "params.json"
+    stages = {"train": TrainParams(mu=0.8), "features": FeatureParams()}
+    save_params(path, stages)
+    classes = {"train": TrainParams, "features": FeatureParams}
+    assert load_params(path, classes) == stages
+    assert [p.name for p in tmp_path.iterdir()] == ["params.json"]
+    with pytest.raises(InputError, match=r"expected settings of \['model'\]"):
+        load_params(path, {**classes, "model": settings.ModelParams})
+
+
+def test_unknown_fields_are_refused():
+    with pytest.raises(InputError, match="'epochs'.*another version"):
+        from_dict(TrainParams, {"mu": 0.5, "epochs": 3})
+
+
+def test_sizes_of_the_front_end():
+    params = FeatureParams()
+    assert params.stft_window_samples == 400
+    assert params.stft_hop_samples == 160
+    assert params.fft_length == 512
+    assert params.patch_window_samples == 15600
+    assert params.patch_window_seconds == pytest.approx(0.96)

@@ -1,0 +1,54 @@
+"""Flags made of settings, and what is said about bad ones."""
+
+import dataclasses
+
+import pytest
+from absl import flags
+
+from audioset_strong import params as settings
+from audioset_strong import run_flags
+from audioset_strong.errors import InputError
+from audioset_strong.params import TrainParams
+
+_ALL = [
+    value
+    for name, value in vars(settings).items()
+    if name.endswith("Params") and dataclasses.is_dataclass(value)
+]
+
+
+@pytest.mark.parametrize("params_class", _ALL)
+def test_every_field_of_every_setting_is_documented(params_class):
+    help_of_field = run_flags._documented_fields(params_class)
+    fields = [field.name for field in dataclasses.fields(params_class)]
+    assert list(help_of_field) == fields
+    assert all(text.endswith(".") for text in help_of_field.values())
+
+
+def test_settings_become_flags_and_back(monkeypatch):
+    values = flags.FlagValues()
+    for kind in ("boolean", "integer", "float", "string", "enum"):
+        define = getattr(flags, f"DEFINE_{kind}")
+        monkeypatch.setattr(
+            flags,
+            f"DEFINE_{kind}",
+            lambda *a, define=define: define(*a, flag_values=values),
+        )
+    holders = run_flags.define_params(
+        TrainParams, choices={"training_set": ["weak", "strong"]}
+    )
+    values(["train"])
+    assert run_flags.read_params(TrainParams, holders) == TrainParams()
+    values.unparse_flags()
+    values(["train", "--mu=0.5", "--nodeterministic", "--training_set=strong"])
+    assert run_flags.read_params(TrainParams, holders) == TrainParams(
+        mu=0.5, deterministic=False, training_set="strong"
+    )
+    with pytest.raises(flags.IllegalFlagValueError):
+        values(["train", "--training_set=Strong"])
+
+
+def test_positional_arguments_are_refused():
+    run_flags.refuse_arguments(["train"])
+    with pytest.raises(InputError, match=r"found \['mu=0.5'\]"):
+        run_flags.refuse_arguments(["train", "mu=0.5"])
