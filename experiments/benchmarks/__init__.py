@@ -1,0 +1,1 @@
+"""Benchmarks: numbers that the notes quote, and how to take them again."""
