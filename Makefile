@@ -5,7 +5,8 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
-# Asked in this order; PYTHON=... on the command line comes first.
+# Asked in this order; PYTHON=... on the command line comes first. Each has to
+# run and answer: a shim that only prints an error is not a Python.
 CANDIDATES := $(PYTHON) python3.11 python3.12 python3 python
 
 .PHONY: demo test setup lint clean
@@ -16,8 +17,8 @@ setup: $(VENV)/installed
 $(VENV)/installed: constraints.txt setup.py
 	@found=""; \
 	for python in $(CANDIDATES); do \
-	  if "$$python" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)))' \
-	      >/dev/null 2>&1; then found="$$python"; break; fi; \
+	  answer=$$("$$python" -c 'import sys, venv, ensurepip; print("fits" if sys.version_info[:2] in ((3, 11), (3, 12)) else "")' 2>/dev/null); \
+	  if [ "$$answer" = fits ]; then found="$$python"; break; fi; \
 	done; \
 	if [ -z "$$found" ]; then \
 	  echo "No Python 3.11 or 3.12 with venv was found among: $(strip $(CANDIDATES))." >&2; \

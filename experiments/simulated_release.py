@@ -32,11 +32,11 @@ from audioset_strong.simulation.release import make_release
 from audioset_strong.simulation.sound_sources import SourceSettings
 from audioset_strong.training.trainer import train
 
-# Share of the evaluation clips that candidates of a class are drawn from,
-# highest scores first, and how many annotators are shown: a queue, not the very
-# top.
-_CANDIDATE_SHARE = 0.25
-_SHOWN_PER_CLASS = 30
+# Share of the evaluation clips that candidates of a class are drawn from, the
+# highest scores first, and how many annotators are shown: a queue, not the top
+# (BUILD_NOTES.md "Explicit negatives").
+_CANDIDATE_SHARE = 0.5
+SHOWN_PER_CLASS = 30
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,7 +152,7 @@ def _mine(
     candidates_path = os.path.join(miner_dir, "candidates.csv")
     candidates.to_csv(candidates_path, index=False)
     counts = annotate_candidates(
-        release_dir, candidates_path, _SHOWN_PER_CLASS, soundscapes.seed
+        release_dir, candidates_path, SHOWN_PER_CLASS, soundscapes.seed
     )
     return (
         f"Annotators were shown {counts['num_shown'].sum()} candidates of "

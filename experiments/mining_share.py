@@ -1,0 +1,79 @@
+r"""How d' depends on the list that explicit negatives are drawn from.
+
+    python -m experiments.mining_share --table1_dir=runs/table1
+
+Takes a finished, simulated Table 1. For several shares of the evaluation clips,
+explicit negatives are drawn from the top of the miner's list and every model is
+evaluated against them. Prints a Markdown table of weak-eval and strong-eval d';
+writes nothing.
+"""
+
+import os
+from collections.abc import Sequence
+
+from absl import flags
+
+from audioset_strong import run_flags
+from audioset_strong.evaluation.candidates import mine_candidates
+from audioset_strong.evaluation.evaluator import evaluate_strong, evaluate_weak
+from audioset_strong.evaluation.score_files import read_score_file
+from audioset_strong.labels.frame_targets import frame_strong_labels
+from audioset_strong.labels.label_files import (
+    read_strong_labels,
+    read_weak_labels,
+)
+from audioset_strong.simulation.annotators import (
+    answer_candidates,
+    present_pairs,
+)
+from audioset_strong.simulation.candidates import draw_candidates
+from audioset_strong.simulation.release import read_classes
+from experiments.simulated_release import SHOWN_PER_CLASS
+
+_TABLE1_DIR = flags.DEFINE_string(
+    "table1_dir", None, "Folder that experiments.table1 wrote.", required=True
+)
+_SHARES = flags.DEFINE_multi_float(
+    "share", [0.125, 0.25, 0.5, 0.75, 1.0], "Shares of the clips to try."
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Of what annotators are shown.")
+
+
+def main(argv: Sequence[str]) -> None:
+    """Mines with each share and evaluates the miner and every model."""
+    run_flags.refuse_arguments(argv)
+    release_dir = os.path.join(_TABLE1_DIR.value, "release")
+    labels = os.path.join(release_dir, "labels")
+    weak = read_weak_labels(os.path.join(labels, "eval_segments.csv"))
+    strong = read_strong_labels(
+        os.path.join(labels, "audioset_eval_strong.tsv")
+    )
+    truth = read_strong_labels(os.path.join(labels, "ground_truth.tsv"))
+    truth = truth[truth["segment_id"].isin(weak["segment_id"])]
+    present = present_pairs(truth, read_classes(release_dir))
+    models_dir = os.path.join(_TABLE1_DIR.value, "models")
+    scores = {
+        name: read_score_file(os.path.join(folder, name, "eval_scores.npz"))
+        for folder, names in (
+            (_TABLE1_DIR.value, ["miner"]),
+            (models_dir, sorted(os.listdir(models_dir))),
+        )
+        for name in names
+    }
+    print(f"| share | {' | '.join(scores)} |")
+    print("|---" * (len(scores) + 1) + "|")
+    for share in _SHARES.value:
+        num_candidates = round(share * len(weak))
+        mined, _ = mine_candidates(scores["miner"], weak, num_candidates)
+        shown = draw_candidates(mined, SHOWN_PER_CLASS, _SEED.value)
+        framed = frame_strong_labels(strong, answer_candidates(shown, present))
+        cells = [
+            f"{evaluate_weak(score_file, weak, framed).d_prime:.2f} / "
+            f"{evaluate_strong(score_file, framed).d_prime:.2f}"
+            for score_file in scores.values()
+        ]
+        print(f"| {share} | {' | '.join(cells)} |")
+
+
+if __name__ == "__main__":
+    run_flags.run(main)
