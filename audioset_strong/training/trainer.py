@@ -103,7 +103,9 @@ def train(
         if last.latest_checkpoint:
             last.checkpoint.restore(last.latest_checkpoint).assert_consumed()
     first_step = int(optimizer.iterations.numpy())
-    if first_step:
+    if first_step >= params.num_steps:
+        logging.info("%s is finished, at step %d.", workdir, first_step)
+    elif first_step:
         logging.info("Resuming %s at step %d.", workdir, first_step)
     metrics_log = workdirs.MetricsLog(workdir, first_step)
     train_step = _make_train_step(strategy, model, optimizer, params)
