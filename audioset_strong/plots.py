@@ -25,8 +25,14 @@ def plot_table1(
       path: PNG to write.
     """
     figure, axes = plt.subplots(
-        1, len(metrics), figsize=(3.2 * len(metrics), 3.6), sharey=True
+        1,
+        len(metrics),
+        figsize=(3.2 * len(metrics), 3.8),
+        sharey=True,
+        squeeze=False,
+        layout="constrained",
     )
+    axes = axes[0]  # [num_metrics]
     positions = np.arange(len(rows))
     for axis, metric in zip(axes, metrics, strict=True):
         ours = [_number(row[metric]) for row in rows]
@@ -39,8 +45,12 @@ def plot_table1(
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_yticks(positions, [row["training_set"] for row in rows])
     axes[0].invert_yaxis()
-    axes[-1].legend(loc="lower right", fontsize="small")
-    figure.tight_layout()
+    figure.legend(
+        *axes[0].get_legend_handles_labels(),
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+    )
     figure.savefig(path, dpi=150)
     plt.close(figure)
 
