@@ -20,7 +20,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 from absl import flags, logging
 
 from audioset_strong import run_flags
@@ -208,7 +207,6 @@ def _run_row(row: Row, inputs: ExperimentInputs) -> dict[str, Any]:
             _OUTPUT_DIR.value, "models", start.folder
         )
     logging.info("%s", row.training_set)
-    keras.utils.clear_session()  # the graphs of the row before
     num_steps = _NUM_STEPS[row.steps].value
     best = train(
         inputs.train_records_dir,

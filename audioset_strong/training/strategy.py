@@ -61,6 +61,8 @@ def _tpu_strategy() -> tf.distribute.Strategy:
 def make_reproducible(seed: int, deterministic: bool) -> None:
     """Seeds everything and, if asked, chooses deterministic kernels.
 
+    Also drops what Keras keeps of models that this process made before.
+
     Args:
       seed: Of the first weights.
       deterministic: Whether equal runs must end in equal bits. Besides
@@ -68,6 +70,7 @@ def make_reproducible(seed: int, deterministic: bool) -> None:
         two, gradients of a batch of 128 differ in the last bit now and then
         (BUILD_NOTES.md "Determinism").
     """
+    keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     if not deterministic:
         return
