@@ -120,6 +120,9 @@ _NUM_STEPS = {
 _MINER_STEPS = flags.DEFINE_integer(
     "miner_steps", 300, "Of the model that mines explicit negatives."
 )
+_CHECKPOINTS = flags.DEFINE_integer(
+    "checkpoints", 10, "Of each run, to choose the best from."
+)
 _WIDTH = flags.DEFINE_float("width", 0.25, "Factor on the filters.")
 _STEM_STRIDE = flags.DEFINE_integer("stem_stride", 2, "1 in the paper.")
 _BATCH_SIZE = flags.DEFINE_integer("global_batch_size", 64, "Of all replicas.")
@@ -153,8 +156,7 @@ def _train_params(num_steps: int, seed: int, **params: Any) -> TrainParams:
         "learning_rate": _LEARNING_RATE.value,
         "learning_rate_decay": "cosine",
         "warmup_steps": num_steps // 20,
-        # Ten choices of a checkpoint.
-        "checkpoint_interval_steps": max(1, num_steps // 10),
+        "checkpoint_interval_steps": max(1, num_steps // _CHECKPOINTS.value),
         "log_interval_steps": max(1, num_steps // 20),
         "seed": seed,
     }
