@@ -17,9 +17,8 @@ import os
 # TensorFlow loads; a value that the user has set is kept.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# TensorFlow turns oneDNN's kernels on by itself for newer CPUs only. On an AMD
-# EPYC with AVX2 they train the quarter-width network 1.5 times as fast
-# (BUILD_NOTES.md "CPU kernels").
+# TensorFlow turns oneDNN's kernels on by itself for newer CPUs only; they are
+# faster on older ones too (BUILD_NOTES.md "CPU kernels").
 os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
 
 __version__ = "0.1.0"

@@ -1,8 +1,8 @@
 """Find, decode and resample the audio of clips.
 
 Conventions: a waveform is float32 `[num_samples]`, mono, in [-1, 1]. Decoding
-is soundfile's (libsndfile), resampling soxr's, which low-passes; on 44.1 kHz
-clips they are many times faster than TensorFlow's (BUILD_NOTES.md "Decoding").
+is soundfile's (libsndfile), resampling soxr's, which low-passes (BUILD_NOTES.md
+"Decoding").
 """
 
 import os
