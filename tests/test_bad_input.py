@@ -111,7 +111,7 @@ def done(tiny_release, tiny_records_dir, tmp_path_factory):
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("no audio", "none holds no audio files. Give the folder"),
+        ("no audio", "none is not a folder. Give that of the clips"),
         ("header", "header.tsv:1: expected the header"),
         ("empty", "empty holds no manifest.json"),
         ("truncated", "bytes, it has"),

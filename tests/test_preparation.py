@@ -154,8 +154,25 @@ def test_no_label_files(tiny_release, tmp_path):
 
 
 def test_a_missing_or_empty_audio_folder(tiny_release, tmp_path):
-    with pytest.raises(InputError, match="holds no audio files"):
+    with pytest.raises(InputError, match="none is not a folder"):
         _prepare(tiny_release, tmp_path / "out", tmp_path / "none")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="holds no audio files"):
+        _prepare(tiny_release, tmp_path / "out", tmp_path / "empty")
+
+
+def test_label_files_without_a_good_line(tiny_release, tmp_path):
+    strong = tmp_path / "strong.tsv"
+    header = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel"
+    strong.write_text(f"{header}\nclip_0\t3.0\t2.0\t/m/x\n")
+    with pytest.raises(InputError, match=r"name no clip \(1 bad lines"):
+        prepare_records(
+            str(tiny_release / "audio"),
+            [],
+            [str(strong)],
+            str(tiny_release / "classes.csv"),
+            str(tmp_path / "out"),
+        )
 
 
 def test_audio_of_other_clips(tiny_release, tmp_path):

@@ -79,6 +79,15 @@ def prepare_records(
     problems = ProblemLog()
     weak, strong = read_label_tables(weak_paths, strong_paths, problems)
     problems.report()
+    if not len(weak) and not len(strong):
+        raise InputError(
+            f"The label files name no clip ({len(problems.problems)} bad lines "
+            f"were left out)."
+        )
+    if not os.path.isdir(audio_dir):
+        raise InputError(
+            f"{audio_dir} is not a folder. Give that of the clips."
+        )
     path_of_stem = index_audio_files(audio_dir)
     if not path_of_stem:
         raise InputError(
