@@ -18,12 +18,7 @@ from audioset_strong.inference.saved_model import export_saved_model
 
 _WORKDIR = run_flags.define_workdir()
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the export.")
-_CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint",
-    "best",
-    ["best", "last"],
-    "Which weights of the run: the best by validation, or the last.",
-)
+_CHECKPOINT = run_flags.define_checkpoint()
 flags.mark_flags_as_required(["workdir", "output_dir"])
 
 

@@ -98,6 +98,16 @@ def define_records_dir() -> flags.FlagHolder[str | None]:
     )
 
 
+def define_checkpoint() -> flags.FlagHolder[str]:
+    """Defines --checkpoint."""
+    return flags.DEFINE_enum(
+        "checkpoint",
+        "best",
+        ["best", "last"],
+        "Which weights of the run: the best by validation, or the last.",
+    )
+
+
 def define_params(
     params_class: type, choices: Mapping[str, Sequence[str]] | None = None
 ) -> _Holders:

@@ -17,12 +17,7 @@ from audioset_strong.records.manifest import GROUPS
 _WORKDIR = run_flags.define_workdir()
 _RECORDS_DIR = run_flags.define_records_dir()
 _OUTPUT = flags.DEFINE_string("output", None, "Score file to write, .npz.")
-_CHECKPOINT = flags.DEFINE_enum(
-    "checkpoint",
-    "best",
-    ["best", "last"],
-    "Which weights of the run: the best by validation, or the last.",
-)
+_CHECKPOINT = run_flags.define_checkpoint()
 _GROUPS = flags.DEFINE_multi_enum(
     "group",
     list(GROUPS),
