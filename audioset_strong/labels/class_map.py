@@ -13,10 +13,6 @@ import functools
 import hashlib
 import io
 import os
-from collections.abc import Iterable
-
-import numpy as np
-import numpy.typing as npt
 
 from audioset_strong.errors import InputError
 
@@ -65,19 +61,6 @@ class ClassMap:
         """
         joined = "\n".join(self.mids).encode("utf-8")
         return hashlib.sha256(joined).hexdigest()[:16]
-
-    def class_indices(self, mids: Iterable[str]) -> npt.NDArray[np.int64]:
-        """Looks up mids.
-
-        Args:
-          mids: Any number of mids.
-
-        Returns:
-          int64 `[num_mids]`, the class index of each, -1 where the mid is not
-          in the map.
-        """
-        index_of_mid = self.index_of_mid
-        return np.array([index_of_mid.get(m, -1) for m in mids], dtype=np.int64)
 
 
 def read_class_map(path: str | os.PathLike[str]) -> ClassMap:
