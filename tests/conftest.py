@@ -2,6 +2,7 @@
 
 import os
 import pathlib
+import sys
 
 import pytest
 from tiny_release import prepare_tiny, write_tiny_release
@@ -13,6 +14,13 @@ _DATA = pathlib.Path(
         pathlib.Path(__file__).parents[2] / "shared" / "data",
     )
 )
+
+
+@pytest.fixture(autouse=True)
+def _seeded_models():
+    """Gives every test that builds a network the same first weights."""
+    if "keras" in sys.modules:
+        sys.modules["keras"].utils.set_random_seed(0)
 
 
 def _real_folder(name):

@@ -2,7 +2,6 @@
 
 import math
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -32,7 +31,6 @@ def test_outputs():
 
 
 def test_training_starts_at_the_initial_score():
-    keras.utils.set_random_seed(0)
     params = ModelParams(width=1 / 64, stem_stride=4, initial_score=0.2)
     model = build_frame_classifier(50, params, FeatureParams())
     patches = tf.random.stateless_normal([4, 96, 64], seed=[0, 0])
@@ -46,7 +44,8 @@ def test_patches_of_a_batch_are_independent():
     patches = tf.random.stateless_normal([3, 96, 64], seed=[0, 0])
     together = model(patches, training=False)["logits"].numpy()
     alone = model(patches[1:2], training=False)["logits"].numpy()
-    np.testing.assert_allclose(together[1:2], alone, atol=1e-5)
+    # Other batch sizes add in another order.
+    np.testing.assert_allclose(together[1:2], alone, rtol=1e-4, atol=1e-5)
 
 
 def test_loss_by_hand():
