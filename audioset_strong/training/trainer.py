@@ -86,8 +86,6 @@ def train(
         model = build_frame_classifier(
             records.class_map.num_classes, model_params, records.features
         )
-        if params.warm_start_workdir:
-            _warm_start(model, model_params, records, params.warm_start_workdir)
         optimizer = keras.optimizers.Adam(learning_rate_schedule(params))
         optimizer.build(model.trainable_variables)
         best_d_prime = tf.Variable(-float("inf"), dtype=tf.float64)
@@ -102,6 +100,8 @@ def train(
         best = workdirs.best_manager(workdir, model)
         if last.latest_checkpoint:
             last.checkpoint.restore(last.latest_checkpoint).assert_consumed()
+        elif params.warm_start_workdir:
+            _warm_start(model, model_params, records, params.warm_start_workdir)
     first_step = int(optimizer.iterations.numpy())
     if first_step >= params.num_steps:
         logging.info("%s is finished, at step %d.", workdir, first_step)
@@ -120,7 +120,7 @@ def train(
             continue
         validation = _validate(score_patches, records)
         metrics_log.write(step, validation)
-        # Without held-out clips there is no choice: the last is the best.
+        # Without a held-out d' there is no choice: the last is the best.
         d_prime = validation.get("validation_d_prime", float("inf"))
         if d_prime >= best_d_prime.numpy():
             best_d_prime.assign(d_prime)
@@ -256,11 +256,14 @@ def _run_steps(
 def _validate(
     score_patches: Callable[[tf.Tensor], tf.Tensor], records: Records
 ) -> dict[str, float]:
-    """Scores the held-out clips with strong labels, if there are any."""
+    """Scores the held-out clips; nothing if they have no d'."""
     if not records.shards_of("held_out"):
         return {}
     scored = score_clips(score_patches, records, ["held_out"])
     d_prime, lwlrap = strong_validation_d_prime(
         scored.scores[scored.is_inside], scored.targets[scored.is_inside]
     )
+    if math.isnan(d_prime):
+        logging.warning("No held-out clip has a positive of a known class.")
+        return {}
     return {"validation_d_prime": d_prime, "validation_lwlrap": lwlrap}
