@@ -1,0 +1,41 @@
+"""Output files are whole or not there."""
+
+import pytest
+
+from audioset_strong.output_files import open_output, temporary_path
+
+
+def test_a_whole_file_gets_its_name(tmp_path):
+    path = tmp_path / "out.csv"
+    with open_output(path) as file:
+        file.write("a\r\nb\n")
+        assert not path.exists()
+    assert path.read_bytes() == b"a\r\nb\n"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "out.bin"
+    path.write_bytes(b"old")
+    with pytest.raises(KeyboardInterrupt), open_output(path, "wb") as file:
+        file.write(b"new")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_writers_that_choose_a_format_see_the_extension(tmp_path):
+    with temporary_path(tmp_path / "figure.png") as temporary:
+        assert temporary.endswith(".png")
+        with open(temporary, "wb") as file:
+            file.write(b"png")
+    assert (tmp_path / "figure.png").read_bytes() == b"png"
+
+
+def test_nothing_written_is_an_error(tmp_path):
+    with (
+        pytest.raises(FileNotFoundError),
+        temporary_path(tmp_path / "never.csv"),
+    ):
+        pass
+    assert not list(tmp_path.iterdir())
