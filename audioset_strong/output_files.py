@@ -53,6 +53,8 @@ def open_output(
     text_options: dict[str, Any] = (
         {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
     )
-    with temporary_path(path) as temporary:
-        with open(temporary, mode, **text_options) as file:
-            yield file
+    with (
+        temporary_path(path) as temporary,
+        open(temporary, mode, **text_options) as file,
+    ):
+        yield file

@@ -17,9 +17,14 @@ def test_a_whole_file_gets_its_name(tmp_path):
 def test_an_error_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "out.bin"
     path.write_bytes(b"old")
-    with pytest.raises(KeyboardInterrupt), open_output(path, "wb") as file:
-        file.write(b"new")
-        raise KeyboardInterrupt
+
+    def write_and_stop():
+        with open_output(path, "wb") as file:
+            file.write(b"new")
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_and_stop()
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
