@@ -78,7 +78,8 @@ def test_json_has_the_numbers():
     assert set(results["weak"]) == {"explicit", "implied"}
     assert results["baseline"] is None
     assert results["label_problems"] == {
-        "count": 1,
+        "num_left_out": 1,
+        "num_doubtful": 0,
         "lines": ["F.tsv:7: expected <5> fields"],
     }
 

@@ -10,8 +10,9 @@
     baseline        {"strong": ..., "weak": ...} of the baseline, or null
     difference      the same with {d_prime, mean_auc, mean_d_prime, lwlrap,
                     balanced_lwlrap}: scores minus baseline, or null
-    label_problems  {"count": int, "lines": [str]}: label lines that were left
-                    out, the first 100 of them
+    label_problems  {"num_left_out": int, "num_doubtful": int, "lines": [str]}:
+                    label lines that were left out, or kept though they look
+                    wrong; the first 100 problems
 
     E  d_prime (of the mean AUC), mean_auc, mean_d_prime, lwlrap,
        balanced_lwlrap: number, or null where undefined or infinite, and then
@@ -76,7 +77,8 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
         if report.baseline_results
         else None,
         "label_problems": {
-            "count": len(report.problems.problems),
+            "num_left_out": report.problems.num_left_out,
+            "num_doubtful": report.problems.num_doubtful,
             "lines": lines,
         },
     }

@@ -123,18 +123,21 @@ def _headline_row(report: EvalReport, result: EvalResult) -> str:
 
 
 def _inputs(report: EvalReport) -> str:
-    """Lists the files, and the label lines that were left out."""
+    """Lists the files, and what was wrong with their label lines."""
     given = (
         f"<br>{escape(name.replace('_', ' '))}: {escape(path)}"
         for name, path in report.inputs.items()
         if path is not None
     )
-    problems = report.problems.problems
-    lines = [str(p) for p in problems]
+    problems = report.problems
     note = ""
-    if problems:
-        count = count_of(len(problems), "label line")
-        note = f'<p class="note">{count} left out: {list_names(lines)}</p>'
+    if problems.problems:
+        count = count_of(problems.num_left_out, "label line")
+        lines = list_names([str(p) for p in problems.problems])
+        note = (
+            f'<p class="note">{count} left out, {problems.num_doubtful:,} kept '
+            f"that look wrong: {lines}</p>"
+        )
     return f'<p class="soft path">Inputs:{"".join(given)}</p>{note}'
 
 

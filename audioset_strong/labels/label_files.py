@@ -11,132 +11,134 @@ integer index:
                                  offset_seconds float64, mid str
   framed  one row a label frame  segment_id str, label_frame int64, mid str,
           and class:             is_present bool
+  pairs   one row a pair         segment_id str, mid str
+          of clip and class:
 
 Event times are seconds from the start of the clip. Every reader takes an
-optional `ProblemLog`: without it the first bad line is an `InputError`, with it
-bad lines are left out and noted. `class_map.py` reads class_labels_indices.csv,
-`ontology.py` reads ontology.json.
+optional `ProblemLog` (`problems.py`), and the mids that are known, if the file
+is to be checked against a vocabulary. `class_map.py` reads
+class_labels_indices.csv, `ontology.py` reads ontology.json.
 
 Source: https://research.google.com/audioset/download.html and the files.
 """
 
-import datetime
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection
 
 import pandas as pd
 
-from audioset_strong.errors import InputError
+from audioset_strong.labels import label_checks, label_columns
+from audioset_strong.labels.label_checks import RowChecks
 from audioset_strong.labels.label_lines import (
-    Path,
-    check_header,
-    framed_line_parser,
-    parse_display_name_line,
+    FRAMED_LINE,
+    NAME_LINE,
+    PAIR_LINE,
+    STRONG_LINE,
+    WEAK_LINE,
+    LineFormat,
     parse_lines,
-    parse_strong_line,
-    read_lines,
-    weak_line_parser,
 )
-from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.label_text import LabelText, Path
+from audioset_strong.labels.label_writers import (
+    FRAMED_HEADER,
+    PAIR_HEADER,
+    STRONG_HEADER,
+    WEAK_HEADER,
+)
+from audioset_strong.labels.problems import ProblemLog, noting
 from audioset_strong.params import LabelFrameParams
 
-_WEAK_HEADER = "# YTID, start_seconds, end_seconds, positive_labels"
-_STRONG_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel"
-_FRAMED_HEADER = _STRONG_HEADER + "\tpresent"
 
-
-def _table(
-    rows: Sequence[tuple[object, ...]], dtypes: dict[str, str]
-) -> pd.DataFrame:
-    """Makes a data frame with exactly these columns, also when empty."""
-    return pd.DataFrame(rows, columns=list(dtypes)).astype(dtypes)
+def _parse(
+    text: LabelText,
+    line_format: LineFormat,
+    names: list[str],
+    log: ProblemLog,
+) -> RowChecks:
+    """Parses a file into a table of these columns, to be checked."""
+    parsed = parse_lines(text, line_format, log)
+    table = pd.DataFrame(
+        {
+            # The dtype is given because pandas would take str for object.
+            name: pd.Series(column, dtype=column.dtype)
+            for name, column in zip(names, parsed.columns, strict=True)
+        }
+    )
+    return RowChecks(text, log, table, parsed.line_numbers)
 
 
 # --- Weak labels ------------------------------------------------------------
 
-_WEAK_DTYPES = {
-    "segment_id": "object",
-    "start_seconds": "float64",
-    "end_seconds": "float64",
-    "mids": "object",
-}
-
 
 def read_weak_labels(
-    path: Path, problems: ProblemLog | None = None
+    path: Path,
+    problems: ProblemLog | None = None,
+    *,
+    known_mids: Collection[str] | None = None,
+    params: LabelFrameParams = LabelFrameParams(),
 ) -> pd.DataFrame:
     """Reads a weak CSV such as `eval_segments.csv`.
 
     Args:
       path: The file: three comment lines, then one line a segment.
-      problems: Takes the lines that are left out; None is strict.
+      problems: Takes what is wrong; None is strict about lines to leave out.
+      known_mids: The vocabulary; None to take any class.
+      params: Length of a clip.
 
     Returns:
-      The weak table (module docstring), in file order.
+      The weak table (module docstring), in file order; its
+      `attrs["created"]` is the date that the file bears.
 
     Raises:
       InputError: The header is not that of a weak CSV; or, without `problems`,
         a line is malformed or repeats a segment.
     """
-    lines = read_lines(path)
-    if len(lines) < 3 or lines[2] != _WEAK_HEADER:
-        found = lines[2] if len(lines) > 2 else f"{len(lines)} lines"
-        raise InputError(
-            f"{path}:3: expected the header '{_WEAK_HEADER}', found '{found}'. "
-            f"Give a weak label file such as eval_segments.csv."
-        )
-    rows = parse_lines(path, lines[3:], 4, weak_line_parser(), problems)
-    return _table(rows, _WEAK_DTYPES)
+    text = LabelText(path, 3)
+    text.check_header(WEAK_HEADER, "eval_segments.csv")
+    names = ["ytid", "start_seconds", "end_seconds", "labels"]
+    with noting(problems) as log:
+        checks = _parse(text, WEAK_LINE, names, log)
+        label_checks.leave_out_backward(checks, "a segment")
+        checks.table = label_columns.with_segment_ids(checks.table)
+        label_checks.leave_out_repeated(checks, ["segment_id"], "segment")
+        label_checks.doubt_long_segments(checks, params.clip_seconds)
+        label_checks.doubt_strange_ids(checks)
+        label_checks.doubt_unsorted(checks, "ytid", "YTIDs")
+        checks.table["mids"] = label_columns.split_labels(checks)
+        label_checks.doubt_unknown_mids(checks, known_mids)
+        created = label_columns.check_comments(text, checks.table, log)
+    table = checks.table[[*empty_weak_labels().columns]]
+    table.attrs["created"] = created
+    return table
 
 
 def empty_weak_labels() -> pd.DataFrame:
     """Makes a weak table without rows."""
-    return _table([], _WEAK_DTYPES)
-
-
-def write_weak_labels(
-    table: pd.DataFrame, path: Path, created: datetime.datetime | None = None
-) -> None:
-    """Writes a weak table as a weak CSV.
-
-    Args:
-      table: Weak table (module docstring).
-      path: Where to write; the folder exists.
-      created: Time for the first comment line; a fixed date if None, so that
-        equal tables give equal bytes.
-    """
-    created = created or datetime.datetime(2017, 3, 5)
-    labels = [mid for mids in table["mids"] for mid in mids]
-    ytids = [s.rsplit("_", 1)[0] for s in table["segment_id"]]
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(f"# Segments csv created {created.ctime()}\n")
-        file.write(
-            f"# num_ytids={len(set(ytids))}, num_segs={len(table)}, "
-            f"num_unique_labels={len(set(labels))}, "
-            f"num_positive_labels={len(labels)}\n{_WEAK_HEADER}\n"
-        )
-        columns = (table["start_seconds"], table["end_seconds"], table["mids"])
-        for ytid, start, end, mids in zip(ytids, *columns, strict=True):
-            file.write(f'{ytid}, {start:.3f}, {end:.3f}, "{",".join(mids)}"\n')
+    columns = {
+        "segment_id": "object",
+        "start_seconds": "float64",
+        "end_seconds": "float64",
+        "mids": "object",
+    }
+    return pd.DataFrame(columns=list(columns)).astype(columns)
 
 
 # --- Strong labels ----------------------------------------------------------
 
-_STRONG_DTYPES = {
-    "segment_id": "object",
-    "onset_seconds": "float64",
-    "offset_seconds": "float64",
-    "mid": "object",
-}
-
 
 def read_strong_labels(
-    path: Path, problems: ProblemLog | None = None
+    path: Path,
+    problems: ProblemLog | None = None,
+    *,
+    known_mids: Collection[str] | None = None,
+    params: LabelFrameParams = LabelFrameParams(),
 ) -> pd.DataFrame:
     """Reads a strong TSV such as `audioset_eval_strong.tsv`.
 
     Args:
       path: The file: a header, then one line an event.
-      problems: Takes the lines that are left out; None is strict.
+      problems: Takes what is wrong; None is strict about lines to leave out.
+      known_mids: The vocabulary; None to take any class.
+      params: Length of a clip.
 
     Returns:
       The strong table (module docstring), in file order.
@@ -145,44 +147,43 @@ def read_strong_labels(
       InputError: The header is not that of a strong TSV; or, without
         `problems`, a line is malformed.
     """
-    lines = read_lines(path)
-    check_header(path, lines, _STRONG_HEADER)
-    rows = parse_lines(path, lines[1:], 2, parse_strong_line, problems)
-    return _table(rows, _STRONG_DTYPES)
+    text = LabelText(path, 1)
+    text.check_header(STRONG_HEADER, "audioset_eval_strong.tsv")
+    names = ["segment_id", "onset_seconds", "offset_seconds", "mid"]
+    with noting(problems) as log:
+        checks = _parse(text, STRONG_LINE, names, log)
+        label_checks.leave_out_backward(checks, "an event")
+        label_checks.doubt_times_outside(checks, params.clip_seconds)
+        label_checks.doubt_repeated(checks, names, "event")
+        label_checks.doubt_strange_ids(checks)
+        label_checks.doubt_scattered(
+            checks,
+            "onset_seconds",
+            "expected a clip's events together, in order of onset",
+        )
+        label_checks.doubt_unknown_mids(checks, known_mids)
+    return checks.table
 
 
 def empty_strong_labels() -> pd.DataFrame:
     """Makes a strong table without rows."""
-    return _table([], _STRONG_DTYPES)
-
-
-def write_strong_labels(table: pd.DataFrame, path: Path) -> None:
-    """Writes a strong table as a strong TSV, times with three decimals.
-
-    Args:
-      table: Strong table (module docstring).
-      path: Where to write; the folder exists.
-    """
-    columns = (table[name] for name in _STRONG_DTYPES)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(_STRONG_HEADER + "\n")
-        for segment_id, onset, offset, mid in zip(*columns, strict=True):
-            file.write(f"{segment_id}\t{onset:.3f}\t{offset:.3f}\t{mid}\n")
+    columns = {
+        "segment_id": "object",
+        "onset_seconds": "float64",
+        "offset_seconds": "float64",
+        "mid": "object",
+    }
+    return pd.DataFrame(columns=list(columns)).astype(columns)
 
 
 # --- Framed labels ----------------------------------------------------------
-
-_FRAMED_DTYPES = {
-    "segment_id": "object",
-    "label_frame": "int64",
-    "mid": "object",
-    "is_present": "bool",
-}
 
 
 def read_framed_labels(
     path: Path,
     problems: ProblemLog | None = None,
+    *,
+    known_mids: Collection[str] | None = None,
     params: LabelFrameParams = LabelFrameParams(),
 ) -> pd.DataFrame:
     """Reads a framed TSV such as `audioset_eval_strong_framed_posneg.tsv`.
@@ -190,7 +191,8 @@ def read_framed_labels(
     Args:
       path: The file: a header, then one line a (label frame, class) that is
         known to be present or not. Negatives are kept.
-      problems: Takes the lines that are left out; None is strict.
+      problems: Takes what is wrong; None is strict about lines to leave out.
+      known_mids: The vocabulary; None to take any class.
       params: The grid of label frames.
 
     Returns:
@@ -200,37 +202,59 @@ def read_framed_labels(
       InputError: The header is not that of a framed TSV; or, without
         `problems`, a line is malformed or off the grid.
     """
-    lines = read_lines(path)
-    check_header(path, lines, _FRAMED_HEADER)
-    parser = framed_line_parser(params)
-    rows = parse_lines(path, lines[1:], 2, parser, problems)
-    return _table(rows, _FRAMED_DTYPES)
+    text = LabelText(path, 1)
+    text.check_header(FRAMED_HEADER, "audioset_eval_strong_framed_posneg.tsv")
+    names = ["segment_id", "onset_seconds", "offset_seconds", "mid", "present"]
+    with noting(problems) as log:
+        checks = _parse(text, FRAMED_LINE, names, log)
+        label_checks.leave_out_backward(checks, "a label frame")
+        label_columns.find_label_frames(checks, params)
+        keys = ["segment_id", "label_frame", "mid"]
+        label_checks.doubt_repeated(checks, keys, "label frame and class")
+        label_checks.doubt_strange_ids(checks)
+        label_checks.doubt_scattered(
+            checks, None, "expected a clip's label frames together"
+        )
+        label_checks.doubt_unknown_mids(checks, known_mids)
+    present = checks.table["present"].to_numpy() == "PRESENT"
+    return checks.table[keys].assign(is_present=present)
 
 
-def write_framed_labels(
-    table: pd.DataFrame,
+# --- Explicit negatives -----------------------------------------------------
+
+
+def read_pairs(
     path: Path,
-    params: LabelFrameParams = LabelFrameParams(),
-) -> None:
-    """Writes a framed table as a framed TSV, times with three decimals.
+    problems: ProblemLog | None = None,
+    *,
+    known_mids: Collection[str] | None = None,
+) -> pd.DataFrame:
+    """Reads (clip, class) pairs, such as what annotators marked absent.
+
+    The release has no such file; this is our format for explicit negatives:
+    the header `segment_id<TAB>label`, then a segment id and a mid a line.
 
     Args:
-      table: Framed table (module docstring).
-      path: Where to write; the folder exists.
-      params: The grid of label frames.
+      path: The file.
+      problems: Takes what is wrong; None is strict about lines to leave out.
+      known_mids: The vocabulary; None to take any class.
+
+    Returns:
+      The table of pairs (module docstring), in file order.
+
+    Raises:
+      InputError: The header is another; or, without `problems`, a line is
+        malformed.
     """
-    seconds = params.label_frame_seconds
-    columns = (table[name] for name in _FRAMED_DTYPES)
-    with open(path, "w", encoding="utf-8") as file:
-        file.write(_FRAMED_HEADER + "\n")
-        for segment_id, label_frame, mid, is_present in zip(
-            *columns, strict=True
-        ):
-            onset, offset = label_frame * seconds, (label_frame + 1) * seconds
-            present = "PRESENT" if is_present else "NOT_PRESENT"
-            file.write(
-                f"{segment_id}\t{onset:.3f}\t{offset:.3f}\t{mid}\t{present}\n"
-            )
+    text = LabelText(path, 1)
+    text.check_header(PAIR_HEADER, "explicit_negatives.tsv")
+    names = ["segment_id", "mid"]
+    with noting(problems) as log:
+        checks = _parse(text, PAIR_LINE, names, log)
+        label_checks.doubt_repeated(checks, names, "pair")
+        label_checks.doubt_strange_ids(checks)
+        label_checks.doubt_unknown_mids(checks, known_mids)
+    return checks.table
 
 
 # --- Display names ----------------------------------------------------------
@@ -245,15 +269,13 @@ def read_display_names(
       Display name of each mid, in file order.
 
     Raises:
-      InputError: Without `problems`, a line is not a mid, a tab and a name.
+      InputError: Without `problems`, a line is not a mid, a tab and a name, or
+        repeats a mid.
     """
-    rows = parse_lines(
-        path, read_lines(path), 1, parse_display_name_line, problems
-    )
-    return {str(mid): str(name) for mid, name in rows}
-
-
-def write_display_names(names: Iterable[tuple[str, str]], path: Path) -> None:
-    """Writes (mid, display name) pairs as `mid_to_display_name.tsv`."""
-    with open(path, "w", encoding="utf-8") as file:
-        file.writelines(f"{mid}\t{name}\n" for mid, name in names)
+    text = LabelText(path, 0)
+    with noting(problems) as log:
+        checks = _parse(text, NAME_LINE, ["mid", "display_name"], log)
+        label_checks.leave_out_repeated(checks, ["mid"], "mid")
+        label_checks.doubt_repeated(checks, ["display_name"], "display name")
+    columns = (checks.table["mid"], checks.table["display_name"])
+    return dict(zip(*columns, strict=True))

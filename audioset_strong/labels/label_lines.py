@@ -1,174 +1,262 @@
-"""Lines of the AudioSet label files: what one line says, or what is wrong.
+r"""Lines of the AudioSet label files: what is one, and why a line is not.
 
-The parsers behind `label_files.py`. A parser takes a line without its end and
-gives the values of a row of that module's tables or, for a bad line, a string
-that says what was expected.
+A line format is a regular expression that takes a whole line, so that a file of
+good lines is parsed without a Python loop over lines, and a function that says
+what is wrong with a line that does not match. What is wrong with a row besides
+its syntax is in `label_checks.py`.
+
+Numbers are plain decimals: at most seven digits before the point and nine after
+it, no sign, no exponent. Within that range float64 gives back every digit.
 """
 
-import os
+import dataclasses
+import functools
 import re
 from collections.abc import Callable, Sequence
+from typing import Any
 
-from audioset_strong.errors import InputError
-from audioset_strong.labels.problems import ProblemLog, note_problem
-from audioset_strong.labels.segments import is_segment_id, make_segment_id
-from audioset_strong.params import LabelFrameParams
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
-Path = str | os.PathLike[str]
-# What parsing one line gives: the row's values, or what is wrong with it.
-Parsed = tuple[object, ...] | str
+from audioset_strong.labels.label_text import LabelText
+from audioset_strong.labels.problems import ProblemLog
 
-_WEAK_LINE = re.compile(
-    r"(?P<ytid>[^,\s]+), (?P<start>\d+(?:\.\d+)?), (?P<end>\d+(?:\.\d+)?), "
-    r'"(?P<mids>[^",\s]+(?:,[^",\s]+)*)"'
-)
-_PRESENT = {"PRESENT": True, "NOT_PRESENT": False}
-# Label frames are multiples of 0.96 s written with 2 or 3 decimals, so a start
-# further than this from the grid is another grid, not a rounding.
-_GRID_TOLERANCE_SECONDS = 0.0015
+_SECONDS = r"[0-9]{1,7}(?:\.[0-9]{1,9})?"
+_MID = r"[^\s\",\x00-\x1f\ud800-\udfff]+"
+_YTID = r"[^\s\",\x00-\x1f\ud800-\udfff]+"
+# A start with leading zeros would be a second name of the same clip.
+_SEGMENT_ID = rf"{_YTID}_(?:0|[1-9][0-9]{{0,9}})"
+_NAME = r"[^\t\n\r\x00-\x1f\ud800-\udfff]+"
+
+Column = npt.NDArray[Any]
 
 
-def read_lines(path: Path) -> list[str]:
-    """Reads a UTF-8 text file as lines without their ends.
+@dataclasses.dataclass(frozen=True)
+class LineFormat:
+    """What a line of a file looks like.
 
-    Raises:
-      InputError: The file is not UTF-8 text.
+    Attributes:
+      line: Regular expression of a line without its end.
+      split: Splits a text of good lines, line ends included, into its fields.
+      kinds: What each field of a line is: "text", "seconds", or "id" for a text
+        that no other line has.
+      explain: Says what was expected of a line that does not match.
     """
-    try:
-        with open(path, encoding="utf-8") as file:
-            return [line.removesuffix("\n") for line in file]
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path}: expected UTF-8 text: {error}.") from error
+
+    line: str
+    split: Callable[[str], list[str]]
+    kinds: tuple[str, ...]
+    explain: Callable[[str], str]
+
+    @functools.cached_property
+    def line_pattern(self) -> re.Pattern[str]:
+        """Matches a line without its end."""
+        return re.compile(self.line)
+
+    @functools.cached_property
+    def lines_pattern(self) -> re.Pattern[str]:
+        """Matches any number of lines with their ends."""
+        # Possessive, so that no state is kept for going back.
+        return re.compile(f"(?:{self.line}\n)*+")
 
 
-def check_header(path: Path, lines: Sequence[str], header: str) -> None:
-    """Checks the first line of a file.
+@dataclasses.dataclass(frozen=True)
+class ParsedLines:
+    """Fields of the lines that match their format.
 
-    Raises:
-      InputError: It is not `header`.
+    Attributes:
+      columns: One array `[num_rows]` a field: float64 seconds, or object text;
+        equal texts are one object.
+      line_numbers: int64 `[num_rows]`, from 1.
     """
-    found = lines[0] if lines else "an empty file"
-    if found != header:
-        raise InputError(
-            f"{path}:1: expected the header {header!r}, found {found!r}."
-        )
+
+    columns: tuple[Column, ...]
+    line_numbers: npt.NDArray[np.int64]
 
 
 def parse_lines(
-    path: Path,
-    lines: Sequence[str],
-    first_line: int,
-    parse: Callable[[str], Parsed],
-    problems: ProblemLog | None,
-) -> list[tuple[object, ...]]:
-    """Parses each line; a line that does not parse is noted and left out.
+    text: LabelText, line_format: LineFormat, problems: ProblemLog
+) -> ParsedLines:
+    """Parses the body of a file; lines that do not match are left out.
 
     Args:
-      path: The file, for messages.
-      lines: Its lines after the header.
-      first_line: Number of the first of them, from 1.
-      parse: Parses one line.
-      problems: Takes the lines that are left out; None is strict.
+      text: The file.
+      line_format: What its lines look like.
+      problems: Takes the lines that are left out.
 
     Returns:
-      The rows.
-
-    Raises:
-      InputError: A line is bad and `problems` is None.
+      The fields, in file order.
     """
-    rows = []
-    for number, line in enumerate(lines, start=first_line):
-        parsed = parse(line)
-        if isinstance(parsed, str):
-            note_problem(problems, path, number, f"{parsed}, found {line!r}")
-        else:
-            rows.append(parsed)
-    return rows
+    kinds = line_format.kinds
+    parts: list[list[Column]] = [[] for _ in kinds]
+    line_parts = [np.empty(0, np.int64)]
+    seconds = _SecondsOfText()
+    for first_line, block in text.blocks():
+        good_lines, line_numbers = _leave_out_bad(
+            text, first_line, block, line_format, problems
+        )
+        line_parts.append(line_numbers)
+        fields = line_format.split(good_lines)
+        for field, part in enumerate(parts):
+            values = fields[field :: len(kinds)]
+            part.append(_column(values, kinds[field], seconds))
+    columns = []
+    for kind, part in zip(kinds, parts, strict=True):
+        column = np.concatenate([_column([], kind, seconds), *part])
+        columns.append(_intern(column) if kind == "text" else column)
+    return ParsedLines(tuple(columns), np.concatenate(line_parts))
 
 
-def weak_line_parser() -> Callable[[str], Parsed]:
-    """Returns a parser of weak lines that takes each segment once."""
-    seen: set[str] = set()
-
-    def parse(line: str) -> Parsed:
-        match = _WEAK_LINE.fullmatch(line)
-        if match is None:
-            return "expected '<YTID>, <start>, <end>, \"<mid>,<mid>,...\"'"
-        start, end = float(match["start"]), float(match["end"])
-        if end <= start:
-            return "expected a segment that ends after it starts"
-        segment_id = make_segment_id(match["ytid"], start)
-        if segment_id in seen:
-            return f"expected each segment once, {segment_id} stands twice"
-        seen.add(segment_id)
-        return segment_id, start, end, tuple(match["mids"].split(","))
-
-    return parse
-
-
-def _parse_seconds(text: str) -> float | None:
-    """Parses a time; None if it is not a finite number of seconds >= 0."""
-    try:
-        seconds = float(text)
-    except ValueError:
-        return None
-    return seconds if 0 <= seconds < float("inf") else None
+def _leave_out_bad(
+    text: LabelText,
+    first_line: int,
+    block: str,
+    line_format: LineFormat,
+    problems: ProblemLog,
+) -> tuple[str, npt.NDArray[np.int64]]:
+    """Keeps the lines of a block that match, and their numbers."""
+    if not block.endswith("\n"):
+        block += "\n"
+    num_lines = block.count("\n")
+    numbers = np.arange(first_line, first_line + num_lines)
+    if line_format.lines_pattern.fullmatch(block):
+        return block, numbers
+    lines = block[:-1].split("\n")
+    is_good = np.ones(num_lines, dtype=bool)
+    for index, line in enumerate(lines):
+        if not line_format.line_pattern.fullmatch(line):
+            is_good[index] = False
+            reason = line_format.explain(line)
+            problems.add(
+                text.path, first_line + index, f"{reason}, found {line!r}"
+            )
+    good_lines = [f"{lines[index]}\n" for index in np.flatnonzero(is_good)]
+    return "".join(good_lines), numbers[is_good]
 
 
-def _parse_event(fields: Sequence[str]) -> tuple[str, float, float, str] | str:
-    """Parses segment id, onset, offset and mid."""
-    segment_id, onset_text, offset_text, mid = fields
-    onset, offset = _parse_seconds(onset_text), _parse_seconds(offset_text)
-    if not is_segment_id(segment_id) or not mid:
-        return "expected '<ytid>_<start ms>' first and then, after times, a mid"
-    if onset is None or offset is None:
-        return "expected times in seconds, 0 or more"
-    if offset <= onset:
-        return "expected an event that ends after it starts"
-    return segment_id, onset, offset, mid
+class _SecondsOfText(dict[str, float]):
+    """Times by their text: a file of millions has a few thousand of them."""
+
+    def __missing__(self, text: str) -> float:
+        self[text] = seconds = float(text)
+        return seconds
 
 
-def parse_strong_line(line: str) -> Parsed:
-    """Parses an event: segment id, onset, offset, mid."""
+def _column(fields: list[str], kind: str, seconds: _SecondsOfText) -> Column:
+    if kind == "seconds":
+        values = map(seconds.__getitem__, fields)
+        return np.fromiter(values, np.float64, len(fields))
+    return np.array(fields, dtype=object)
+
+
+def _intern(column: Column) -> Column:
+    """Makes equal texts one object, which saves memory and hashing."""
+    codes, distinct = pd.factorize(column)
+    interned: Column = distinct[codes]
+    return interned
+
+
+def _split_at_tabs(lines: str) -> list[str]:
+    return lines.replace("\n", "\t").split("\t")[:-1]
+
+
+def _split_weak(lines: str) -> list[str]:
+    # No field holds a quote or a space.
+    return lines.replace(', "', ", ").replace('"\n', ", ").split(", ")[:-1]
+
+
+def _is(field: str, text: str) -> bool:
+    return re.fullmatch(field, text) is not None
+
+
+def _explain_text(line: str) -> str | None:
+    """Says what is wrong with a line of any format, or None."""
+    if not line:
+        return "expected no empty line"
+    if any("\ud800" <= character <= "\udfff" for character in line):
+        return "expected UTF-8 text"
+    if "\r" in line:
+        return "expected lines that end in a newline, not a carriage return"
+    return None
+
+
+def _explain_event(fields: list[str]) -> str:
+    """Says what is wrong with a segment id, two times and a mid."""
+    if not _is(_SEGMENT_ID, fields[0]):
+        return "expected '<ytid>_<start ms>' as segment id"
+    if not (_is(_SECONDS, fields[1]) and _is(_SECONDS, fields[2])):
+        return "expected times in seconds, 0 or more, such as 1.234"
+    return "expected a mid such as /m/09x0r after the times"
+
+
+def _explain_weak(line: str) -> str:
+    fields = line.split(", ", 3)
+    if len(fields) != 4:
+        return "expected '<YTID>, <start>, <end>, \"<mid>,<mid>,...\"'"
+    ytid, start, end, mids = fields
+    if not _is(_YTID, ytid):
+        return "expected a YTID without spaces, commas and quotes"
+    if not (_is(_SECONDS, start) and _is(_SECONDS, end)):
+        return "expected times in seconds, 0 or more, such as 30.000"
+    if len(mids) < 3 or mids[0] != '"' or mids[-1] != '"':
+        return 'expected mids in quotes, such as "/m/09x0r,/m/04rlf"'
+    return "expected mids separated by commas without spaces"
+
+
+def _explain_strong(line: str) -> str:
     fields = line.split("\t")
     if len(fields) != 4:
         return f"expected 4 tab-separated fields, not {len(fields)}"
-    return _parse_event(fields)
+    return _explain_event(fields)
 
 
-def framed_line_parser(params: LabelFrameParams) -> Callable[[str], Parsed]:
-    """Returns a parser of framed lines on this grid of label frames."""
-    seconds = params.label_frame_seconds
-
-    def parse(line: str) -> Parsed:
-        fields = line.split("\t")
-        if len(fields) != 5:
-            return f"expected 5 tab-separated fields, not {len(fields)}"
-        if fields[4] not in _PRESENT:
-            return "expected PRESENT or NOT_PRESENT in the fifth field"
-        parsed = _parse_event(fields[:4])
-        if isinstance(parsed, str):
-            return parsed
-        segment_id, onset, offset, mid = parsed
-        label_frame = round(onset / seconds)
-        off_grid = max(
-            abs(onset - label_frame * seconds),
-            abs(offset - (label_frame + 1) * seconds),
-        )
-        is_on_grid = off_grid <= _GRID_TOLERANCE_SECONDS
-        if not is_on_grid or label_frame >= params.num_label_frames:
-            return (
-                f"expected one of the {params.num_label_frames} label frames "
-                f"of {seconds} s"
-            )
-        return segment_id, label_frame, mid, _PRESENT[fields[4]]
-
-    return parse
-
-
-def parse_display_name_line(line: str) -> Parsed:
-    """Parses a mid and its display name."""
+def _explain_framed(line: str) -> str:
     fields = line.split("\t")
-    if len(fields) != 2 or not all(fields):
-        return "expected '<mid>\\t<display name>'"
-    return tuple(fields)
+    if len(fields) != 5:
+        return f"expected 5 tab-separated fields, not {len(fields)}"
+    if fields[4] not in ("PRESENT", "NOT_PRESENT"):
+        return "expected PRESENT or NOT_PRESENT in the fifth field"
+    return _explain_event(fields)
+
+
+def _explain_pair(line: str) -> str:
+    fields = line.split("\t")
+    if len(fields) != 2:
+        return f"expected 2 tab-separated fields, not {len(fields)}"
+    if not _is(_SEGMENT_ID, fields[0]):
+        return "expected '<ytid>_<start ms>' as segment id"
+    return "expected a mid such as /m/09x0r"
+
+
+def _explain_name(line: str) -> str:
+    return "expected '<mid>\\t<display name>'"
+
+
+def _tab_format(
+    fields: Sequence[str],
+    kinds: tuple[str, ...],
+    explain: Callable[[str], str],
+) -> LineFormat:
+    return LineFormat(
+        "\t".join(fields),
+        _split_at_tabs,
+        kinds,
+        lambda line: _explain_text(line) or explain(line),
+    )
+
+
+_EVENT = (_SEGMENT_ID, _SECONDS, _SECONDS, _MID)
+_EVENT_KINDS = ("text", "seconds", "seconds", "text")
+WEAK_LINE = LineFormat(
+    rf'{_YTID}, {_SECONDS}, {_SECONDS}, "{_MID}(?:,{_MID})*"',
+    _split_weak,
+    ("id", "seconds", "seconds", "text"),
+    lambda line: _explain_text(line) or _explain_weak(line),
+)
+STRONG_LINE = _tab_format(_EVENT, _EVENT_KINDS, _explain_strong)
+FRAMED_LINE = _tab_format(
+    (*_EVENT, "(?:NOT_)?PRESENT"), (*_EVENT_KINDS, "text"), _explain_framed
+)
+PAIR_LINE = _tab_format((_SEGMENT_ID, _MID), ("text", "text"), _explain_pair)
+NAME_LINE = _tab_format((_MID, _NAME), ("id", "id"), _explain_name)

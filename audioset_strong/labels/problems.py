@@ -1,74 +1,145 @@
-"""What is wrong in a label file, counted and kept.
+"""What is wrong in label files, counted and kept.
 
-Readers of label files take an optional `ProblemLog`. Without one they are
-strict: the first bad line is an `InputError`. With one they leave bad lines
-out, and the log says which, so that a release-sized file with one broken line
-can be used and nothing is lost silently.
+Readers of label files take an optional `ProblemLog`. A line that cannot be
+read is left out; a line that can be read but looks wrong, such as an event that
+stands twice, is kept. Either is noted with file and line, so that a
+release-sized file with a broken line can be used and nothing is lost silently.
+A strict log turns every problem into an error. Without a log the first line
+that would be left out is an error, and what looks wrong is a warning.
 """
 
+import contextlib
+import csv
 import dataclasses
 import os
+from collections.abc import Iterator
 
 from absl import logging
 
 from audioset_strong.errors import InputError
+from audioset_strong.output_files import open_output
+
+_Path = str | os.PathLike[str]
 
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """One bad line: the file, its line number from 1, and what is wrong."""
+    """Something wrong at one line, or first at this line.
+
+    Attributes:
+      path: The file.
+      line: Its line number, from 1.
+      message: What was expected and what came.
+      num_lines: Lines that have the problem; this is the first of them.
+      is_left_out: Whether these lines were left out, or kept as they are.
+    """
 
     path: str
     line: int
     message: str
+    num_lines: int = 1
+    is_left_out: bool = True
 
     def __str__(self) -> str:
         """Formats as compilers do, so that editors can jump to the line."""
-        return f"{self.path}:{self.line}: {self.message}"
+        more = f" ({self.num_lines} lines)" if self.num_lines > 1 else ""
+        return f"{self.path}:{self.line}: {self.message}{more}"
 
 
 @dataclasses.dataclass
 class ProblemLog:
-    """Collects the lines that readers left out.
+    """Collects what readers found wrong.
 
     Attributes:
+      is_strict: Whether `report` raises if there are problems.
+      stops_at_first: Whether the first line to leave out is an error at once.
       problems: In the order found.
     """
 
+    is_strict: bool = False
+    stops_at_first: bool = False
     problems: list[Problem] = dataclasses.field(default_factory=list)
 
     def add(
-        self, path: str | os.PathLike[str], line: int, message: str
+        self,
+        path: _Path,
+        line: int,
+        message: str,
+        *,
+        num_lines: int = 1,
+        is_left_out: bool = True,
     ) -> None:
-        """Notes one line that was left out."""
-        self.problems.append(Problem(os.fspath(path), line, message))
+        """Notes a problem (`Problem`).
 
-    def report(self, max_lines: int = 5) -> None:
-        """Logs a warning with the number of problems and the first of them."""
-        if not self.problems:
-            return
-        first = "\n  ".join(str(p) for p in self.problems[:max_lines])
-        rest = len(self.problems) - max_lines
-        more = f"\n  ... and {rest} more" if rest > 0 else ""
-        logging.warning(
-            "%d label lines were left out:\n  %s%s",
-            len(self.problems),
-            first,
-            more,
+        Raises:
+          InputError: The lines are left out, and the log `stops_at_first`.
+        """
+        problem = Problem(
+            os.fspath(path), line, message, num_lines, is_left_out
         )
+        if self.stops_at_first and is_left_out:
+            raise InputError(str(problem))
+        self.problems.append(problem)
+
+    @property
+    def num_left_out(self) -> int:
+        """Number of lines that were left out."""
+        return sum(p.num_lines for p in self.problems if p.is_left_out)
+
+    @property
+    def num_doubtful(self) -> int:
+        """Number of notes on lines that were kept; a line can have several."""
+        return sum(p.num_lines for p in self.problems if not p.is_left_out)
+
+    def report(self, max_problems: int = 5) -> None:
+        """Logs how many problems there are, and the first of them.
+
+        Raises:
+          InputError: There are problems, and the log is strict.
+        """
+        kinds = {
+            "label lines were left out": (True, self.num_left_out),
+            "label lines look wrong and were kept": (False, self.num_doubtful),
+        }
+        texts = []
+        for what, (is_left_out, num_lines) in kinds.items():
+            of_kind = [p for p in self.problems if p.is_left_out == is_left_out]
+            if of_kind:
+                first = "\n  ".join(str(p) for p in of_kind[:max_problems])
+                rest = len(of_kind) - max_problems
+                more = f"\n  ... and {rest} more problems" if rest > 0 else ""
+                texts.append(f"{num_lines} {what}:\n  {first}{more}")
+        if texts and self.is_strict:
+            raise InputError(
+                "Strict reading allows no problem in label files, and "
+                + "; ".join(texts)
+            )
+        for text in texts:
+            logging.warning("%s", text)
+
+    def write_csv(self, path: _Path) -> None:
+        """Writes all problems: path,line,num_lines,is_left_out,message."""
+        with open_output(path) as file:
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(
+                ["path", "line", "num_lines", "is_left_out", "message"]
+            )
+            for p in self.problems:
+                writer.writerow(
+                    [p.path, p.line, p.num_lines, p.is_left_out, p.message]
+                )
 
 
-def note_problem(
-    problems: ProblemLog | None,
-    path: str | os.PathLike[str],
-    line: int,
-    message: str,
-) -> None:
-    """Logs a bad line, or raises if there is no log to put it in.
+@contextlib.contextmanager
+def noting(problems: ProblemLog | None) -> Iterator[ProblemLog]:
+    """Gives a reader its log: the caller's or, for None, one of its own.
 
-    Raises:
-      InputError: `problems` is None.
+    Its own log makes an error of the first line to leave out, and warns of
+    the rest when the file is read.
     """
-    if problems is None:
-        raise InputError(f"{os.fspath(path)}:{line}: {message}")
-    problems.add(path, line, message)
+    if problems is not None:
+        yield problems
+        return
+    own = ProblemLog(stops_at_first=True)
+    yield own
+    own.report()

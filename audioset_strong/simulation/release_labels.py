@@ -4,11 +4,11 @@ File names and formats are those of the real release; `release.py` lists them.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
-from audioset_strong.labels import label_files
+from audioset_strong.labels import label_files, label_writers
 from audioset_strong.labels.class_map import ClassMap, write_class_map
 from audioset_strong.labels.frame_targets import frame_strong_labels
 from audioset_strong.params import SoundscapeParams
@@ -52,18 +52,18 @@ def write_labels(
       params: Settings of the annotators.
     """
     _write_vocabulary(labels_dir, classes)
-    _write_table(
-        label_files.write_strong_labels, truth, labels_dir, GROUND_TRUTH_NAME
-    )
+    _write_strong(truth, labels_dir, GROUND_TRUTH_NAME)
     of_subset = {
         subset: truth[truth["subset"] == subset] for subset in _WEAK_NAMES
     }
     for subset, name in _WEAK_NAMES.items():
         weak = annotators.annotate_weakly(of_subset[subset], classes, params)
-        _write_table(label_files.write_weak_labels, weak, labels_dir, name)
+        # In ascending order, as the released files are.
+        weak = weak.sort_values("segment_id", ignore_index=True)
+        label_writers.write_weak_labels(weak, os.path.join(labels_dir, name))
     for subset, name in _STRONG_NAMES.items():
         strong = annotators.annotate_strongly(of_subset[subset], params)
-        _write_table(label_files.write_strong_labels, strong, labels_dir, name)
+        _write_strong(strong, labels_dir, name)
     if not os.path.exists(os.path.join(labels_dir, FRAMED_NAME)):
         negatives = annotators.draw_random_negatives(
             of_subset["eval"], classes, params
@@ -82,9 +82,16 @@ def write_framed(labels_dir: str, negatives: pd.DataFrame) -> None:
         os.path.join(labels_dir, EVAL_STRONG_NAME)
     )
     framed = frame_strong_labels(strong, negatives)
-    _write_table(
-        label_files.write_framed_labels, framed, labels_dir, FRAMED_NAME
+    label_writers.write_framed_labels(
+        framed, os.path.join(labels_dir, FRAMED_NAME)
     )
+
+
+def _write_strong(strong: pd.DataFrame, labels_dir: str, name: str) -> None:
+    """Writes a strong TSV with times in milliseconds, as the release has."""
+    seconds = ["onset_seconds", "offset_seconds"]
+    rounded = strong.assign(**strong[seconds].round(3))
+    label_writers.write_strong_labels(rounded, os.path.join(labels_dir, name))
 
 
 def _write_vocabulary(labels_dir: str, classes: Sequence[SoundClass]) -> None:
@@ -94,19 +101,7 @@ def _write_vocabulary(labels_dir: str, classes: Sequence[SoundClass]) -> None:
         ClassMap(tuple(vocabulary), tuple(vocabulary.values())),
         os.path.join(labels_dir, CLASS_MAP_NAME),
     )
-    label_files.write_display_names(
+    label_writers.write_display_names(
         [(c.mid, c.display_name) for c in classes],
         os.path.join(labels_dir, "mid_to_display_name.tsv"),
     )
-
-
-def _write_table(
-    write: Callable[[pd.DataFrame, str], None],
-    table: pd.DataFrame,
-    folder: str,
-    name: str,
-) -> None:
-    """Writes a table under a temporary name, then renames it."""
-    path = os.path.join(folder, name)
-    write(table, path + ".tmp")
-    os.replace(path + ".tmp", path)

@@ -1,0 +1,181 @@
+"""Writers of the AudioSet label files, byte for byte as the released ones.
+
+They take the tables of `label_files.py`, whose readers give back what was
+written. Times have three decimals as in the release, and more only where a
+table has more.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from audioset_strong.labels.label_text import Path
+from audioset_strong.output_files import open_output
+from audioset_strong.params import LabelFrameParams
+
+WEAK_HEADER = "# YTID, start_seconds, end_seconds, positive_labels"
+STRONG_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel"
+FRAMED_HEADER = STRONG_HEADER + "\tpresent"
+PAIR_HEADER = "segment_id\tlabel"
+
+# The date of a weak CSV made of a table that has none: the release's, so that
+# equal tables give equal bytes.
+_NO_DATE = datetime(2017, 3, 5)
+
+
+def seconds_texts(
+    seconds: "pd.Series[float]",
+) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
+    """Writes times as the files do; object `[num_rows]` of str."""
+    distinct, inverse = np.unique(seconds.to_numpy(), return_inverse=True)
+    texts = np.empty(len(distinct), dtype=object)
+    texts[:] = [_seconds_text(value) for value in distinct.tolist()]
+    return texts[inverse]
+
+
+def _seconds_text(seconds: float) -> str:
+    """Writes a time with three decimals, or with up to nine if it has more."""
+    # Further from a millisecond than any rounding of float64 in a clip.
+    if abs(seconds * 1000 - round(seconds * 1000)) > 1e-7:
+        return f"{seconds:.9f}".rstrip("0")
+    return f"{seconds:.3f}"
+
+
+def write_weak_labels(
+    table: pd.DataFrame, path: Path, created: datetime | None = None
+) -> None:
+    """Writes a weak table as a weak CSV.
+
+    Args:
+      table: Weak table (`label_files`).
+      path: Where to write; the folder exists.
+      created: Date for the first comment line; by default the table's own
+        (`attrs["created"]`), or else the release's.
+    """
+    ytids = [s.rsplit("_", 1)[0] for s in table["segment_id"]]
+    starts = seconds_texts(table["start_seconds"])
+    ends = seconds_texts(table["end_seconds"])
+    with open_output(path) as file:
+        created = created or table.attrs.get("created")
+        comments = weak_comments(table["mids"], ytids, created)
+        file.write("\n".join((*comments, WEAK_HEADER, "")))
+        file.writelines(
+            f'{ytid}, {start}, {end}, "{",".join(mids)}"\n'
+            for ytid, start, end, mids in zip(
+                ytids, starts, ends, table["mids"], strict=True
+            )
+        )
+
+
+def weak_comments(
+    mids_of_row: "pd.Series[Any]",
+    ytids: Sequence[str],
+    created: datetime | None,
+) -> tuple[str, str]:
+    """Makes the two comment lines before the header of a weak CSV.
+
+    Args:
+      mids_of_row: The mids of each row, tuples.
+      ytids: The YouTube id of each row.
+      created: When the file was made; None for the release's date.
+    """
+    # Rows of equal labels share a tuple if a reader made them, so few tuples
+    # are looked into.
+    mids = mids_of_row.to_numpy()
+    identities = np.fromiter(map(id, mids), np.int64, len(mids))
+    _, first, counts = np.unique(
+        identities, return_index=True, return_counts=True
+    )
+    distinct = mids[first].tolist()
+    labels = {mid for row in distinct for mid in row}
+    num_labels = int(np.dot([len(row) for row in distinct], counts))
+    return (
+        f"# Segments csv created {(created or _NO_DATE).ctime()}",
+        f"# num_ytids={_count_distinct(ytids)}, num_segs={len(mids_of_row)}, "
+        f"num_unique_labels={len(labels)}, num_positive_labels={num_labels}",
+    )
+
+
+def _count_distinct(values: Sequence[str]) -> int:
+    column = np.array(values, dtype=object)
+    if (column[1:] > column[:-1]).all():
+        return len(column)  # In ascending order, as the released files are.
+    return len(set(values))
+
+
+def write_strong_labels(table: pd.DataFrame, path: Path) -> None:
+    """Writes a strong table as a strong TSV.
+
+    Args:
+      table: Strong table (`label_files`).
+      path: Where to write; the folder exists.
+    """
+    onsets = seconds_texts(table["onset_seconds"])
+    offsets = seconds_texts(table["offset_seconds"])
+    columns = (table["segment_id"], onsets, offsets, table["mid"])
+    _write_lines(
+        STRONG_HEADER, map("\t".join, zip(*columns, strict=True)), path
+    )
+
+
+def write_framed_labels(
+    table: pd.DataFrame,
+    path: Path,
+    params: LabelFrameParams = LabelFrameParams(),
+) -> None:
+    """Writes a framed table as a framed TSV.
+
+    Args:
+      table: Framed table (`label_files`).
+      path: Where to write; the folder exists.
+      params: The grid of label frames.
+    """
+    # Lines differ in little but their id, so the rest is formatted once for
+    # each (class, label frame, presence): millions of rows take a second.
+    mid_codes, mids = pd.factorize(table["mid"])
+    endings = _framed_endings(mids.tolist(), params)
+    codes = (
+        mid_codes * params.num_label_frames + table["label_frame"].to_numpy()
+    ) * 2 + table["is_present"].to_numpy()
+    lines = (
+        segment_id + endings[code]
+        for segment_id, code in zip(
+            table["segment_id"], codes.tolist(), strict=True
+        )
+    )
+    _write_lines(FRAMED_HEADER, lines, path)
+
+
+def _framed_endings(mids: Sequence[str], params: LabelFrameParams) -> list[str]:
+    """Formats what follows the id, by (mid, label frame, is present)."""
+    edges = [
+        _seconds_text(label_frame * params.label_frame_seconds)
+        for label_frame in range(params.num_label_frames + 1)
+    ]
+    return [
+        f"\t{edges[label_frame]}\t{edges[label_frame + 1]}\t{mid}\t{present}"
+        for mid in mids
+        for label_frame in range(params.num_label_frames)
+        for present in ("NOT_PRESENT", "PRESENT")
+    ]
+
+
+def write_pairs(table: pd.DataFrame, path: Path) -> None:
+    """Writes (clip, class) pairs, columns segment_id and mid, as a TSV."""
+    columns = (table["segment_id"], table["mid"])
+    _write_lines(PAIR_HEADER, map("\t".join, zip(*columns, strict=True)), path)
+
+
+def write_display_names(names: Iterable[tuple[str, str]], path: Path) -> None:
+    """Writes (mid, display name) pairs as `mid_to_display_name.tsv`."""
+    with open_output(path) as file:
+        file.writelines(f"{mid}\t{name}\n" for mid, name in names)
+
+
+def _write_lines(header: str, lines: Iterable[str], path: Path) -> None:
+    with open_output(path) as file:
+        file.write(header + "\n")
+        file.writelines(f"{line}\n" for line in lines)
