@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.frame_targets_reference import frame_targets_reference
 
+from audioset_strong.labels import frame_targets
 from audioset_strong.labels.frame_targets import (
     Event,
     events_to_frame_targets,
@@ -114,6 +115,54 @@ def test_one_more_event_never_turns_a_frame_off(events_ms):
     assert set(_positive_frames(*events[1:])) <= set(_positive_frames(*events))
 
 
+@st.composite
+def _event_and_longer(draw):
+    onset, offset = draw(_event_ms)
+    longer = draw(st.integers(0, onset)), draw(st.integers(offset, 10000))
+    return (onset, offset), longer
+
+
+def _overlap_ms(event_ms, label_frame):
+    start = label_frame * 960
+    return min(event_ms[1], start + 960) - max(event_ms[0], start)
+
+
+@settings(max_examples=300, deadline=None)
+@given(_event_and_longer())
+def test_a_longer_event_loses_frames_by_the_half_of_itself_clause_only(pair):
+    event, longer = pair
+    before, after = (
+        set(_positive_frames((onset / 1000, offset / 1000)))
+        for onset, offset in pair
+    )
+    for label_frame in range(10):
+        overlap = _overlap_ms(event, label_frame)
+        longer_overlap = _overlap_ms(longer, label_frame)
+        if overlap >= 480:
+            # Half of the label frame is filled: it stays filled.
+            assert label_frame in before
+            assert label_frame in after
+        is_lost = label_frame in before and label_frame not in after
+        # Lost are exactly the label frames that held half of the event, hold
+        # less than half of the longer one, and are not half filled by it.
+        assert is_lost == (
+            overlap > 0
+            and 2 * overlap >= event[1] - event[0]
+            and 2 * longer_overlap < longer[1] - longer[0]
+            and longer_overlap < 480
+        )
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(_event_ms, max_size=4), st.integers(1, 9))
+def test_shifting_by_label_frames_shifts_the_frames(events_ms, shift):
+    events = [(onset / 1000, offset / 1000) for onset, offset in events_ms]
+    moved = [(on + shift * 0.96, off + shift * 0.96) for on, off in events]
+    expected = [f + shift for f in _positive_frames(*events) if f + shift < 10]
+    # What comes from before the clip is beyond the property.
+    assert [f for f in _positive_frames(*moved) if f >= shift] == expected
+
+
 def test_the_rule_is_a_setting():
     params = LabelFrameParams(
         label_frame_seconds=0.5, num_label_frames=4, min_overlap=0.8
@@ -163,7 +212,7 @@ def test_complementary_and_explicit_negatives():
         ("b_0", "/m/x"): [0, 5],
         ("c_0", "/m/x"): [],
     }
-    keys = ["segment_id", "mid", "label_frame"]
+    keys = ["segment_id", "label_frame", "mid"]
     pd.testing.assert_frame_equal(
         with_absent, with_absent.sort_values(keys, ignore_index=True)
     )
@@ -179,6 +228,34 @@ def test_an_absent_pair_whose_events_reach_no_frame_stays_unknown():
     absent = pd.DataFrame([("a_0", "/m/x")], columns=["segment_id", "mid"])
     framed = frame_strong_labels(_strong(("a_0", 9.7, 9.9, "/m/x")), absent)
     assert len(framed) == 0
+
+
+_rows = st.lists(
+    st.tuples(
+        st.sampled_from(["a_0", "b_0"]), _event_ms, st.sampled_from("xyz")
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_rows, st.randoms(use_true_random=False))
+def test_the_order_of_events_does_not_matter(rows, random):
+    table = [(i, on / 1000, off / 1000, f"/m/{m}") for i, (on, off), m in rows]
+    framed = frame_strong_labels(_strong(*table))
+    random.shuffle(table)
+    pd.testing.assert_frame_equal(frame_strong_labels(_strong(*table)), framed)
+    # Also not in how many parts it is framed: against the rule, pair by pair.
+    for (segment_id, mid), frames in _pairs(framed).items():
+        of_pair = [r[1:3] for r in table if (r[0], r[3]) == (segment_id, mid)]
+        assert frames == _positive_frames(*of_pair)
+
+
+def test_many_events_are_framed_in_parts(monkeypatch):
+    table = _strong(*((f"{i}_0", 0.1 * i, 5.0, "/m/x") for i in range(7)))
+    whole = frame_strong_labels(table)
+    monkeypatch.setattr(frame_targets, "_EVENTS_AT_ONCE", 3)
+    pd.testing.assert_frame_equal(frame_strong_labels(table), whole)
 
 
 def test_no_labels_give_no_frames():
@@ -215,6 +292,20 @@ def test_the_rule_gives_the_released_frames(gun_frames):
     assert len({frame[:2] for frame in released}) == 235
     assert framed - released == set()
     assert released - framed == set()
+
+
+def test_rows_are_in_the_order_of_the_released_file(strong_excerpts):
+    released = read_framed_labels(
+        strong_excerpts / "audioset_eval_strong_framed_posneg.gun.tsv"
+    )
+    framed = frame_strong_labels(
+        read_strong_labels(strong_excerpts / "audioset_eval_strong.gun.tsv")
+    )
+    framed = framed[framed["is_present"]]
+    is_released = framed["segment_id"].isin(released["segment_id"])
+    pairs = released[["segment_id", "mid"]].drop_duplicates()
+    ours = framed[is_released].merge(pairs, on=["segment_id", "mid"])
+    pd.testing.assert_frame_equal(ours, released)
 
 
 def test_pooled_events_would_differ_from_the_released_frames(gun_frames):

@@ -25,6 +25,9 @@ import pandas as pd
 
 from audioset_strong.params import LabelFrameParams
 
+# Framing a million events at once would take some 100 MB for each step.
+_EVENTS_AT_ONCE = 100_000
+
 
 class Event(NamedTuple):
     """One label with times, in seconds from the start of its clip."""
@@ -145,59 +148,107 @@ def frame_strong_labels(
       params: The grid of label frames.
 
     Returns:
-      Framed table (`label_files`), sorted by segment_id, mid, label_frame.
-    """
-    num_label_frames = params.num_label_frames
-    pair_of_event, pairs = _number_pairs(strong)
-    is_present = np.zeros((len(pairs), num_label_frames), dtype=bool)
-    is_positive = events_to_label_frames(
-        strong["onset_seconds"].to_numpy(),
-        strong["offset_seconds"].to_numpy(),
-        params,
-    )
-    # Events of a pair are joined by "or", frame by frame: never pooled.
-    np.logical_or.at(is_present, pair_of_event, is_positive)
-    reaches_a_frame = is_present.any(axis=1)
-    tables = [_frame_table(pairs[reaches_a_frame], is_present[reaches_a_frame])]
-    if explicit_negatives is not None:
-        _, absent = _number_pairs(explicit_negatives)
-        has_events = pd.MultiIndex.from_frame(absent).isin(
-            pd.MultiIndex.from_frame(pairs)
-        )
-        absent = absent[~has_events]
-        none = np.zeros((len(absent), num_label_frames), dtype=bool)
-        tables.append(_frame_table(absent, none))
-    framed = pd.concat(tables, ignore_index=True)
-    keys = ["segment_id", "mid", "label_frame"]
-    return framed.sort_values(keys, kind="stable", ignore_index=True)
-
-
-def _number_pairs(
-    table: pd.DataFrame,
-) -> tuple[npt.NDArray[np.int64], pd.DataFrame]:
-    """Numbers the distinct (clip, class) pairs of a table.
-
-    Returns:
-      pair_of_row: int64 `[num_rows]`.
-      pairs: The distinct pairs, in the order of their numbers.
+      Framed table (`label_files`), sorted by segment_id, label_frame and mid
+      as the released one.
     """
     keys = ["segment_id", "mid"]
-    numbers = table.groupby(keys, sort=False).ngroup()
-    pair_of_row = np.asarray(numbers, dtype=np.int64)
-    pairs = table[keys].drop_duplicates().reset_index(drop=True)
-    return pair_of_row, pairs
+    rows = strong[keys]
+    if explicit_negatives is not None:
+        rows = pd.concat([rows, explicit_negatives[keys]])
+    pairs = _number_pairs(rows)
+    pair_of_event = pairs.pair_of_row[: len(strong)]
+
+    is_present = _mark_positive(strong, pair_of_event, len(pairs.clip), params)
+    has_events = np.zeros(len(pairs.clip), dtype=bool)
+    has_events[pair_of_event] = True
+    # A pair without events is an explicit negative.
+    is_listed = is_present.any(axis=1) | ~has_events
+    return _framed_table(pairs, is_present, is_listed)
 
 
-def _frame_table(
-    pairs: pd.DataFrame, is_present: npt.NDArray[np.bool_]
+def _mark_positive(
+    strong: pd.DataFrame,
+    pair_of_event: npt.NDArray[np.int64],
+    num_pairs: int,
+    params: LabelFrameParams,
+) -> npt.NDArray[np.bool_]:
+    """Marks bool `[num_pairs, num_label_frames]` where events are."""
+    is_present = np.zeros((num_pairs, params.num_label_frames), dtype=bool)
+    onsets = strong["onset_seconds"].to_numpy()
+    offsets = strong["offset_seconds"].to_numpy()
+    for start in range(0, len(strong), _EVENTS_AT_ONCE):
+        part = slice(start, start + _EVENTS_AT_ONCE)
+        is_positive = events_to_label_frames(
+            onsets[part], offsets[part], params
+        )
+        events, label_frames = np.nonzero(is_positive)
+        # Events of a pair are joined by "or", frame by frame: never pooled.
+        is_present[pair_of_event[part][events], label_frames] = True
+    return is_present
+
+
+class _Pairs(NamedTuple):
+    """Distinct (clip, class) pairs in the order of their ids and mids.
+
+    Attributes:
+      segment_ids: object `[num_clips]`, ascending.
+      mids: object `[num_classes]`, ascending.
+      clip: int64 `[num_pairs]`, index into segment_ids.
+      class_index: int64 `[num_pairs]`, index into mids.
+      pair_of_row: int64 `[num_rows]`, index of each row's pair.
+    """
+
+    segment_ids: npt.NDArray[np.object_]
+    mids: npt.NDArray[np.object_]
+    clip: npt.NDArray[np.int64]
+    class_index: npt.NDArray[np.int64]
+    pair_of_row: npt.NDArray[np.int64]
+
+
+def _number_pairs(rows: pd.DataFrame) -> _Pairs:
+    """Numbers the pairs of a table with columns segment_id and mid."""
+    clips, segment_ids = pd.factorize(rows["segment_id"].to_numpy(), sort=True)
+    classes, mids = pd.factorize(rows["mid"].to_numpy(), sort=True)
+    # One number a pair, so that sorting is of integers.
+    numbers, pair_of_row = np.unique(
+        clips * max(len(mids), 1) + classes, return_inverse=True
+    )
+    clip, class_index = np.divmod(numbers, max(len(mids), 1))
+    return _Pairs(segment_ids, mids, clip, class_index, pair_of_row)
+
+
+def _framed_table(
+    pairs: _Pairs,
+    is_present: npt.NDArray[np.bool_],
+    is_listed: npt.NDArray[np.bool_],
 ) -> pd.DataFrame:
-    """Writes bool `[num_pairs, num_label_frames]` out as framed rows."""
-    num_pairs, num_label_frames = is_present.shape
+    """Writes out the label frames of the listed pairs as framed rows.
+
+    Args:
+      pairs: All pairs.
+      is_present: bool `[num_pairs, num_label_frames]`.
+      is_listed: bool `[num_pairs]`.
+
+    Returns:
+      Framed table, sorted by segment_id, label_frame and mid.
+    """
+    num_label_frames = is_present.shape[1]
+    listed = np.flatnonzero(is_listed)
+    pair = np.repeat(listed, num_label_frames)
+    label_frame = np.tile(np.arange(num_label_frames), len(listed))
+    # Pairs are in order of clip and class; a stable sort by clip and label
+    # frame leaves the classes in order.
+    order = np.argsort(
+        pairs.clip[pair] * num_label_frames + label_frame, kind="stable"
+    )
+    pair, label_frame = pair[order], label_frame[order]
+    columns = {
+        "segment_id": pairs.segment_ids[pairs.clip[pair]],
+        "label_frame": label_frame,
+        "mid": pairs.mids[pairs.class_index[pair]],
+        "is_present": is_present[pair, label_frame],
+    }
+    # The dtype is given because pandas would take str for object.
     return pd.DataFrame(
-        {
-            "segment_id": pairs["segment_id"].repeat(num_label_frames).array,
-            "label_frame": np.tile(np.arange(num_label_frames), num_pairs),
-            "mid": pairs["mid"].repeat(num_label_frames).array,
-            "is_present": is_present.reshape(-1),
-        }
+        {name: pd.Series(c, dtype=c.dtype) for name, c in columns.items()}
     )
