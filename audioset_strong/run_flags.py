@@ -13,6 +13,9 @@ from absl import app, flags, logging
 
 from audioset_strong.errors import InputError
 
+# So that --help of a binary shows the flags that it defines through here.
+flags.disclaim_key_flags()
+
 _Params = TypeVar("_Params")
 _Holders = dict[str, flags.FlagHolder[Any]]
 
@@ -105,6 +108,16 @@ def define_checkpoint() -> flags.FlagHolder[str]:
         "best",
         ["best", "last"],
         "Which weights of the run: the best by validation, or the last.",
+    )
+
+
+def define_strict() -> flags.FlagHolder[bool]:
+    """Defines --strict."""
+    return flags.DEFINE_boolean(
+        "strict",
+        False,
+        "Stop if anything is wrong with a label file, instead of leaving out "
+        "lines that cannot be read and warning of what looks wrong.",
     )
 
 

@@ -33,13 +33,11 @@ from audioset_strong.evaluation.alignment import (
     match_clips,
 )
 from audioset_strong.evaluation.score_files import ScoreFile
-from audioset_strong.params import LabelFrameParams
+from audioset_strong.labels.explicit_negatives import absent_pairs
 
 NEGATIVES = ("explicit", "implied")
 
-_NUM_LABEL_FRAMES = LabelFrameParams().num_label_frames
 _FRAME_KEYS = ["segment_id", "mid", "label_frame"]
-_PAIR_KEYS = ["segment_id", "mid"]
 
 _Bools = npt.NDArray[np.bool_]
 _Ints = npt.NDArray[np.int64]
@@ -155,7 +153,7 @@ def weak_items(
     is_positive = _mark(clip, column, match, score_file)
     is_negative = ~is_positive
     if framed is not None:
-        absent = absent_pairs(framed)
+        absent = absent_pairs(_without_repeated(framed)[0])
         mids = pd.concat([mids, absent["mid"]])
         is_listed = absent["segment_id"].isin(weak["segment_id"])
         left_out["negative_of_a_clip_without_weak_labels"] = int(
@@ -180,23 +178,6 @@ def weak_items(
         mids=score_file.mids,
         alignment=make_alignment(score_file, match, mids, left_out),
     )
-
-
-def absent_pairs(framed: pd.DataFrame) -> pd.DataFrame:
-    """Returns the (clip, class) pairs that a framed table rules out.
-
-    Args:
-      framed: Framed table (`label_files`).
-
-    Returns:
-      Columns segment_id and mid: the pairs that are NOT_PRESENT in all ten
-      label frames.
-    """
-    labels, _ = _without_repeated(framed)
-    by_pair = labels.groupby(_PAIR_KEYS, sort=False)["is_present"]
-    pairs = by_pair.agg(["size", "any"]).reset_index()
-    is_absent = (pairs["size"] == _NUM_LABEL_FRAMES) & ~pairs["any"]
-    return pairs.loc[is_absent, _PAIR_KEYS].reset_index(drop=True)
 
 
 def check_negatives(negatives: str) -> None:

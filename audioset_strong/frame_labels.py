@@ -1,0 +1,122 @@
+r"""Frames strong labels as the released framed file is.
+
+    python -m audioset_strong.frame_labels \
+      --strong_labels=audioset_eval_strong.tsv --output=framed.tsv \
+      --explicit_negatives=audioset_eval_strong_framed_posneg.tsv \
+      --reference=audioset_eval_strong_framed_posneg.tsv \
+      --display_names=mid_to_display_name.tsv
+
+Section 3.2 of the paper: a label frame of 960 ms is PRESENT where one event
+overlaps it by half of the shorter of the two, and NOT_PRESENT elsewhere in
+clips that have the class, and wherever --explicit_negatives names the pair.
+
+Writes --output in the format of audioset_eval_strong_framed_posneg.tsv. With
+--reference it also prints how far the two agree, for each class and in all,
+both ways, with the first disagreements and the events behind them, and writes
+the counts of each class beside --output, as `<output>.agreement.csv`. Needs no
+TensorFlow.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+from absl import flags
+
+from audioset_strong import run_flags
+from audioset_strong.labels.agreement_text import (
+    agreement_lines,
+    disagreement_lines,
+    note_lines,
+)
+from audioset_strong.labels.explicit_negatives import read_explicit_negatives
+from audioset_strong.labels.frame_targets import frame_strong_labels
+from audioset_strong.labels.framed_agreement import compare_framed_labels
+from audioset_strong.labels.label_files import (
+    read_display_names,
+    read_framed_labels,
+    read_strong_labels,
+)
+from audioset_strong.labels.label_writers import write_framed_labels
+from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.output_files import open_output
+
+_STRONG_LABELS = flags.DEFINE_string(
+    "strong_labels", None, "Strong TSV to frame.", required=True
+)
+_EXPLICIT_NEGATIVES = flags.DEFINE_string(
+    "explicit_negatives",
+    None,
+    "Pairs that annotators marked absent: a TSV with the header "
+    "'segment_id<TAB>label', or a framed TSV, of which the pairs that are "
+    "NOT_PRESENT in all label frames are taken.",
+)
+_REFERENCE = flags.DEFINE_string(
+    "reference", None, "Framed TSV to compare with."
+)
+_DISPLAY_NAMES = flags.DEFINE_string(
+    "display_names",
+    None,
+    "mid_to_display_name.tsv: names for the messages, and the classes that "
+    "the labels may have.",
+)
+_MAX_DISAGREEMENTS = flags.DEFINE_integer(
+    "max_disagreements", 10, "How many disagreements to print.", lower_bound=0
+)
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Framed TSV to write.", required=True
+)
+_STRICT = run_flags.define_strict()
+
+
+def main(argv: Sequence[str]) -> None:
+    """Frames, writes, and compares."""
+    run_flags.refuse_arguments(argv)
+    problems = ProblemLog(is_strict=_STRICT.value)
+    names = None
+    if _DISPLAY_NAMES.value:
+        names = read_display_names(_DISPLAY_NAMES.value, problems)
+    strong = read_strong_labels(
+        _STRONG_LABELS.value, problems, known_mids=names
+    )
+    negatives = None
+    if _EXPLICIT_NEGATIVES.value:
+        negatives = read_explicit_negatives(_EXPLICIT_NEGATIVES.value, problems)
+    reference = None
+    if _REFERENCE.value:
+        reference = read_framed_labels(_REFERENCE.value, problems)
+    problems.report()
+
+    framed = frame_strong_labels(strong, negatives)
+    write_framed_labels(framed, _OUTPUT.value)
+    num_present = int(framed["is_present"].sum())
+    print(
+        f"{len(framed)} rows of {framed['segment_id'].nunique()} clips and "
+        f"{framed['mid'].nunique()} classes, {num_present} PRESENT and "
+        f"{len(framed) - num_present} NOT_PRESENT: {_OUTPUT.value}"
+    )
+    if reference is not None:
+        _compare(framed, reference, strong, names or {})
+
+
+def _compare(
+    framed: pd.DataFrame,
+    reference: pd.DataFrame,
+    strong: pd.DataFrame,
+    names: Mapping[str, str],
+) -> None:
+    """Prints and writes the agreement with the reference."""
+    agreement = compare_framed_labels(framed, reference)
+    path = f"{_OUTPUT.value}.agreement.csv"
+    with open_output(path) as file:
+        agreement.per_class.to_csv(file, index=False, lineterminator="\n")
+    for lines in (
+        agreement_lines(agreement, names),
+        note_lines(agreement, strong),
+        disagreement_lines(agreement, strong, names, _MAX_DISAGREEMENTS.value),
+    ):
+        print(*lines, sep="\n", end="\n" if lines else "")
+    print(f"Counts of each class: {path}")
+
+
+if __name__ == "__main__":
+    run_flags.run(main)

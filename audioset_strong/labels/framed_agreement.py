@@ -1,0 +1,191 @@
+"""How far two framed tables say the same of each label frame and class.
+
+Compared are the (clip, class) pairs that the reference lists, because a
+reference can be an excerpt. Of these, every label frame of the grid is
+PRESENT, NOT_PRESENT or not listed, in ours and in the reference. An excerpt of
+positives only says nothing of negatives: then a label frame that is NOT_PRESENT
+in ours and not listed there is no disagreement.
+
+Both ways means: the share of the reference's rows that ours have, and the share
+of ours that the reference has.
+"""
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from audioset_strong.params import LabelFrameParams
+
+_KEYS = ["segment_id", "mid"]
+_Pairs = npt.NDArray[np.int64]
+_Cells = npt.NDArray[np.int8]
+
+# What a table says of a label frame and class.
+UNLISTED, NOT_PRESENT, PRESENT = 0, 1, 2
+WORDS = ("not listed", "NOT_PRESENT", "PRESENT")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FramedAgreement:
+    """What comparing found.
+
+    Attributes:
+      per_class: One row a class of the reference: mid str; num_pairs int64,
+        pairs that it lists; and for "present" and "not_present" the rows that
+        both tables have (`num_both_present`), that the reference has
+        (`num_reference_present`) and that ours have (`num_ours_present`), all
+        int64.
+      disagreements: One row a label frame: segment_id str, label_frame int64,
+        mid str, ours str and reference str, of `WORDS`; sorted.
+      num_pairs_only_ours: Pairs that the reference does not list, of clips
+        that it lists.
+      num_clips_only_ours: Clips that the reference does not list.
+      num_negative_pairs_only_reference: Pairs that ours lack, without a PRESENT
+        row: explicit negatives that ours were not given.
+      has_negatives: Whether the reference has any NOT_PRESENT row.
+    """
+
+    per_class: pd.DataFrame
+    disagreements: pd.DataFrame
+    num_pairs_only_ours: int
+    num_clips_only_ours: int
+    num_negative_pairs_only_reference: int
+    has_negatives: bool
+
+
+def compare_framed_labels(
+    ours: pd.DataFrame,
+    reference: pd.DataFrame,
+    params: LabelFrameParams = LabelFrameParams(),
+) -> FramedAgreement:
+    """Compares framed labels with a reference.
+
+    Args:
+      ours: Framed table (`label_files`).
+      reference: Framed table; where it lists a label frame and class as both
+        PRESENT and NOT_PRESENT, PRESENT holds.
+      params: The grid of label frames.
+
+    Returns:
+      The agreement on the pairs that the reference lists.
+    """
+    pairs = reference[_KEYS].drop_duplicates(ignore_index=True)
+    theirs = _cells(reference, pairs, params)
+    mine = _cells(ours, pairs, params)
+    has_negatives = bool((theirs == NOT_PRESENT).any())
+
+    is_negative_only = ~(theirs == PRESENT).any(axis=1)
+    is_lacking = (mine == UNLISTED).all(axis=1)
+    is_not_given = is_negative_only & is_lacking
+    differs = mine != theirs
+    if not has_negatives:
+        differs &= (mine == PRESENT) | (theirs == PRESENT)
+    # Counted apart: nothing that we were told could have given them.
+    differs[is_not_given] = False
+    num_pairs_only_ours, num_clips_only_ours = _count_only_ours(ours, pairs)
+    return FramedAgreement(
+        _per_class(pairs, mine, theirs),
+        _disagreements(pairs, mine, theirs, differs),
+        num_pairs_only_ours,
+        num_clips_only_ours,
+        int(is_not_given.sum()),
+        has_negatives,
+    )
+
+
+def _cells(
+    framed: pd.DataFrame, pairs: pd.DataFrame, params: LabelFrameParams
+) -> _Cells:
+    """Says what a table holds of each pair: `[num_pairs, num_label_frames]`."""
+    rows = pd.MultiIndex.from_frame(pairs).get_indexer(
+        pd.MultiIndex.from_frame(framed[_KEYS])
+    )
+    cells = np.zeros((len(pairs), params.num_label_frames), dtype=np.int8)
+    is_present = framed["is_present"].to_numpy()
+    label_frame = framed["label_frame"].to_numpy()
+    # PRESENT is written last, so that it holds.
+    for value in (NOT_PRESENT, PRESENT):
+        chosen = (rows >= 0) & (is_present == (value == PRESENT))
+        cells[rows[chosen], label_frame[chosen]] = value
+    return cells
+
+
+def _count_only_ours(
+    ours: pd.DataFrame, pairs: pd.DataFrame
+) -> tuple[int, int]:
+    """Counts our pairs of the reference's clips, and our clips, beyond it."""
+    our_pairs = ours[_KEYS].drop_duplicates()
+    is_shared_clip = our_pairs["segment_id"].isin(pairs["segment_id"])
+    num_shared = len(our_pairs.merge(pairs, on=_KEYS))
+    num_clips = our_pairs.loc[~is_shared_clip, "segment_id"].nunique()
+    return int(is_shared_clip.sum()) - num_shared, int(num_clips)
+
+
+def _per_class(
+    pairs: pd.DataFrame, mine: _Cells, theirs: _Cells
+) -> pd.DataFrame:
+    """Adds up the label frames of each class."""
+    counts = pd.DataFrame({"mid": pairs["mid"], "num_pairs": 1})
+    for name, value in (("present", PRESENT), ("not_present", NOT_PRESENT)):
+        is_theirs, is_mine = theirs == value, mine == value
+        counts[f"num_both_{name}"] = (is_theirs & is_mine).sum(axis=1)
+        counts[f"num_reference_{name}"] = is_theirs.sum(axis=1)
+        counts[f"num_ours_{name}"] = is_mine.sum(axis=1)
+    return counts.groupby("mid").sum().reset_index()
+
+
+def _disagreements(
+    pairs: pd.DataFrame,
+    mine: _Cells,
+    theirs: _Cells,
+    differs: npt.NDArray[np.bool_],
+) -> pd.DataFrame:
+    """Lists the label frames that differ."""
+    pair, label_frame = np.nonzero(differs)
+    words = np.array(WORDS, dtype=object)
+    table = pairs.iloc[pair].reset_index(drop=True)
+    table.insert(1, "label_frame", label_frame)
+    table["ours"] = pd.Series(words[mine[differs]], dtype="object")
+    table["reference"] = pd.Series(words[theirs[differs]], dtype="object")
+    keys = ["segment_id", "mid", "label_frame"]
+    return table.sort_values(keys, ignore_index=True)
+
+
+def overlap_text(
+    segment_id: str,
+    label_frame: int,
+    mid: str,
+    strong: pd.DataFrame,
+    params: LabelFrameParams = LabelFrameParams(),
+) -> str:
+    """Says which events of a class are in a label frame, and how much of them.
+
+    Args:
+      segment_id: The clip.
+      label_frame: The label frame, from 0.
+      mid: The class.
+      strong: Strong table (`label_files`) with the clip's events.
+      params: The grid of label frames.
+
+    Returns:
+      Such as "1.598-2.307 s has 0.387 s here (55 % of it)", events separated
+      by semicolons.
+    """
+    is_event = (strong["segment_id"] == segment_id) & (strong["mid"] == mid)
+    if not is_event.any():
+        return "the clip has no event of this class"
+    start = label_frame * params.label_frame_seconds
+    end = start + params.label_frame_seconds
+    texts = []
+    times = strong.loc[is_event, ["onset_seconds", "offset_seconds"]]
+    for onset, offset in times.to_numpy().tolist():
+        overlap = min(offset, end) - max(onset, start)
+        if overlap > 0:
+            share = overlap / (offset - onset)
+            texts.append(
+                f"{onset:.3f}-{offset:.3f} s has {overlap:.3f} s here "
+                f"({share:.0%} of it)"
+            )
+    return "; ".join(texts) or "no event of this class reaches it"
