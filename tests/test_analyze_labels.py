@@ -1,0 +1,248 @@
+"""The analyze_labels binary, and the files that it writes."""
+
+import csv
+import json
+import subprocess
+import sys
+
+import pytest
+
+from audioset_strong.analysis.label_analysis import (
+    analyze_files,
+    read_class_info,
+)
+from audioset_strong.analysis.label_analysis_files import write_analysis
+from audioset_strong.analysis.label_summary_text import summary_text
+from audioset_strong.analysis.odds_ratios import OddsRatioParams
+from audioset_strong.errors import InputError
+
+_WEAK_HEAD = "# a\n# b\n# YTID, start_seconds, end_seconds, positive_labels\n"
+_STRONG_HEAD = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel"
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    """A folder of hand-written files: five clips, four of them in both."""
+    folder = tmp_path_factory.mktemp("labels")
+    (folder / "weak.csv").write_text(
+        _WEAK_HEAD
+        + 'a, 0.000, 10.000, "/m/dog,/m/drum"\n'
+        + 'b, 0.000, 10.000, "/m/dog"\n'
+        + 'c, 0.000, 10.000, "/m/drum"\n'
+        + 'd, 0.000, 10.000, "/m/cat"\n'
+        + 'e, 0.000, 10.000, "/m/cat"\n'
+    )
+    events = [
+        ("a_0", "/m/bark"),
+        ("a_0", "/m/bark"),
+        ("b_0", "/m/bark"),
+        ("c_0", "/m/music"),
+        ("d_0", "/m/cat"),
+        ("d_0", "/m/music"),
+    ]
+    (folder / "strong.tsv").write_text(
+        "\n".join(
+            [_STRONG_HEAD]
+            + [
+                f"{s}\t{i}.000\t{i + 1}.000\t{m}"
+                for i, (s, m) in enumerate(events)
+            ]
+        )
+        + "\n"
+    )
+    framed = [
+        ("a_0", "/m/bark", 0, "PRESENT"),
+        ("a_0", "/m/bark", 1, "NOT_PRESENT"),
+    ]
+    framed += [("e_0", "/m/bark", i, "NOT_PRESENT") for i in range(2)]
+    (folder / "framed.tsv").write_text(
+        _STRONG_HEAD
+        + "\tpresent\n"
+        + "".join(
+            f"{s}\t{0.96 * i:.3f}\t{0.96 * (i + 1):.3f}\t{m}\t{p}\n"
+            for s, m, i, p in framed
+        )
+    )
+    (folder / "classes.csv").write_text(
+        "index,mid,display_name\n"
+        '0,/m/dog,"Dog"\n1,/m/cat,"Cat"\n2,/m/drum,"Drum, snare"\n'
+        '3,/m/music,"Music | all"\n4,/m/never,"Never"\n'
+    )
+    (folder / "names.tsv").write_text("/m/bark\tBark\n/m/cat\tCat, meow\n")
+    nodes = [("/m/04rlf", "Music", ["/m/drum"]), ("/m/drum", "Drum", [])]
+    (folder / "ontology.json").write_text(
+        json.dumps([{"id": m, "name": n, "child_ids": c} for m, n, c in nodes])
+    )
+    return folder
+
+
+def _run(release, output_dir, *flags):
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "audioset_strong.analyze_labels",
+            f"--weak_labels={release}/weak.csv",
+            f"--strong_labels={release}/strong.tsv",
+            f"--output_dir={output_dir}",
+            *flags,
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _rows(path):
+    with open(path, newline="", encoding="utf-8") as file:
+        return {row["mid"]: row for row in csv.DictReader(file)}
+
+
+def test_binary_end_to_end(release, tmp_path):
+    done = _run(
+        release,
+        tmp_path / "out",
+        f"--framed_labels={release}/framed.tsv",
+        f"--class_map={release}/classes.csv",
+        f"--display_names={release}/names.tsv",
+        f"--ontology={release}/ontology.json",
+        "--classes=dog,Bark",
+        "--min_common_clips=1",
+    )
+    assert done.returncode == 0, done.stderr
+    written = {path.name for path in (tmp_path / "out").iterdir()}
+    assert written == {
+        "figure2.png",
+        "odds_ratios.csv",
+        "per_class.csv",
+        "priors.csv",
+        "summary.json",
+        "summary.md",
+        "top_lists.json",
+        "top_lists.md",
+    }
+    for name in written:
+        assert str(tmp_path / "out" / name) in done.stdout
+    out = tmp_path / "out"
+    assert (out / "summary.md").read_text() in done.stdout
+
+    per_class = _rows(out / "per_class.csv")
+    assert len(per_class) == 6
+    bark = per_class["/m/bark"]
+    assert bark["display_name"] == "Bark"
+    assert bark["is_in_class_map"] == "False"
+    assert (bark["num_strong_clips"], bark["num_events"]) == ("2", "3")
+    assert bark["num_explicit_negative_clips"] == "1"
+    assert bark["num_complementary_negative_label_frames"] == "1"
+    assert per_class["/m/drum"]["is_music_descendant"] == "True"
+    assert per_class["/m/cat"]["display_name"] == "Cat, meow"
+    assert per_class["/m/cat"]["weak_display_name"] == "Cat"
+    assert per_class["/m/never"]["num_weak_clips"] == "0"
+
+    priors = _rows(out / "priors.csv")
+    # d is one of the four common clips; e, with weak labels only, is not.
+    assert priors["/m/cat"]["weak_prior"] == "0.25"
+    assert priors["/m/bark"]["prior_ratio"] == "inf"
+    assert priors["/m/never"]["prior_ratio"] == ""
+
+    with open(out / "odds_ratios.csv", newline="") as file:
+        pairs = {
+            (row["weak_name"], row["strong_name"]): row
+            for row in csv.DictReader(file)
+        }
+    # a, b and c of dog/bark: 2 with both, none with one, 2 with neither, so
+    # (2.5 * 2.5) / (0.5 * 0.5) = 25.
+    assert float(pairs["Dog", "Bark"]["odds_ratio"]) == 25.0
+    # dog-bark, drum-bark, drum-music, cat-cat, cat-music share a clip.
+    assert len(pairs) == 5
+
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["common_clips"]["num_clips"] == 4
+    assert summary["common_clips"]["num_weak_only"] == 1
+    assert summary["common_clips"]["weak_labels_per_clip"] == 1.25
+    # 3 weak times 3 strong classes
+    assert summary["odds_ratios"]["num_pairs_without_clip"] == 9 - 5
+    missing = summary["weak_classes_without_strong_labels"]
+    assert missing["mids"] == ["/m/dog", "/m/drum", "/m/never"]
+    assert missing["num_music_descendants"] == 1
+    assert missing["num_weak_classes"] == 5
+
+    lists = json.loads((out / "top_lists.json").read_text())
+    assert [(x["name"], x["label_set"], x["num_clips"]) for x in lists] == [
+        ("Dog", "weak", 2),
+        ("Bark", "strong", 2),
+    ]
+    ranked = [row["weak_name"] for row in lists[1]["ranked"]]
+    assert ranked == ["Dog", "Drum, snare"]
+    assert "| 1 | Dog | 25.0 |" in (out / "top_lists.md").read_text()
+
+
+def test_unknown_class_ends_in_one_line(release, tmp_path):
+    done = _run(release, tmp_path, "--classes=/m/dogg")
+    assert done.returncode == 2
+    assert "analyze_labels: error:" in done.stderr
+    assert "Received: '/m/dogg'" in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_strict_writes_nothing_if_a_line_is_wrong(release, tmp_path):
+    path = tmp_path / "strong.tsv"
+    path.write_text((release / "strong.tsv").read_text() + "a_0\tx\t1\t/m/x\n")
+    flags = [f"--strong_labels={path}", "--strict"]
+    done = _run(release, tmp_path / "out", *flags)
+    assert done.returncode == 2
+    assert "strong.tsv:8" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def _analyze(release, **settings):
+    return analyze_files(
+        [release / "weak.csv"], [release / "strong.tsv"], **settings
+    )
+
+
+def test_needs_no_more_than_weak_and_strong_labels(release, tmp_path):
+    analysis = _analyze(release)
+    write_analysis(analysis, str(tmp_path))
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["counts_per_class_of_class_map"] is None
+    missing = summary["weak_classes_without_strong_labels"]
+    assert missing["mids"] == ["/m/dog", "/m/drum"]
+    assert missing["num_music_descendants"] is None
+    assert "class map" not in summary_text(analysis)
+    # By default the most frequent classes of both sets, in both directions.
+    assert {(x.mid, x.direction) for x in analysis.top_lists} == {
+        ("/m/dog", "weak"),
+        ("/m/drum", "weak"),
+        ("/m/cat", "weak"),
+        ("/m/cat", "strong"),
+        ("/m/bark", "strong"),
+        ("/m/music", "strong"),
+    }
+
+
+def test_clips_of_several_files_are_joined_and_counted(release):
+    analysis = analyze_files(
+        [release / "weak.csv", release / "weak.csv"], [release / "strong.tsv"]
+    )
+    assert analysis.num_clips == {"weak": 5, "strong": 4}
+    assert analysis.num_repeated_clips == {"weak": 5, "strong": 0}
+    assert analysis.instances.num_weak_instances == 5
+    assert "5 clips stand in several weak files" in summary_text(analysis)
+
+
+def test_ratios_that_are_not_finite_are_null_in_json(release, tmp_path):
+    params = OddsRatioParams(haldane_correction=0.0, min_common_clips=1)
+    analysis = _analyze(release, chosen=["/m/dog"], params=params)
+    write_analysis(analysis, str(tmp_path))
+    (top_list,) = json.loads((tmp_path / "top_lists.json").read_text())
+    # No clip has only one of the two: 2 * 2 / (0 * 0).
+    assert top_list["ranked"][0]["num_both"] == 2
+    assert top_list["ranked"][0]["odds_ratio"] is None
+    assert ",inf," in (tmp_path / "odds_ratios.csv").read_text()
+
+
+def test_ambiguous_class(release):
+    classes = read_class_info(release / "classes.csv", release / "names.tsv")
+    with pytest.raises(InputError, match="Near: .*Drum, snare"):
+        _analyze(release, classes=classes, chosen=["Drums"])
