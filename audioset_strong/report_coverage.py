@@ -1,0 +1,149 @@
+r"""Reports how much of the labelled audio a folder holds.
+
+    python -m audioset_strong.report_coverage --audio_dir=audio/eval \
+        --weak_labels=eval_segments.csv \
+        --strong_labels=audioset_eval_strong.tsv \
+        --framed_labels=audioset_eval_strong_framed_posneg.tsv \
+        --class_map=class_labels_indices.csv --output_dir=coverage \
+        --write_clips=our_clips.txt
+
+Prints and writes to --output_dir the share of each label file and class that is
+there, and the classes that can no longer be evaluated:
+
+    coverage.json  everything; `labels/coverage_report.py` documents it
+    per_class.csv  clips, clips present and share of each class and label file
+    missing.csv    clips that are not there
+
+For numbers on the same clips as another group's, swap the lists that
+--write_clips writes and give theirs as --common_with: common_clips.txt in
+--output_dir holds the clips that both have. With --clips in place of
+--audio_dir the clips of a list are what is there, such as the common ones. How
+files may be named is in `features/audio_names.py`. Audio is not decoded.
+"""
+
+import os
+from collections.abc import Collection, Sequence
+from typing import Any
+
+from absl import flags
+
+import audioset_strong
+from audioset_strong import run_flags
+from audioset_strong.analysis.coverage import (
+    all_segment_ids,
+    read_labelled_sets,
+)
+from audioset_strong.analysis.coverage_report import (
+    cover_sets,
+    coverage_lines,
+    read_names,
+    write_coverage,
+)
+from audioset_strong.errors import InputError
+from audioset_strong.features.audio_survey import survey_audio
+from audioset_strong.labels.clip_lists import read_clip_list, write_clip_list
+from audioset_strong.labels.problems import ProblemLog
+
+_AUDIO_DIR = flags.DEFINE_string(
+    "audio_dir", None, "Folder of audio, searched with its subfolders."
+)
+_CLIPS = flags.DEFINE_string(
+    "clips", None, "List of the clips that are there, in place of --audio_dir."
+)
+_WEAK_LABELS = flags.DEFINE_list("weak_labels", [], "Weak label CSVs.")
+_STRONG_LABELS = flags.DEFINE_list("strong_labels", [], "Strong label TSVs.")
+_FRAMED_LABELS = flags.DEFINE_list("framed_labels", [], "Framed label TSVs.")
+_CLASS_MAP = flags.DEFINE_string(
+    "class_map",
+    None,
+    "class_labels_indices.csv: display names, and classes to list first.",
+)
+_DISPLAY_NAMES = flags.DEFINE_string(
+    "display_names",
+    None,
+    "mid_to_display_name.tsv, for display names; holds over --class_map.",
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Folder for the report.", required=True
+)
+_WRITE_CLIPS = flags.DEFINE_string(
+    "write_clips", None, "File for the list of labelled clips that are there."
+)
+_COMMON_WITH = flags.DEFINE_string(
+    "common_with", None, "Clip list of another copy of AudioSet."
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Reads labels, looks for the clips, writes and prints the report."""
+    run_flags.refuse_arguments(argv)
+    if (_AUDIO_DIR.value is None) == (_CLIPS.value is None):
+        raise InputError("Expected either --audio_dir or --clips.")
+    paths = {
+        "weak": _WEAK_LABELS.value,
+        "strong": _STRONG_LABELS.value,
+        "framed": _FRAMED_LABELS.value,
+    }
+    if not any(paths.values()):
+        raise InputError(
+            "Expected label files: --weak_labels, --strong_labels or "
+            "--framed_labels."
+        )
+    problems = ProblemLog()
+    sets = read_labelled_sets(paths, problems)
+    names, class_map_mids = read_names(
+        _CLASS_MAP.value, _DISPLAY_NAMES.value, problems
+    )
+    problems.report()
+    labelled = list(all_segment_ids(sets))
+    present, audio = _find_clips(labelled)
+    coverage = cover_sets(sets, present, names, class_map_mids)
+    write_coverage(coverage, _OUTPUT_DIR.value, problems, audio)
+    print("\n".join(coverage_lines(coverage)))
+    set_names = ", ".join(s.name for s in sets)
+    _write_clip_lists(set(labelled) & set(present), set_names)
+    print(f"Report: {os.path.join(_OUTPUT_DIR.value, 'coverage.json')}")
+
+
+def _find_clips(
+    labelled: Sequence[str],
+) -> tuple[Collection[str], dict[str, Any] | None]:
+    """Returns the clips that are there and, of a folder, what it holds."""
+    if _AUDIO_DIR.value is None:
+        return read_clip_list(_CLIPS.value), None
+    survey = survey_audio(_AUDIO_DIR.value, labelled)
+    print("\n".join(survey.lines()), end="\n\n")
+    return survey.matches.path_of_clip, survey.as_json()
+
+
+def _write_clip_lists(present: Collection[str], set_names: str) -> None:
+    """Writes the clips that are there, and those that another list has too."""
+    version = audioset_strong.__version__
+    made_by = f"Made by report_coverage {version} of the clips of {set_names}"
+    if _WRITE_CLIPS.value is not None:
+        source = _AUDIO_DIR.value or _CLIPS.value
+        write_clip_list(
+            present, _WRITE_CLIPS.value, f"{made_by}\nthat are in {source}."
+        )
+        print(f"{len(present):,} clips: {_WRITE_CLIPS.value}")
+    if _COMMON_WITH.value is not None:
+        others = set(read_clip_list(_COMMON_WITH.value))
+        common = set(present) & others
+        if not common:
+            raise InputError(
+                f"{_COMMON_WITH.value} and the {len(present):,} clips that are "
+                f"here share none. Give a list of clips of the same label "
+                f"files."
+            )
+        path = os.path.join(_OUTPUT_DIR.value, "common_clips.txt")
+        comment = f"{made_by}\nthat are here and in {_COMMON_WITH.value}."
+        write_clip_list(common, path, comment)
+        print(
+            f"{len(common):,} clips are here and in {_COMMON_WITH.value}, "
+            f"{len(set(present) - others):,} only here, "
+            f"{len(others - set(present)):,} only there: {path}"
+        )
+
+
+if __name__ == "__main__":
+    run_flags.run(main)
