@@ -1,0 +1,4 @@
+"""The official label files: what they are, fetching them, checking them.
+
+Needs no TensorFlow.
+"""
