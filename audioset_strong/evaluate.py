@@ -16,7 +16,10 @@ Writes to --report_dir:
 
 Framed labels give the Strong eval, weak labels the Weak eval; the explicit
 negatives of the Weak eval need both. The score file can come from any model:
-`evaluation/score_files.py` documents it. Needs no TensorFlow.
+`evaluation/score_files.py` documents it. Labels are taken as they are, unless
+--smear_labels, --subsume_music or --canonicalize_mids says otherwise. A score
+file and a baseline with other classes are compared over the classes that both
+have. Needs no TensorFlow.
 """
 
 import os
@@ -28,6 +31,8 @@ from audioset_strong import run_flags
 from audioset_strong.evaluation import report
 from audioset_strong.evaluation.evaluator import RANK_OVER
 from audioset_strong.evaluation.file_evaluation import evaluate_files
+from audioset_strong.labels.label_mapping import read_label_mapping
+from audioset_strong.params import LabelMappingParams
 
 _SCORES = flags.DEFINE_string(
     "scores", None, "Score file (.npz) to evaluate.", required=True
@@ -47,8 +52,13 @@ _CLASS_MAP = flags.DEFINE_string(
 _DISPLAY_NAMES = flags.DEFINE_string(
     "display_names",
     None,
-    "mid_to_display_name.tsv, for display names; holds over --class_map.",
+    "mid_to_display_name.tsv, for display names; holds over --class_map. Says "
+    "which classes --subsume_music keeps.",
 )
+_ONTOLOGY = flags.DEFINE_string(
+    "ontology", None, "ontology.json, for --smear_labels and --subsume_music."
+)
+_LABEL_MAPPING_FLAGS = run_flags.define_params(LabelMappingParams)
 _RANK_OVER = flags.DEFINE_enum(
     "rank_over",
     "all",
@@ -63,6 +73,11 @@ _REPORT_DIR = flags.DEFINE_string(
 def main(argv: Sequence[str]) -> None:
     """Evaluates, writes the report and prints the headline."""
     run_flags.refuse_arguments(argv)
+    mapping = read_label_mapping(
+        run_flags.read_params(LabelMappingParams, _LABEL_MAPPING_FLAGS),
+        _ONTOLOGY.value,
+        _DISPLAY_NAMES.value,
+    )
     evaluated = evaluate_files(
         _SCORES.value,
         _FRAMED_LABELS.value,
@@ -71,6 +86,7 @@ def main(argv: Sequence[str]) -> None:
         class_map_path=_CLASS_MAP.value,
         display_names_path=_DISPLAY_NAMES.value,
         rank_over=_RANK_OVER.value,
+        mapping=mapping,
     )
     report.write_report(evaluated, _REPORT_DIR.value)
     evaluated.problems.report()

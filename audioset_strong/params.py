@@ -2,18 +2,11 @@
 
 A number is written here once and travels: settings are saved with whatever they
 made (`params.json` in a workdir, `manifest.json` beside records, the exported
-model) and read back from there, so no stage is told twice.
+model) and read back from there, so no stage is told twice. `params_json.py`
+writes and reads them.
 """
 
 import dataclasses
-import json
-import os
-from collections.abc import Mapping
-from typing import Any, TypeVar
-
-from audioset_strong.errors import InputError
-
-_Params = TypeVar("_Params")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,18 +94,45 @@ class FeatureParams:
 
 
 @dataclasses.dataclass(frozen=True)
+class LabelMappingParams:
+    """How labels are moved to other classes before anything uses them.
+
+    All off is the paper: labels "exactly as provided" (Section 3.1).
+
+    Source: `labels/label_mapping.py` says what each does, and why.
+
+    Attributes:
+      smear_labels: Whether a positive label of a class is also one of all its
+        ancestors in the ontology.
+      subsume_music: Whether descendants of Music become Music, but for those
+        that the strong labels keep.
+      canonicalize_mids: Whether the weak classes that the strong labels merged
+        into a wider class become that class: Goose, Pink noise, Skidding, Toot.
+    """
+
+    smear_labels: bool = False
+    subsume_music: bool = False
+    canonicalize_mids: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class RecordParams:
     """Records of clips.
 
     Attributes:
       held_out_fraction: Share of the ytids with strong labels that is held out
         for validation, by stable hash; 0 for evaluation data.
+      strong_fraction: Share of the other ytids with strong labels that keep
+        them, by stable hash; less than 1 for Figure 3 of the paper.
+      strong_fraction_seed: Chooses which ones.
       clips_per_shard: Clips of a shard, on average. 1,000 clips are 130 MB,
         the size at which reading in parallel pays.
       clip_seconds: Audio after this is left out.
     """
 
     held_out_fraction: float = 0.05
+    strong_fraction: float = 1.0
+    strong_fraction_seed: int = 0
     clips_per_shard: int = 1000
     clip_seconds: float = 10.0
 
@@ -235,66 +255,3 @@ class SoundscapeParams:
     strong_jitter_seconds: float = 0.05
     num_explicit_negatives: int = 15
     held_out_fraction: float = 0.05
-
-
-def to_dict(params: Any) -> dict[str, Any]:
-    """Returns a params dataclass as a JSON-ready dict."""
-    return dataclasses.asdict(params)
-
-
-def from_dict(
-    params_class: type[_Params], values: Mapping[str, Any]
-) -> _Params:
-    """Makes a params dataclass from a dict.
-
-    Raises:
-      InputError: A field is unknown, which means that another version wrote it.
-    """
-    known = {f.name for f in dataclasses.fields(params_class)}  # type: ignore[arg-type]
-    unknown = sorted(set(values) - known)
-    if unknown:
-        raise InputError(
-            f"Unknown settings {unknown} for {params_class.__name__}; it has "
-            f"{sorted(known)}. They were saved by another version."
-        )
-    return params_class(**values)
-
-
-def save_params(
-    path: str | os.PathLike[str], params_by_stage: Mapping[str, Any]
-) -> None:
-    """Writes `{stage: settings}` as JSON, whole or not at all."""
-    text = json.dumps(
-        {name: to_dict(params) for name, params in params_by_stage.items()},
-        indent=2,
-    )
-    temporary_path = f"{os.fspath(path)}.tmp"
-    with open(temporary_path, "w", encoding="utf-8") as file:
-        file.write(text + "\n")
-    os.replace(temporary_path, path)
-
-
-def load_params(
-    path: str | os.PathLike[str], classes_by_stage: Mapping[str, type]
-) -> dict[str, Any]:
-    """Reads what `save_params` wrote.
-
-    Args:
-      path: The JSON file.
-      classes_by_stage: Params dataclass of each stage in the file.
-
-    Returns:
-      Params of each stage.
-
-    Raises:
-      InputError: A stage is missing or has unknown fields.
-    """
-    with open(path, encoding="utf-8") as file:
-        saved = json.load(file)
-    missing = sorted(set(classes_by_stage) - set(saved))
-    if missing:
-        raise InputError(f"{path}: expected settings of {missing}.")
-    return {
-        name: from_dict(params_class, saved[name])
-        for name, params_class in classes_by_stage.items()
-    }

@@ -22,7 +22,8 @@ from audioset_strong.errors import InputError
 from audioset_strong.features.audio_files import AudioError, decode_audio
 from audioset_strong.inference.event_decoding import ScoredEvent, decode_events
 from audioset_strong.labels.class_map import ClassMap, read_class_map
-from audioset_strong.params import FeatureParams, from_dict
+from audioset_strong.params import FeatureParams
+from audioset_strong.params_json import from_dict
 
 _SAVED_MODEL = flags.DEFINE_string(
     "saved_model", None, "Folder that export_saved_model wrote."

@@ -3,11 +3,16 @@ r"""Writes TFRecords of log-mel features and events.
     python -m audioset_strong.prepare_records \
       --audio_dir=audio --class_map=class_labels_indices.csv \
       --weak_labels=balanced_train_segments.csv,unbalanced_train_segments.csv \
-      --strong_labels=audioset_train_strong.tsv --output_dir=records/train
+      --strong_labels=audioset_train_strong.tsv \
+      --eval_labels=eval_segments.csv,audioset_eval_strong.tsv \
+      --output_dir=records/train
 
-Writes shards, `class_map.csv` and `manifest.json` to --output_dir. Clips
-without usable audio are left out and listed in the manifest with the reason.
-The same command again makes only what is missing.
+Writes shards, `class_map.csv`, `segment_ids.txt` (the clips in the shards) and
+`manifest.json` to --output_dir. Clips without usable audio, and clips of
+--eval_labels, are left out and listed in the manifest with the reason. Labels
+are taken as they are, unless --smear_labels, --subsume_music or
+--canonicalize_mids says otherwise. The same command again makes only what is
+missing.
 """
 
 import os
@@ -16,7 +21,12 @@ from collections.abc import Sequence
 from absl import flags, logging
 
 from audioset_strong import run_flags
-from audioset_strong.params import FeatureParams, RecordParams
+from audioset_strong.labels.label_mapping import read_label_mapping
+from audioset_strong.params import (
+    FeatureParams,
+    LabelMappingParams,
+    RecordParams,
+)
 from audioset_strong.records.preparation import describe, prepare_records
 
 _AUDIO_DIR = flags.DEFINE_string(
@@ -32,6 +42,12 @@ _WEAK_LABELS = flags.DEFINE_list(
 _STRONG_LABELS = flags.DEFINE_list(
     "strong_labels", [], "Strong label TSVs, separated by commas."
 )
+_EVAL_LABELS = flags.DEFINE_list(
+    "eval_labels",
+    [],
+    "Label files of the evaluation clips, weak, strong or framed, separated by "
+    "commas. Clips of these videos are left out of training records.",
+)
 _CLASS_MAP = run_flags.define_class_map()
 _OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where to write.")
 _HELD_OUT_FRACTION = flags.DEFINE_float(
@@ -41,6 +57,19 @@ _HELD_OUT_FRACTION = flags.DEFINE_float(
     "for evaluation data.",
     lower_bound=0.0,
     upper_bound=1.0,
+)
+_STRONG_FRACTION = flags.DEFINE_float(
+    "strong_fraction",
+    RecordParams.strong_fraction,
+    "Share of the other ytids with strong labels that keep them, for training "
+    "on a part of Strong; a larger share has all that a smaller one has.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+_STRONG_FRACTION_SEED = flags.DEFINE_integer(
+    "strong_fraction_seed",
+    RecordParams.strong_fraction_seed,
+    "Chooses which ytids --strong_fraction keeps.",
 )
 _CLIPS_PER_SHARD = flags.DEFINE_integer(
     "clips_per_shard",
@@ -56,12 +85,27 @@ _LOG_OFFSET = flags.DEFINE_float(
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", os.cpu_count(), "Processes to use.", lower_bound=1
 )
+_ONTOLOGY = flags.DEFINE_string(
+    "ontology", None, "ontology.json, for --smear_labels and --subsume_music."
+)
+_DISPLAY_NAMES = flags.DEFINE_string(
+    "display_names",
+    None,
+    "mid_to_display_name.tsv: the classes of the strong labels, for "
+    "--subsume_music.",
+)
+_LABEL_MAPPING_FLAGS = run_flags.define_params(LabelMappingParams)
 flags.mark_flags_as_required(["audio_dir", "class_map", "output_dir"])
 
 
 def main(argv: Sequence[str]) -> None:
     """Joins labels and audio, writes the shards, says what was left out."""
     run_flags.refuse_arguments(argv)
+    mapping = read_label_mapping(
+        run_flags.read_params(LabelMappingParams, _LABEL_MAPPING_FLAGS),
+        _ONTOLOGY.value,
+        _DISPLAY_NAMES.value,
+    )
     manifest = prepare_records(
         _AUDIO_DIR.value,
         _WEAK_LABELS.value,
@@ -70,10 +114,14 @@ def main(argv: Sequence[str]) -> None:
         _OUTPUT_DIR.value,
         RecordParams(
             held_out_fraction=_HELD_OUT_FRACTION.value,
+            strong_fraction=_STRONG_FRACTION.value,
+            strong_fraction_seed=_STRONG_FRACTION_SEED.value,
             clips_per_shard=_CLIPS_PER_SHARD.value,
         ),
         FeatureParams(log_offset=_LOG_OFFSET.value),
         num_workers=_NUM_WORKERS.value,
+        mapping=mapping,
+        eval_label_paths=_EVAL_LABELS.value,
     )
     describe(manifest, logging.info)
 

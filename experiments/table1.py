@@ -28,7 +28,8 @@ from audioset_strong.evaluation.file_evaluation import evaluate_files
 from audioset_strong.evaluation.report import write_report
 from audioset_strong.inference.scoring import write_scores
 from audioset_strong.params import ModelParams, SoundscapeParams, TrainParams
-from audioset_strong.plots import plot_table1
+from audioset_strong.plots.table1_plot import plot_table1
+from audioset_strong.records.manifest import check_no_shared_clips
 from audioset_strong.simulation.sound_sources import SourceSettings
 from audioset_strong.training.trainer import train
 from experiments.simulated_release import ExperimentInputs, make_inputs
@@ -274,6 +275,7 @@ def main(argv: Sequence[str]) -> None:
     """Runs every row and writes the table."""
     run_flags.refuse_arguments(argv)
     inputs = _inputs()
+    check_no_shared_clips(inputs.train_records_dir, inputs.eval_records_dir)
     rows = [*ROWS, CONTROL_ROW] if _CONTROL.value else list(ROWS)
     results = [_run_row(row, inputs) for row in rows]
     table = format_table(results)

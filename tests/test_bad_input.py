@@ -62,7 +62,23 @@ def _commands(release, records_dir, folder):
         ),
         records.class_map,
     )
+    (folder / "ontology.json").write_text(
+        '[{"id": "/m/noise", "name": "Noise", "child_ids": ["/m/tone_low"]},'
+        ' {"id": "/m/tone_low", "name": "Tone", "child_ids": []}]'
+    )
+    (folder / "eval.tsv").write_text(
+        f"{strong.splitlines()[0]}\ntrain02_0\t0.000\t1.000\t/m/noise\n"
+    )
     return {
+        "no ontology": _prepare(release, folder / "6", subsume_music=True),
+        "mapped": _prepare(
+            release,
+            folder / "7",
+            smear_labels=True,
+            ontology=folder / "ontology.json",
+            eval_labels=folder / "eval.tsv",
+            strong_fraction=0.0,
+        ),
         "no audio": _prepare(release, folder / "1", audio_dir=folder / "none"),
         "header": _prepare(
             release, folder / "2", strong_labels=folder / "header.tsv"
@@ -113,6 +129,7 @@ def done(tiny_release, tiny_records_dir, tmp_path_factory):
     [
         ("no audio", "none is not a folder. Give that of the clips"),
         ("header", "header.tsv:1: expected the header"),
+        ("no ontology", "--subsume_music needs --ontology and --display_nam"),
         ("empty", "empty holds no manifest.json"),
         ("truncated", "bytes, it has"),
         ("other settings", "(train.mu: 0.0 there, 0.25 now)"),
@@ -136,3 +153,13 @@ def test_bad_labels_are_counted_and_reported(done):
     assert "19 events of 1 mids that are not in the class map" in errors
     assert "14 clips written" in errors
     assert "2 clips left out (1 unreadable, 1 missing)" in errors
+
+
+def test_mapped_labels_of_a_part_of_strong(done):
+    status, errors = done["mapped"]
+    assert status == 0, errors
+    assert "Positives are also those of all ancestors." in errors
+    # train02 is an evaluation clip, and train09 has no weak labels to stay for.
+    assert "1 eval_clip" in errors
+    assert "1 outside_strong_fraction" in errors
+    assert "clips: strong labels left out by strong_fraction." in errors

@@ -5,6 +5,10 @@ import pytest
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
     ClassMap,
+    check_class_hash,
+    check_same_classes,
+    describe_other_classes,
+    hash_of_mids,
     read_class_map,
     write_class_map,
 )
@@ -64,3 +68,41 @@ def test_bad_files(tmp_path, text, message):
 def test_each_mid_needs_a_name():
     with pytest.raises(InputError, match="2 mids, 1 names"):
         ClassMap(("/m/a", "/m/b"), ("A",))
+
+
+def test_hash_of_a_list_is_that_of_its_map():
+    assert hash_of_mids(list(_MAP.mids)) == _MAP.content_hash
+
+
+def test_lists_of_the_same_classes_pass():
+    check_same_classes(_MAP.mids, list(_MAP.mids), "a", "b", "Do this.")
+    check_class_hash(_MAP.mids, _MAP.content_hash, "a", "Do this.")
+    assert describe_other_classes(_MAP.mids, _MAP.mids, "a", "b") == ""
+
+
+def test_a_swap_is_described():
+    # Classes 0 and 1 swap; class 2 is the same.
+    found = ("/m/b", "/m/a", "/t/c")
+    with pytest.raises(InputError) as error:
+        check_same_classes(_MAP.mids, found, "run", "records", "Do this.")
+    assert str(error.value) == (
+        f"The classes differ: class hash 5e2f47afcb9adfea (3 classes) in run, "
+        f"{hash_of_mids(found)} (3 classes) in records; class 0 is /m/a there, "
+        f"/m/b here, class 1 is /m/b there, /m/a here. Do this."
+    )
+
+
+def test_many_differences_are_counted():
+    expected = [f"/m/{i}" for i in range(10)]
+    text = describe_other_classes(expected, expected[2:], "run", "records")
+    # Every index differs: eight by the shift, two are missing.
+    assert "class 2 is /m/2 there, /m/4 here, and 7 more differ" in text
+    text = describe_other_classes(expected, expected[:9], "run", "records")
+    assert text.endswith("class 9 is /m/9 there, none here")
+
+
+def test_a_list_that_is_not_that_of_its_hash():
+    with pytest.raises(
+        InputError, match=r"x has class hash \w{16} \(2 .* first are /m/b, /m/a"
+    ):
+        check_class_hash(["/m/b", "/m/a"], _MAP.content_hash, "x", "Do this.")

@@ -1,10 +1,17 @@
 """Labels and audio joined into clips and shards."""
 
+import dataclasses
+
+import pandas as pd
 import pytest
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import ClassMap
 from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.training_sets import (
+    is_held_out,
+    strong_fraction_subset,
+)
 from audioset_strong.params import FeatureParams, RecordParams
 from audioset_strong.records.clip_plan import (
     plan_clips,
@@ -43,7 +50,8 @@ def test_label_files_are_joined_and_bad_lines_noted(tables):
     weak, strong, problems = tables
     assert weak["segment_id"].tolist() == ["a_0", "b_5000", "c_0"]
     assert strong["segment_id"].tolist() == ["a_0", "a_0", "d_0"]
-    assert [p.line for p in problems.problems] == [5, 5]
+    left_out = [p for p in problems.problems if p.is_left_out]
+    assert [p.line for p in left_out] == [5, 5]
 
 
 def test_a_wrong_header_is_refused(tmp_path):
@@ -96,6 +104,70 @@ def test_held_out_clips_are_in_no_other_group(tables):
         "strong": [],
         "held_out": ["a_0", "d_0"],
     }
+
+
+def _segment_ids(plan):
+    return {g: [c.segment_id for c in cs] for g, cs in plan.clips.items()}
+
+
+def test_clips_of_evaluation_videos_are_left_out(tables):
+    weak, strong, _ = tables
+    params = RecordParams(held_out_fraction=0.0)
+    # Only the ytid counts, not the start.
+    plan = plan_clips(weak, strong, _MAP, {}, params, {"b", "d", "other"})
+    assert _segment_ids(plan) == {
+        "weak": ["c_0"],
+        "strong": ["a_0"],
+        "held_out": [],
+    }
+    assert [row[:2] for row in plan.left_out] == [
+        ("b_5000", "eval_clip"),
+        ("d_0", "eval_clip"),
+    ]
+    # Their mids do not count either: one /m/u is left in each of a's lists.
+    assert plan.unmapped == {"/m/u": 2}
+
+
+def test_a_share_of_strong():
+    ids = [f"y{i:02d}_0" for i in range(60)]
+    strong = pd.DataFrame(
+        {
+            "segment_id": pd.Series(ids, dtype=object),
+            "onset_seconds": 1.0,
+            "offset_seconds": 2.0,
+            "mid": pd.Series(["/m/x"] * 60, dtype=object),
+        }
+    )
+    weak = pd.DataFrame(
+        {
+            "segment_id": pd.Series(ids[:50], dtype=object),
+            "start_seconds": 0.0,
+            "end_seconds": 10.0,
+            "mids": pd.Series([("/m/x",)] * 50, dtype=object),
+        }
+    )
+    whole = RecordParams(held_out_fraction=0.2)
+    params = dataclasses.replace(whole, strong_fraction=0.5)
+    of_whole = _segment_ids(plan_clips(weak, strong, _MAP, {}, whole))
+    plan = plan_clips(weak, strong, _MAP, {}, params)
+    found = _segment_ids(plan)
+    # The held-out part is the same, with its labels.
+    held_out = [s for s in ids if is_held_out(s[:-2], 0.2)]
+    assert found["held_out"] == of_whole["held_out"] == held_out
+    assert all("strong" in c.events for c in plan.clips["held_out"])
+    expected = strong_fraction_subset(of_whole["strong"], 0.5)
+    assert found["strong"] == expected
+    # The others stay for their weak labels, if they have any.
+    others = set(ids) - {*held_out, *expected}
+    assert set(found["weak"]) == others & set(ids[:50])
+    assert all(set(c.events) == {"weak"} for c in plan.clips["weak"])
+    assert plan.notes == {
+        "strong labels left out by strong_fraction": len(found["weak"])
+    }
+    assert [row[:2] for row in plan.left_out] == [
+        (s, "outside_strong_fraction") for s in ids[50:] if s in others
+    ]
+    assert plan.left_out
 
 
 def test_shards_hold_each_clip_once_at_a_stable_place(tables):

@@ -1,5 +1,6 @@
 """The evaluate binary, and file_evaluation.py below it, on real files."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,14 +10,20 @@ import pytest
 from eval_examples import X, Y, Z, hand_framed, hand_score_file, hand_weak
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.file_evaluation import evaluate_score_file
+from audioset_strong.evaluation.file_evaluation import (
+    evaluate_files,
+    evaluate_score_file,
+)
 from audioset_strong.evaluation.score_files import write_score_file
 from audioset_strong.labels.class_map import ClassMap, write_class_map
-from audioset_strong.labels.label_files import (
+from audioset_strong.labels.label_mapping import LabelMapping
+from audioset_strong.labels.label_writers import (
     write_display_names,
     write_framed_labels,
     write_weak_labels,
 )
+from audioset_strong.labels.ontology import Ontology
+from audioset_strong.params import LabelMappingParams
 
 
 @pytest.fixture
@@ -59,7 +66,7 @@ def test_end_to_end(files):
     results = json.loads((files / "R" / "report.json").read_text())
     assert results["strong"]["explicit"]["lwlrap"] == pytest.approx(5 / 6)
     assert results["difference"]["strong"]["explicit"]["d_prime"] == 0
-    assert results["label_problems"]["count"] == 1
+    assert results["label_problems"]["num_left_out"] == 1
     csv = (files / "R" / "per_class.csv").read_text()
     assert "strong,explicit,/m/x,Strong ex," in csv
     assert "weak,implied,/m/z,Zed," in csv
@@ -121,3 +128,112 @@ def test_numbers_of_files_by_hand(files):
 def test_no_labels(files):
     with pytest.raises(InputError, match="found neither"):
         evaluate_score_file(files / "S.npz")
+
+
+def _keep_classes(score_file, columns):
+    return dataclasses.replace(
+        score_file,
+        mids=score_file.mids[columns],
+        scores=score_file.scores[:, :, columns],
+    )
+
+
+def test_a_baseline_with_other_classes(files, caplog):
+    # Without z, and with x and y the other way round.
+    write_score_file(_keep_classes(hand_score_file(), [1, 0]), files / "B.npz")
+    arguments = (files / "S.npz", files / "F.tsv", files / "W.csv")
+    report = evaluate_score_file(
+        *arguments, baseline_scores_path=files / "B.npz"
+    )
+    assert report["inputs"]["compared_classes"] == (
+        "2 in both; 1 only in the score file, 0 only in the baseline"
+    )
+    assert "class 0 is /m/x there, /m/y here" in caplog.text
+    assert hand_score_file().class_map_hash in caplog.text
+    for evaluation in ("strong", "weak"):
+        for negatives in ("explicit", "implied"):
+            # The same scores over the same classes.
+            difference = report["difference"][evaluation][negatives]
+            assert set(difference.values()) <= {0.0, None}
+            assert "z" not in [
+                c["mid"][-1]
+                for c in report[evaluation][negatives]["undefined_classes"]
+                if c["reason"] != "not in the score file"
+            ]
+    # Over all of its classes the score file is another: lwlrap ranks three.
+    alone = evaluate_score_file(*arguments)
+    assert "compared_classes" not in alone["inputs"]
+    assert (
+        alone["weak"]["implied"]["lwlrap"]
+        != report["weak"]["implied"]["lwlrap"]
+    )
+
+
+def test_a_baseline_with_the_same_classes_in_another_order(files, caplog):
+    reordered = _keep_classes(hand_score_file(), [2, 0, 1])
+    write_score_file(reordered, files / "B.npz")
+    report = evaluate_score_file(
+        files / "S.npz",
+        files / "F.tsv",
+        baseline_scores_path=files / "B.npz",
+    )
+    assert "compared_classes" not in report["inputs"]
+    assert not caplog.text
+    assert report["difference"]["strong"]["explicit"]["lwlrap"] == 0
+
+
+def test_a_baseline_without_a_common_class(files):
+    other = dataclasses.replace(
+        hand_score_file(), mids=np.array(["/m/1", "/m/2", "/m/3"])
+    )
+    write_score_file(other, files / "B.npz")
+    with pytest.raises(
+        InputError, match="no class in common: class hash .*/m/"
+    ):
+        evaluate_score_file(
+            files / "S.npz",
+            files / "F.tsv",
+            baseline_scores_path=files / "B.npz",
+        )
+
+
+def test_classes_without_a_name_are_counted(files, caplog):
+    write_class_map(ClassMap((X,), ("Ex",)), files / "C.csv")
+    evaluate_score_file(
+        files / "S.npz", files / "F.tsv", class_map_path=files / "C.csv"
+    )
+    assert "2 of 3 scored classes" in caplog.text
+    assert "such as /m/y" in caplog.text
+
+
+def test_mapped_truth(files):
+    graph = Ontology({X: "X", Y: "Y", Z: "Z"}, {Z: (X, Y)})
+    mapping = LabelMapping(LabelMappingParams(smear_labels=True), graph)
+    report = evaluate_score_file(
+        files / "S.npz", files / "F.tsv", files / "W.csv", mapping=mapping
+    )
+    per_class = (
+        evaluate_files(files / "S.npz", files / "F.tsv", mapping=mapping)
+        .results[0]
+        .per_class.set_index("mid")
+    )
+    # z is present where x or y is: in a 0 (x, y) and b 0 (y). All other label
+    # frames of a and b are its negatives, of which a 1 and b 1 are scored.
+    assert per_class.loc[Z, "num_positives"] == 2
+    assert per_class.loc[Z, "num_negatives"] == 2
+    # a 0 and b 0 have .1, .3, the negatives too: an AUC of a half.
+    assert per_class.loc[Z, "auc"] == 0.5
+    text = report["inputs"]["label_mapping"]
+    # Four clips with x or y or both; c has z already, w is no class of it.
+    assert text.startswith("smear_labels; 5 weak labels became 8; 3 framed ")
+
+
+def test_mapping_flags_need_their_files(files):
+    done = run_evaluate(
+        f"--scores={files}/S.npz",
+        f"--framed_labels={files}/F.tsv",
+        f"--report_dir={files}/R",
+        "--subsume_music",
+    )
+    assert done.returncode == 2
+    assert "--subsume_music needs --ontology and --display_names" in done.stderr

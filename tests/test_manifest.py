@@ -9,7 +9,11 @@ import pytest
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import ClassMap, write_class_map
 from audioset_strong.params import FeatureParams, LabelFrameParams
-from audioset_strong.records.manifest import read_records
+from audioset_strong.records.manifest import (
+    check_no_shared_clips,
+    read_records,
+    read_segment_ids,
+)
 
 
 @pytest.fixture
@@ -62,7 +66,9 @@ def test_a_truncated_shard(records_dir):
 def test_another_class_map(records_dir):
     other = ClassMap(("/m/a", "/m/b"), ("A", "B"))
     write_class_map(other, records_dir / "class_map.csv")
-    with pytest.raises(InputError, match=f"class hash {other.content_hash}"):
+    with pytest.raises(
+        InputError, match=f"class hash {other.content_hash} .* /m/a, /m/b"
+    ):
         read_records(str(records_dir))
 
 
@@ -80,3 +86,26 @@ def test_settings_of_another_version(records_dir):
     path.write_text(json.dumps(manifest))
     with pytest.raises(InputError, match="'mel_power'.*another version"):
         read_records(str(records_dir))
+
+
+def test_the_clips_are_listed(tiny_records_dir):
+    assert read_segment_ids(tiny_records_dir) == [
+        *(f"train{i:02d}_30000" for i in range(10)),
+        *(f"weak{i:02d}_0" for i in range(4)),
+    ]
+
+
+def test_evaluation_clips_in_training_records(tiny_records_dir, tmp_path):
+    other = tmp_path / "eval"
+    other.mkdir()
+    (other / "segment_ids.txt").write_text("new_0\nother_0\n")
+    check_no_shared_clips(tiny_records_dir, str(other))
+    # train00 is held out; another segment of it counts too.
+    (other / "segment_ids.txt").write_text("new_0\ntrain00_5000\n")
+    with pytest.raises(
+        InputError, match="1 YouTube ids, such as train00, .*--eval_labels"
+    ):
+        check_no_shared_clips(tiny_records_dir, str(other))
+    (other / "segment_ids.txt").unlink()
+    with pytest.raises(InputError, match=r"eval holds no segment_ids\.txt"):
+        check_no_shared_clips(tiny_records_dir, str(other))

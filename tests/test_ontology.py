@@ -3,13 +3,14 @@
 import pytest
 
 from audioset_strong.errors import InputError
+from audioset_strong.labels.label_files import read_display_names
 from audioset_strong.labels.ontology import (
+    MUSIC_MID,
     Ontology,
     read_ontology,
     write_ontology,
 )
 
-_MUSIC = "/m/04rlf"
 #   root -> a -> c -> d    d has two parents, reached by two paths
 #       \-> b ------/
 _GRAPH = Ontology(
@@ -30,8 +31,12 @@ def test_ancestors_follow_every_path():
 def test_descendants_and_round_trip(tmp_path):
     assert _GRAPH.descendants("root") == {"a", "b", "c", "d"}
     assert _GRAPH.descendants("d") == frozenset()
-    write_ontology(_GRAPH, tmp_path / "o.json")
+    graph = Ontology(
+        _GRAPH.display_names, _GRAPH.child_mids, {"a": ("abstract",)}
+    )
+    write_ontology(graph, tmp_path / "o.json")
     ontology = read_ontology(tmp_path / "o.json")
+    assert ontology.restrictions == graph.restrictions
     assert ontology.child_mids == _GRAPH.child_mids
     assert ontology.display_names == _GRAPH.display_names
 
@@ -41,17 +46,55 @@ def test_released_file(audioset_labels, tmp_path):
     assert len(ontology.display_names) == 632
     parents = ontology.parent_mids
     assert sum(len(found) > 1 for found in parents.values()) == 38
+    four = [m for m, found in parents.items() if len(found) == 4]
+    names = ontology.display_names
+    assert sorted(names[mid] for mid in four) == ["Growling", "Hiss"]
     assert max(map(len, parents.values())) == 4
-    assert len(ontology.descendants(_MUSIC)) > 137
+    assert len(ontology.descendants(MUSIC_MID)) > 137
     assert all(
         mid not in ontology.ancestors(mid) for mid in ontology.display_names
     )
-    for mid in ontology.descendants(_MUSIC):
-        assert _MUSIC in ontology.ancestors(mid)
+    for mid in ontology.descendants(MUSIC_MID):
+        assert MUSIC_MID in ontology.ancestors(mid)
     write_ontology(ontology, tmp_path / "copy.json")
     copy = read_ontology(tmp_path / "copy.json")
+    assert copy.restrictions == ontology.restrictions
     assert copy.child_mids == ontology.child_mids
     assert copy.display_names == ontology.display_names
+
+
+def test_ancestors_of_a_node_with_four_parents(audioset_labels):
+    ontology = read_ontology(audioset_labels / "ontology.json")
+    mid_of = {name: mid for mid, name in ontology.display_names.items()}
+    found = {
+        ontology.display_names[mid]
+        for mid in ontology.ancestors(mid_of["Hiss"])
+    }
+    # Cat, Snake, Steam and Onomatopoeia, each with its way up.
+    assert found == {
+        "Cat",
+        "Domestic animals, pets",
+        "Animal",
+        "Snake",
+        "Wild animals",
+        "Steam",
+        "Water",
+        "Natural sounds",
+        "Onomatopoeia",
+        "Source-ambiguous sounds",
+    }
+
+
+def test_restricted_nodes_are_used_as_strong_labels(audioset_labels):
+    restrictions = read_ontology(audioset_labels / "ontology.json").restrictions
+    strong = read_display_names(audioset_labels / "mid_to_display_name.tsv")
+    used = [r for mid in strong for r in restrictions.get(mid, ())]
+    assert (used.count("abstract"), used.count("blacklist")) == (15, 13)
+
+
+def test_a_cycle_is_refused():
+    with pytest.raises(InputError, match="is its own ancestor:.*'b'"):
+        Ontology({"a": "A", "b": "B"}, {"a": ("b",), "b": ("a",)})
 
 
 @pytest.mark.parametrize(

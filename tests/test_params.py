@@ -6,15 +6,8 @@ import json
 import pytest
 
 from audioset_strong import params as settings
-from audioset_strong.errors import InputError
-from audioset_strong.params import (
-    FeatureParams,
-    TrainParams,
-    from_dict,
-    load_params,
-    save_params,
-    to_dict,
-)
+from audioset_strong.params import FeatureParams
+from audioset_strong.params_json import from_dict, to_dict
 
 _ALL = [
     value
@@ -42,22 +35,6 @@ def test_settings_are_frozen(params_class):
     field = dataclasses.fields(params_class)[0]
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(params_class(), field.name, 1)
-
-
-def test_files(tmp_path):
-    path = tmp_path / "params.json"
-    stages = {"train": TrainParams(mu=0.8), "features": FeatureParams()}
-    save_params(path, stages)
-    classes = {"train": TrainParams, "features": FeatureParams}
-    assert load_params(path, classes) == stages
-    assert [p.name for p in tmp_path.iterdir()] == ["params.json"]
-    with pytest.raises(InputError, match=r"expected settings of \['model'\]"):
-        load_params(path, {**classes, "model": settings.ModelParams})
-
-
-def test_unknown_fields_are_refused():
-    with pytest.raises(InputError, match="'epochs'.*another version"):
-        from_dict(TrainParams, {"mu": 0.5, "epochs": 3})
 
 
 def test_sizes_of_the_front_end():

@@ -9,7 +9,13 @@ import tensorflow as tf
 from tiny_release import HELD_OUT, MIDS, prepare_tiny
 
 from audioset_strong.errors import InputError
-from audioset_strong.params import FeatureParams, RecordParams
+from audioset_strong.labels.label_mapping import LabelMapping
+from audioset_strong.labels.ontology import Ontology
+from audioset_strong.params import (
+    FeatureParams,
+    LabelMappingParams,
+    RecordParams,
+)
 from audioset_strong.records.preparation import describe, prepare_records
 from audioset_strong.records.schema import parse_record
 
@@ -129,10 +135,67 @@ def test_other_classes_in_the_same_folder_are_refused(
         'index,mid,display_name\n0,/m/noise,"n"\n'
     )
     class_map = (pathlib.Path(tiny_records_dir) / "class_map.csv").read_bytes()
-    with pytest.raises(InputError, match="class_map_hash"):
+    with pytest.raises(
+        InputError, match="class_map_hash: .* class 0 is /m/tone_low there, /m/"
+    ):
         prepare_tiny(tmp_path, tiny_records_dir)
     kept = (pathlib.Path(tiny_records_dir) / "class_map.csv").read_bytes()
     assert kept == class_map
+
+
+def test_labels_are_mapped_and_the_manifest_says_so(tiny_release, tmp_path):
+    # Noise is above both tones here.
+    graph = Ontology(
+        dict.fromkeys(MIDS, "name"),
+        {MIDS[2]: MIDS[:2]},
+    )
+    mapping = LabelMapping(LabelMappingParams(smear_labels=True), graph)
+    prepare_tiny(tiny_release, tmp_path, mapping=mapping)
+    manifest = _manifest(tmp_path)
+    assert manifest["label_mapping"] == {
+        "smear_labels": True,
+        "subsume_music": False,
+        "canonicalize_mids": False,
+    }
+    # As without, but noise goes with each tone. Each strong clip has two events
+    # of noise now; each weak list has noise once.
+    assert manifest["events_per_class"]["strong"] == [3, 3, 6 + 6, 0]
+    assert manifest["events_per_class"]["weak"] == [2 + 2, 3 + 2, 5 + 4, 0]
+    with pytest.raises(InputError, match=r"label_mapping: .*True.* there"):
+        prepare_tiny(tiny_release, tmp_path)
+
+
+def test_evaluation_clips_are_left_out_and_counted(tiny_release, tmp_path):
+    labels = tmp_path / "eval.csv"
+    labels.write_text(
+        "# a\n# b\n# YTID, start_seconds, end_seconds, positive_labels\n"
+        'train01, 30.000, 40.000, "/m/noise"\nweak01, 7.0, 17.0, "/m/noise"\n'
+    )
+    manifest = prepare_tiny(
+        tiny_release, tmp_path / "out", eval_label_paths=[str(labels)]
+    )
+    assert manifest["left_out_by_reason"]["eval_clip"] == 2
+    assert manifest["clips"] == {"weak": 3, "strong": 5, "held_out": 4}
+    listed = (tmp_path / "out" / "segment_ids.txt").read_text().splitlines()
+    assert len(listed) == 12
+    assert not {"train01_30000", "weak01_0"} & set(listed)
+
+
+def test_a_folder_from_before_a_setting_came_is_taken(
+    tiny_release, tiny_records_dir, tmp_path
+):
+    folder = tmp_path / "old"
+    shutil.copytree(tiny_records_dir, folder)
+    settings = json.loads((folder / "settings.json").read_text())
+    del settings["label_mapping"]
+    del settings["records"]["strong_fraction"]
+    (folder / "settings.json").write_text(json.dumps(settings))
+    (folder / "segment_ids.txt").unlink()
+    times = {p.name: p.stat().st_mtime_ns for p in _shards(folder)}
+    prepare_tiny(tiny_release, folder)
+    assert {p.name: p.stat().st_mtime_ns for p in _shards(folder)} == times
+    assert _manifest(folder) == _manifest(tiny_records_dir)
+    assert (folder / "segment_ids.txt").exists()
 
 
 def _prepare(release, output_dir, audio_dir=None, **paths):

@@ -1,4 +1,5 @@
 import json
+import shutil
 import subprocess
 import sys
 
@@ -14,7 +15,9 @@ from audioset_strong.inference.saved_model import (
     WaveformClassifier,
     check_waveforms,
     export_saved_model,
+    load_export,
 )
+from audioset_strong.labels.class_map import ClassMap, write_class_map
 from audioset_strong.params import FeatureParams
 from audioset_strong.training.workdir import load_classifier
 
@@ -90,6 +93,22 @@ def test_class_map_and_settings_travel_with_the_export(
     _, _, class_map = load_classifier(untrained_workdir)
     assert metadata["class_map_hash"] == class_map.content_hash
     assert metadata["features"]["log_offset"] == 0.01
+
+
+def test_an_export_is_loaded_with_its_classes(
+    untrained_workdir, export_dir, tmp_path
+):
+    _, params, class_map = load_classifier(untrained_workdir)
+    export = load_export(export_dir)
+    assert (export.features, export.class_map) == (params.features, class_map)
+    copy = tmp_path / "copy"
+    shutil.copytree(export_dir, copy)
+    reordered = ClassMap(class_map.mids[::-1], class_map.display_names[::-1])
+    write_class_map(reordered, copy / "assets" / "class_map.csv")
+    with pytest.raises(InputError, match=f"expected {class_map.content_hash}"):
+        load_export(str(copy))
+    with pytest.raises(InputError, match="is not a SavedModel"):
+        load_export(str(tmp_path))
 
 
 def test_serving_signature_gives_the_same(export_dir):

@@ -7,6 +7,7 @@ from audioset_strong.evaluation.score_files import (
     read_score_file,
     write_score_file,
 )
+from audioset_strong.labels.class_map import ClassMap
 
 
 def valid_arrays():
@@ -42,6 +43,30 @@ def test_round_trip(tmp_path, dtype):
         )
     assert read.label_frame_seconds == 0.96
     assert [p.name for p in tmp_path.iterdir()] == ["scores.npz"]
+
+
+def test_reordered_or_renamed_columns_are_refused(tmp_path):
+    arrays = valid_arrays()
+    written = make_score_file(arrays["scores"], mids=arrays["mids"])
+    write_score_file(written, tmp_path / "scores.npz")
+    saved = dict(np.load(tmp_path / "scores.npz"))
+    assert saved["class_map_hash"] == written.class_map_hash
+    class_map = ClassMap(tuple(arrays["mids"]), ("X", "Y", "Z"))
+    assert written.class_map_hash == class_map.content_hash
+    for mids in (["/m/y", "/m/x", "/m/z"], ["/m/x", "/m/y", "/m/v"]):
+        np.savez(tmp_path / "bad.npz", **{**saved, "mids": np.array(mids)})
+        with pytest.raises(
+            InputError,
+            match=f"bad.npz: mids .*{written.class_map_hash}.* again",
+        ):
+            read_score_file(tmp_path / "bad.npz")
+
+
+def test_a_file_without_a_hash_is_taken_as_it_is(tmp_path):
+    # From other writers; `save` writes none.
+    assert read_score_file(save(tmp_path)).mids.tolist() == [
+        *("/m/x", "/m/y", "/m/z"),
+    ]
 
 
 def test_without_num_label_frames_all_count(tmp_path):
@@ -107,6 +132,8 @@ def scores_with(value):
         ({"num_label_frames": np.array([10, 11])}, r"must lie in \[0, 10\]"),
         ({"num_label_frames": np.array([10])}, r"int \[num_clips\] = \[2\]"),
         ({"num_label_frames": np.ones(2)}, "of float64"),
+        ({"class_map_hash": np.array(["0" * 16])}, "expected 0000000000000000"),
+        ({"class_map_hash": np.zeros(2)}, "class_map_hash must be one str"),
         ({"segment_ids": np.array(["a", None])}, "cannot be read as one"),
     ],
 )

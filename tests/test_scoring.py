@@ -44,6 +44,8 @@ def test_the_file_holds_the_scores_of_the_model(
     # Four clips held out, four weak ones; one of these has 4 s of audio.
     assert "8 clips x 10 label frames x 3 classes" in done.stderr
     assert "6 label frames lie beyond their audio" in done.stderr
+    # The records have other classes, which the scores do not need.
+    assert "class 0 is /m/bell there, /m/tone_low here" in done.stderr
     saved = read_score_file(output)
     model, _, class_map = load_classifier(untrained_workdir)
     expected = score_clips(
@@ -52,6 +54,7 @@ def test_the_file_holds_the_scores_of_the_model(
         ["held_out", "weak"],
     )
     assert tuple(saved.mids) == class_map.mids
+    assert saved.class_map_hash == class_map.content_hash
     assert saved.label_frame_seconds == 0.96
     assert {f"{ytid}_30000" for ytid in HELD_OUT} < set(saved.segment_ids)
     np.testing.assert_array_equal(saved.segment_ids, expected.segment_ids)

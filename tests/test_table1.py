@@ -71,6 +71,26 @@ def test_half_of_the_real_inputs_is_an_error(tmp_path):
     assert "--eval_records_dir" in finished.stderr.splitlines()[-1]
 
 
+def test_evaluation_clips_in_training_records_are_refused(tmp_path):
+    for part, clip in (("train", "b_5000"), ("eval", "b_0")):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "segment_ids.txt").write_text(f"{part}_0\n{clip}\n")
+    finished = subprocess.run(
+        [sys.executable, "-m", "experiments.table1"]
+        + [f"--output_dir={tmp_path}", "--eval_weak_labels=W.csv"]
+        + [f"--{p}_records_dir={tmp_path / p}" for p in ("train", "eval")]
+        + ["--eval_framed_labels=F.tsv"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=_ROOT,
+    )
+    assert finished.returncode == 2
+    message = finished.stderr.splitlines()[-1]
+    assert "1 YouTube ids, such as b, are both in" in message
+    assert "--eval_labels" in message
+
+
 @pytest.mark.slow
 def test_everything_runs_and_runs_again_from_what_is_there(tmp_path):
     command = [

@@ -11,7 +11,10 @@ from audioset_strong.labels.training_sets import (
     diffuse_events,
     get_training_set,
     is_held_out,
+    is_in_strong_fraction,
+    read_label_ytids,
     strong_events_by_segment,
+    strong_fraction_subset,
     weak_events,
 )
 
@@ -87,3 +90,85 @@ def test_events_are_grouped_in_file_order():
         "a_0": [Event("/m/y", 1.0, 2.0)],
     }
     assert strong_events_by_segment(strong.iloc[:0]) == {}
+
+
+def test_shares_of_strong_are_nested_and_about_their_size():
+    clips = [f"{ytid}_30000" for ytid in _YTIDS]
+    shares = [strong_fraction_subset(clips, f) for f in (0.1, 0.2, 0.5, 1.0)]
+    for smaller, larger in zip(shares, shares[1:]):
+        assert set(smaller) < set(larger)
+    # Standard deviation 42 and 57 of 20,000.
+    assert abs(len(shares[0]) - 2000) < 170
+    assert abs(len(shares[1]) - 4000) < 230
+    assert shares[3] == clips
+    assert strong_fraction_subset(clips, 0.0) == []
+
+
+def test_a_share_depends_on_ytid_and_seed_alone():
+    clips = [f"{ytid}_{start}" for ytid in _YTIDS[:200] for start in (0, 5000)]
+    share = strong_fraction_subset(clips, 0.2)
+    # Both segments of a video, or neither.
+    assert len({clip.rsplit("_", 1)[0] for clip in share}) == len(share) / 2
+    assert strong_fraction_subset(clips[::-1], 0.2) == share[::-1]
+    assert strong_fraction_subset(clips, 0.2, seed=1) != share
+    # A fixed value: shares are compared between machines.
+    chosen = [y for y in _YTIDS[:28] if is_in_strong_fraction(y, 0.1)]
+    assert chosen == [f"ytid{i:07d}" for i in (5, 12, 13, 27)]
+    # The held-out part is chosen independently: a tenth of it is in a tenth.
+    held_out = [ytid for ytid in _YTIDS if is_held_out(ytid, 0.2)]
+    both = [ytid for ytid in held_out if is_in_strong_fraction(ytid, 0.1)]
+    assert abs(len(both) / len(held_out) - 0.1) < 0.02
+
+
+@pytest.mark.parametrize("fraction", [-0.1, 1.1, float("nan")])
+def test_a_share_outside_of_0_to_1(fraction):
+    with pytest.raises(InputError, match="0 <= fraction <= 1"):
+        strong_fraction_subset([], fraction)
+
+
+_WEAK_HEADER = "# a\n# b\n# YTID, start_seconds, end_seconds, positive_labels\n"
+_STRONG_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel"
+
+
+def test_ytids_of_any_label_file(tmp_path):
+    (tmp_path / "w").write_text(
+        _WEAK_HEADER + '-a_bcdefghi, 0.000, 10.000, "/m/x"\n'
+    )
+    (tmp_path / "s").write_text(
+        f"{_STRONG_HEADER}\nstrong_clip_5000\t0.000\t1.000\t/m/x\n"
+    )
+    (tmp_path / "f").write_text(
+        f"{_STRONG_HEADER}\tpresent\n"
+        f"framedclip0_0\t0.000\t0.960\t/m/x\tNOT_PRESENT\n"
+    )
+    found = read_label_ytids([tmp_path / name for name in "wsf"])
+    assert found == {"-a_bcdefghi", "strong_clip", "framedclip0"}
+    assert read_label_ytids([]) == frozenset()
+
+
+def test_files_that_do_not_name_every_clip(tmp_path):
+    (tmp_path / "other").write_text("clip\n")
+    with pytest.raises(InputError, match=r"a weak CSV, a strong TSV or a fram"):
+        read_label_ytids([tmp_path / "other"])
+    (tmp_path / "bad").write_text(f"{_STRONG_HEADER}\na_0\t2.0\t1.0\t/m/x\n")
+    with pytest.raises(InputError, match=r"bad:2: .* would be missed"):
+        read_label_ytids([tmp_path / "bad"])
+
+
+def test_real_label_files_name_their_clips(audioset_labels, strong_excerpts):
+    eval_ytids = read_label_ytids(
+        [
+            audioset_labels / "eval_segments.csv",
+            strong_excerpts / "audioset_eval_strong.gun.tsv",
+            strong_excerpts / "audioset_eval_strong_framed_posneg.gun.tsv",
+        ]
+    )
+    # The strong eval clips are among the 20,371 weak ones.
+    assert len(eval_ytids) == 20371
+    train_ytids = read_label_ytids(
+        [
+            audioset_labels / "balanced_train_segments.csv",
+            strong_excerpts / "audioset_train_strong.gun.tsv",
+        ]
+    )
+    assert not train_ytids & eval_ytids

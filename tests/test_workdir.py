@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.class_map import ClassMap
+from audioset_strong.labels.class_map import ClassMap, write_class_map
 from audioset_strong.models.frame_classifier import build_frame_classifier
 from audioset_strong.params import (
     FeatureParams,
@@ -75,8 +75,49 @@ def test_other_settings_are_named(tmp_path, stage, name, value):
 def test_other_classes_are_named(tmp_path):
     begin_or_resume(str(tmp_path), _PARAMS, _MAP)
     other = ClassMap(("/m/y", "/m/x"), ("Y", "X"))
-    with pytest.raises(InputError, match=f"class map: {_MAP.content_hash} the"):
+    with pytest.raises(InputError) as error:
         begin_or_resume(str(tmp_path), _PARAMS, other)
+    for text in (
+        f"class hash {_MAP.content_hash} (2 classes) in {tmp_path}, ",
+        f"{other.content_hash} (2 classes) in the records",
+        "class 0 is /m/x there, /m/y here",
+    ):
+        assert text in str(error.value)
+
+
+def test_a_start_from_a_run_with_other_classes_is_refused(tmp_path):
+    source, new = str(tmp_path / "source"), str(tmp_path / "new")
+    begin_or_resume(source, _PARAMS, _MAP)
+    params = dataclasses.replace(
+        _PARAMS, train=TrainParams(warm_start_workdir=source)
+    )
+    other = ClassMap(("/m/y", "/m/x"), ("Y", "X"))
+    with pytest.raises(
+        InputError, match="source, .*class 0 is /m/x there, /m/y here.* prepare"
+    ):
+        begin_or_resume(new, params, other)
+    # Nothing was begun, so that the corrected command finds nothing odd.
+    assert not (tmp_path / "new").exists()
+    begin_or_resume(new, params, _MAP)
+
+
+def test_a_class_map_that_was_changed_later_is_found(tmp_path):
+    begin_or_resume(str(tmp_path), _PARAMS, _MAP)
+    other = ClassMap(("/m/y", "/m/x"), ("Y", "X"))
+    write_class_map(other, tmp_path / "class_map.csv")
+    with pytest.raises(
+        InputError, match=rf"class_map.csv .* {_MAP.content_hash}\. .*restore"
+    ):
+        read_run(str(tmp_path))
+
+
+def test_a_run_from_before_the_hash_was_saved_is_read(tmp_path):
+    begin_or_resume(str(tmp_path), _PARAMS, _MAP)
+    path = tmp_path / "params.json"
+    saved = json.loads(path.read_text())
+    assert saved.pop("classes") == {"class_map_hash": _MAP.content_hash}
+    path.write_text(json.dumps(saved))
+    assert read_run(str(tmp_path)) == (_PARAMS, _MAP)
 
 
 def test_a_folder_without_a_run(tmp_path):

@@ -7,6 +7,8 @@
     label_frame_seconds  float, 0.96
     num_label_frames     int `[num_clips]`, optional: how many of a clip's label
                          frames were scored
+    class_map_hash       str, optional: `class_map.hash_of_mids` of mids; a file
+                         whose columns were renamed or reordered is refused
 
 A score is any finite number that grows with the model's belief that the class
 is present: probabilities and logits give the same metrics. Audio can be shorter
@@ -24,6 +26,8 @@ import numpy as np
 import numpy.typing as npt
 
 from audioset_strong.errors import InputError
+from audioset_strong.labels.class_map import check_class_hash, hash_of_mids
+from audioset_strong.output_files import open_output
 from audioset_strong.params import LabelFrameParams
 
 _Path = str | os.PathLike[str]
@@ -64,6 +68,11 @@ class ScoreFile:
         _check_scores(self)
         _check_num_label_frames(self)
         _check_finite(self)
+
+    @property
+    def class_map_hash(self) -> str:
+        """Hash of the classes, as that of the class map they came from."""
+        return hash_of_mids(self.mids.tolist())
 
     @property
     def is_scored(self) -> npt.NDArray[np.bool_]:
@@ -193,8 +202,9 @@ def read_score_file(path: _Path) -> ScoreFile:
       The checked scores.
 
     Raises:
-      InputError: The file is not an `.npz`, lacks an array, or an array is not
-        as the module docstring says. Names the file.
+      InputError: The file is not an `.npz`, lacks an array, an array is not as
+        the module docstring says, or the classes are not those of its hash.
+        Names the file.
     """
     arrays = _load_arrays(path)
     missing = [name for name in _REQUIRED if name not in arrays]
@@ -204,15 +214,34 @@ def read_score_file(path: _Path) -> ScoreFile:
             f"{missing}."
         )
     try:
-        return ScoreFile(
+        score_file = ScoreFile(
             segment_ids=arrays["segment_ids"],
             mids=arrays["mids"],
             scores=arrays["scores"],
             num_label_frames=_num_label_frames(arrays),
             label_frame_seconds=_as_float(arrays["label_frame_seconds"]),
         )
+        if "class_map_hash" in arrays:
+            _check_hash(score_file, arrays["class_map_hash"])
+        return score_file
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _check_hash(score_file: ScoreFile, saved: npt.NDArray[Any]) -> None:
+    """Checks the classes against the hash that was saved with them."""
+    if saved.size != 1 or saved.dtype.kind != "U":
+        raise InputError(
+            f"class_map_hash must be one str, found shape {list(saved.shape)} "
+            f"of {saved.dtype}."
+        )
+    check_class_hash(
+        score_file.mids.tolist(),
+        str(saved.reshape(())),
+        "mids",
+        "The columns are not those that were written: write the file again, "
+        "with mids in the order of its scores.",
+    )
 
 
 def _num_label_frames(arrays: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
@@ -242,9 +271,8 @@ def write_score_file(score_file: ScoreFile, path: _Path) -> None:
       score_file: What to write.
       path: Where; the folder exists.
     """
-    temporary_path = f"{os.fspath(path)}.tmp"
     # A file object, because `np.savez` appends .npz to other names.
-    with open(temporary_path, "wb") as file:
+    with open_output(path, "wb") as file:
         np.savez(
             file,
             segment_ids=score_file.segment_ids,
@@ -252,5 +280,5 @@ def write_score_file(score_file: ScoreFile, path: _Path) -> None:
             scores=score_file.scores,
             num_label_frames=score_file.num_label_frames,
             label_frame_seconds=np.float64(score_file.label_frame_seconds),
+            class_map_hash=np.str_(score_file.class_map_hash),
         )
-    os.replace(temporary_path, path)

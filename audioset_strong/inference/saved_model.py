@@ -21,6 +21,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from typing import NamedTuple
 
 import keras
 import numpy as np
@@ -32,8 +33,14 @@ from audioset_strong.features.log_mel_graph import (
     pad_to_one_patch,
     waveform_to_log_mel,
 )
-from audioset_strong.labels.class_map import write_class_map
-from audioset_strong.params import FeatureParams, to_dict
+from audioset_strong.labels.class_map import (
+    ClassMap,
+    check_class_hash,
+    read_class_map,
+    write_class_map,
+)
+from audioset_strong.params import FeatureParams
+from audioset_strong.params_json import from_dict, to_dict
 from audioset_strong.training.workdir import load_classifier
 
 # Largest difference of a score between the exported and the in-memory model.
@@ -101,6 +108,47 @@ class WaveformClassifier(tf.Module):
     def metadata(self) -> tf.Tensor:
         """Returns settings, class hash and checkpoint as JSON."""
         return self._metadata
+
+
+class Export(NamedTuple):
+    """A loaded export.
+
+    Attributes:
+      model: The SavedModel (module docstring).
+      features: Its front end.
+      class_map: The classes of its scores.
+    """
+
+    model: tf.Module
+    features: FeatureParams
+    class_map: ClassMap
+
+
+def load_export(path: str) -> Export:
+    """Loads what `export_saved_model` wrote.
+
+    Raises:
+      InputError: The folder is not a SavedModel, or its class map is not the
+        one that it was exported with.
+    """
+    if not tf.saved_model.contains_saved_model(path):
+        raise InputError(
+            f"{path} is not a SavedModel. Give the --output_dir of "
+            f"export_saved_model."
+        )
+    model = tf.saved_model.load(path)
+    metadata = json.loads(model.metadata().numpy())
+    class_map_path = model.class_map_path().numpy().decode()
+    class_map = read_class_map(class_map_path)
+    check_class_hash(
+        class_map.mids,
+        metadata["class_map_hash"],
+        class_map_path,
+        "The model was exported with other classes: restore the file or export "
+        "again.",
+    )
+    features = from_dict(FeatureParams, metadata["features"])
+    return Export(model, features, class_map)
 
 
 def export_saved_model(

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 
 import numpy as np
+from absl import logging
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.score_files import ScoreFile, write_score_file
+from audioset_strong.labels.class_map import describe_other_classes
 from audioset_strong.models.clip_scores import make_score_patches, score_clips
 from audioset_strong.records.manifest import GROUPS, read_records
 from audioset_strong.training.workdir import load_classifier
@@ -20,6 +22,10 @@ def write_scores(
 ) -> ScoreFile:
     """Scores records with the model of a run and writes a score file.
 
+    The score file has the classes of the run. Records made with another class
+    map can be scored, because their classes count in targets only, which are
+    not used here; a warning says how the two differ.
+
     Args:
       workdir: Folder of the run.
       records_dir: Folder of the records.
@@ -31,8 +37,8 @@ def write_scores(
       What was written.
 
     Raises:
-      InputError: The records have other features or classes than the run, or
-        there is nothing to score.
+      InputError: The records have other features than the run, or there is
+        nothing to score.
     """
     model, params, class_map = load_classifier(workdir, checkpoint)
     records = read_records(records_dir)
@@ -42,7 +48,15 @@ def write_scores(
             f"trained on {params.features}. Prepare the records again with the "
             f"front end of the run."
         )
-    # Classes of the records count in their targets only, which are not used.
+    other_classes = describe_other_classes(
+        class_map.mids, records.class_map.mids, workdir, records_dir
+    )
+    if other_classes:
+        logging.warning(
+            "The scores have the classes of the run, not those of the records: "
+            "%s.",
+            other_classes,
+        )
     scored = score_clips(
         make_score_patches(model), records, groups, show_progress=True
     )

@@ -13,10 +13,13 @@ import functools
 import hashlib
 import io
 import os
+from collections.abc import Sequence
 
 from audioset_strong.errors import InputError
+from audioset_strong.output_files import open_output
 
 _HEADER = ["index", "mid", "display_name"]
+_NUM_DIFFERENCES_SHOWN = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -59,8 +62,104 @@ class ClassMap:
         Display names do not count: they differ between releases of the same
         classes.
         """
-        joined = "\n".join(self.mids).encode("utf-8")
-        return hashlib.sha256(joined).hexdigest()[:16]
+        return hash_of_mids(self.mids)
+
+
+def hash_of_mids(mids: Sequence[str]) -> str:
+    """Returns 16 hex digits for a list of classes; `ClassMap.content_hash`.
+
+    Args:
+      mids: One mid a class, in the order of the class index.
+    """
+    return hashlib.sha256("\n".join(mids).encode("utf-8")).hexdigest()[:16]
+
+
+def describe_other_classes(
+    expected: Sequence[str], found: Sequence[str], there: str, here: str
+) -> str:
+    """Says how two class lists differ; "" if they do not.
+
+    Args:
+      expected: One mid a class.
+      found: The same of the other list.
+      there: What `expected` is, such as "runs/weak".
+      here: What `found` is.
+
+    Returns:
+      Both hashes, both sizes and the first classes that differ, such as "class
+      hash 5e2f47afcb9adfea (3 classes) in runs/weak, ... in records; class 1 is
+      /m/b there, /m/c here".
+    """
+    if tuple(expected) == tuple(found):
+        return ""
+    num_classes = max(len(expected), len(found))
+    pairs = [
+        (index, *(_mid_at(mids, index) for mids in (expected, found)))
+        for index in range(num_classes)
+    ]
+    differing = [pair for pair in pairs if pair[1] != pair[2]]
+    shown = [
+        f"class {index} is {expected_mid} there, {found_mid} here"
+        for index, expected_mid, found_mid in differing[:_NUM_DIFFERENCES_SHOWN]
+    ]
+    num_more = len(differing) - len(shown)
+    more = f", and {num_more} more differ" if num_more else ""
+    return (
+        f"class hash {hash_of_mids(expected)} ({len(expected)} classes) in "
+        f"{there}, {hash_of_mids(found)} ({len(found)} classes) in {here}; "
+        f"{', '.join(shown)}{more}"
+    )
+
+
+def _mid_at(mids: Sequence[str], index: int) -> str:
+    return mids[index] if index < len(mids) else "none"
+
+
+def check_same_classes(
+    expected: Sequence[str],
+    found: Sequence[str],
+    there: str,
+    here: str,
+    advice: str,
+) -> None:
+    """Checks that two things have the same classes in the same order.
+
+    Args:
+      expected: One mid a class.
+      found: The same of the other list.
+      there: What `expected` is, such as "runs/weak".
+      here: What `found` is.
+      advice: What to do if they differ: a sentence.
+
+    Raises:
+      InputError: They differ; names both hashes and the first classes.
+    """
+    difference = describe_other_classes(expected, found, there, here)
+    if difference:
+        raise InputError(f"The classes differ: {difference}. {advice}")
+
+
+def check_class_hash(
+    mids: Sequence[str], expected_hash: str, what: str, advice: str
+) -> None:
+    """Checks a class list against a hash that was saved with it.
+
+    Args:
+      mids: One mid a class.
+      expected_hash: `hash_of_mids` of what the list should be.
+      what: What the list is, such as "records/train/class_map.csv".
+      advice: What to do if it differs: a sentence.
+
+    Raises:
+      InputError: It is another list, or another order.
+    """
+    found_hash = hash_of_mids(mids)
+    if found_hash != expected_hash:
+        first = ", ".join(mids[:_NUM_DIFFERENCES_SHOWN])
+        raise InputError(
+            f"{what} has class hash {found_hash} ({len(mids)} classes, the "
+            f"first are {first}), expected {expected_hash}. {advice}"
+        )
 
 
 def read_class_map(path: str | os.PathLike[str]) -> ClassMap:
@@ -109,7 +208,7 @@ def write_class_map(class_map: ClassMap, path: str | os.PathLike[str]) -> None:
       class_map: The classes.
       path: Where to write; the folder exists.
     """
-    with open(path, "w", newline="", encoding="utf-8") as file:
+    with open_output(path) as file:
         file.write(format_class_map(class_map))
 
 

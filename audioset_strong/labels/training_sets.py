@@ -13,17 +13,30 @@ choice of clips and a reading of their labels:
 A held-out part of the clips with strong labels is kept out of all four. It is
 chosen by ytid, with a stable hash, so that it is the same on every machine.
 
+Clips of the evaluation set must not be in any of them: `read_label_ytids` reads
+which those are.
+
 Source: Section 4 of the paper; held-out share: BUILD_NOTES.md "Held-out part".
 """
 
 import dataclasses
+import os
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.frame_targets import Event
-from audioset_strong.labels.segments import stable_fraction
+from audioset_strong.labels.label_files import (
+    read_framed_labels,
+    read_strong_labels,
+    read_weak_labels,
+)
+from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.segments import stable_fraction, ytid_of_segment
+
+_Path = str | os.PathLike[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -77,6 +90,84 @@ def is_held_out(ytid: str, fraction: float) -> bool:
         out everything that a smaller one does.
     """
     return stable_fraction(ytid, salt="held_out") < fraction
+
+
+def is_in_strong_fraction(ytid: str, fraction: float, seed: int = 0) -> bool:
+    """Whether a clip belongs to a share of the Strong training set.
+
+    Args:
+      ytid: YouTube id of the clip.
+      fraction: Share of the ytids, in [0, 1]. A larger share has everything
+        that a smaller one of the same seed has.
+      seed: Chooses which ytids.
+    """
+    return stable_fraction(ytid, salt=f"strong_fraction/{seed}") < fraction
+
+
+def strong_fraction_subset(
+    segment_ids: Iterable[str], fraction: float, seed: int = 0
+) -> list[str]:
+    """Takes a share of the Strong training set, for Figure 3 of the paper.
+
+    Args:
+      segment_ids: Clips with strong labels.
+      fraction: Share of the ytids, in [0, 1]; shares of one seed are nested.
+      seed: Chooses which ytids.
+
+    Returns:
+      The clips of the share, in the order given.
+
+    Raises:
+      InputError: `fraction` is not in [0, 1].
+    """
+    if not 0.0 <= fraction <= 1.0:
+        raise InputError(f"Expected 0 <= fraction <= 1. Received: {fraction}.")
+    return [
+        segment_id
+        for segment_id in segment_ids
+        if is_in_strong_fraction(ytid_of_segment(segment_id), fraction, seed)
+    ]
+
+
+def read_label_ytids(paths: Sequence[_Path]) -> frozenset[str]:
+    """Reads the YouTube ids of the clips that label files name.
+
+    Strict, because a clip on a line that cannot be read would be missed.
+
+    Args:
+      paths: Weak CSVs, strong or framed TSVs, told apart by their headers.
+
+    Raises:
+      InputError: A file is none of the three kinds, or a line is malformed.
+    """
+    ytids: set[str] = set()
+    for path in paths:
+        segment_ids = _read_any_labels(path)["segment_id"].unique()
+        ytids.update(map(ytid_of_segment, segment_ids))
+    return frozenset(ytids)
+
+
+def _read_any_labels(path: _Path) -> pd.DataFrame:
+    """Reads a label file with the reader that knows its header."""
+    wrong_header: InputError | None = None
+    for reader in (read_framed_labels, read_strong_labels, read_weak_labels):
+        problems = ProblemLog()
+        try:
+            table = reader(path, problems)
+        except InputError as error:
+            # With a log, readers raise for nothing but the header.
+            wrong_header = error
+            continue
+        if problems.num_left_out:
+            first = next(p for p in problems.problems if p.is_left_out)
+            raise InputError(
+                f"{first}. Correct this file: a clip on a line that cannot be "
+                f"read would be missed."
+            )
+        return table
+    raise InputError(
+        f"Expected a weak CSV, a strong TSV or a framed TSV. {wrong_header}"
+    )
 
 
 def weak_events(mids: tuple[str, ...], clip_seconds: float) -> list[Event]:

@@ -2,7 +2,7 @@
 
 import collections
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
@@ -18,12 +18,16 @@ from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.labels.segments import stable_fraction, ytid_of_segment
 from audioset_strong.labels.training_sets import (
     is_held_out,
+    is_in_strong_fraction,
     strong_events_by_segment,
     weak_events,
 )
 from audioset_strong.params import FeatureParams, RecordParams
 from audioset_strong.records.manifest import GROUPS
 from audioset_strong.records.writer import Clip, ShardTask, index_events
+
+# Class index, onset and offset of the events of a clip, by label set.
+_EventsOfSet = dict[str, list[tuple[int, float, float]]]
 
 
 def read_label_tables(
@@ -52,12 +56,21 @@ class Plan:
     """What is to be written.
 
     Attributes:
-      clips: Every clip that a label set knows, by group.
+      clips: Every clip that a label set knows and that is not left out, by
+        group.
       unmapped: Number of events of each mid that is not in the class map.
+      left_out: segment_id, reason and detail of clips that are not even tried.
+      notes: Number of clips of which something was left out.
     """
 
     clips: dict[str, list[Clip]]
     unmapped: collections.Counter[str]
+    left_out: list[tuple[str, str, str]] = dataclasses.field(
+        default_factory=list
+    )
+    notes: collections.Counter[str] = dataclasses.field(
+        default_factory=collections.Counter
+    )
 
 
 def plan_clips(
@@ -66,6 +79,7 @@ def plan_clips(
     class_map: ClassMap,
     path_of_stem: Mapping[str, str],
     params: RecordParams,
+    eval_ytids: Collection[str] = frozenset(),
 ) -> Plan:
     """Joins labels and audio, clip by clip.
 
@@ -74,13 +88,16 @@ def plan_clips(
       strong: Strong table (`label_files`).
       class_map: Gives the class index of each mid.
       path_of_stem: Audio files (`index_audio_files`).
-      params: Held-out share and clip length.
+      params: Held-out share, share of Strong and clip length.
+      eval_ytids: YouTube ids of evaluation clips, which are left out.
 
     Returns:
-      The clips of each group, and the mids that the class map lacks.
+      The clips of each group, the mids that the class map lacks, and what is
+      left out.
     """
+    weak, strong, left_out = _without_ytids(weak, strong, eval_ytids)
     unmapped: collections.Counter[str] = collections.Counter()
-    events: dict[str, dict[str, list[tuple[int, float, float]]]] = {}
+    events: dict[str, _EventsOfSet] = {}
     seconds: dict[str, float] = {}
     index_of_mid = class_map.index_of_mid
     rows = zip(
@@ -101,6 +118,8 @@ def plan_clips(
             of_clip, index_of_mid, unmapped
         )
     clips: dict[str, list[Clip]] = {group: [] for group in GROUPS}
+    plan = Plan(clips, unmapped, left_out)
+    _keep_strong_fraction(events, plan, params)
     for segment_id in sorted(events):
         group = _group_of(segment_id, "strong" in events[segment_id], params)
         clips[group].append(
@@ -111,7 +130,58 @@ def plan_clips(
                 events[segment_id],
             )
         )
-    return Plan(clips, unmapped)
+    return plan
+
+
+def _without_ytids(
+    weak: pd.DataFrame, strong: pd.DataFrame, eval_ytids: Collection[str]
+) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, str, str]]]:
+    """Drops the labels of evaluation clips, and lists these clips."""
+    if not eval_ytids:
+        return weak, strong, []
+    segment_ids = {*weak["segment_id"], *strong["segment_id"]}
+    of_eval = {s for s in segment_ids if ytid_of_segment(s) in eval_ytids}
+    left_out = [
+        (segment_id, "eval_clip", "its YouTube id is in --eval_labels")
+        for segment_id in sorted(of_eval)
+    ]
+    return (
+        weak[~weak["segment_id"].isin(of_eval)],
+        strong[~strong["segment_id"].isin(of_eval)],
+        left_out,
+    )
+
+
+def _keep_strong_fraction(
+    events: dict[str, _EventsOfSet], plan: Plan, params: RecordParams
+) -> None:
+    """Takes the strong labels from clips outside of the share of Strong.
+
+    The held-out part keeps its labels, so that models that were trained on
+    different shares are validated on the same clips.
+    """
+    fraction, seed = params.strong_fraction, params.strong_fraction_seed
+    outside = [
+        segment_id
+        for segment_id, of_clip in sorted(events.items())
+        if _group_of(segment_id, "strong" in of_clip, params) == "strong"
+        and not is_in_strong_fraction(
+            ytid_of_segment(segment_id), fraction, seed
+        )
+    ]
+    for segment_id in outside:
+        del events[segment_id]["strong"]
+        if events[segment_id]:
+            plan.notes["strong labels left out by strong_fraction"] += 1
+        else:
+            del events[segment_id]
+            plan.left_out.append(
+                (
+                    segment_id,
+                    "outside_strong_fraction",
+                    "it has no weak labels to stay for",
+                )
+            )
 
 
 def _group_of(

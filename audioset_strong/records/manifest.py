@@ -2,6 +2,7 @@
 
     manifest.json    settings, class hash, shards, counts, clips left out
     class_map.csv    the classes that event_class counts in
+    segment_ids.txt  the clips in all shards, sorted, one a line
     <group>-00000-of-00004.tfrecord
 
 Groups are `weak` (clips with weak labels only), `strong` (clips with strong
@@ -17,12 +18,19 @@ from typing import Any
 import tensorflow as tf
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.class_map import ClassMap, parse_class_map
-from audioset_strong.params import FeatureParams, LabelFrameParams, from_dict
+from audioset_strong.labels.class_map import (
+    ClassMap,
+    check_class_hash,
+    parse_class_map,
+)
+from audioset_strong.labels.segments import ytid_of_segment
+from audioset_strong.params import FeatureParams, LabelFrameParams
+from audioset_strong.params_json import from_dict
 
 GROUPS = ("weak", "strong", "held_out")
 MANIFEST_NAME = "manifest.json"
 CLASS_MAP_NAME = "class_map.csv"
+SEGMENT_IDS_NAME = "segment_ids.txt"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -125,12 +133,13 @@ def read_records(records_dir: str) -> Records:
     class_map_path = os.path.join(records_dir, CLASS_MAP_NAME)
     with tf.io.gfile.GFile(class_map_path) as file:
         class_map = parse_class_map(file.read(), class_map_path)
-    if class_map.content_hash != manifest["class_map_hash"]:
-        raise InputError(
-            f"{records_dir}/{CLASS_MAP_NAME} has class hash "
-            f"{class_map.content_hash}, but the records were made with "
-            f"{manifest['class_map_hash']}. Restore the file or prepare again."
-        )
+    check_class_hash(
+        class_map.mids,
+        manifest["class_map_hash"],
+        class_map_path,
+        "The records were made with other classes: restore the file or prepare "
+        "them again.",
+    )
     records = Records(
         records_dir=records_dir,
         features=from_dict(FeatureParams, manifest["features"]),
@@ -156,4 +165,47 @@ def _check_shard(path: str, shard: Shard) -> None:
         raise InputError(
             f"Shard {path} should have {shard.num_bytes} bytes, it has "
             f"{num_bytes}. Delete it and run prepare_records again."
+        )
+
+
+def read_segment_ids(records_dir: str) -> list[str]:
+    """Reads the names of all clips in records.
+
+    Raises:
+      InputError: The folder has no list of them.
+    """
+    path = os.path.join(records_dir, SEGMENT_IDS_NAME)
+    if not tf.io.gfile.exists(path):
+        raise InputError(
+            f"{records_dir} holds no {SEGMENT_IDS_NAME}. Run the same "
+            f"prepare_records again: it keeps its shards and writes the list."
+        )
+    with tf.io.gfile.GFile(path) as file:
+        segment_ids: list[str] = file.read().splitlines()
+    return segment_ids
+
+
+def check_no_shared_clips(
+    train_records_dir: str, eval_records_dir: str
+) -> None:
+    """Checks that no evaluation clip is among training records.
+
+    All groups count, `held_out` too, because it chooses the checkpoint. Clips
+    are compared by ytid: another segment of the same video is no new recording.
+
+    Raises:
+      InputError: They share a ytid, or a folder has no list of its clips.
+    """
+    train, evaluation = (
+        {ytid_of_segment(segment_id) for segment_id in read_segment_ids(folder)}
+        for folder in (train_records_dir, eval_records_dir)
+    )
+    shared = sorted(train & evaluation)
+    if shared:
+        raise InputError(
+            f"{len(shared)} YouTube ids, such as {shared[0]}, are both in "
+            f"{train_records_dir} and in {eval_records_dir}, so that a model "
+            f"would be evaluated on clips that it was trained on. Prepare the "
+            f"training records again with --eval_labels=<label files of the "
+            f"evaluation clips>."
         )

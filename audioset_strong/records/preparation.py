@@ -3,7 +3,6 @@
 label files + audio folder -> clip plan -> shard tasks -> manifest
 """
 
-import collections
 import concurrent.futures
 import dataclasses
 import multiprocessing
@@ -13,6 +12,7 @@ from typing import Any
 
 import tensorflow as tf
 import tqdm
+from absl import logging
 
 from audioset_strong.errors import InputError
 from audioset_strong.features.audio_files import index_audio_files
@@ -21,8 +21,22 @@ from audioset_strong.labels.class_map import (
     format_class_map,
     read_class_map,
 )
+from audioset_strong.labels.label_mapping import (
+    LabelMapping,
+    describe_mapping,
+)
+from audioset_strong.labels.mapped_labels import (
+    map_strong_labels,
+    map_weak_labels,
+)
 from audioset_strong.labels.problems import ProblemLog
-from audioset_strong.params import FeatureParams, LabelFrameParams, RecordParams
+from audioset_strong.labels.training_sets import read_label_ytids
+from audioset_strong.params import (
+    FeatureParams,
+    LabelFrameParams,
+    LabelMappingParams,
+    RecordParams,
+)
 from audioset_strong.records.clip_plan import (
     Plan,
     plan_clips,
@@ -32,9 +46,14 @@ from audioset_strong.records.clip_plan import (
 from audioset_strong.records.manifest import (
     CLASS_MAP_NAME,
     MANIFEST_NAME,
-    read_json,
+    SEGMENT_IDS_NAME,
     write_json,
     write_text,
+)
+from audioset_strong.records.manifest_summary import (
+    check_settings,
+    sum_up,
+    written_segment_ids,
 )
 from audioset_strong.records.writer import ShardTask, write_shard
 
@@ -51,6 +70,8 @@ def prepare_records(
     features: FeatureParams = FeatureParams(),
     label_frames: LabelFrameParams = LabelFrameParams(),
     num_workers: int = 1,
+    mapping: LabelMapping | None = None,
+    eval_label_paths: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Writes records of the clips that label files name.
 
@@ -60,10 +81,13 @@ def prepare_records(
       strong_paths: Strong TSVs.
       class_map_path: The classes, as in class_labels_indices.csv.
       output_dir: Folder of the records; may be of object storage.
-      params: Held-out share, shard size.
+      params: Held-out share, share of Strong, shard size.
       features: The front end.
       label_frames: Grid of label frames, for readers.
       num_workers: Processes to use.
+      mapping: What labels become; None to take them as they are.
+      eval_label_paths: Label files of any kind; clips of their YouTube ids are
+        left out, so that no evaluation clip is trained on.
 
     Returns:
       The manifest.
@@ -81,9 +105,15 @@ def prepare_records(
     problems.report()
     if not len(weak) and not len(strong):
         raise InputError(
-            f"The label files name no clip ({len(problems.problems)} bad lines "
+            f"The label files name no clip ({problems.num_left_out} bad lines "
             f"were left out)."
         )
+    mapping = mapping or LabelMapping()
+    for line in describe_mapping(mapping):
+        logging.info("%s", line)
+    weak = map_weak_labels(weak, mapping)
+    strong = map_strong_labels(strong, mapping)
+    eval_ytids = read_label_ytids(eval_label_paths)
     if not os.path.isdir(audio_dir):
         raise InputError(
             f"{audio_dir} is not a folder. Give that of the clips."
@@ -93,7 +123,7 @@ def prepare_records(
         raise InputError(
             f"{audio_dir} holds no audio files. Give the folder of the clips."
         )
-    plan = plan_clips(weak, strong, class_map, path_of_stem, params)
+    plan = plan_clips(weak, strong, class_map, path_of_stem, params, eval_ytids)
     manifest = write_records(
         plan,
         class_map,
@@ -103,6 +133,7 @@ def prepare_records(
         label_frames,
         problems,
         num_workers,
+        mapping.params,
     )
     if not sum(manifest["clips"].values()):
         raise InputError(
@@ -144,6 +175,7 @@ def write_records(
     label_frames: LabelFrameParams,
     label_problems: ProblemLog,
     num_workers: int,
+    label_mapping: LabelMappingParams = LabelMappingParams(),
 ) -> dict[str, Any]:
     """Writes all shards and the manifest; finished shards are kept.
 
@@ -156,6 +188,7 @@ def write_records(
       label_frames: Grid of label frames, for readers.
       label_problems: Bad label lines, listed in the manifest.
       num_workers: Processes to use.
+      label_mapping: How the labels of the plan were mapped.
 
     Returns:
       The manifest.
@@ -167,11 +200,12 @@ def write_records(
         "features": dataclasses.asdict(features),
         "label_frames": dataclasses.asdict(label_frames),
         "records": dataclasses.asdict(params),
+        "label_mapping": dataclasses.asdict(label_mapping),
         "class_map_hash": class_map.content_hash,
     }
     manifest_path = os.path.join(output_dir, MANIFEST_NAME)
     tf.io.gfile.makedirs(os.path.join(output_dir, "reports"))
-    _check_settings(output_dir, settings)
+    check_settings(output_dir, settings, class_map)
     class_map_path = os.path.join(output_dir, CLASS_MAP_NAME)
     write_text(format_class_map(class_map), class_map_path)
     tasks = plan_shards(plan, output_dir, params, features)
@@ -184,76 +218,16 @@ def write_records(
         for task, report in _run_tasks(tasks, num_workers):
             reports[task.name] = report
             progress.update(len(task.clips))
-    manifest = {**settings, **_sum_up(plan, class_map, tasks, reports)}
+    ordered = [reports[task.name] for task in tasks]
+    manifest = {**settings, **sum_up(plan, class_map.num_classes, ordered)}
+    segment_ids = written_segment_ids(plan, manifest["left_out"])
+    write_text(
+        "".join(f"{segment_id}\n" for segment_id in segment_ids),
+        os.path.join(output_dir, SEGMENT_IDS_NAME),
+    )
     manifest["label_problems"] = [str(p) for p in label_problems.problems]
     write_json(manifest, manifest_path)
     return manifest
-
-
-def _check_settings(output_dir: str, settings: dict[str, Any]) -> None:
-    """Raises `InputError` if the folder was begun with other settings."""
-    path = os.path.join(output_dir, "settings.json")
-    if tf.io.gfile.exists(path):
-        found = read_json(path)
-        differing = [
-            f"{name}: {found.get(name)} there, {value} now"
-            for name, value in settings.items()
-            if found.get(name) != value
-        ]
-        if differing:
-            raise InputError(
-                f"{output_dir} holds records made with other settings "
-                f"({'; '.join(differing)}). Give another --output_dir or "
-                f"delete it."
-            )
-    write_json(settings, path)
-
-
-def _sum_up(
-    plan: Plan,
-    class_map: ClassMap,
-    tasks: Sequence[ShardTask],
-    reports: Mapping[str, _Report],
-) -> dict[str, Any]:
-    """Adds up the shards' reports and counts what was written per class."""
-    ordered = [reports[task.name] for task in tasks]
-    left_out = sorted(tuple(row) for r in ordered for row in r["left_out"])
-    names_left_out = {segment_id for segment_id, _, _ in left_out}
-    notes: collections.Counter[str] = collections.Counter()
-    for report in ordered:
-        notes.update(report["notes"])
-    return {
-        "shards": [report["shard"] for report in ordered],
-        "clips": {
-            group: sum(c.segment_id not in names_left_out for c in clips)
-            for group, clips in plan.clips.items()
-        },
-        "events_per_class": {
-            label_set: _count_events(
-                plan, label_set, class_map.num_classes, names_left_out
-            )
-            for label_set in ("weak", "strong")
-        },
-        "unmapped_mids": dict(sorted(plan.unmapped.items())),
-        "notes": dict(notes),
-        "left_out_by_reason": dict(
-            collections.Counter(reason for _, reason, _ in left_out)
-        ),
-        "left_out": left_out,
-    }
-
-
-def _count_events(
-    plan: Plan, label_set: str, num_classes: int, left_out: set[str]
-) -> list[int]:
-    """Counts the events of each class in the clips that are training data."""
-    counts = [0] * num_classes
-    for group in ("weak", "strong"):
-        for clip in plan.clips[group]:
-            if clip.segment_id not in left_out:
-                for class_index, _, _ in clip.events.get(label_set, []):
-                    counts[class_index] += 1
-    return counts
 
 
 def describe(

@@ -25,7 +25,8 @@ from typing import Any
 import pandas as pd
 
 from audioset_strong.errors import InputError
-from audioset_strong.params import SoundscapeParams, to_dict
+from audioset_strong.params import SoundscapeParams
+from audioset_strong.params_json import to_dict
 from audioset_strong.simulation.clip_files import make_clips
 from audioset_strong.simulation.release_labels import write_labels
 from audioset_strong.simulation.sound_classes import SoundClass

@@ -1,6 +1,6 @@
 """The folder of one training run: what is in it and reading it back.
 
-params.json     settings of every stage
+params.json     settings of every stage, and the hash of the classes
 class_map.csv   the classes of the head
 metrics.jsonl   one JSON object a line: training and validation metrics
 tensorboard/    the same for TensorBoard
@@ -19,6 +19,9 @@ import tensorflow as tf
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
     ClassMap,
+    check_class_hash,
+    check_same_classes,
+    describe_other_classes,
     read_class_map,
     write_class_map,
 )
@@ -28,10 +31,16 @@ from audioset_strong.params import (
     LabelFrameParams,
     ModelParams,
     TrainParams,
-    load_params,
-    save_params,
-    to_dict,
 )
+from audioset_strong.params_json import load_params, save_params, to_dict
+
+
+@dataclasses.dataclass(frozen=True)
+class _Classes:
+    """Which classes a run has; "" in runs from before this was saved."""
+
+    class_map_hash: str = ""
+
 
 _PARAMS_CLASSES = {
     "features": FeatureParams,
@@ -59,7 +68,8 @@ def read_run(workdir: str) -> tuple[RunParams, ClassMap]:
     """Reads the settings and the classes of a run.
 
     Raises:
-      InputError: The folder is not that of a training run.
+      InputError: The folder is not that of a training run, or its class map is
+        not the one that it was trained with.
     """
     params_path = _path(workdir, "params.json")
     if not os.path.exists(params_path):
@@ -67,8 +77,19 @@ def read_run(workdir: str) -> tuple[RunParams, ClassMap]:
             f"{workdir} holds no params.json, so no training run. Give the "
             f"--workdir of a train command."
         )
-    params = RunParams(**load_params(params_path, _PARAMS_CLASSES))
-    return params, read_class_map(_path(workdir, "class_map.csv"))
+    stages = load_params(
+        params_path, {**_PARAMS_CLASSES, "classes": _Classes}, ["classes"]
+    )
+    saved_hash = stages.pop("classes").class_map_hash
+    class_map_path = _path(workdir, "class_map.csv")
+    class_map = read_class_map(class_map_path)
+    check_class_hash(
+        class_map.mids,
+        saved_hash or class_map.content_hash,
+        class_map_path,
+        "The run was trained with other classes: restore the file.",
+    )
+    return RunParams(**stages), class_map
 
 
 def begin_or_resume(
@@ -76,28 +97,58 @@ def begin_or_resume(
 ) -> None:
     """Saves the settings in a new workdir, or compares them in an old one.
 
+    Args:
+      workdir: Folder of the run.
+      params: Settings of the run.
+      class_map: Classes of the records that it is trained on.
+
     Raises:
-      InputError: The workdir was trained with other settings or classes.
+      InputError: The workdir was trained with other settings or classes, or the
+        run that it is to start from was.
     """
     if not os.path.exists(_path(workdir, "params.json")):
+        if params.train.warm_start_workdir:
+            check_start_classes(params.train.warm_start_workdir, class_map)
         os.makedirs(workdir, exist_ok=True)
         write_class_map(class_map, _path(workdir, "class_map.csv"))
         stages = {name: getattr(params, name) for name in _PARAMS_CLASSES}
+        stages["classes"] = _Classes(class_map.content_hash)
         save_params(_path(workdir, "params.json"), stages)
         return
     saved_params, saved_class_map = read_run(workdir)
     differing = _differences(saved_params, params)
-    if saved_class_map.content_hash != class_map.content_hash:
-        differing.append(
-            f"class map: {saved_class_map.content_hash} there, "
-            f"{class_map.content_hash} now"
-        )
+    other_classes = describe_other_classes(
+        saved_class_map.mids, class_map.mids, workdir, "the records"
+    )
+    if other_classes:
+        differing.append(other_classes)
     if differing:
         raise InputError(
             f"{workdir} was trained with other settings "
             f"({'; '.join(differing)}). Give another --workdir, or the same "
             f"settings to resume."
         )
+
+
+def check_start_classes(warm_start_workdir: str, class_map: ClassMap) -> None:
+    """Checks that a run can go on from the weights of another.
+
+    Args:
+      warm_start_workdir: Folder of the other run.
+      class_map: Classes of the records that the run is trained on.
+
+    Raises:
+      InputError: The other run has other classes or another order, so that its
+        last layer would mean other things; or the folder is not that of a run.
+    """
+    check_same_classes(
+        read_run(warm_start_workdir)[1].mids,
+        class_map.mids,
+        warm_start_workdir,
+        "the records",
+        "Start from a run on records with the same --class_map, or prepare the "
+        "records again with that of the run.",
+    )
 
 
 def _differences(saved: RunParams, given: RunParams) -> list[str]:

@@ -1,0 +1,150 @@
+r"""Says which classes the released files share, and tabulates every class.
+
+    python -m audioset_strong.compare_label_spaces \
+        --class_map=class_labels_indices.csv \
+        --display_names=mid_to_display_name.tsv \
+        --ontology=ontology.json \
+        --strong_train_labels=audioset_train_strong.tsv \
+        --strong_eval_labels=audioset_eval_strong.tsv \
+        --framed_labels=audioset_eval_strong_framed_posneg.tsv \
+        --output_dir=label_spaces
+
+Every input is optional; sets that need a file that is not given are left out.
+Prints how many classes each set has (527 weak, 456 strong, ...) and the tables
+that surprise people: classes that were renamed, and strong classes outside the
+weak release or the ontology. Writes to --output_dir:
+
+    classes.csv      every mid: its class index, names, and which sets it is in
+    label_sets.json  the mids of each set, their number and their hash
+
+Classes are joined on mid, never on display name. Needs no TensorFlow.
+"""
+
+import json
+import os
+from collections.abc import Sequence
+
+import pandas as pd
+from absl import flags
+
+from audioset_strong import run_flags
+from audioset_strong.errors import InputError
+from audioset_strong.labels.class_map import (
+    ClassMap,
+    hash_of_mids,
+    read_class_map,
+)
+from audioset_strong.labels.label_files import (
+    read_display_names,
+    read_framed_labels,
+    read_strong_labels,
+)
+from audioset_strong.labels.label_spaces import (
+    count_label_sets,
+    evaluable_mids,
+    label_space_table,
+    select_label_set,
+)
+from audioset_strong.labels.ontology import read_ontology
+from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.output_files import open_output
+
+_CLASS_MAP = run_flags.define_class_map()
+_DISPLAY_NAMES = flags.DEFINE_string(
+    "display_names", None, "mid_to_display_name.tsv: the strong classes."
+)
+_ONTOLOGY = flags.DEFINE_string("ontology", None, "ontology.json.")
+_STRONG_TRAIN_LABELS = flags.DEFINE_string(
+    "strong_train_labels", None, "audioset_train_strong.tsv."
+)
+_STRONG_EVAL_LABELS = flags.DEFINE_string(
+    "strong_eval_labels", None, "audioset_eval_strong.tsv."
+)
+_FRAMED_LABELS = flags.DEFINE_string(
+    "framed_labels", None, "Framed TSV, for the classes that can be evaluated."
+)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Folder for the tables.", required=True
+)
+_STRICT = run_flags.define_strict()
+
+# Sets whose classes are printed, with a heading.
+_PRINTED_SETS = {
+    "renamed": "Renamed: one mid, two names",
+    "strong_not_weak": "Strong classes outside the weak release",
+    "strong_not_ontology": "Strong classes outside the ontology",
+}
+
+
+def _read_table(problems: ProblemLog) -> tuple[pd.DataFrame, ClassMap | None]:
+    """Reads what was given and puts the label spaces side by side."""
+    class_map = read_class_map(_CLASS_MAP.value) if _CLASS_MAP.value else None
+    table = label_space_table(
+        class_map,
+        read_display_names(_DISPLAY_NAMES.value, problems)
+        if _DISPLAY_NAMES.value
+        else None,
+        read_ontology(_ONTOLOGY.value) if _ONTOLOGY.value else None,
+        _strong_mids(_STRONG_TRAIN_LABELS.value, problems),
+        _strong_mids(_STRONG_EVAL_LABELS.value, problems),
+        evaluable_mids(read_framed_labels(_FRAMED_LABELS.value, problems))
+        if _FRAMED_LABELS.value
+        else None,
+    )
+    return table, class_map
+
+
+def _strong_mids(path: str | None, problems: ProblemLog) -> set[str] | None:
+    return set(read_strong_labels(path, problems)["mid"]) if path else None
+
+
+def main(argv: Sequence[str]) -> None:
+    """Tabulates, writes, and prints the sets."""
+    run_flags.refuse_arguments(argv)
+    problems = ProblemLog(is_strict=_STRICT.value)
+    table, class_map = _read_table(problems)
+    problems.report()
+    if not len(table):
+        raise InputError("Expected at least one file with classes, found none.")
+    counts = count_label_sets(table)
+    _write(table, class_map, counts)
+    width = max(map(len, counts))
+    for name, count in counts.items():
+        print(f"{name:<{width}}  {count:>4}")
+    for name, heading in _PRINTED_SETS.items():
+        if name in counts:
+            print(f"\n{heading} ({counts[name]}):")
+            rows = select_label_set(table, name)
+            columns = (rows["mid"], rows["weak_name"], rows["strong_name"])
+            for mid, weak_name, strong_name in zip(*columns, strict=True):
+                names = dict.fromkeys(n for n in (weak_name, strong_name) if n)
+                print(f"  {mid:<13} {' -> '.join(names)}")
+    print(f"\nTables: {_OUTPUT_DIR.value}")
+
+
+def _write(
+    table: pd.DataFrame, class_map: ClassMap | None, counts: dict[str, int]
+) -> None:
+    """Writes the table of classes and the list of sets."""
+    os.makedirs(_OUTPUT_DIR.value, exist_ok=True)
+    if class_map is not None:
+        index = table["mid"].map(class_map.index_of_mid).astype("Int64")
+        table = table.assign(class_index=index)
+    path = os.path.join(_OUTPUT_DIR.value, "classes.csv")
+    with open_output(path) as file:
+        table.to_csv(file, index=False, lineterminator="\n")
+    sets = {}
+    for name in counts:
+        mids = select_label_set(table, name)["mid"].tolist()
+        sets[name] = {
+            "num_classes": len(mids),
+            "class_hash": hash_of_mids(mids),
+            "mids": mids,
+        }
+    path = os.path.join(_OUTPUT_DIR.value, "label_sets.json")
+    with open_output(path) as file:
+        file.write(json.dumps(sets, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    run_flags.run(main)

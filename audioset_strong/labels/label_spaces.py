@@ -1,0 +1,240 @@
+"""Label spaces: which classes the released files share, mid by mid.
+
+The weak and the strong release, the ontology and the framed labels each have
+their own list of classes. `label_space_table` puts them side by side, one row a
+mid; `LABEL_SETS` names the sets that matter, with what each is; and
+`count_label_sets` counts them. Every input is optional: flags of what was not
+given are missing (`pd.NA`), and so are the sets that need them.
+
+Display names are shown and never joined on: twelve mids changed theirs.
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from audioset_strong.errors import InputError
+from audioset_strong.labels.class_map import ClassMap
+from audioset_strong.labels.ontology import MUSIC_MID, Ontology
+
+# What is in each set: flags that hold, and flags that do not.
+LABEL_SETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "weak": (("in_weak",), ()),
+    "strong": (("in_strong",), ()),
+    "strong_train": (("in_strong_train",), ()),
+    "strong_eval": (("in_strong_eval",), ()),
+    "ontology": (("in_ontology",), ()),
+    # Common to the strong training and evaluation labels.
+    "common": (("in_strong_train", "in_strong_eval"), ()),
+    "strong_train_only": (("in_strong_train",), ("in_strong_eval",)),
+    "strong_eval_only": (("in_strong_eval",), ("in_strong_train",)),
+    "strong_without_events": (
+        ("in_strong",),
+        ("in_strong_train", "in_strong_eval"),
+    ),
+    "strong_and_weak": (("in_strong", "in_weak"), ()),
+    "strong_train_and_weak": (("in_strong_train", "in_weak"), ()),
+    "strong_eval_and_weak": (("in_strong_eval", "in_weak"), ()),
+    "common_and_weak": (
+        ("in_strong_train", "in_strong_eval", "in_weak"),
+        (),
+    ),
+    "strong_not_weak": (("in_strong",), ("in_weak",)),
+    "strong_train_not_weak": (("in_strong_train",), ("in_weak",)),
+    "strong_eval_not_weak": (("in_strong_eval",), ("in_weak",)),
+    "strong_not_ontology": (("in_strong",), ("in_ontology",)),
+    "renamed": (("is_renamed",), ()),
+    "weak_not_strong": (("in_weak",), ("in_strong",)),
+    "weak_not_strong_music": (
+        ("in_weak", "is_music_descendant"),
+        ("in_strong",),
+    ),
+    "weak_not_strong_other": (
+        ("in_weak",),
+        ("in_strong", "is_music_descendant"),
+    ),
+    "strong_music": (("in_strong", "is_music_descendant"), ()),
+    "strong_abstract": (("in_strong", "is_abstract"), ()),
+    "strong_blacklisted": (("in_strong", "is_blacklisted"), ()),
+    "evaluable": (("is_evaluable",), ()),
+    "evaluable_and_weak": (("is_evaluable", "in_weak"), ()),
+    "evaluable_not_weak": (("is_evaluable",), ("in_weak",)),
+}
+
+
+def label_space_table(
+    class_map: ClassMap | None = None,
+    strong_names: Mapping[str, str] | None = None,
+    ontology: Ontology | None = None,
+    strong_train_mids: Collection[str] | None = None,
+    strong_eval_mids: Collection[str] | None = None,
+    evaluable: Collection[str] | None = None,
+) -> pd.DataFrame:
+    """Puts the label spaces side by side; each input is optional.
+
+    Args:
+      class_map: Classes of the weak release, class_labels_indices.csv.
+      strong_names: Display names of the strong release's classes,
+        mid_to_display_name.tsv.
+      ontology: ontology.json.
+      strong_train_mids: Mids with an event in audioset_train_strong.tsv.
+      strong_eval_mids: Mids with an event in audioset_eval_strong.tsv.
+      evaluable: Classes that can be evaluated (`evaluable_mids`).
+
+    Returns:
+      One row a mid of any input: those of the class map in its order, then the
+      others of strong_names, of the ontology, and of the rest. `mid`,
+      `weak_name`, `strong_name` and `ontology_name` str, "" where there is
+      none; and flags, boolean with `pd.NA` where an input was not given:
+      `in_weak`, `in_strong`, `in_strong_train`, `in_strong_eval`,
+      `in_ontology`, `is_renamed` (its weak and strong names differ),
+      `is_evaluable`, `is_music_descendant`, `is_abstract`, `is_blacklisted`.
+    """
+    weak_names = ontology_names = None
+    music = abstract = blacklisted = None
+    if class_map is not None:
+        named = zip(class_map.mids, class_map.display_names, strict=True)
+        weak_names = dict(named)
+    if ontology is not None:
+        ontology_names = ontology.display_names
+        music = ontology.descendants(MUSIC_MID)
+        marks = ontology.restrictions.items()
+        abstract = {mid for mid, found in marks if "abstract" in found}
+        blacklisted = {mid for mid, found in marks if "blacklist" in found}
+    flags: dict[str, Collection[str] | None] = {
+        "in_weak": weak_names,
+        "in_strong": strong_names,
+        "in_strong_train": strong_train_mids,
+        "in_strong_eval": strong_eval_mids,
+        "in_ontology": ontology_names,
+        "is_renamed": _renamed(weak_names, strong_names),
+        "is_evaluable": evaluable,
+        "is_music_descendant": music,
+        "is_abstract": abstract,
+        "is_blacklisted": blacklisted,
+    }
+    names = {
+        "weak_name": weak_names,
+        "strong_name": strong_names,
+        "ontology_name": ontology_names,
+    }
+    mids = _all_mids(weak_names, strong_names, ontology_names, flags)
+    columns: dict[str, Any] = {"mid": pd.Series(mids, dtype=object)}
+    for column, name_of_mid in names.items():
+        found = [(name_of_mid or {}).get(mid, "") for mid in mids]
+        columns[column] = pd.Series(found, dtype=object)
+    for column, members in flags.items():
+        columns[column] = _flag(mids, members)
+    return pd.DataFrame(columns)
+
+
+def _renamed(
+    weak_names: Mapping[str, str] | None,
+    strong_names: Mapping[str, str] | None,
+) -> set[str] | None:
+    """Returns the shared mids whose names differ; None if names are missing."""
+    if weak_names is None or strong_names is None:
+        return None
+    shared = weak_names.keys() & strong_names.keys()
+    return {mid for mid in shared if weak_names[mid] != strong_names[mid]}
+
+
+def _all_mids(
+    weak_names: Mapping[str, str] | None,
+    strong_names: Mapping[str, str] | None,
+    ontology_names: Mapping[str, str] | None,
+    flags: Mapping[str, Collection[str] | None],
+) -> list[str]:
+    """Lists every mid once, in the order that `label_space_table` states."""
+    ordered: list[str] = []
+    for named in (weak_names, strong_names, ontology_names):
+        ordered.extend(named or ())
+    for members in flags.values():
+        ordered.extend(sorted(() if members is None else members))
+    return list(dict.fromkeys(ordered))
+
+
+def _flag(mids: list[str], members: Collection[str] | None) -> "pd.Series[Any]":
+    """Says of each mid whether it is a member; missing without members."""
+    if members is None:
+        return pd.Series([pd.NA] * len(mids), dtype="boolean")
+    found = set(members)
+    return pd.Series([mid in found for mid in mids], dtype="boolean")
+
+
+def evaluable_mids(framed: pd.DataFrame) -> list[str]:
+    """Returns the classes that have a positive and a negative label frame.
+
+    Args:
+      framed: Framed table (`label_files`).
+
+    Returns:
+      Mids, sorted.
+
+    Source:
+      Section 3.3 of the paper has 356 such classes and does not list them; they
+      follow from the released framed file.
+    """
+    is_present = framed["is_present"].to_numpy()
+    mids = framed["mid"].to_numpy()
+    both = set(mids[is_present]) & set(mids[~is_present])
+    return sorted(str(mid) for mid in both)
+
+
+def select_label_set(table: pd.DataFrame, name: str) -> pd.DataFrame:
+    """Returns the rows of a label set.
+
+    Args:
+      table: What `label_space_table` returned.
+      name: One of `LABEL_SETS`, such as "renamed", "strong_not_weak" or
+        "strong_not_ontology".
+
+    Returns:
+      Its rows, in order.
+
+    Raises:
+      InputError: There is no such set, or an input that it needs was not given.
+    """
+    if name not in LABEL_SETS:
+        raise InputError(
+            f"Expected a label set of {sorted(LABEL_SETS)}. Received: {name!r}."
+        )
+    missing = _missing_flags(table, name)
+    if missing:
+        raise InputError(
+            f"The label set {name!r} needs the files for {missing}. Give them "
+            f"to label_space_table."
+        )
+    holds, does_not_hold = LABEL_SETS[name]
+    is_member = np.ones(len(table), dtype=bool)
+    for flag in holds:
+        is_member &= table[flag].to_numpy(dtype=bool)
+    for flag in does_not_hold:
+        is_member &= ~table[flag].to_numpy(dtype=bool)
+    return table[is_member].reset_index(drop=True)
+
+
+def _missing_flags(table: pd.DataFrame, name: str) -> list[str]:
+    """Lists the flags of a set that are missing."""
+    holds, does_not_hold = LABEL_SETS[name]
+    return [
+        flag for flag in (*holds, *does_not_hold) if table[flag].isna().all()
+    ]
+
+
+def count_label_sets(table: pd.DataFrame) -> dict[str, int]:
+    """Counts the classes of every label set whose files were given.
+
+    Args:
+      table: What `label_space_table` returned.
+
+    Returns:
+      Number of classes of each of `LABEL_SETS`, in its order.
+    """
+    return {
+        name: len(select_label_set(table, name))
+        for name in LABEL_SETS
+        if not _missing_flags(table, name)
+    }

@@ -1,0 +1,61 @@
+r"""Selects the training clips to relabel, as the paper did.
+
+    python -m audioset_strong.select_clips --num_per_class=250 --seed=0 \
+        --weak_labels=unbalanced_train_segments.csv \
+        --output=clips.txt
+
+Section 3 of the paper: up to 250 clips of each class, all where there are
+fewer; frequent classes get more, because they occur beside others. Writes a
+clip list, one segment id a line, for whatever reads one, such as
+`report_coverage --clips`. Needs no TensorFlow.
+"""
+
+from collections.abc import Sequence
+
+import pandas as pd
+from absl import flags
+
+from audioset_strong import run_flags
+from audioset_strong.labels.clip_lists import write_clip_list
+from audioset_strong.labels.label_files import read_weak_labels
+from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.relabelling import select_for_relabelling
+
+_WEAK_LABELS = flags.DEFINE_list(
+    "weak_labels", None, "Weak CSVs, separated by commas.", required=True
+)
+_NUM_PER_CLASS = flags.DEFINE_integer(
+    "num_per_class", 250, "Clips that each class should have.", lower_bound=1
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Chooses among the clips of a class.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Clip list to write.", required=True
+)
+_STRICT = run_flags.define_strict()
+
+
+def main(argv: Sequence[str]) -> None:
+    """Selects, writes the list, and says how many clips classes have."""
+    run_flags.refuse_arguments(argv)
+    problems = ProblemLog(is_strict=_STRICT.value)
+    tables = [read_weak_labels(path, problems) for path in _WEAK_LABELS.value]
+    problems.report()
+    weak = pd.concat(tables, ignore_index=True)
+    selected = select_for_relabelling(weak, _NUM_PER_CLASS.value, _SEED.value)
+    write_clip_list(
+        selected,
+        _OUTPUT.value,
+        f"Up to {_NUM_PER_CLASS.value} of each class of "
+        f"{', '.join(_WEAK_LABELS.value)}, seed {_SEED.value}.",
+    )
+    chosen = weak[weak["segment_id"].isin(selected)]
+    per_class = chosen["mids"].explode().value_counts()
+    print(
+        f"{len(selected)} of {len(weak)} clips of {len(per_class)} classes, "
+        f"{int(per_class.min())} to {int(per_class.max())} a class (median "
+        f"{per_class.median():g}): {_OUTPUT.value}"
+    )
+
+
+if __name__ == "__main__":
+    run_flags.run(main)

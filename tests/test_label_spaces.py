@@ -1,0 +1,172 @@
+"""Label spaces of the released files, counted."""
+
+import pandas as pd
+import pytest
+
+from audioset_strong.errors import InputError
+from audioset_strong.labels.class_map import ClassMap, read_class_map
+from audioset_strong.labels.label_files import read_display_names
+from audioset_strong.labels.label_spaces import (
+    count_label_sets,
+    evaluable_mids,
+    label_space_table,
+    select_label_set,
+)
+from audioset_strong.labels.ontology import MUSIC_MID, Ontology, read_ontology
+
+_MAP = ClassMap(("/m/a", "/m/b"), ("A", "B"))
+_NAMES = {"/m/b": "B, wider", "/m/c": "C"}
+
+
+@pytest.fixture(scope="module")
+def released(audioset_labels, strong_excerpts):
+    """The table of the released files."""
+    # How often each class has events in the whole release; the strong TSVs
+    # themselves are larger than what tests can have.
+    counts = pd.read_csv(
+        strong_excerpts / "class_counts.full_release.tsv", sep="\t"
+    ).set_index("class_id")
+    return label_space_table(
+        read_class_map(audioset_labels / "class_labels_indices.csv"),
+        read_display_names(audioset_labels / "mid_to_display_name.tsv"),
+        read_ontology(audioset_labels / "ontology.json"),
+        counts.index[counts["train_event_count"] > 0],
+        counts.index[counts["eval_event_count"] > 0],
+    )
+
+
+def test_small_table():
+    ontology = Ontology(
+        {MUSIC_MID: "Music", "/m/b": "B", "/m/d": "D"},
+        {MUSIC_MID: ("/m/b",)},
+        {"/m/d": ("abstract", "blacklist")},
+    )
+    table = label_space_table(
+        _MAP, _NAMES, ontology, ["/m/b", "/m/x"], ["/m/c"], ["/m/b"]
+    )
+    assert table["mid"].tolist() == [
+        *("/m/a", "/m/b", "/m/c", MUSIC_MID, "/m/d", "/m/x"),
+    ]
+    row = table.set_index("mid").loc["/m/b"]
+    assert row[["weak_name", "strong_name", "ontology_name"]].tolist() == [
+        *("B", "B, wider", "B"),
+    ]
+    flags = table.columns[4:]
+    found = {
+        mid: [flag for flag in flags if row[flag]]
+        for mid, row in table.set_index("mid").iterrows()
+    }
+    assert found == {
+        "/m/a": ["in_weak"],
+        "/m/b": [
+            *("in_weak", "in_strong", "in_strong_train", "in_ontology"),
+            *("is_renamed", "is_evaluable", "is_music_descendant"),
+        ],
+        "/m/c": ["in_strong", "in_strong_eval"],
+        MUSIC_MID: ["in_ontology"],
+        "/m/d": ["in_ontology", "is_abstract", "is_blacklisted"],
+        # Has events, but no name in any file.
+        "/m/x": ["in_strong_train"],
+    }
+
+
+def test_what_was_not_given_is_missing():
+    table = label_space_table(_MAP, _NAMES)
+    assert table["in_ontology"].isna().all()
+    assert count_label_sets(table) == {
+        "weak": 2,
+        "strong": 2,
+        "strong_and_weak": 1,
+        "strong_not_weak": 1,
+        "renamed": 1,
+        "weak_not_strong": 1,
+    }
+    with pytest.raises(InputError, match=r"needs the files for \['in_ontology"):
+        select_label_set(table, "strong_not_ontology")
+    with pytest.raises(InputError, match="Received: 'new'"):
+        select_label_set(table, "new")
+    assert count_label_sets(label_space_table()) == {}
+
+
+def test_evaluable_classes_have_both_kinds_of_label_frames():
+    framed = pd.DataFrame(
+        {
+            "segment_id": "a_0",
+            "label_frame": [0, 1, 0, 0],
+            "mid": ["/m/b", "/m/b", "/m/a", "/m/c"],
+            "is_present": [True, False, True, False],
+        }
+    )
+    assert evaluable_mids(framed) == ["/m/b"]
+    assert evaluable_mids(framed[:0]) == []
+
+
+def test_sets_of_the_release(released):
+    counts = count_label_sets(released)
+    # Of the paper: 527 classes, of which 151 have no strong training label.
+    assert counts["weak"] == 527
+    assert counts["strong_train_and_weak"] == 527 - 151
+    # Of the release, counted by others too: facts of the label files.
+    expected = {
+        "strong": 456,
+        "strong_train": 447,
+        "strong_eval": 416,
+        "common": 407,
+        "strong_train_only": 40,
+        "strong_eval_only": 9,
+        "strong_without_events": 0,
+        "strong_and_weak": 382,
+        "strong_eval_and_weak": 381,
+        "common_and_weak": 375,
+        "strong_not_weak": 74,
+        "strong_train_not_weak": 71,
+        "strong_eval_not_weak": 35,
+        "strong_not_ontology": 32,
+        "renamed": 12,
+        "weak_not_strong": 145,
+        "weak_not_strong_music": 137,
+        "weak_not_strong_other": 8,
+        "strong_music": 12,
+        "strong_abstract": 15,
+        "strong_blacklisted": 13,
+        "ontology": 632,
+    }
+    assert {name: counts[name] for name in expected} == expected
+    # All of the 527 and 456, and of the ontology: 632 nodes and 32 others.
+    assert len(released) == 632 + 32
+
+
+def _names(table, label_set, column):
+    return set(select_label_set(table, label_set)[column])
+
+
+def test_names_of_small_sets(released):
+    assert _names(released, "weak_not_strong_other", "weak_name") == {
+        *("Chatter", "Goose", "Rustling leaves", "Toot", "Skidding"),
+        *("Harmonic", "Sidetone", "Pink noise"),
+    }
+    assert _names(released, "strong_eval_only", "strong_name") == {
+        *("Silence", "Vibration", "Throbbing", "Heart murmur"),
+        *("Outside, rural or natural", "Unmodified field recording"),
+        *("Studio recording", "Source-ambiguous sounds"),
+        "Specific impact sounds",
+    }
+    assert _names(released, "strong_music", "strong_name") == {
+        *("Bell", "Bicycle bell", "Change ringing (campanology)", "Chant"),
+        *("Chime", "Choir", "Church bell", "Cowbell", "Jingle bell"),
+        *("Mantra", "Tuning fork", "Wind chime"),
+    }
+    renamed = select_label_set(released, "renamed")
+    names = dict(zip(renamed["weak_name"], renamed["strong_name"]))
+    assert names["Stream"] == "Stream, river"
+    assert names["Duck"] == "Ducks, geese, waterfowl"
+    # The ontology has the weak names.
+    assert (renamed["ontology_name"] == renamed["weak_name"]).all()
+
+
+def test_classes_of_the_excerpts_are_in_their_spaces(released, strong_excerpts):
+    excerpt = pd.read_csv(
+        strong_excerpts / "audioset_eval_strong.top110.tsv", sep="\t"
+    )
+    members = released.set_index("mid")["in_strong_eval"]
+    assert members[excerpt["label"].unique()].all()
