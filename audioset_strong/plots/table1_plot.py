@@ -1,4 +1,4 @@
-"""Figures of the experiments, as PNG."""
+"""Table 1 as bars."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

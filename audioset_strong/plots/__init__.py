@@ -1,0 +1,1 @@
+"""Figures, as PNG. Needs no TensorFlow."""

@@ -1,0 +1,254 @@
+"""Figure 1 of the paper: all labels of one clip below its spectrogram.
+
+Four panels over the same seconds: log-mel spectrogram, weak labels, strong
+labels, framed labels. Blue is present, yellow is confirmed not present, blank
+is unknown. The colours are Okabe and Ito's, which colour-blind people can tell
+apart.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+
+from audioset_strong.features.log_mel import hertz_to_mel
+from audioset_strong.labels.frame_targets import Event
+from audioset_strong.output_files import temporary_path
+from audioset_strong.params import FeatureParams, LabelFrameParams
+
+PRESENT, ABSENT = "#0072B2", "#F0E442"
+_DPI = 150
+_ROW_INCHES = 0.24
+_SPECTROGRAM_INCHES = 1.9
+_MAX_NAME_LETTERS = 32
+# Height of a bar, in rows.
+_BAR = 0.7
+# Explicit negatives that are drawn; the simulated release can have dozens.
+MAX_ABSENT = 8
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClipPicture:
+    """What is known of one clip.
+
+    Attributes:
+      segment_id: The clip.
+      weak_mids: Classes that are weakly labelled; None if the clip has no weak
+        labels.
+      events: Strong labels.
+      framed: Rows of a framed table (`label_files`), of this clip.
+      log_mel: float32 `[num_stft_frames, mel_bands]`; None without audio.
+    """
+
+    segment_id: str
+    weak_mids: tuple[str, ...] | None
+    events: tuple[Event, ...]
+    framed: pd.DataFrame
+    log_mel: np.ndarray | None
+
+    @property
+    def absent_mids(self) -> tuple[str, ...]:
+        """Explicit negatives: classes without any PRESENT label frame."""
+        by_class = self.framed.groupby("mid", sort=False)["is_present"]
+        is_present = by_class.any()
+        return tuple(is_present.index[~is_present])
+
+
+def plot_clip(
+    picture: ClipPicture,
+    path: str,
+    name_of_mid: Callable[[str], str] = str,
+    label_frames: LabelFrameParams = LabelFrameParams(),
+    features: FeatureParams = FeatureParams(),
+) -> None:
+    """Draws Figure 1 as a PNG.
+
+    Args:
+      picture: The clip.
+      path: PNG to write; the folder exists.
+      name_of_mid: Gives the display name of a class.
+      label_frames: The grid of label frames.
+      features: The front end that made `picture.log_mel`.
+    """
+    figure = clip_figure(picture, name_of_mid, label_frames, features)
+    with temporary_path(path) as temporary:
+        figure.savefig(temporary, dpi=_DPI)
+
+
+def clip_figure(
+    picture: ClipPicture,
+    name_of_mid: Callable[[str], str] = str,
+    label_frames: LabelFrameParams = LabelFrameParams(),
+    features: FeatureParams = FeatureParams(),
+) -> Figure:
+    """Draws Figure 1; arguments as `plot_clip`.
+
+    Returns:
+      The figure: its axes are spectrogram (if there is audio), weak, strong and
+      framed labels.
+    """
+    rows = _rows_of_panels(picture)
+    heights = [max(len(mids), 1) * _ROW_INCHES for mids in rows]
+    if picture.log_mel is not None:
+        heights = [_SPECTROGRAM_INCHES, *heights]
+    figure = Figure(
+        figsize=(9, sum(heights) + 0.35 * len(heights) + 0.6),
+        dpi=_DPI,
+        layout="constrained",
+    )
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(
+        len(heights), 1, sharex=True, squeeze=False, height_ratios=heights
+    )[:, 0]
+    if picture.log_mel is not None:
+        _draw_spectrogram(axes[0], picture.log_mel, features)
+    for axis, mids in zip(axes[-3:], rows, strict=True):
+        _set_rows(axis, [name_of_mid(mid) for mid in mids])
+    weak_rows, strong_rows, framed_rows = rows
+    _draw_weak(axes[-3], weak_rows, picture, label_frames.clip_seconds)
+    _draw_strong(axes[-2], strong_rows, picture)
+    _draw_framed(axes[-1], framed_rows, picture, label_frames)
+    axes[-1].set_xlim(0, label_frames.clip_seconds)
+    axes[-1].set_xlabel("seconds from the start of the clip")
+    figure.suptitle(picture.segment_id, fontsize=9, family="monospace")
+    figure.legend(
+        handles=[
+            Patch(color=PRESENT, label="present"),
+            Patch(color=ABSENT, label="confirmed not present"),
+        ],
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        fontsize=8,
+    )
+    return figure
+
+
+def _rows_of_panels(picture: ClipPicture) -> tuple[list[str], ...]:
+    """Orders the classes of the weak, strong and framed panel, top to bottom.
+
+    By first onset, so that a class is in the same order in each panel; then
+    what has no event; the first `MAX_ABSENT` absent classes last.
+    """
+    by_onset = sorted(picture.events, key=lambda event: event.onset_seconds)
+    strong = list(dict.fromkeys(event.mid for event in by_onset))
+    weak_mids, absent = picture.weak_mids or (), picture.absent_mids
+    shown_absent = absent[:MAX_ABSENT]
+    weak = [mid for mid in strong if mid in weak_mids]
+    weak += [*weak_mids, *shown_absent]
+    present = set(picture.framed["mid"]) - set(absent)
+    framed = [mid for mid in strong if mid in present]
+    framed += [*sorted(present), *shown_absent]
+    return list(dict.fromkeys(weak)), strong, list(dict.fromkeys(framed))
+
+
+def _set_rows(axis: Axes, names: Sequence[str]) -> None:
+    """Gives each class a row, the first on top."""
+    axis.set_yticks(range(len(names)), [_short(n) for n in names], fontsize=8)
+    axis.set_ylim(max(len(names), 1) - 0.5, -0.5)
+    axis.tick_params(axis="y", length=0)
+    axis.spines[["top", "right"]].set_visible(False)
+    if not names:
+        axis.text(0.5, 0.5, "none", transform=axis.transAxes, ha="center",
+                  va="center", fontsize=8, color="0.45")  # fmt: skip
+
+
+def _draw_weak(
+    axis: Axes, mids: Sequence[str], picture: ClipPicture, clip_seconds: float
+) -> None:
+    """Draws bars as long as the clip."""
+    weak_mids = picture.weak_mids or ()
+    has_labels = picture.weak_mids is not None
+    _title(axis, "weak labels" + ("" if has_labels else " (none in the files)"))
+    colors = [PRESENT if mid in weak_mids else ABSENT for mid in mids]
+    axis.barh(range(len(mids)), clip_seconds, _BAR, color=colors)
+
+
+def _draw_strong(axis: Axes, mids: Sequence[str], picture: ClipPicture) -> None:
+    """Draws a bar for each event."""
+    _title(axis, "strong labels")
+    for event in picture.events:
+        seconds = event.offset_seconds - event.onset_seconds
+        # An edge keeps events of a few milliseconds visible, and apart.
+        axis.barh(mids.index(event.mid), seconds, _BAR, event.onset_seconds,
+                  color=PRESENT, edgecolor="white", lw=0.3)  # fmt: skip
+        axis.plot([event.onset_seconds] * 2,
+                  np.array([-0.5, 0.5]) * _BAR + mids.index(event.mid),
+                  color=PRESENT, lw=0.6)  # fmt: skip
+
+
+def _draw_framed(
+    axis: Axes,
+    mids: Sequence[str],
+    picture: ClipPicture,
+    label_frames: LabelFrameParams,
+) -> None:
+    """Draws a cell for each label frame."""
+    seconds = label_frames.label_frame_seconds
+    num_hidden = len(picture.absent_mids) - MAX_ABSENT
+    hidden = (
+        f" ({num_hidden} more explicit negatives)" if num_hidden > 0 else ""
+    )
+    _title(
+        axis,
+        f"framed labels: {label_frames.num_label_frames} label frames of "
+        f"{seconds:g} s, with negatives{hidden}",
+    )
+    framed = picture.framed[picture.framed["mid"].isin(mids)]
+    # Gaps are for clarity only, as in the paper's figure.
+    gap = 0.04 * seconds
+    axis.barh(
+        [list(mids).index(mid) for mid in framed["mid"]],
+        seconds - 2 * gap,
+        _BAR,
+        framed["label_frame"].to_numpy() * seconds + gap,
+        color=[PRESENT if p else ABSENT for p in framed["is_present"]],
+    )
+    framed_seconds = label_frames.num_label_frames * seconds
+    axis.axvspan(framed_seconds, label_frames.clip_seconds, color="0.93")
+
+
+def _draw_spectrogram(
+    axis: Axes, log_mel: np.ndarray, features: FeatureParams
+) -> None:
+    """Draws the log-mel spectrogram, with ticks in kHz."""
+    _title(axis, "log-mel spectrogram")
+    seconds = len(log_mel) * features.stft_hop_seconds
+    lowest, highest = hertz_to_mel(
+        np.array([features.mel_min_hz, features.mel_max_hz])
+    )
+    axis.imshow(
+        log_mel.T,
+        origin="lower",
+        aspect="auto",
+        extent=(0, seconds, float(lowest), float(highest)),
+        cmap="magma",
+        interpolation="nearest",
+    )
+    ticks_khz = np.array([0.25, 0.5, 1, 2, 4])
+    ticks_khz = ticks_khz[
+        (ticks_khz * 1000 > features.mel_min_hz)
+        & (ticks_khz * 1000 < features.mel_max_hz)
+    ]
+    axis.set_yticks(
+        hertz_to_mel(ticks_khz * 1000), [f"{t:g}" for t in ticks_khz]
+    )
+    axis.tick_params(axis="y", labelsize=8)
+    axis.set_ylabel("kHz", fontsize=8)
+
+
+def _title(axis: Axes, text: str) -> None:
+    """Names a panel."""
+    axis.set_title(text, loc="left", fontsize=8, pad=3)
+
+
+def _short(name: str) -> str:
+    """Cuts a long display name."""
+    if len(name) <= _MAX_NAME_LETTERS:
+        return name
+    return name[: _MAX_NAME_LETTERS - 1].rstrip(" ,") + "…"
