@@ -32,6 +32,7 @@ from audioset_strong.evaluation import report
 from audioset_strong.evaluation.evaluator import RANK_OVER
 from audioset_strong.evaluation.file_evaluation import evaluate_files
 from audioset_strong.labels.label_mapping import read_label_mapping
+from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import LabelMappingParams
 
 _SCORES = flags.DEFINE_string(
@@ -59,6 +60,7 @@ _ONTOLOGY = flags.DEFINE_string(
     "ontology", None, "ontology.json, for --smear_labels and --subsume_music."
 )
 _LABEL_MAPPING_FLAGS = run_flags.define_params(LabelMappingParams)
+_STRICT = run_flags.define_strict()
 _RANK_OVER = flags.DEFINE_enum(
     "rank_over",
     "all",
@@ -87,9 +89,9 @@ def main(argv: Sequence[str]) -> None:
         display_names_path=_DISPLAY_NAMES.value,
         rank_over=_RANK_OVER.value,
         mapping=mapping,
+        problems=ProblemLog(is_strict=_STRICT.value),
     )
     report.write_report(evaluated, _REPORT_DIR.value)
-    evaluated.problems.report()
     print(report.headline_text(evaluated))
     print(f"Report: {os.path.join(_REPORT_DIR.value, 'report.html')}")
 

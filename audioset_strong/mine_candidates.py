@@ -12,7 +12,6 @@ hardest first. Show them to annotators; what they refute is an explicit negative
 (Section 3.2 of the paper). Needs no TensorFlow.
 """
 
-import os
 from collections.abc import Sequence
 
 from absl import flags, logging
@@ -23,6 +22,7 @@ from audioset_strong.evaluation.candidates import mine_candidates
 from audioset_strong.evaluation.score_files import read_score_file
 from audioset_strong.labels.label_files import read_weak_labels
 from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.output_files import open_output
 
 _SCORES = flags.DEFINE_string(
     "scores", None, "Score file (.npz) of a model.", required=True
@@ -36,20 +36,20 @@ _NUM_PER_CLASS = flags.DEFINE_integer(
 _OUTPUT = flags.DEFINE_string(
     "output", None, "CSV of candidates to write.", required=True
 )
+_STRICT = run_flags.define_strict()
 
 
 def main(argv: Sequence[str]) -> None:
     """Mines, writes the candidates and says how many there are."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog()
+    problems = ProblemLog(is_strict=_STRICT.value)
     weak = read_weak_labels(_WEAK_LABELS.value, problems)
+    problems.report()
     candidates, alignment = mine_candidates(
         read_score_file(_SCORES.value), weak, _NUM_PER_CLASS.value
     )
-    temporary_path = f"{_OUTPUT.value}.tmp"
-    candidates.to_csv(temporary_path, index=False)
-    os.replace(temporary_path, _OUTPUT.value)
-    problems.report()
+    with open_output(_OUTPUT.value) as file:
+        candidates.to_csv(file, index=False, lineterminator="\n")
     _warn_of_gaps(alignment)
     print(
         f"{len(candidates)} candidates of {candidates['mid'].nunique()} "

@@ -25,8 +25,9 @@ def temporary_path(path: str | os.PathLike[str]) -> Iterator[str]:
       choose the format by it.
     """
     folder, name = os.path.split(os.fspath(path))
-    # A leading dot hides it from people and from globs such as `*.csv`.
-    temporary = os.path.join(folder, f".tmp-{os.getpid()}-{name}")
+    # A leading dot hides it from people and from globs such as `*.csv`. What a
+    # killed run left is overwritten by the next one.
+    temporary = os.path.join(folder, f".tmp-{name}")
     try:
         yield temporary
         os.replace(temporary, path)

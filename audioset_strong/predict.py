@@ -8,7 +8,6 @@ seconds from the start of the file. `segment_id` is the file's name without its
 extension. Files that cannot be read are named, and the exit status is 1.
 """
 
-import json
 import os
 import sys
 from collections.abc import Sequence
@@ -21,9 +20,10 @@ from audioset_strong import run_flags
 from audioset_strong.errors import InputError
 from audioset_strong.features.audio_files import AudioError, decode_audio
 from audioset_strong.inference.event_decoding import ScoredEvent, decode_events
-from audioset_strong.labels.class_map import ClassMap, read_class_map
+from audioset_strong.inference.saved_model import load_export
+from audioset_strong.labels.class_map import ClassMap
+from audioset_strong.output_files import open_output
 from audioset_strong.params import FeatureParams
-from audioset_strong.params_json import from_dict
 
 _SAVED_MODEL = flags.DEFINE_string(
     "saved_model", None, "Folder that export_saved_model wrote."
@@ -39,19 +39,6 @@ _THRESHOLD = flags.DEFINE_float(
 flags.mark_flags_as_required(["saved_model", "output"])
 
 _HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\tscore\n"
-
-
-def _load(path: str) -> tuple[tf.Module, FeatureParams, ClassMap]:
-    """Loads an export with its front end and classes."""
-    if not tf.saved_model.contains_saved_model(path):
-        raise InputError(
-            f"{path} is not a SavedModel. Give the --output_dir of "
-            f"export_saved_model."
-        )
-    model = tf.saved_model.load(path)
-    metadata = json.loads(model.metadata().numpy())
-    class_map = read_class_map(model.class_map_path().numpy().decode())
-    return model, from_dict(FeatureParams, metadata["features"]), class_map
 
 
 def _find_events(
@@ -84,10 +71,9 @@ def main(argv: Sequence[str]) -> None:
     paths = argv[1:]
     if not paths:
         raise InputError("Expected audio files after the flags, found none.")
-    model, features, class_map = _load(_SAVED_MODEL.value)
+    model, features, class_map = load_export(_SAVED_MODEL.value)
     num_events, failed = 0, 0
-    temporary_path = f"{_OUTPUT.value}.tmp"
-    with open(temporary_path, "w", encoding="utf-8") as output:
+    with open_output(_OUTPUT.value) as output:
         output.write(_HEADER)
         for path in tqdm.tqdm(paths, unit="file", disable=len(paths) == 1):
             try:
@@ -99,7 +85,6 @@ def main(argv: Sequence[str]) -> None:
             segment_id = os.path.splitext(os.path.basename(path))[0]
             output.write(_format(segment_id, events, class_map))
             num_events += len(events)
-    os.replace(temporary_path, _OUTPUT.value)
     logging.info(
         "%d events in %d files written to %s.",
         num_events,

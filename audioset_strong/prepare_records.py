@@ -33,8 +33,8 @@ _AUDIO_DIR = flags.DEFINE_string(
     "audio_dir",
     None,
     "Folder with the clips, searched with its subfolders. Files are named "
-    "<segment_id>, <ytid> or Y<ytid>, with any extension that libsndfile "
-    "reads.",
+    "<ytid>, <ytid>_<start ms>, <ytid>_<start s>_<end s> or the like, with or "
+    "without Y before, and any extension that libsndfile reads.",
 )
 _WEAK_LABELS = flags.DEFINE_list(
     "weak_labels", [], "Weak label CSVs, separated by commas."
@@ -95,6 +95,7 @@ _DISPLAY_NAMES = flags.DEFINE_string(
     "--subsume_music.",
 )
 _LABEL_MAPPING_FLAGS = run_flags.define_params(LabelMappingParams)
+_STRICT = run_flags.define_strict()
 flags.mark_flags_as_required(["audio_dir", "class_map", "output_dir"])
 
 
@@ -122,6 +123,7 @@ def main(argv: Sequence[str]) -> None:
         num_workers=_NUM_WORKERS.value,
         mapping=mapping,
         eval_label_paths=_EVAL_LABELS.value,
+        is_strict=_STRICT.value,
     )
     describe(manifest, logging.info)
 

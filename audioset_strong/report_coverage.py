@@ -72,6 +72,7 @@ _WRITE_CLIPS = flags.DEFINE_string(
 _COMMON_WITH = flags.DEFINE_string(
     "common_with", None, "Clip list of another copy of AudioSet."
 )
+_STRICT = run_flags.define_strict()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -89,7 +90,7 @@ def main(argv: Sequence[str]) -> None:
             "Expected label files: --weak_labels, --strong_labels or "
             "--framed_labels."
         )
-    problems = ProblemLog()
+    problems = ProblemLog(is_strict=_STRICT.value)
     sets = read_labelled_sets(paths, problems)
     names, class_map_mids = read_names(
         _CLASS_MAP.value, _DISPLAY_NAMES.value, problems

@@ -42,12 +42,10 @@ from audioset_strong.labels.label_files import (
     read_strong_labels,
     read_weak_labels,
 )
-from audioset_strong.labels.ontology import read_ontology
+from audioset_strong.labels.ontology import MUSIC_MID, read_ontology
 from audioset_strong.labels.problems import ProblemLog
 
 _Path = str | os.PathLike[str]
-
-MUSIC_MID = "/m/04rlf"
 
 # How many classes of each label set get ranked lists if none are asked for.
 _NUM_DEFAULT_CLASSES = 3

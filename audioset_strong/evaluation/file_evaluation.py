@@ -56,6 +56,7 @@ def evaluate_files(
     display_names_path: _Path | None = None,
     rank_over: str = "all",
     mapping: LabelMapping | None = None,
+    problems: ProblemLog | None = None,
 ) -> EvalReport:
     """Evaluates a score file, and a baseline, against label files.
 
@@ -74,6 +75,8 @@ def evaluate_files(
       rank_over: Classes that lwlrap ranks, "all" or "evaluated".
       mapping: What the labels become first; None to take them as they are. The
         report's inputs say what it did.
+      problems: Takes what is wrong with label files; None for a new log, which
+        the result has.
 
     Returns:
       All evaluations that the labels allow, the paper's two first.
@@ -87,7 +90,7 @@ def evaluate_files(
             "Expected framed labels, weak labels or both; found neither. Give "
             "--framed_labels or --weak_labels."
         )
-    problems = ProblemLog()
+    problems = problems or ProblemLog()
     names = _read_names(class_map_path, display_names_path, problems)
     framed = (
         read_framed_labels(framed_labels_path, problems)
@@ -105,6 +108,7 @@ def evaluate_files(
         "framed_labels": _text(framed_labels_path),
         "weak_labels": _text(weak_labels_path),
     }
+    problems.report()
     if mapping is not None and not mapping.is_identity:
         weak, framed, done = _map_labels(weak, framed, mapping)
         inputs["label_mapping"] = done

@@ -4,7 +4,9 @@
 
     schema_version  1
     inputs          {scores, baseline_scores, framed_labels, weak_labels}: path
-                    or null
+                    or null; label_mapping, if labels were mapped: what it did;
+                    compared_classes, if the baseline has other classes: how
+                    many are compared
     rank_over       "all" or "evaluated": the classes that lwlrap ranks
     strong, weak    {"explicit": E, "implied": E}, without what was not asked
     baseline        {"strong": ..., "weak": ...} of the baseline, or null
@@ -44,6 +46,7 @@ from audioset_strong.evaluation.report_content import (
     result_notes,
 )
 from audioset_strong.evaluation.report_page import render_page
+from audioset_strong.output_files import open_output
 
 _COUNTS = (
     "num_classes",
@@ -147,10 +150,8 @@ def write_report(
         "report.html": render_page(report),
     }
     for name, text in texts.items():
-        path = os.path.join(report_dir, name)
-        with open(path + ".tmp", "w", encoding="utf-8") as file:
+        with open_output(os.path.join(report_dir, name)) as file:
             file.write(text)
-        os.replace(path + ".tmp", path)
     return results
 
 

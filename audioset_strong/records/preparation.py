@@ -72,6 +72,7 @@ def prepare_records(
     num_workers: int = 1,
     mapping: LabelMapping | None = None,
     eval_label_paths: Sequence[str] = (),
+    is_strict: bool = False,
 ) -> dict[str, Any]:
     """Writes records of the clips that label files name.
 
@@ -88,6 +89,7 @@ def prepare_records(
       mapping: What labels become; None to take them as they are.
       eval_label_paths: Label files of any kind; clips of their YouTube ids are
         left out, so that no evaluation clip is trained on.
+      is_strict: Whether anything wrong with a label file is an error.
 
     Returns:
       The manifest.
@@ -100,7 +102,7 @@ def prepare_records(
     if not weak_paths and not strong_paths:
         raise InputError("Expected weak or strong label files, found none.")
     class_map = read_class_map(class_map_path)
-    problems = ProblemLog()
+    problems = ProblemLog(is_strict=is_strict)
     weak, strong = read_label_tables(weak_paths, strong_paths, problems)
     problems.report()
     if not len(weak) and not len(strong):
@@ -139,7 +141,8 @@ def prepare_records(
         raise InputError(
             f"None of the {len(manifest['left_out'])} labelled clips could be "
             f"written: {manifest['left_out_by_reason']}. Are the audio files "
-            f"in {audio_dir} named <segment_id>, <ytid> or Y<ytid>?"
+            f"in {audio_dir} named <segment_id>, <ytid> or the like? See "
+            f"features/audio_names.py."
         )
     return manifest
 

@@ -16,6 +16,7 @@ import pandas as pd
 import soundfile
 import tqdm
 
+from audioset_strong.output_files import open_output, temporary_path
 from audioset_strong.params import SoundscapeParams
 from audioset_strong.simulation.sound_sources import (
     SourceSettings,
@@ -68,14 +69,14 @@ class _ClipMaker:
         subset, number = task
         clip = make_soundscape(self._params, self._source, subset, number)
         path = audio_path(self._output_dir, subset, clip.segment_id)
-        soundfile.write(
-            path + ".tmp",
-            clip.waveform,
-            SAMPLE_RATE,
-            format="FLAC",
-            subtype="PCM_16",
-        )
-        os.replace(path + ".tmp", path)
+        with temporary_path(path) as temporary:
+            soundfile.write(
+                temporary,
+                clip.waveform,
+                SAMPLE_RATE,
+                format="FLAC",
+                subtype="PCM_16",
+            )
         return _journal_entry(subset, clip)
 
 
@@ -139,10 +140,8 @@ def _read_journal(output_dir: str) -> dict[str, dict[str, Any]]:
 
 def _write_journal(output_dir: str, entries: dict[str, dict[str, Any]]) -> None:
     """Writes the journal anew, without what `_read_journal` left out."""
-    path = os.path.join(output_dir, _JOURNAL_NAME)
-    with open(path + ".tmp", "w", encoding="utf-8") as file:
+    with open_output(os.path.join(output_dir, _JOURNAL_NAME)) as file:
         file.writelines(json.dumps(e) + "\n" for e in entries.values())
-    os.replace(path + ".tmp", path)
 
 
 def make_clips(

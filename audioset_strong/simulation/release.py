@@ -25,6 +25,7 @@ from typing import Any
 import pandas as pd
 
 from audioset_strong.errors import InputError
+from audioset_strong.output_files import open_output
 from audioset_strong.params import SoundscapeParams
 from audioset_strong.params_json import to_dict
 from audioset_strong.simulation.clip_files import make_clips
@@ -103,10 +104,8 @@ def _settings(params: SoundscapeParams, source: SoundSource) -> dict[str, Any]:
 
 def _write_settings(output_dir: str, settings: dict[str, Any]) -> None:
     """Writes `soundscapes.json`."""
-    path = os.path.join(output_dir, _SETTINGS_NAME)
-    with open(path + ".tmp", "w", encoding="utf-8") as file:
+    with open_output(os.path.join(output_dir, _SETTINGS_NAME)) as file:
         file.write(json.dumps(settings, indent=2) + "\n")
-    os.replace(path + ".tmp", path)
 
 
 def read_settings(output_dir: str) -> dict[str, Any]:

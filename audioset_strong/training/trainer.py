@@ -144,15 +144,16 @@ def _warm_start(
     Raises:
       InputError: The other run has another network, front end or classes.
     """
-    params, class_map = workdirs.read_run(warm_start_workdir)
-    expected = (model_params, records.features, records.class_map.mids)
-    found = (params.model, params.features, class_map.mids)
-    names = ("the network", "the front end", "the classes")
+    workdirs.check_start_classes(warm_start_workdir, records.class_map)
+    params, _ = workdirs.read_run(warm_start_workdir)
+    expected = (model_params, records.features)
+    found = (params.model, params.features)
+    names = ("the network", "the front end")
     differing = [n for n, e, f in zip(names, expected, found) if e != f]
     if differing:
         raise InputError(
             f"Cannot start from {warm_start_workdir}: it differs in "
-            f"{', '.join(differing)}. Use the same settings and class map."
+            f"{', '.join(differing)}. Use the same settings."
         )
     path = workdirs.restore_weights(warm_start_workdir, model)
     logging.info("Starting from the weights in %s.", path)

@@ -26,6 +26,7 @@ from audioset_strong.labels.class_map import (
     write_class_map,
 )
 from audioset_strong.models.frame_classifier import build_frame_classifier
+from audioset_strong.output_files import open_output
 from audioset_strong.params import (
     FeatureParams,
     LabelFrameParams,
@@ -246,10 +247,8 @@ class MetricsLog:
         if not os.path.exists(self._path):
             return
         kept = [m for m in read_metrics(self._path) if m["step"] <= step]
-        temporary_path = f"{self._path}.tmp"
-        with open(temporary_path, "w", encoding="utf-8") as file:
+        with open_output(self._path) as file:
             file.writelines(json.dumps(metrics) + "\n" for metrics in kept)
-        os.replace(temporary_path, self._path)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Writes one line of metrics."""
