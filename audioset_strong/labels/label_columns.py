@@ -28,11 +28,8 @@ def with_segment_ids(table: pd.DataFrame) -> pd.DataFrame:
     """Adds the column segment_id (`segments.make_segment_id`)."""
     starts_ms = np.rint(table["start_seconds"].to_numpy() * 1000)
     codes, distinct = pd.factorize(starts_ms)
-    endings = [f"_{int(start_ms)}" for start_ms in distinct]
-    ids = [
-        ytid + endings[code]
-        for ytid, code in zip(table["ytid"], codes, strict=True)
-    ]
+    endings = np.array([f"_{int(start)}" for start in distinct], dtype=object)
+    ids = table["ytid"].to_numpy() + endings[codes]
     return table.assign(segment_id=pd.Series(ids, dtype="object"))
 
 
@@ -70,7 +67,9 @@ def check_comments(
     except ValueError:
         created = None
         _doubt_comment(text, log, 1, f"'{_CREATED}' and a date")
-    _, counts = weak_comments(table["mids"], table["ytid"].tolist(), created)
+    _, counts = weak_comments(
+        table["mids"].tolist(), table["ytid"].to_numpy(), created
+    )
     # Lines that were left out are noted already, and explain a difference.
     is_whole = len(table) == text.num_lines
     if is_whole and text.header[1] != counts:

@@ -5,11 +5,12 @@ written. Times have three decimals as in the release, and more only where a
 table has more.
 """
 
+import itertools
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.labels.label_text import Path
@@ -26,9 +27,7 @@ PAIR_HEADER = "segment_id\tlabel"
 _NO_DATE = datetime(2017, 3, 5)
 
 
-def seconds_texts(
-    seconds: "pd.Series[float]",
-) -> "np.ndarray[tuple[int], np.dtype[np.object_]]":
+def seconds_texts(seconds: "pd.Series[float]") -> npt.NDArray[np.object_]:
     """Writes times as the files do; object `[num_rows]` of str."""
     distinct, inverse = np.unique(seconds.to_numpy(), return_inverse=True)
     texts = np.empty(len(distinct), dtype=object)
@@ -60,7 +59,9 @@ def write_weak_labels(
     ends = seconds_texts(table["end_seconds"])
     with open_output(path) as file:
         created = created or table.attrs.get("created")
-        comments = weak_comments(table["mids"], ytids, created)
+        comments = weak_comments(
+            table["mids"].tolist(), np.array(ytids, dtype=object), created
+        )
         file.write("\n".join((*comments, WEAK_HEADER, "")))
         file.writelines(
             f'{ytid}, {start}, {end}, "{",".join(mids)}"\n'
@@ -71,27 +72,19 @@ def write_weak_labels(
 
 
 def weak_comments(
-    mids_of_row: "pd.Series[Any]",
-    ytids: Sequence[str],
+    mids_of_row: Sequence[tuple[str, ...]],
+    ytids: npt.NDArray[np.object_],
     created: datetime | None,
 ) -> tuple[str, str]:
     """Makes the two comment lines before the header of a weak CSV.
 
     Args:
-      mids_of_row: The mids of each row, tuples.
-      ytids: The YouTube id of each row.
+      mids_of_row: The mids of each row.
+      ytids: object `[num_rows]`, the YouTube id of each row.
       created: When the file was made; None for the release's date.
     """
-    # Rows of equal labels share a tuple if a reader made them, so few tuples
-    # are looked into.
-    mids = mids_of_row.to_numpy()
-    identities = np.fromiter(map(id, mids), np.int64, len(mids))
-    _, first, counts = np.unique(
-        identities, return_index=True, return_counts=True
-    )
-    distinct = mids[first].tolist()
-    labels = {mid for row in distinct for mid in row}
-    num_labels = int(np.dot([len(row) for row in distinct], counts))
+    labels = set(itertools.chain.from_iterable(mids_of_row))
+    num_labels = sum(map(len, mids_of_row))
     return (
         f"# Segments csv created {(created or _NO_DATE).ctime()}",
         f"# num_ytids={_count_distinct(ytids)}, num_segs={len(mids_of_row)}, "
@@ -99,10 +92,9 @@ def weak_comments(
     )
 
 
-def _count_distinct(values: Sequence[str]) -> int:
-    column = np.array(values, dtype=object)
-    if (column[1:] > column[:-1]).all():
-        return len(column)  # In ascending order, as the released files are.
+def _count_distinct(values: npt.NDArray[np.object_]) -> int:
+    if (values[1:] > values[:-1]).all():
+        return len(values)  # In ascending order, as the released files are.
     return len(set(values))
 
 

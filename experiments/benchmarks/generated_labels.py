@@ -21,6 +21,7 @@ from audioset_strong.labels.segments import make_segment_id
 NUM_WEAK_CLIPS = 2_041_789
 NUM_STRONG_EVENTS = 934_821
 NUM_STRONG_CLIPS = 103_463
+NUM_FRAMED_ROWS = 300_307 + 658_221
 NUM_CLASSES = 527
 
 _YOUTUBE_ALPHABET = np.frombuffer(
