@@ -54,15 +54,46 @@ def test_hash_depends_on_mids_and_their_order_only():
         (_HEADER + "1,/m/a,A\n", r":2: expected '0,<mid>.*found '1,/m/a,A'"),
         (_HEADER + "0,/m/a,A\n1,,B\n", r":3: expected '1,<mid>.*found '1,,B'"),
         (_HEADER + "0,/m/a\n", r":2: expected '0,<mid>.* found '0,/m/a'"),
-        (_HEADER + "0,/m/a,A\n1,/m/a,B\n", r"lists a mid twice: \['/m/a'\]"),
+        (_HEADER + "0,/m/a,A\n1,/m/a,B\n", r":3: .* /m/a stands at line 2"),
+        (_HEADER + '0,/m/a,"A\n1,/m/b,"B"\n', r":2: expected '0,<mid>"),
+        (_HEADER + "0,/m/a\0,A\n", r":2: expected '0,<mid>"),
+        (_HEADER + "0,/m/ a,A\n", r":2: expected '0,<mid>"),
+        (_HEADER + "0,/m/a,\n", r":2: expected '0,<mid>"),
+        (_HEADER + '0,/m/a,""\n', r":2: expected '0,<mid>"),
+        (_HEADER + "0,/m/a,A\n\n", r":3: expected '1,<mid>.*found ''"),
+        (_HEADER + f"0,/m/a,{'x' * 200000},y\n", r":2: .*\(200009 characters"),
     ],
-    ids=["empty", "header", "no class", "index", "no mid", "fields", "twice"],
-)
+    ids=["empty", "header", "no class", "index", "no mid", "fields", "twice",
+         "open quote", "NUL", "space", "no name", "empty name", "blank",
+         "long"],
+)  # fmt: skip
 def test_bad_files(tmp_path, text, message):
     path = tmp_path / "c.csv"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
         read_class_map(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        _HEADER.encode() + b'0,/m/a,"\xe9"\n',
+        (_HEADER + "0,/m/a,A\n").encode("utf-16"),
+        b"\x1f\x8b\x08\x00",
+    ],
+    ids=["latin-1", "utf-16", "gzip"],
+)
+def test_other_encodings(tmp_path, content):
+    path = tmp_path / "c.csv"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="c.csv:[12]: expected"):
+        read_class_map(path)
+
+
+def test_windows_line_ends(tmp_path):
+    path = tmp_path / "c.csv"
+    path.write_bytes(b"index,mid,display_name\r\n0,/m/a,A\r\n")
+    assert read_class_map(path) == ClassMap(("/m/a",), ("A",))
 
 
 def test_each_mid_needs_a_name():

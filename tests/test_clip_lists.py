@@ -12,7 +12,7 @@ def test_round_trip(tmp_path):
     path = tmp_path / "clips.txt"
     write_clip_list([*reversed(_CLIPS), _CLIPS[0]], path, "Audio of A\nin B.")
     assert path.read_text() == (
-        "# 3 clips.\n# Audio of A\n# in B.\n"
+        "# 3 clips, hash 3781105c2ecd4c20.\n# Audio of A\n# in B.\n"
         "--4gqARaEJE_0\n--BfvyPmVMo_20000\nY_abcdefgh__30000\n"
     )
     assert read_clip_list(path) == _CLIPS

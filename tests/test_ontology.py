@@ -1,5 +1,7 @@
 """The ontology is a directed acyclic graph, not a tree."""
 
+import json
+
 import pytest
 
 from audioset_strong.errors import InputError
@@ -97,15 +99,53 @@ def test_a_cycle_is_refused():
         Ontology({"a": "A", "b": "B"}, {"a": ("b",), "b": ("a",)})
 
 
-@pytest.mark.parametrize(
-    "text", ["", "{", '{"id": 1}', '[{"id": "a", "name": "A"}]', "[1]"]
-)
-def test_other_files_are_refused(tmp_path, text):
-    (tmp_path / "o.json").write_text(text)
-    with pytest.raises(InputError, match=r"o\.json: expected a JSON list"):
-        read_ontology(tmp_path / "o.json")
-
-
 def test_children_must_be_nodes():
     with pytest.raises(InputError, match=r"node a has children .*\['b'\]"):
         Ontology({"a": "A"}, {"a": ("b",)})
+
+
+def _node(mid="/m/a", **other):
+    return {"id": mid, "name": "A", "child_ids": [], **other}
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "expected a JSON list of nodes, found none"),
+        ({"a": 1}, "expected a JSON list of nodes, found dict"),
+        (["x"], "node 0: expected an object, found 'x'"),
+        ([_node(), _node(None)], "node 1: expected a text as 'id', found None"),
+        ([_node(7)], "node 0: expected a text as 'id', found 7"),
+        ([_node(name="")], "node 0: expected a text as 'name', found ''"),
+        ([_node(child_ids="/m/b")], "(/m/a): expected a list of texts as 'ch"),
+        ([_node(child_ids=[["x"]])], "(/m/a): expected a list of texts as 'c"),
+        ([_node(child_ids=None)], "(/m/a): expected a list of texts as 'chil"),
+        ([_node(restrictions="abstract")], "expected a list of texts as 'res"),
+        ([_node(), _node()], "expected each node once, not ['/m/a']"),
+        (
+            [_node(child_ids=["/m/b", "/m/b"]), _node("/m/b")],
+            "expected each of 'child_ids' once, not ['/m/b']",
+        ),
+        ([_node(child_ids=["/m/b"])], "children that are not nodes: ['/m/b']"),
+        ([_node(child_ids=["/m/a"])], "a class is its own ancestor"),
+    ],
+)
+def test_malformed_files_are_named(tmp_path, content, message):
+    path = tmp_path / "o.json"
+    path.write_text(json.dumps(content))
+    with pytest.raises(InputError) as error:
+        read_ontology(path)
+    assert str(error.value).startswith(f"{path}: ")
+    assert message in str(error.value)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b'[{"id": "\xe9"}]', b"[" * 100_000, b"[" + b"1" * 5000 + b"]", b""],
+    ids=["latin-1", "deep", "huge number", "empty"],
+)
+def test_what_is_no_json_is_named(tmp_path, content):
+    path = tmp_path / "o.json"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="o.json: expected JSON in UTF-8"):
+        read_ontology(path)

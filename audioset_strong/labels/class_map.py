@@ -7,18 +7,28 @@ Conventions:
     its hash, because it names the columns of targets, logits and scores.
 """
 
-import csv
 import dataclasses
 import functools
 import hashlib
-import io
 import os
+import re
 from collections.abc import Sequence
 
 from audioset_strong.errors import InputError
+from audioset_strong.labels.label_text import LabelText, shown
 from audioset_strong.output_files import open_output
 
-_HEADER = ["index", "mid", "display_name"]
+# No space, comma, quote, control character or half of a surrogate pair, so that
+# a mid can stand in every label file.
+MID_PATTERN = r"[^\s\",\x00-\x1f\ud800-\udfff]+"
+
+_HEADER = "index,mid,display_name"
+_NAME_CHARACTER = r"[^\",\x00-\x1f\ud800-\udfff]"
+_LINE = re.compile(
+    rf"(?P<index>[0-9]+),(?P<mid>{MID_PATTERN}),"
+    rf'(?:"(?P<quoted>(?:{_NAME_CHARACTER}|,|"")+)"'
+    rf"|(?P<plain>{_NAME_CHARACTER}+))"
+)
 _NUM_DIFFERENCES_SHOWN = 3
 
 
@@ -174,31 +184,45 @@ def read_class_map(path: str | os.PathLike[str]) -> ClassMap:
     Raises:
       InputError: The header, an index or a mid is wrong; names file and line.
     """
-    with open(path, newline="", encoding="utf-8") as file:
-        return parse_class_map(file.read(), path)
+    return _parse(LabelText(path, 1))
 
 
 def parse_class_map(text: str, path: str | os.PathLike[str]) -> ClassMap:
     """Parses what `read_class_map` reads; `path` is for messages."""
-    rows = list(csv.reader(io.StringIO(text, newline="")))
-    if not rows or rows[0] != _HEADER:
-        found = ",".join(rows[0]) if rows else "an empty file"
+    return _parse(LabelText(path, 1, text))
+
+
+def _parse(text: LabelText) -> ClassMap:
+    if text.header != [_HEADER]:
+        found = shown(text.header[0]) if text.header else "'an empty file'"
         raise InputError(
-            f"{path}:1: expected the header '{','.join(_HEADER)}', found "
-            f"'{found}'. Give a class_labels_indices.csv."
+            f"{text.path}:1: expected the header '{_HEADER}', found {found}. "
+            f"Give a class_labels_indices.csv."
         )
-    for expected_index, row in enumerate(rows[1:]):
-        if len(row) != 3 or row[0] != str(expected_index) or not row[1]:
+    line_of_mid: dict[str, int] = {}
+    names = []
+    for index in range(text.num_lines):
+        number = index + 2
+        line = text.line(number)
+        match = _LINE.fullmatch(line)
+        if match is None or match["index"] != str(index):
             raise InputError(
-                f"{path}:{expected_index + 2}: expected '{expected_index},"
-                f"<mid>,<display name>', found '{','.join(row)}'."
+                f"{text.path}:{number}: expected '{index},<mid>,<display "
+                f"name>', found {shown(line)}."
             )
-    if len(rows) == 1:
-        raise InputError(f"{path}: expected at least one class, found none.")
-    return ClassMap(
-        mids=tuple(row[1] for row in rows[1:]),
-        display_names=tuple(row[2] for row in rows[1:]),
-    )
+        if match["mid"] in line_of_mid:
+            raise InputError(
+                f"{text.path}:{number}: expected each mid once, {match['mid']} "
+                f"stands at line {line_of_mid[match['mid']]} already."
+            )
+        line_of_mid[match["mid"]] = number
+        names.append(match["quoted"] or match["plain"])
+    if not names:
+        raise InputError(
+            f"{text.path}: expected at least one class, found none."
+        )
+    unquoted = tuple(name.replace('""', '"') for name in names)
+    return ClassMap(tuple(line_of_mid), unquoted)
 
 
 def write_class_map(class_map: ClassMap, path: str | os.PathLike[str]) -> None:
@@ -214,7 +238,7 @@ def write_class_map(class_map: ClassMap, path: str | os.PathLike[str]) -> None:
 
 def format_class_map(class_map: ClassMap) -> str:
     """Formats what `write_class_map` writes."""
-    lines = [",".join(_HEADER)]
+    lines = [_HEADER]
     named = zip(class_map.mids, class_map.display_names, strict=True)
     for index, (mid, display_name) in enumerate(named):
         # The release quotes every display name and nothing else.

@@ -3,25 +3,23 @@
 The format is UTF-8 text, one segment id a line; lines that start with `#` are
 comments and empty lines count for nothing. No segment id stands twice.
 
-    # 2 clips. Audio of eval_segments.csv in audio/eval.
+    # 2 clips, hash 7a8d1ea97d3cd779.
+    # Audio of eval_segments.csv in audio/eval.
     --4gqARaEJE_0
     --BfvyPmVMo_20000
 
 Source: our choice, BUILD_NOTES.md "Clip lists".
 """
 
+import hashlib
 import os
-import re
 from collections.abc import Iterable
 
 from audioset_strong.errors import InputError
+from audioset_strong.labels.segments import is_segment_id
 from audioset_strong.output_files import open_output
 
 _Path = str | os.PathLike[str]
-
-# What readers of label files take: a start with leading zeros would be a second
-# name of the same clip.
-_SEGMENT_ID = re.compile(r"[^\s\",\ud800-\udfff]+_(?:0|[1-9][0-9]*)")
 
 
 def read_clip_list(path: _Path) -> list[str]:
@@ -44,7 +42,7 @@ def read_clip_list(path: _Path) -> list[str]:
             segment_id = line.rstrip()
             if not segment_id or segment_id.startswith("#"):
                 continue
-            if not _SEGMENT_ID.fullmatch(segment_id):
+            if not is_segment_id(segment_id):
                 raise InputError(
                     f"{path}:{number}: expected '<ytid>_<start ms>', found "
                     f"{segment_id[:80]!r}. Give a clip list, such as "
@@ -61,6 +59,12 @@ def read_clip_list(path: _Path) -> list[str]:
     return list(line_of_clip)
 
 
+def hash_of_clips(segment_ids: Iterable[str]) -> str:
+    """Returns 16 hex digits for a set of clips, in whatever order."""
+    joined = "\n".join(sorted(set(segment_ids)))
+    return hashlib.sha256(joined.encode("utf-8")).hexdigest()[:16]
+
+
 def write_clip_list(
     segment_ids: Iterable[str], path: _Path, comment: str
 ) -> None:
@@ -72,7 +76,10 @@ def write_clip_list(
       comment: What made the list, in one or more lines.
     """
     clips = sorted(set(segment_ids))
-    header = [f"{len(clips)} clips.", *comment.splitlines()]
+    header = [
+        f"{len(clips)} clips, hash {hash_of_clips(clips)}.",
+        *comment.splitlines(),
+    ]
     with open_output(path) as file:
         file.writelines(f"# {line}\n" for line in header)
         file.writelines(f"{segment_id}\n" for segment_id in clips)

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from audioset_strong.labels.label_text import LabelText
+from audioset_strong.labels.label_text import LabelText, shown
 from audioset_strong.labels.problems import ProblemLog
 
 _Bools = npt.NDArray[np.bool_]
@@ -78,7 +78,7 @@ class RowChecks:
             self.problems.add(
                 self.text.path,
                 line,
-                f"{expected}, found {self.text.line(line)!r}",
+                f"{expected}, found {shown(self.text.line(line))}",
                 num_lines=len(rows),
                 is_left_out=False,
             )
@@ -95,7 +95,7 @@ class RowChecks:
             self.problems.add(
                 self.text.path,
                 line,
-                f"{reason}, found {self.text.line(line)!r}",
+                f"{reason}, found {shown(self.text.line(line))}",
                 is_left_out=is_left_out,
             )
 
@@ -244,11 +244,11 @@ def _doubt_values(
     )
     for value in values[is_odd[values]].tolist():
         line = int(checks.line_numbers[row_of_code[first[value]]])
-        found = checks.text.line(line)
+        found = shown(checks.text.line(line))
         checks.problems.add(
             checks.text.path,
             line,
-            f"{expected(value)}, found {found!r}",
+            f"{expected(value)}, found {found}",
             num_lines=int(counts[value]),
             is_left_out=False,
         )

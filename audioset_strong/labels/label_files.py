@@ -37,7 +37,7 @@ from audioset_strong.labels.label_lines import (
     LineFormat,
     parse_lines,
 )
-from audioset_strong.labels.label_text import LabelText, Path
+from audioset_strong.labels.label_text import LabelText, Path, shown
 from audioset_strong.labels.label_writers import (
     FRAMED_HEADER,
     PAIR_HEADER,
@@ -56,6 +56,11 @@ def _parse(
 ) -> RowChecks:
     """Parses a file into a table of these columns, to be checked."""
     parsed = parse_lines(text, line_format, log)
+    if text.is_cut:
+        line = text.first_line + text.num_lines - 1
+        message = "expected a newline after the last line, as in a whole file"
+        found = shown(text.line(line))
+        log.add(text.path, line, f"{message}, found {found}", is_left_out=False)
     table = pd.DataFrame(
         {
             # The dtype is given because pandas would take str for object.

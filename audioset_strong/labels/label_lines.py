@@ -6,7 +6,7 @@ what is wrong with a line that does not match. What is wrong with a row besides
 its syntax is in `label_checks.py`.
 
 Numbers are plain decimals: at most seven digits before the point and nine after
-it, no sign, no exponent. Within that range float64 gives back every digit.
+it, no sign, no exponent. Up to 1,000,000 s float64 gives back every digit.
 """
 
 import dataclasses
@@ -19,14 +19,15 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from audioset_strong.labels.label_text import LabelText
+from audioset_strong.labels.class_map import MID_PATTERN as _MID
+from audioset_strong.labels.label_text import LabelText, shown
 from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.segments import (
+    SEGMENT_ID_PATTERN as _SEGMENT_ID,
+)
+from audioset_strong.labels.segments import YTID_PATTERN as _YTID
 
 _SECONDS = r"[0-9]{1,7}(?:\.[0-9]{1,9})?"
-_MID = r"[^\s\",\x00-\x1f\ud800-\udfff]+"
-_YTID = r"[^\s\",\x00-\x1f\ud800-\udfff]+"
-# A start with leading zeros would be a second name of the same clip.
-_SEGMENT_ID = rf"{_YTID}_(?:0|[1-9][0-9]{{0,9}})"
 _NAME = r"[^\t\n\r\x00-\x1f\ud800-\udfff]+"
 
 Column = npt.NDArray[Any]
@@ -128,9 +129,8 @@ def _leave_out_bad(
         if not line_format.line_pattern.fullmatch(line):
             is_good[index] = False
             reason = line_format.explain(line)
-            problems.add(
-                text.path, first_line + index, f"{reason}, found {line!r}"
-            )
+            message = f"{reason}, found {shown(line)}"
+            problems.add(text.path, first_line + index, message)
     good_lines = [f"{lines[index]}\n" for index in np.flatnonzero(is_good)]
     return "".join(good_lines), numbers[is_good]
 

@@ -2,7 +2,11 @@
 
 import functools
 import os
+import re
 from collections.abc import Iterator
+
+import numpy as np
+import numpy.typing as npt
 
 from audioset_strong.errors import InputError
 
@@ -11,6 +15,7 @@ Path = str | os.PathLike[str]
 # About 30,000 lines: long enough to be parsed at full speed, short enough that
 # a release-sized file is never in memory as millions of small strings.
 _BLOCK_CHARS = 1 << 20
+_MAX_SHOWN_CHARS = 200
 
 
 class LabelText:
@@ -28,9 +33,19 @@ class LabelText:
       first_line: Number of the first line of `body`, from 1.
     """
 
-    def __init__(self, path: Path, num_header_lines: int) -> None:
-        with open(path, "rb") as file:
-            text = file.read().decode("utf-8", errors="surrogateescape")
+    def __init__(
+        self, path: Path, num_header_lines: int, text: str | None = None
+    ) -> None:
+        """Reads a file.
+
+        Args:
+          path: The file.
+          num_header_lines: How many of its lines are the header.
+          text: Its content, if it has been read already.
+        """
+        if text is None:
+            with open(path, "rb") as file:
+                text = file.read().decode("utf-8", errors="surrogateescape")
         if "\r" in text:
             text = text.replace("\r\n", "\n")
         self.path = path
@@ -53,8 +68,8 @@ class LabelText:
         number = self.first_line - 1
         found = f"{len(self.header)} lines"
         if len(self.header) == number:
-            found = repr(self.header[-1][:200])
-        if found != repr(header):
+            found = shown(self.header[-1])
+        if self.header[-1:] != [header] or len(self.header) < number:
             raise InputError(
                 f"{self.path}:{number}: expected the header {header!r}, found "
                 f"{found}. Give a label file such as {example}."
@@ -73,13 +88,31 @@ class LabelText:
     @property
     def num_lines(self) -> int:
         """Number of lines of the body."""
-        is_open = bool(self.body) and not self.body.endswith("\n")
-        return self.body.count("\n") + is_open
+        return self.body.count("\n") + self.is_cut
 
     @functools.cached_property
-    def _lines(self) -> list[str]:
-        return self.body.split("\n")
+    def _line_starts(self) -> npt.NDArray[np.int64]:
+        """Where each line of the body starts, and one past its end."""
+        ends = np.array(
+            [match.start() for match in re.finditer("\n", self.body)],
+            dtype=np.int64,
+        )
+        return np.concatenate([[0], ends + 1, [len(self.body) + 1]])
 
     def line(self, number: int) -> str:
         """Returns a line of the body by its number in the file."""
-        return self._lines[number - self.first_line]
+        index = number - self.first_line
+        start, end = self._line_starts[index : index + 2]
+        return self.body[start : end - 1]
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the last line has no end, as in half of a file."""
+        return bool(self.body) and not self.body.endswith("\n")
+
+
+def shown(line: str) -> str:
+    """Quotes a line for a message, the beginning of it if it is long."""
+    if len(line) <= _MAX_SHOWN_CHARS:
+        return repr(line)
+    return f"{line[:_MAX_SHOWN_CHARS]!r}... ({len(line)} characters)"

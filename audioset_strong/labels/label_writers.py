@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from audioset_strong.errors import InputError
 from audioset_strong.labels.label_text import Path
 from audioset_strong.output_files import open_output
 from audioset_strong.params import LabelFrameParams
@@ -22,6 +23,8 @@ STRONG_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel"
 FRAMED_HEADER = STRONG_HEADER + "\tpresent"
 PAIR_HEADER = "segment_id\tlabel"
 
+# Joining a file of millions of lines at once would double the memory.
+_ROWS_AT_ONCE = 1 << 17
 # The date of a weak CSV made of a table that has none: the release's, so that
 # equal tables give equal bytes.
 _NO_DATE = datetime(2017, 3, 5)
@@ -37,8 +40,10 @@ def seconds_texts(seconds: "pd.Series[float]") -> npt.NDArray[np.object_]:
 
 def _seconds_text(seconds: float) -> str:
     """Writes a time with three decimals, or with up to nine if it has more."""
-    # Further from a millisecond than any rounding of float64 in a clip.
-    if abs(seconds * 1000 - round(seconds * 1000)) > 1e-7:
+    # Further from a millisecond than any rounding of float64.
+    milliseconds = seconds * 1000
+    rounding = max(1e-7, 1e-15 * milliseconds)
+    if abs(milliseconds - round(milliseconds)) > rounding:
         return f"{seconds:.9f}".rstrip("0")
     return f"{seconds:.3f}"
 
@@ -124,21 +129,30 @@ def write_framed_labels(
       table: Framed table (`label_files`).
       path: Where to write; the folder exists.
       params: The grid of label frames.
+
+    Raises:
+      InputError: A label frame is not on the grid.
     """
     # Lines differ in little but their id, so the rest is formatted once for
     # each (class, label frame, presence): millions of rows take a second.
     mid_codes, mids = pd.factorize(table["mid"])
-    endings = _framed_endings(mids.tolist(), params)
-    codes = (
-        mid_codes * params.num_label_frames + table["label_frame"].to_numpy()
-    ) * 2 + table["is_present"].to_numpy()
-    lines = (
-        segment_id + endings[code]
-        for segment_id, code in zip(
-            table["segment_id"], codes.tolist(), strict=True
+    endings = np.array(_framed_endings(mids.tolist(), params), dtype=object)
+    label_frames = table["label_frame"].to_numpy()
+    if len(table) and not (
+        0 <= label_frames.min() <= label_frames.max() < params.num_label_frames
+    ):
+        raise InputError(
+            f"Expected label frames 0 to {params.num_label_frames - 1}, found "
+            f"{label_frames.min()} to {label_frames.max()}."
         )
-    )
-    _write_lines(FRAMED_HEADER, lines, path)
+    codes = (mid_codes * params.num_label_frames + label_frames) * 2
+    codes = codes + table["is_present"].to_numpy()
+    segment_ids = table["segment_id"].to_numpy()
+    with open_output(path) as file:
+        file.write(FRAMED_HEADER + "\n")
+        for start in range(0, len(table), _ROWS_AT_ONCE):
+            part = slice(start, start + _ROWS_AT_ONCE)
+            file.write("".join(segment_ids[part] + endings[codes[part]]))
 
 
 def _framed_endings(mids: Sequence[str], params: LabelFrameParams) -> list[str]:
@@ -148,7 +162,7 @@ def _framed_endings(mids: Sequence[str], params: LabelFrameParams) -> list[str]:
         for label_frame in range(params.num_label_frames + 1)
     ]
     return [
-        f"\t{edges[label_frame]}\t{edges[label_frame + 1]}\t{mid}\t{present}"
+        f"\t{edges[label_frame]}\t{edges[label_frame + 1]}\t{mid}\t{present}\n"
         for mid in mids
         for label_frame in range(params.num_label_frames)
         for present in ("NOT_PRESENT", "PRESENT")

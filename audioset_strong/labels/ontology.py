@@ -10,11 +10,13 @@ abstract and 13 blacklisted nodes are used as strong labels.
 Source: https://github.com/audioset/ontology, `ontology.json`.
 """
 
+import collections
 import functools
 import graphlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from audioset_strong.errors import InputError
 from audioset_strong.output_files import open_output
@@ -108,21 +110,67 @@ def read_ontology(path: str | os.PathLike[str]) -> Ontology:
       InputError: The file is not a JSON list of nodes with id, name, child_ids;
         or they are not a graph without cycles.
     """
-    with open(path, encoding="utf-8") as file:
-        try:
-            nodes = json.load(file)
-            names = {node["id"]: node["name"] for node in nodes}
-            children = {node["id"]: tuple(node["child_ids"]) for node in nodes}
-            restrictions = {
-                node["id"]: tuple(node.get("restrictions", ()))
-                for node in nodes
-            }
-        except (json.JSONDecodeError, KeyError, TypeError) as error:
+    with open(path, "rb") as file:
+        content = file.read()
+    try:
+        nodes = json.loads(content.decode("utf-8"))
+    except (ValueError, RecursionError) as error:
+        # Neither UTF-8 nor JSON; numbers or nesting that JSON readers refuse.
+        raise InputError(
+            f"{path}: expected JSON in UTF-8: {error}. Give the released "
+            f"ontology.json."
+        ) from error
+    if not isinstance(nodes, list) or not nodes:
+        raise InputError(
+            f"{path}: expected a JSON list of nodes, found "
+            f"{type(nodes).__name__ if nodes else 'none'}. Give the released "
+            f"ontology.json."
+        )
+    for index, node in enumerate(nodes):
+        _check_node(f"{path}: node {index}", node)
+    repeated = _repeated([node["id"] for node in nodes])
+    if repeated:
+        raise InputError(f"{path}: expected each node once, not {repeated}.")
+    try:
+        return Ontology(
+            {node["id"]: node["name"] for node in nodes},
+            {node["id"]: tuple(node["child_ids"]) for node in nodes},
+            {n["id"]: tuple(n.get("restrictions", ())) for n in nodes},
+        )
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def _check_node(where: str, node: object) -> None:
+    """Raises `InputError` unless this is a node of an ontology file."""
+    if not isinstance(node, dict):
+        raise InputError(f"{where}: expected an object, found {node!r:.80}.")
+    for key in ("id", "name"):
+        value = node.get(key)
+        if not isinstance(value, str) or not value:
             raise InputError(
-                f"{path}: expected a JSON list of nodes with id, name and "
-                f"child_ids: {error!r}. Give the released ontology.json."
-            ) from error
-    return Ontology(names, children, restrictions)
+                f"{where}: expected a text as {key!r}, found {value!r:.80}."
+            )
+    where = f"{where} ({node['id']})"
+    for key in ("child_ids", "restrictions"):
+        values: Any = node.get(key, [] if key == "restrictions" else None)
+        is_list = isinstance(values, list)
+        if not is_list or not all(isinstance(v, str) for v in values):
+            raise InputError(
+                f"{where}: expected a list of texts as {key!r}, found "
+                f"{values!r:.80}."
+            )
+        if _repeated(values):
+            raise InputError(
+                f"{where}: expected each of {key!r} once, not "
+                f"{_repeated(values)}."
+            )
+
+
+def _repeated(values: Sequence[str]) -> list[str]:
+    """Lists what stands more than once."""
+    counts = collections.Counter(values)
+    return [value for value, count in counts.items() if count > 1]
 
 
 def write_ontology(ontology: Ontology, path: str | os.PathLike[str]) -> None:

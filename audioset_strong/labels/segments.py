@@ -9,7 +9,13 @@ import re
 
 from audioset_strong.errors import InputError
 
-_SEGMENT_ID = re.compile(r"(?P<ytid>.+)_(?P<start_ms>[0-9]+)")
+# What a segment id may be; a start with leading zeros would be a second name of
+# the same clip. No space, comma, quote, control character or half of a
+# surrogate pair, so that it can stand in every label file.
+YTID_PATTERN = r"[^\s\",\x00-\x1f\ud800-\udfff]+"
+SEGMENT_ID_PATTERN = rf"{YTID_PATTERN}_(?:0|[1-9][0-9]{{0,9}})"
+
+_SEGMENT_ID = re.compile(SEGMENT_ID_PATTERN)
 
 
 def make_segment_id(ytid: str, start_seconds: float) -> str:
@@ -32,13 +38,12 @@ def ytid_of_segment(segment_id: str) -> str:
     Raises:
       InputError: `segment_id` is not `<ytid>_<start ms>`.
     """
-    match = _SEGMENT_ID.fullmatch(segment_id)
-    if match is None:
+    if not is_segment_id(segment_id):
         raise InputError(
             f"Expected a segment id '<ytid>_<start ms>'. Received: "
             f"{segment_id!r}."
         )
-    return match["ytid"]
+    return segment_id.rsplit("_", 1)[0]
 
 
 def stable_fraction(key: str, salt: str = "") -> float:
