@@ -8,7 +8,8 @@ r"""Frames strong labels as the released framed file is.
 
 Section 3.2 of the paper: a label frame of 960 ms is PRESENT where one event
 overlaps it by half of the shorter of the two, and NOT_PRESENT elsewhere in
-clips that have the class, and wherever --explicit_negatives names the pair.
+clips that have the class, and wherever --explicit_negatives names the pair. A
+class whose events all lie after the last label frame has no rows.
 
 Writes --output in the format of audioset_eval_strong_framed_posneg.tsv. With
 --reference it also prints how far the two agree, for each class and in all,
@@ -87,7 +88,9 @@ def main(argv: Sequence[str]) -> None:
     problems.report()
 
     framed = frame_strong_labels(strong, negatives)
+    _note_contradicted(strong, negatives)
     write_framed_labels(framed, _OUTPUT.value)
+    _note_unframed(strong, framed)
     num_present = int(framed["is_present"].sum())
     print(
         f"{len(framed)} rows of {framed['segment_id'].nunique()} clips and "
@@ -95,17 +98,49 @@ def main(argv: Sequence[str]) -> None:
         f"{len(framed) - num_present} NOT_PRESENT: {_OUTPUT.value}"
     )
     if reference is not None:
-        _compare(framed, reference, strong, names or {})
+        known_pairs = pd.concat([strong, negatives])
+        _compare(framed, reference, known_pairs, strong, names or {})
+
+
+def _note_contradicted(
+    strong: pd.DataFrame, negatives: pd.DataFrame | None
+) -> None:
+    """Says how many explicit negatives have events, which hold over them."""
+    keys = ["segment_id", "mid"]
+    if negatives is not None:
+        both = negatives[keys].merge(strong[keys].drop_duplicates(), on=keys)
+        if len(both):
+            print(
+                f"{len(both.drop_duplicates())} explicit negatives have events "
+                f"of their class, which hold, such as {both.iloc[0, 1]} in "
+                f"{both.iloc[0, 0]}."
+            )
+
+
+def _note_unframed(strong: pd.DataFrame, framed: pd.DataFrame) -> None:
+    """Says how much has no row because its events reach no label frame."""
+    keys = ["segment_id", "mid"]
+    pairs = pd.MultiIndex.from_frame(strong[keys].drop_duplicates())
+    framed_pairs = pd.MultiIndex.from_frame(framed[keys].drop_duplicates())
+    num_pairs = int((~pairs.isin(framed_pairs)).sum())
+    num_clips = len(set(strong["segment_id"]) - set(framed["segment_id"]))
+    if num_pairs:
+        print(
+            f"{num_pairs} (clip, class) pairs reach no label frame, with all "
+            f"their events near the end of the clip, and have no rows; "
+            f"{num_clips} clips have no other labels."
+        )
 
 
 def _compare(
     framed: pd.DataFrame,
     reference: pd.DataFrame,
+    known_pairs: pd.DataFrame,
     strong: pd.DataFrame,
     names: Mapping[str, str],
 ) -> None:
     """Prints and writes the agreement with the reference."""
-    agreement = compare_framed_labels(framed, reference)
+    agreement = compare_framed_labels(framed, reference, known_pairs)
     path = f"{_OUTPUT.value}.agreement.csv"
     with open_output(path) as file:
         agreement.per_class.to_csv(file, index=False, lineterminator="\n")

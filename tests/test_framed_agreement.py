@@ -22,6 +22,7 @@ from audioset_strong.labels.label_writers import (
     write_framed_labels,
     write_pairs,
 )
+from audioset_strong.labels.problems import ProblemLog
 
 X, Y = "/m/x", "/m/y"
 
@@ -94,7 +95,8 @@ def test_agreement_by_hand(reference):
     ]
     assert agreement.num_pairs_only_ours == 1  # a_0 y
     assert agreement.num_clips_only_ours == 1  # c_0
-    assert agreement.num_negative_pairs_only_reference == 1  # d_0 y
+    assert agreement.num_negatives_not_given == 1  # d_0 y
+    assert agreement.num_present_pairs_only_ours == 1  # a_0 y
     assert agreement.has_negatives
 
     table = agreement_lines(agreement, _NAMES)
@@ -104,7 +106,9 @@ def test_agreement_by_hand(reference):
     assert note_lines(agreement, _STRONG) == [
         "1 pairs of the reference are explicit negatives that ours were not "
         "given (--explicit_negatives).",
-        "1 pairs of ours are of the reference's clips, but not listed there.",
+        "1 pairs of ours with PRESENT rows, of clips and classes that the "
+        "reference has, are not listed there: a whole reference would have "
+        "them.",
         "1 clips of ours are not in the reference.",
     ]
     assert disagreement_lines(agreement, _STRONG, _NAMES, 2) == [
@@ -125,7 +129,7 @@ def test_a_table_agrees_with_itself(reference):
         both = counts[f"num_both_{value}"].tolist()
         assert counts[f"num_reference_{value}"].tolist() == both
         assert counts[f"num_ours_{value}"].tolist() == both
-    assert agreement.num_negative_pairs_only_reference == 0
+    assert agreement.num_negatives_not_given == 0
     assert disagreement_lines(agreement, _STRONG, {}, 5) == [
         "No label frame differs."
     ]
@@ -149,6 +153,35 @@ def test_missing_negatives_of_a_listed_pair_are_disagreements():
     agreement = compare_framed_labels(ours, reference)
     assert agreement.disagreements["label_frame"].tolist() == [9, 9, 9]
     assert set(agreement.disagreements["reference"]) == {"not listed"}
+
+
+def test_negatives_are_compared_class_by_class():
+    # The reference has negatives of y only; of x it lists positives alone.
+    ours = frame_strong_labels(_STRONG)
+    reference = ours[(ours["mid"] == Y) | ours["is_present"]]
+    agreement = compare_framed_labels(ours, reference)
+    assert not len(agreement.disagreements)
+    assert agreement.has_negatives
+
+
+def test_a_known_pair_without_rows_disagrees_with_listed_negatives():
+    # The event of x reaches no label frame, so ours have no row of the pair.
+    strong = _strong(("a_0", 9.7, 9.9, X))
+    reference = _framed(*(("a_0", f, X, False) for f in range(10)))
+    ours = frame_strong_labels(strong)
+    unknown = compare_framed_labels(ours, reference)
+    assert unknown.num_negatives_not_given == 1
+    assert not len(unknown.disagreements)
+    known = compare_framed_labels(ours, reference, strong)
+    assert known.num_negatives_not_given == 0
+    assert known.disagreements["label_frame"].tolist() == list(range(10))
+    assert set(known.disagreements["ours"]) == {"not listed"}
+
+
+def test_a_reference_without_rows_is_refused():
+    ours = frame_strong_labels(_STRONG)
+    with pytest.raises(InputError, match="lists no label frame"):
+        compare_framed_labels(ours, ours.iloc[:0])
 
 
 def test_present_holds_where_a_reference_contradicts_itself():
@@ -200,6 +233,16 @@ def test_explicit_negatives_are_read_from_pairs_or_framed_files(tmp_path):
     assert from_pairs.to_numpy().tolist() == absent.to_numpy().tolist()
     from_framed = read_explicit_negatives(tmp_path / "framed.tsv")
     assert from_framed.to_numpy().tolist() == absent.to_numpy().tolist()
+
+
+def test_partly_listed_negatives_are_noted(tmp_path):
+    framed = _framed(*(("a_0", f, X, False) for f in range(7)))
+    write_framed_labels(framed, tmp_path / "framed.tsv")
+    problems = ProblemLog()
+    absent = read_explicit_negatives(tmp_path / "framed.tsv", problems)
+    assert len(absent) == 0
+    [problem] = problems.problems
+    assert "found fewer of 1 (clip, class) pairs" in problem.message
 
 
 def test_other_files_of_explicit_negatives_are_refused(tmp_path):

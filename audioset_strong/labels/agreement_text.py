@@ -89,14 +89,17 @@ def note_lines(agreement: FramedAgreement, strong: pd.DataFrame) -> list[str]:
     mids = agreement.per_class["mid"]
     counts = {
         "pairs of the reference are explicit negatives that ours were not "
-        "given (--explicit_negatives)": (
-            agreement.num_negative_pairs_only_reference
-        ),
+        "given (--explicit_negatives)": agreement.num_negatives_not_given,
         "classes of the reference have no event in --strong_labels": int(
             (~mids.isin(strong["mid"])).sum()
         ),
-        "pairs of ours are of the reference's clips, but not listed there": (
+        "pairs of ours with PRESENT rows, of clips and classes that the "
+        "reference has, are not listed there: a whole reference would have "
+        "them": agreement.num_present_pairs_only_ours,
+        "other pairs of ours are of the reference's clips, but not listed "
+        "there": (
             agreement.num_pairs_only_ours
+            - agreement.num_present_pairs_only_ours
         ),
         "clips of ours are not in the reference": agreement.num_clips_only_ours,
     }

@@ -10,7 +10,7 @@ import pandas as pd
 from audioset_strong.labels.label_files import read_framed_labels, read_pairs
 from audioset_strong.labels.label_text import LabelText, Path
 from audioset_strong.labels.label_writers import FRAMED_HEADER
-from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.problems import ProblemLog, noting
 from audioset_strong.params import LabelFrameParams
 
 
@@ -53,5 +53,26 @@ def read_explicit_negatives(
     """
     if LabelText(path, 1).header != [FRAMED_HEADER]:
         return read_pairs(path, problems)
-    framed = read_framed_labels(path, problems)
-    return absent_pairs(framed.drop_duplicates())
+    with noting(problems) as log:
+        framed = read_framed_labels(path, log).drop_duplicates()
+        absent = absent_pairs(framed)
+        num_partial = _count_partial(framed, absent)
+        if num_partial:
+            log.add(
+                path,
+                1,
+                f"expected {LabelFrameParams().num_label_frames} label frames "
+                f"of each explicit negative, found fewer of {num_partial} "
+                f"(clip, class) pairs, which are not taken for explicit "
+                f"negatives",
+                num_lines=num_partial,
+                is_left_out=False,
+            )
+    return absent
+
+
+def _count_partial(framed: pd.DataFrame, absent: pd.DataFrame) -> int:
+    """Counts the pairs without a PRESENT row that are not taken as absent."""
+    keys = ["segment_id", "mid"]
+    present = framed.loc[framed["is_present"], keys].drop_duplicates()
+    return len(framed[keys].drop_duplicates()) - len(present) - len(absent)

@@ -2,9 +2,10 @@
 
 Compared are the (clip, class) pairs that the reference lists, because a
 reference can be an excerpt. Of these, every label frame of the grid is
-PRESENT, NOT_PRESENT or not listed, in ours and in the reference. An excerpt of
-positives only says nothing of negatives: then a label frame that is NOT_PRESENT
-in ours and not listed there is no disagreement.
+PRESENT, NOT_PRESENT or not listed, in ours and in the reference. A class of
+which the reference lists no NOT_PRESENT row at all has no negatives to compare:
+then a label frame that is NOT_PRESENT in ours and not listed there is no
+disagreement.
 
 Both ways means: the share of the reference's rows that ours have, and the share
 of ours that the reference has.
@@ -16,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from audioset_strong.errors import InputError
 from audioset_strong.params import LabelFrameParams
 
 _KEYS = ["segment_id", "mid"]
@@ -41,23 +43,27 @@ class FramedAgreement:
         mid str, ours str and reference str, of `WORDS`; sorted.
       num_pairs_only_ours: Pairs that the reference does not list, of clips
         that it lists.
+      num_present_pairs_only_ours: Those of them with a PRESENT row, of classes
+        that it lists too: a whole reference would list them.
       num_clips_only_ours: Clips that the reference does not list.
-      num_negative_pairs_only_reference: Pairs that ours lack, without a PRESENT
-        row: explicit negatives that ours were not given.
+      num_negatives_not_given: Pairs without a PRESENT row that ours know
+        nothing of: explicit negatives that ours were not given.
       has_negatives: Whether the reference has any NOT_PRESENT row.
     """
 
     per_class: pd.DataFrame
     disagreements: pd.DataFrame
     num_pairs_only_ours: int
+    num_present_pairs_only_ours: int
     num_clips_only_ours: int
-    num_negative_pairs_only_reference: int
+    num_negatives_not_given: int
     has_negatives: bool
 
 
 def compare_framed_labels(
     ours: pd.DataFrame,
     reference: pd.DataFrame,
+    known_pairs: pd.DataFrame | None = None,
     params: LabelFrameParams = LabelFrameParams(),
 ) -> FramedAgreement:
     """Compares framed labels with a reference.
@@ -66,33 +72,56 @@ def compare_framed_labels(
       ours: Framed table (`label_files`).
       reference: Framed table; where it lists a label frame and class as both
         PRESENT and NOT_PRESENT, PRESENT holds.
+      known_pairs: Columns segment_id and mid: pairs that ours were made from,
+        though they may have no rows; None if only those of `ours` are known.
       params: The grid of label frames.
 
     Returns:
       The agreement on the pairs that the reference lists.
+
+    Raises:
+      InputError: The reference lists nothing.
     """
     pairs = reference[_KEYS].drop_duplicates(ignore_index=True)
+    if not len(pairs):
+        raise InputError("The reference lists no label frame to compare with.")
     theirs = _cells(reference, pairs, params)
     mine = _cells(ours, pairs, params)
-    has_negatives = bool((theirs == NOT_PRESENT).any())
+    is_class_with_negatives = pairs["mid"].isin(
+        pairs["mid"][(theirs == NOT_PRESENT).any(axis=1)]
+    )
 
     is_negative_only = ~(theirs == PRESENT).any(axis=1)
     is_lacking = (mine == UNLISTED).all(axis=1)
-    is_not_given = is_negative_only & is_lacking
+    is_not_given = is_negative_only & is_lacking & ~_is_in(pairs, known_pairs)
     differs = mine != theirs
-    if not has_negatives:
-        differs &= (mine == PRESENT) | (theirs == PRESENT)
+    differs &= (
+        (mine == PRESENT)
+        | (theirs == PRESENT)
+        | is_class_with_negatives.to_numpy()[:, np.newaxis]
+    )
     # Counted apart: nothing that we were told could have given them.
     differs[is_not_given] = False
-    num_pairs_only_ours, num_clips_only_ours = _count_only_ours(ours, pairs)
     return FramedAgreement(
         _per_class(pairs, mine, theirs),
         _disagreements(pairs, mine, theirs, differs),
-        num_pairs_only_ours,
-        num_clips_only_ours,
+        *_count_only_ours(ours, pairs),
         int(is_not_given.sum()),
-        has_negatives,
+        bool(is_class_with_negatives.any()),
     )
+
+
+def _is_in(
+    pairs: pd.DataFrame, known_pairs: pd.DataFrame | None
+) -> npt.NDArray[np.bool_]:
+    """Says which pairs are among others, bool `[num_pairs]`."""
+    if known_pairs is None:
+        return np.zeros(len(pairs), dtype=bool)
+    known = pd.MultiIndex.from_frame(known_pairs[_KEYS].drop_duplicates())
+    is_known: npt.NDArray[np.bool_] = pd.MultiIndex.from_frame(pairs).isin(
+        known
+    )
+    return is_known
 
 
 def _cells(
@@ -114,13 +143,16 @@ def _cells(
 
 def _count_only_ours(
     ours: pd.DataFrame, pairs: pd.DataFrame
-) -> tuple[int, int]:
-    """Counts our pairs of the reference's clips, and our clips, beyond it."""
+) -> tuple[int, int, int]:
+    """Counts what only ours have: pairs, PRESENT pairs among them, clips."""
     our_pairs = ours[_KEYS].drop_duplicates()
     is_shared_clip = our_pairs["segment_id"].isin(pairs["segment_id"])
-    num_shared = len(our_pairs.merge(pairs, on=_KEYS))
+    only_ours = our_pairs[is_shared_clip & ~_is_in(our_pairs, pairs)]
+    is_present = _is_in(only_ours, ours[ours["is_present"]])
+    is_shared_class = only_ours["mid"].isin(pairs["mid"])
     num_clips = our_pairs.loc[~is_shared_clip, "segment_id"].nunique()
-    return int(is_shared_clip.sum()) - num_shared, int(num_clips)
+    num_present = int((is_present & is_shared_class).sum())
+    return len(only_ours), num_present, int(num_clips)
 
 
 def _per_class(
