@@ -63,11 +63,7 @@ _CLASS_MAP = flags.DEFINE_string(
     "class_labels_indices.csv: the weak release's classes, of which those "
     "without labels are listed too, and their display names.",
 )
-_DISPLAY_NAMES = flags.DEFINE_string(
-    "display_names",
-    None,
-    "mid_to_display_name.tsv, for display names; holds over --class_map.",
-)
+_DISPLAY_NAMES = run_flags.define_display_names()
 _ONTOLOGY = flags.DEFINE_string(
     "ontology", None, "ontology.json, to tell which classes are below Music."
 )
@@ -100,7 +96,6 @@ def main(argv: Sequence[str]) -> None:
         run_flags.read_params(OddsRatioParams, _ODDS_RATIOS),
         problems,
     )
-    problems.report()
     paths = write_analysis(analysis, _OUTPUT_DIR.value)
     figure_path = os.path.join(_OUTPUT_DIR.value, "figure2.png")
     plot_priors(

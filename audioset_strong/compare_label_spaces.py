@@ -15,7 +15,8 @@ that surprise people: classes that were renamed, and strong classes outside the
 weak release or the ontology. Writes to --output_dir:
 
     classes.csv      every mid: its class index, names, and which sets it is in
-    label_sets.json  the mids of each set, their number and their hash
+    label_sets.json  the mids of each set, sorted, with their number and a hash;
+                     and the hash of the class map, whose order counts
 
 Classes are joined on mid, never on display name. Needs no TensorFlow.
 """
@@ -135,15 +136,20 @@ def _write(
         table.to_csv(file, index=False, lineterminator="\n")
     sets = {}
     for name in counts:
-        mids = select_label_set(table, name)["mid"].tolist()
+        # Sorted, so that a set has one hash whatever else was compared.
+        mids = sorted(select_label_set(table, name)["mid"])
         sets[name] = {
             "num_classes": len(mids),
-            "class_hash": hash_of_mids(mids),
+            "set_hash": hash_of_mids(mids),
             "mids": mids,
         }
+    content = {
+        "class_map_hash": class_map and class_map.content_hash,
+        "sets": sets,
+    }
     path = os.path.join(_OUTPUT_DIR.value, "label_sets.json")
     with open_output(path) as file:
-        file.write(json.dumps(sets, indent=2) + "\n")
+        file.write(json.dumps(content, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,8 @@ import os
 from collections.abc import Iterator
 from typing import IO, Any
 
+from audioset_strong.errors import InputError
+
 
 @contextlib.contextmanager
 def temporary_path(path: str | os.PathLike[str]) -> Iterator[str]:
@@ -20,11 +22,23 @@ def temporary_path(path: str | os.PathLike[str]) -> Iterator[str]:
     Args:
       path: The final name; the folder exists. A file of that name is replaced.
 
+    Raises:
+      InputError: There is no such folder.
+
     Yields:
       The temporary path, with the extension of `path`, because some writers
       choose the format by it.
     """
-    folder, name = os.path.split(os.fspath(path))
+    # A link stays a link: what it leads to is replaced.
+    path = os.path.realpath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        yield path  # a device or a pipe, which cannot be replaced
+        return
+    folder, name = os.path.split(path)
+    if not os.path.isdir(folder):
+        raise InputError(
+            f"Expected a folder for {path}; {folder} is none. Make it first."
+        )
     # A leading dot hides it from people and from globs such as `*.csv`. What a
     # killed run left is overwritten by the next one.
     temporary = os.path.join(folder, f".tmp-{name}")

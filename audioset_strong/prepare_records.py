@@ -22,6 +22,7 @@ from absl import flags, logging
 
 from audioset_strong import run_flags
 from audioset_strong.labels.label_mapping import read_label_mapping
+from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import (
     FeatureParams,
     LabelMappingParams,
@@ -102,11 +103,18 @@ flags.mark_flags_as_required(["audio_dir", "class_map", "output_dir"])
 def main(argv: Sequence[str]) -> None:
     """Joins labels and audio, writes the shards, says what was left out."""
     run_flags.refuse_arguments(argv)
+    problems = ProblemLog(is_strict=_STRICT.value)
     mapping = read_label_mapping(
         run_flags.read_params(LabelMappingParams, _LABEL_MAPPING_FLAGS),
         _ONTOLOGY.value,
         _DISPLAY_NAMES.value,
+        problems,
     )
+    if not _EVAL_LABELS.value:
+        logging.info(
+            "No --eval_labels: nothing keeps evaluation clips out of these "
+            "records."
+        )
     manifest = prepare_records(
         _AUDIO_DIR.value,
         _WEAK_LABELS.value,
@@ -123,7 +131,7 @@ def main(argv: Sequence[str]) -> None:
         num_workers=_NUM_WORKERS.value,
         mapping=mapping,
         eval_label_paths=_EVAL_LABELS.value,
-        is_strict=_STRICT.value,
+        problems=problems,
     )
     describe(manifest, logging.info)
 

@@ -35,8 +35,14 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
             main(argv)
         except InputError as error:
             _fail(str(error))
-        except (FileNotFoundError, IsADirectoryError, PermissionError) as error:
-            _fail(f"{error.strerror}: {error.filename}")
+        except BrokenPipeError:
+            # Whoever read the output, such as `head`, has seen enough. What
+            # Python would still write at its end goes nowhere.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except OSError as error:
+            # Files that cannot be read or written, full disks.
+            name = "" if error.filename is None else f": {error.filename}"
+            _fail(f"{error.strerror or error}{name}")
         except KeyboardInterrupt:
             print(
                 "\nInterrupted. The same command again goes on from here.",
@@ -108,6 +114,15 @@ def define_checkpoint() -> flags.FlagHolder[str]:
         "best",
         ["best", "last"],
         "Which weights of the run: the best by validation, or the last.",
+    )
+
+
+def define_display_names() -> flags.FlagHolder[str | None]:
+    """Defines --display_names, where names are only shown."""
+    return flags.DEFINE_string(
+        "display_names",
+        None,
+        "mid_to_display_name.tsv, for display names; holds over --class_map.",
     )
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from absl import flags
 
 from audioset_strong import run_flags
+from audioset_strong.errors import InputError
 from audioset_strong.labels.clip_lists import write_clip_list
 from audioset_strong.labels.label_files import read_weak_labels
 from audioset_strong.labels.problems import ProblemLog
@@ -41,6 +42,12 @@ def main(argv: Sequence[str]) -> None:
     tables = [read_weak_labels(path, problems) for path in _WEAK_LABELS.value]
     problems.report()
     weak = pd.concat(tables, ignore_index=True)
+    num_lines = len(weak)
+    weak = weak.drop_duplicates("segment_id")
+    if not len(weak):
+        raise InputError("The label files name no clip, so none is selected.")
+    if len(weak) < num_lines:
+        print(f"{num_lines - len(weak)} segments stand in several files.")
     selected = select_for_relabelling(weak, _NUM_PER_CLASS.value, _SEED.value)
     write_clip_list(
         selected,

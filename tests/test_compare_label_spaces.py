@@ -49,10 +49,20 @@ def test_released_files(audioset_labels, strong_excerpts, tmp_path):
 
     table = pd.read_csv(tmp_path / "classes.csv")
     assert table["class_index"].dropna().tolist() == list(range(527))
-    sets = json.loads((tmp_path / "label_sets.json").read_text())
+    content = json.loads((tmp_path / "label_sets.json").read_text())
+    sets = content["sets"]
     class_map = read_class_map(audioset_labels / "class_labels_indices.csv")
-    assert sets["weak"]["class_hash"] == class_map.content_hash
-    assert tuple(sets["weak"]["mids"]) == class_map.mids
+    assert content["class_map_hash"] == class_map.content_hash
+    assert sets["weak"]["mids"] == sorted(class_map.mids)
+
+    # A set has the same hash whatever it is compared with.
+    again = _run(
+        f"--display_names={audioset_labels / 'mid_to_display_name.tsv'}",
+        f"--output_dir={tmp_path / 'again'}",
+    )
+    assert again.returncode == 0, again.stderr
+    alone = json.loads((tmp_path / "again" / "label_sets.json").read_text())
+    assert alone["sets"]["strong"] == sets["strong"]
     assert {s: v["num_classes"] for s, v in sets.items()} == {
         s: int(count) for s, count in counts.items()
     }
@@ -69,8 +79,9 @@ def test_strong_files_give_train_and_eval_classes(tmp_path):
         f"--output_dir={tmp_path / 'out'}",
     )
     assert done.returncode == 0, done.stderr
-    sets = json.loads((tmp_path / "out" / "label_sets.json").read_text())
-    assert {name: found["mids"] for name, found in sets.items()} == {
+    content = json.loads((tmp_path / "out" / "label_sets.json").read_text())
+    assert content["class_map_hash"] is None
+    assert {n: found["mids"] for n, found in content["sets"].items()} == {
         "strong_train": ["/m/x", "/m/y"],
         "strong_eval": ["/m/y", "/m/z"],
         "common": ["/m/y"],

@@ -2,6 +2,7 @@
 
 import pytest
 
+from audioset_strong.errors import InputError
 from audioset_strong.output_files import open_output, temporary_path
 
 
@@ -44,3 +45,20 @@ def test_nothing_written_is_an_error(tmp_path):
     ):
         pass
     assert not list(tmp_path.iterdir())
+
+
+def test_a_link_stays_a_link(tmp_path):
+    (tmp_path / "real.csv").write_text("old")
+    (tmp_path / "link.csv").symlink_to("real.csv")
+    with open_output(tmp_path / "link.csv") as file:
+        file.write("new")
+    assert (tmp_path / "link.csv").is_symlink()
+    assert (tmp_path / "real.csv").read_text() == "new"
+
+
+def test_a_folder_that_is_not_there_is_named(tmp_path):
+    with (
+        pytest.raises(InputError, match="none is none. Make it first"),
+        open_output(tmp_path / "none" / "a.csv"),
+    ):
+        pass

@@ -176,7 +176,8 @@ def analyze_files(
       chosen: Classes to rank others for, by mid or name; the most frequent of
         both label sets if empty.
       params: Settings of the odds ratios.
-      problems: Takes the lines that are left out; None is strict.
+      problems: Takes what is wrong, and is reported once all is read; None is
+        strict about lines to leave out.
 
     Returns:
       The statistics.
@@ -191,13 +192,17 @@ def analyze_files(
     strong_table, num_repeated_strong = _read_all(
         read_strong_labels, strong_paths, problems
     )
+    framed = None
+    if framed_path is not None:
+        framed = read_framed_labels(framed_path, problems)
+    if problems is not None:
+        problems.report()
     weak = weak_clip_labels(weak_table)
     strong = strong_clip_labels(strong_table)
     common = match_clips(weak, strong)
     num_clips = {"weak": weak.num_clips, "strong": strong.num_clips}
     framed_counts = None
-    if framed_path is not None:
-        framed = read_framed_labels(framed_path, problems)
+    if framed is not None:
         num_clips["framed"] = framed["segment_id"].nunique()
         framed_counts = count_framed(framed)
     mids = classes.class_map_mids

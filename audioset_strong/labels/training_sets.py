@@ -33,7 +33,7 @@ from audioset_strong.labels.label_files import (
     read_strong_labels,
     read_weak_labels,
 )
-from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.problems import ProblemLog, noting
 from audioset_strong.labels.segments import stable_fraction, ytid_of_segment
 
 _Path = str | os.PathLike[str]
@@ -129,25 +129,29 @@ def strong_fraction_subset(
     ]
 
 
-def read_label_ytids(paths: Sequence[_Path]) -> frozenset[str]:
+def read_label_ytids(
+    paths: Sequence[_Path], problems: ProblemLog | None = None
+) -> frozenset[str]:
     """Reads the YouTube ids of the clips that label files name.
 
     Strict, because a clip on a line that cannot be read would be missed.
 
     Args:
       paths: Weak CSVs, strong or framed TSVs, told apart by their headers.
+      problems: Takes what looks wrong; None for warnings.
 
     Raises:
       InputError: A file is none of the three kinds, or a line is malformed.
     """
     ytids: set[str] = set()
-    for path in paths:
-        segment_ids = _read_any_labels(path)["segment_id"].unique()
-        ytids.update(map(ytid_of_segment, segment_ids))
+    with noting(problems) as log:
+        for path in paths:
+            segment_ids = _read_any_labels(path, log)["segment_id"].unique()
+            ytids.update(map(ytid_of_segment, segment_ids))
     return frozenset(ytids)
 
 
-def _read_any_labels(path: _Path) -> pd.DataFrame:
+def _read_any_labels(path: _Path, log: ProblemLog) -> pd.DataFrame:
     """Reads a label file with the reader that knows its header."""
     wrong_header: InputError | None = None
     for reader in (read_framed_labels, read_strong_labels, read_weak_labels):
@@ -164,6 +168,7 @@ def _read_any_labels(path: _Path) -> pd.DataFrame:
                 f"{first}. Correct this file: a clip on a line that cannot be "
                 f"read would be missed."
             )
+        log.problems.extend(problems.problems)
         return table
     raise InputError(
         f"Expected a weak CSV, a strong TSV or a framed TSV. {wrong_header}"

@@ -72,7 +72,7 @@ def prepare_records(
     num_workers: int = 1,
     mapping: LabelMapping | None = None,
     eval_label_paths: Sequence[str] = (),
-    is_strict: bool = False,
+    problems: ProblemLog | None = None,
 ) -> dict[str, Any]:
     """Writes records of the clips that label files name.
 
@@ -89,7 +89,7 @@ def prepare_records(
       mapping: What labels become; None to take them as they are.
       eval_label_paths: Label files of any kind; clips of their YouTube ids are
         left out, so that no evaluation clip is trained on.
-      is_strict: Whether anything wrong with a label file is an error.
+      problems: Takes what is wrong with label files; None for a new log.
 
     Returns:
       The manifest.
@@ -102,7 +102,8 @@ def prepare_records(
     if not weak_paths and not strong_paths:
         raise InputError("Expected weak or strong label files, found none.")
     class_map = read_class_map(class_map_path)
-    problems = ProblemLog(is_strict=is_strict)
+    problems = problems or ProblemLog()
+    eval_ytids = read_label_ytids(eval_label_paths, problems)
     weak, strong = read_label_tables(weak_paths, strong_paths, problems)
     problems.report()
     if not len(weak) and not len(strong):
@@ -115,7 +116,6 @@ def prepare_records(
         logging.info("%s", line)
     weak = map_weak_labels(weak, mapping)
     strong = map_strong_labels(strong, mapping)
-    eval_ytids = read_label_ytids(eval_label_paths)
     if not os.path.isdir(audio_dir):
         raise InputError(
             f"{audio_dir} is not a folder. Give that of the clips."

@@ -1,0 +1,181 @@
+"""--strict of every command that reads labels; pipes that close, full disks."""
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+from eval_examples import hand_framed, hand_score_file, hand_weak
+
+from audioset_strong.evaluation.score_files import write_score_file
+from audioset_strong.labels.label_writers import (
+    write_framed_labels,
+    write_weak_labels,
+)
+
+_ROOT = pathlib.Path(__file__).parents[1]
+
+
+def _commands(release, folder):
+    """Commands by name, each with a label file that looks wrong."""
+    write_score_file(hand_score_file(), folder / "S.npz")
+    framed = hand_framed()
+    write_framed_labels(framed, folder / "F.tsv")
+    write_weak_labels(hand_weak(), folder / "W.csv")
+    with open(folder / "W.csv", "a") as file:
+        file.write('zz, 0.000, 20.000, "/m/x"\n')  # longer than a clip
+    strong = (release / "strong.tsv").read_text()
+    line = strong.splitlines()[1]
+    (folder / "T.tsv").write_text(f"{strong}{line}\n")  # repeated
+    (folder / "N.tsv").write_text("/m/x\tX\n/m/y\tX\n")  # repeated name
+    (folder / "O.json").write_text(
+        '[{"id": "/m/04rlf", "name": "Music", "child_ids": []}]'
+    )
+    prepare = [
+        f"--audio_dir={release}/audio",
+        f"--class_map={release}/classes.csv",
+        f"--output_dir={folder}/out_",
+    ]
+    weak, strong = f"--weak_labels={folder}/W.csv", f"--strong_labels={folder}"
+    return {
+        "prepare_records": (*prepare, f"{strong}/T.tsv"),
+        "prepare_records eval": (
+            *prepare,
+            f"--strong_labels={release}/strong.tsv",
+            f"--eval_labels={folder}/T.tsv",
+        ),
+        "prepare_records names": (
+            *prepare,
+            f"--strong_labels={release}/strong.tsv",
+            "--subsume_music",
+            f"--ontology={folder}/O.json",
+            f"--display_names={folder}/N.tsv",
+        ),
+        "evaluate": (
+            weak,
+            f"--scores={folder}/S.npz",
+            f"--report_dir={folder}/out_",
+        ),
+        "mine_candidates": (
+            weak,
+            f"--scores={folder}/S.npz",
+            f"--output={folder}/out_",
+        ),
+        "analyze_labels": (
+            weak,
+            f"{strong}/T.tsv",
+            f"--output_dir={folder}/out_",
+        ),
+        "report_coverage": (
+            weak,
+            f"--audio_dir={release}/audio",
+            f"--output_dir={folder}/out_",
+        ),
+        "select_clips": (weak, f"--output={folder}/out_"),
+        "compare_label_spaces": (
+            f"--display_names={folder}/N.tsv",
+            f"--output_dir={folder}/out_",
+        ),
+        "frame_labels": (f"{strong}/T.tsv", f"--output={folder}/out_"),
+    }
+
+
+@pytest.fixture(scope="module")
+def done(tiny_release, tmp_path_factory):
+    """Status, standard error and output path of each command."""
+    folder = tmp_path_factory.mktemp("strict")
+    processes, outputs = {}, {}
+    for name, arguments in _commands(tiny_release, folder).items():
+        outputs[name] = folder / f"out_{name.replace(' ', '_')}"
+        processes[name] = subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                f"audioset_strong.{name.split()[0]}",
+                "--strict",
+                *(
+                    a.replace(f"{folder}/out_", str(outputs[name]))
+                    for a in arguments
+                ),
+            ],
+            cwd=_ROOT,
+            env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    errors = {
+        name: process.communicate(timeout=300)[1]
+        for name, process in processes.items()
+    }
+    return {
+        name: (process.returncode, errors[name], outputs[name])
+        for name, process in processes.items()
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "prepare_records",
+        "prepare_records eval",
+        "prepare_records names",
+        "evaluate",
+        "mine_candidates",
+        "analyze_labels",
+        "report_coverage",
+        "select_clips",
+        "compare_label_spaces",
+        "frame_labels",
+    ],
+)
+def test_strict_stops_before_anything_is_written(done, name):
+    status, errors, output = done[name]
+    assert status == 2, errors
+    assert "error: Strict reading allows no problem in label files" in errors
+    assert "Traceback" not in errors
+    assert not output.exists()
+
+
+def test_a_pipe_that_closes_is_no_error(tmp_path):
+    names = "".join(f"/m/{i}\tN{i}\n" for i in range(3000))
+    (tmp_path / "N.tsv").write_text(names)
+    (tmp_path / "C.csv").write_text("index,mid,display_name\n0,/m/0,A\n")
+    command = (
+        f"{sys.executable} -m audioset_strong.compare_label_spaces "
+        f"--display_names={tmp_path}/N.tsv --class_map={tmp_path}/C.csv "
+        f"--output_dir={tmp_path}/out | head -2"
+    )
+    done = subprocess.run(
+        command,
+        shell=True,
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stderr == ""
+    assert len(done.stdout.splitlines()) == 2
+    assert (tmp_path / "out" / "label_sets.json").exists()
+
+
+@pytest.mark.skipif(
+    not os.path.exists("/dev/full"), reason="no /dev/full on this system"
+)
+def test_a_full_disk_is_one_line(tiny_release):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "audioset_strong.frame_labels",
+            f"--strong_labels={tiny_release}/strong.tsv",
+            "--output=/dev/full",
+        ],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.endswith("error: No space left on device\n")
