@@ -10,7 +10,7 @@ r"""Reports how much of the labelled audio a folder holds.
 Prints and writes to --output_dir the share of each label file and class that is
 there, and the classes that can no longer be evaluated:
 
-    coverage.json  everything; `labels/coverage_report.py` documents it
+    coverage.json  everything; `analysis/coverage_report.py` documents it
     per_class.csv  clips, clips present and share of each class and label file
     missing.csv    clips that are not there
 
@@ -27,11 +27,14 @@ from typing import Any
 
 from absl import flags
 
-import audioset_strong
 from audioset_strong import run_flags
 from audioset_strong.analysis.coverage import (
     all_segment_ids,
     read_labelled_sets,
+)
+from audioset_strong.analysis.coverage_clips import (
+    write_common_clips,
+    write_found_clips,
 )
 from audioset_strong.analysis.coverage_report import (
     cover_sets,
@@ -41,7 +44,7 @@ from audioset_strong.analysis.coverage_report import (
 )
 from audioset_strong.errors import InputError
 from audioset_strong.features.audio_survey import survey_audio
-from audioset_strong.labels.clip_lists import read_clip_list, write_clip_list
+from audioset_strong.labels.clip_lists import read_clip_list
 from audioset_strong.labels.problems import ProblemLog
 
 _AUDIO_DIR = flags.DEFINE_string(
@@ -58,11 +61,7 @@ _CLASS_MAP = flags.DEFINE_string(
     None,
     "class_labels_indices.csv: display names, and classes to list first.",
 )
-_DISPLAY_NAMES = flags.DEFINE_string(
-    "display_names",
-    None,
-    "mid_to_display_name.tsv, for display names; holds over --class_map.",
-)
+_DISPLAY_NAMES = run_flags.define_display_names()
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for the report.", required=True
 )
@@ -90,6 +89,7 @@ def main(argv: Sequence[str]) -> None:
             "Expected label files: --weak_labels, --strong_labels or "
             "--framed_labels."
         )
+    others = read_clip_list(_COMMON_WITH.value) if _COMMON_WITH.value else None
     problems = ProblemLog(is_strict=_STRICT.value)
     sets = read_labelled_sets(paths, problems)
     names, class_map_mids = read_names(
@@ -97,53 +97,49 @@ def main(argv: Sequence[str]) -> None:
     )
     problems.report()
     labelled = list(all_segment_ids(sets))
-    present, audio = _find_clips(labelled)
+    present, audio, lines = _find_clips(labelled)
     coverage = cover_sets(sets, present, names, class_map_mids)
     write_coverage(coverage, _OUTPUT_DIR.value, problems, audio)
-    print("\n".join(coverage_lines(coverage)))
-    set_names = ", ".join(s.name for s in sets)
-    _write_clip_lists(set(labelled) & set(present), set_names)
+    # All is written before anything is printed to a pipe that can close.
+    lines += coverage_lines(coverage)
+    source = f"of the clips of {', '.join(sorted(s.name for s in sets))}"
+    found = set(labelled) & set(present)
+    if _WRITE_CLIPS.value:
+        where = _AUDIO_DIR.value or _CLIPS.value
+        lines += write_found_clips(found, _WRITE_CLIPS.value, source, where)
+    if others is not None:
+        path = os.path.join(_OUTPUT_DIR.value, "common_clips.txt")
+        lines += write_common_clips(
+            found, set(others), path, source, _COMMON_WITH.value
+        )
+    print("\n".join(lines))
     print(f"Report: {os.path.join(_OUTPUT_DIR.value, 'coverage.json')}")
 
 
 def _find_clips(
     labelled: Sequence[str],
-) -> tuple[Collection[str], dict[str, Any] | None]:
-    """Returns the clips that are there and, of a folder, what it holds."""
-    if _AUDIO_DIR.value is None:
-        return read_clip_list(_CLIPS.value), None
-    survey = survey_audio(_AUDIO_DIR.value, labelled)
-    print("\n".join(survey.lines()), end="\n\n")
-    return survey.matches.path_of_clip, survey.as_json()
+) -> tuple[Collection[str], dict[str, Any] | None, list[str]]:
+    """Returns the clips that are there, what a folder holds, and lines of it.
 
-
-def _write_clip_lists(present: Collection[str], set_names: str) -> None:
-    """Writes the clips that are there, and those that another list has too."""
-    version = audioset_strong.__version__
-    made_by = f"Made by report_coverage {version} of the clips of {set_names}"
-    if _WRITE_CLIPS.value is not None:
-        source = _AUDIO_DIR.value or _CLIPS.value
-        write_clip_list(
-            present, _WRITE_CLIPS.value, f"{made_by}\nthat are in {source}."
-        )
-        print(f"{len(present):,} clips: {_WRITE_CLIPS.value}")
-    if _COMMON_WITH.value is not None:
-        others = set(read_clip_list(_COMMON_WITH.value))
-        common = set(present) & others
-        if not common:
-            raise InputError(
-                f"{_COMMON_WITH.value} and the {len(present):,} clips that are "
-                f"here share none. Give a list of clips of the same label "
-                f"files."
-            )
-        path = os.path.join(_OUTPUT_DIR.value, "common_clips.txt")
-        comment = f"{made_by}\nthat are here and in {_COMMON_WITH.value}."
-        write_clip_list(common, path, comment)
-        print(
-            f"{len(common):,} clips are here and in {_COMMON_WITH.value}, "
-            f"{len(set(present) - others):,} only here, "
-            f"{len(others - set(present)):,} only there: {path}"
-        )
+    Raises:
+      InputError: No clip of --clips is labelled.
+    """
+    if _AUDIO_DIR.value is not None:
+        survey = survey_audio(_AUDIO_DIR.value, labelled)
+        lines = [*survey.lines(), ""]
+        return survey.matches.path_of_clip, survey.as_json(), lines
+    clips = read_clip_list(_CLIPS.value)
+    known = set(labelled)
+    unknown = [clip for clip in clips if clip not in known]
+    if not unknown:
+        return clips, None, []
+    text = (
+        f"{len(unknown)} of {len(clips)} clips of {_CLIPS.value} are in no "
+        f"label file given, such as {unknown[0]}."
+    )
+    if len(unknown) == len(clips):
+        raise InputError(f"{text} Give the label files that have them.")
+    return clips, None, [text]
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ r"""Figure 1 of the paper, of any clip: every kind of label over the same time.
       --weak_labels=eval_segments.csv \
       --strong_labels=audioset_eval_strong.tsv \
       --framed_labels=audioset_eval_strong_framed_posneg.tsv \
+      --class_map=class_labels_indices.csv \
       --display_names=mid_to_display_name.tsv --audio_dir=audio \
       --output=figure1.png
 
@@ -49,11 +50,7 @@ _FRAMED_LABELS = flags.DEFINE_string("framed_labels", None, "Framed TSV.")
 _CLASS_MAP = flags.DEFINE_string(
     "class_map", None, "class_labels_indices.csv, for display names."
 )
-_DISPLAY_NAMES = flags.DEFINE_string(
-    "display_names",
-    None,
-    "mid_to_display_name.tsv, for display names; holds over --class_map.",
-)
+_DISPLAY_NAMES = run_flags.define_display_names()
 _AUDIO_DIR = flags.DEFINE_string(
     "audio_dir", None, "Folder of audio files; without it no spectrogram."
 )
@@ -65,6 +62,8 @@ _FEATURES, _LABEL_FRAMES = FeatureParams(), LabelFrameParams()
 def main(argv: Sequence[str]) -> None:
     """Reads the labels of one clip and draws them."""
     run_flags.refuse_arguments(argv)
+    if not _OUTPUT.value.endswith(".png"):
+        raise InputError(f"Expected --output=<name>.png: {_OUTPUT.value!r}.")
     problems = ProblemLog()
     classes = read_class_info(
         _CLASS_MAP.value, _DISPLAY_NAMES.value, problems=problems

@@ -81,7 +81,8 @@ def test_each_scheme(stem, scheme):
         "s9d-2nhuJCQ_20.000_30.000",
         "s9d-2nhuJCQ_30.001",
         "s9d-2nhuJCQ_30_20",  # ends before it starts
-        "s9d-2nhuJCQ_30000_40000",  # seconds: 30,000 s
+        "s9d-2nhuJCQ_30000_40000.5",  # seconds: 30,000 s
+        "s9d-2nhuJCQ_20000_30000",  # milliseconds: 20 s
         "s9d-2nhuJCQ_30_40_50",
         "s9d-2nhuJCQ_030000_x",
         "s9d-2nhuJCQ_",

@@ -63,7 +63,7 @@ def test_unknown_names_list_what_is_near(text, near):
 
 
 def test_unknown_and_nothing_near():
-    with pytest.raises(InputError, match="Received: 'qqqq'.$"):
+    with pytest.raises(InputError, match="Received: 'qqqq'. Lists are"):
         _NAMES.find_mid("qqqq", _MIDS)
     with pytest.raises(InputError, match="Received: ''"):
         _NAMES.find_mid("", _MIDS)

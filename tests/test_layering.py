@@ -31,6 +31,7 @@ _WITHOUT_TENSORFLOW = ("labels", "download", "analysis", "evaluation", "plots")
 
 # Modules that the tests of another module, or of a binary, run.
 _TESTED_BY = {
+    "analysis/coverage_clips.py": "test_report_coverage.py",
     "analysis/coverage_report.py": "test_report_coverage.py",
     "analysis/label_analysis_files.py": "test_analyze_labels.py",
     "analysis/label_summary.py": "test_analyze_labels.py",

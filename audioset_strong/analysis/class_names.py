@@ -107,5 +107,6 @@ class ClassNames:
         hint = f" Near: {'; '.join(names)}." if names else ""
         return (
             f"Expected a class that is labelled, by mid or display name. "
-            f"Received: {text!r}.{hint}"
+            f"Received: {text!r}.{hint} Lists are split at commas: give a mid, "
+            f"or a name up to its first comma."
         )

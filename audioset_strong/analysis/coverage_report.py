@@ -266,8 +266,8 @@ def _percent(share: float) -> str:
     """Writes a share so that only all is 100 % and only none is 0 %."""
     text = f"{100 * share:.1f}%"
     if text == "100.0%" and share < 1:
-        return "99.9%"
-    return "0.1%" if text == "0.0%" and share > 0 else text
+        return ">99.9%"
+    return "<0.1%" if text == "0.0%" and share > 0 else text
 
 
 def _lost_lines(

@@ -24,6 +24,7 @@ correction, the interval and the least number of common clips are our choice
 """
 
 import dataclasses
+import math
 
 import numpy as np
 import numpy.typing as npt
@@ -67,9 +68,9 @@ class OddsRatioParams:
             raise InputError(
                 f"Expected 0 < confidence < 1. Received: {self.confidence}."
             )
-        if self.haldane_correction < 0:
+        if not 0 <= self.haldane_correction < math.inf:
             raise InputError(
-                f"Expected haldane_correction >= 0. Received: "
+                f"Expected a finite haldane_correction >= 0. Received: "
                 f"{self.haldane_correction}."
             )
         if self.min_common_clips < 1 or self.num_top < 1:

@@ -6,13 +6,15 @@ also with a `Y` before the ytid and in folders of any depth:
   <ytid>_<ms>           s9d-2nhuJCQ_30000           the segment id
   <ytid>_<start>_<end>  s9d-2nhuJCQ_30_40           seconds, whole or decimal
                         Ys9d-2nhuJCQ_30.000_40.000
+                        s9d-2nhuJCQ_30000_40000     or milliseconds
   <ytid>_<start>        s9d-2nhuJCQ_30.000          seconds, decimal
   <ytid>                Ys9d-2nhuJCQ
 
 A single whole number is milliseconds, so that `_30` is never 30 s; two numbers,
-or one with a decimal point, are seconds. A name with another start than the
-clip's is another clip's. The end is not compared: label files do not agree on
-it.
+or one with a decimal point, are seconds. Two whole numbers that are 1,000 or
+more apart are milliseconds: clips are ten seconds long. A name with another
+start than the clip's is another clip's. The end is not compared: label files do
+not agree on it.
 
 Ytids hold `-` and `_` and may begin with `-` or `Y`, so a name cannot be split
 without knowing the clips. Instead each file is indexed under all that its name
@@ -76,9 +78,17 @@ def keys_of_stem(stem: str) -> Iterator[str]:
     if "_" not in stem:
         return
     if (match := _RANGE.fullmatch(stem)) and float(match[2]) < float(match[3]):
-        yield _timed_key(match[1], match[2])
+        yield _timed_key(match[1], _range_start(match[2], match[3]))
     if "." in stem and (match := _DECIMAL_START.fullmatch(stem)):
         yield _timed_key(match[1], match[2])
+
+
+def _range_start(start: str, end: str) -> str:
+    """Returns the start of a range in seconds."""
+    is_milliseconds = (
+        start.isdigit() and end.isdigit() and int(end) - int(start) >= 1000
+    )
+    return f"{int(start) / 1000:.3f}" if is_milliseconds else start
 
 
 def keys_of_clip(segment_id: str) -> tuple[str, ...]:

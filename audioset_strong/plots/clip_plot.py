@@ -164,7 +164,8 @@ def _draw_weak(
     """Draws bars as long as the clip."""
     weak_mids = picture.weak_mids or ()
     has_labels = picture.weak_mids is not None
-    _title(axis, "weak labels" + ("" if has_labels else " (none in the files)"))
+    title = "weak labels" + ("" if has_labels else " (none in the files)")
+    _title(axis, title + _hidden_text(picture))
     colors = [PRESENT if mid in weak_mids else ABSENT for mid in mids]
     axis.barh(range(len(mids)), clip_seconds, _BAR, color=colors)
 
@@ -190,14 +191,12 @@ def _draw_framed(
 ) -> None:
     """Draws a cell for each label frame."""
     seconds = label_frames.label_frame_seconds
-    num_hidden = len(picture.absent_mids) - MAX_ABSENT
-    hidden = (
-        f" ({num_hidden} more explicit negatives)" if num_hidden > 0 else ""
-    )
+    unframed = {event.mid for event in picture.events} - set(mids)
+    note = f" ({len(unframed)} classes reach none)" if unframed else ""
     _title(
         axis,
         f"framed labels: {label_frames.num_label_frames} label frames of "
-        f"{seconds:g} s, with negatives{hidden}",
+        f"{seconds:g} s, with negatives{note}{_hidden_text(picture)}",
     )
     framed = picture.framed[picture.framed["mid"].isin(mids)]
     # Gaps are for clarity only, as in the paper's figure.
@@ -240,6 +239,12 @@ def _draw_spectrogram(
     )
     axis.tick_params(axis="y", labelsize=8)
     axis.set_ylabel("kHz", fontsize=8)
+
+
+def _hidden_text(picture: ClipPicture) -> str:
+    """Says how many explicit negatives are not drawn."""
+    num_hidden = len(picture.absent_mids) - MAX_ABSENT
+    return f" ({num_hidden} more explicit negatives)" if num_hidden > 0 else ""
 
 
 def _title(axis: Axes, text: str) -> None:
