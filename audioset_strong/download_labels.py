@@ -85,7 +85,8 @@ def _raise_for(results: Sequence[FileResult], may_be_missing: bool) -> None:
     ]
     if bad:
         more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-        reasons = " ".join(bad[0].notes) or f"{bad[0].state}."
+        # The table above has the other notes.
+        reasons = bad[0].notes[0] if bad[0].notes else f"{bad[0].state}."
         raise InputError(
             f"{len(bad)} of {len(results)} files are not there as the release "
             f"has them: {bad[0].name}{more}. {reasons}"

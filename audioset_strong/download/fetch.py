@@ -240,12 +240,14 @@ def _raise_for_failure(error: Exception, url: str, part: PartFile) -> NoReturn:
             concerns_all=True,
         ) from error
     reason = error.reason if isinstance(error, urllib.error.URLError) else error
-    host = urllib.parse.urlsplit(url).netloc
+    split = urllib.parse.urlsplit(url)
+    proxy = urllib.request.getproxies().get(split.scheme)
+    host = split.netloc + (f" through the proxy {proxy}" if proxy else "")
     if offline := _why_unreachable(reason, host):
         raise DownloadError(
             f"{url}: {offline} ({reason}). Is this machine online? A proxy is "
-            f"taken from https_proxy; files from elsewhere can be checked with "
-            f"--check_only.",
+            f"taken from {split.scheme}_proxy; files from elsewhere can be "
+            f"checked with --check_only.",
             concerns_all=True,
         ) from error
     if isinstance(error, _NETWORK_ERRORS):
@@ -258,7 +260,7 @@ def _why_unreachable(reason: object, host: str) -> str | None:
     if isinstance(reason, socket.gaierror):
         return f"no address was found for {host}"
     if isinstance(reason, ConnectionRefusedError):
-        return f"{host} refused the connection"
+        return f"the connection to {host} was refused"
     if isinstance(reason, ssl.SSLCertVerificationError):
         return f"the certificate of {host} is not valid"
     if isinstance(reason, OSError) and reason.errno in _NO_ROUTE:
