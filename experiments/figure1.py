@@ -23,11 +23,9 @@ from absl import flags, logging
 from audioset_strong import run_flags
 from audioset_strong.analysis.label_analysis import read_class_info
 from audioset_strong.errors import InputError
-from audioset_strong.features.audio_files import (
-    decode_audio,
-    find_audio,
-    index_audio_files,
-)
+from audioset_strong.features.audio_files import decode_audio
+from audioset_strong.features.audio_listing import index_audio_files
+from audioset_strong.features.audio_names import find_audio
 from audioset_strong.features.log_mel import waveform_to_log_mel
 from audioset_strong.labels.frame_targets import Event, frame_strong_labels
 from audioset_strong.labels.label_files import (

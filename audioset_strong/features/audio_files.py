@@ -1,37 +1,16 @@
-"""Find, decode and resample the audio of clips.
+"""Decode and resample the audio of clips.
 
 Conventions: a waveform is float32 `[num_samples]`, mono, in [-1, 1]. Decoding
 is soundfile's (libsndfile), resampling soxr's, which low-passes (BUILD_NOTES.md
 "Decoding").
 """
 
-import collections
 import os
 from typing import NamedTuple
 
 import numpy as np
 import soundfile
 import soxr
-from absl import logging
-
-from audioset_strong.features.audio_names import find_audio, index_paths
-
-__all__ = [
-    "AUDIO_EXTENSIONS",
-    "AudioError",
-    "AudioListing",
-    "DecodedAudio",
-    "decode_audio",
-    "find_audio",
-    "index_audio_files",
-    "list_audio_files",
-]
-
-AUDIO_EXTENSIONS = (".flac", ".wav", ".ogg", ".mp3", ".opus", ".aiff")
-
-# Of yt-dlp (x.webm.part, x.webm.part-Frag3, x.webm.ytdl, x.temp.flac) and of
-# others. They stand as the last extension or as the one before it.
-_UNFINISHED = (".part", ".tmp", ".temp", ".ytdl", ".crdownload")
 
 
 class AudioError(Exception):
@@ -46,107 +25,6 @@ class AudioError(Exception):
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
-
-
-class AudioListing(NamedTuple):
-    """What lies below a folder of audio, in the order of folders and names.
-
-    Attributes:
-      paths: Audio files (`AUDIO_EXTENSIONS`) with something in them.
-      empty_paths: Audio files of zero bytes, and links to nothing.
-      unfinished_paths: What downloads and conversions leave when they are cut
-        off, by their names.
-      num_other_files: Number of other files by extension, such as `.m4a`.
-      unreadable_folders: Folders that may not be read; what they hold is not
-        listed.
-    """
-
-    paths: list[str]
-    empty_paths: list[str]
-    unfinished_paths: list[str]
-    num_other_files: collections.Counter[str]
-    unreadable_folders: list[str]
-
-
-def list_audio_files(audio_dir: str) -> AudioListing:
-    """Lists the files below a folder, with all its subfolders.
-
-    Links are followed; a folder that is reached twice is read once.
-
-    Args:
-      audio_dir: The folder; of one that is not there nothing is listed.
-    """
-    listing = AudioListing([], [], [], collections.Counter(), [])
-    waiting, seen = [audio_dir], set[tuple[int, int]]()
-    while waiting:
-        folder = waiting.pop()
-        try:
-            status = os.stat(folder)
-            with os.scandir(folder) as scanned:
-                entries = sorted(scanned, key=lambda entry: entry.name)
-        except (FileNotFoundError, NotADirectoryError):
-            continue
-        except PermissionError:
-            listing.unreadable_folders.append(folder)
-            continue
-        if (status.st_dev, status.st_ino) in seen:
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        subfolders = []
-        for entry in entries:
-            if _is_folder(entry):
-                subfolders.append(entry.path)
-            else:
-                _sort_in(entry, listing)
-        waiting += reversed(subfolders)
-    return listing
-
-
-def _sort_in(entry: "os.DirEntry[str]", listing: AudioListing) -> None:
-    """Puts a file in its list."""
-    stem, extension = os.path.splitext(entry.name.lower())
-    if extension.startswith(_UNFINISHED) or stem.endswith(_UNFINISHED):
-        listing.unfinished_paths.append(entry.path)
-    elif extension not in AUDIO_EXTENSIONS:
-        listing.num_other_files[extension] += 1
-    elif _num_bytes(entry):
-        listing.paths.append(entry.path)
-    else:
-        listing.empty_paths.append(entry.path)
-
-
-def _is_folder(entry: "os.DirEntry[str]") -> bool:
-    """Whether it is a folder; a link to itself is none."""
-    try:
-        return entry.is_dir()
-    except OSError:
-        return False
-
-
-def _num_bytes(entry: "os.DirEntry[str]") -> int:
-    """Returns the size of a file; 0 for a link to nothing."""
-    try:
-        return entry.stat().st_size
-    except OSError:
-        return 0
-
-
-def index_audio_files(audio_dir: str) -> dict[str, str]:
-    """Indexes the audio files below a folder, for `find_audio`.
-
-    Args:
-      audio_dir: Searched with all its subfolders.
-
-    Returns:
-      Path of each file by its name without extension and, for names that hold
-      a time in seconds, by that (`audio_names.py`). Of two files of one meaning
-      the first in sorted order counts; an empty file counts only where there is
-      no other, so that its clip is reported as having one.
-    """
-    listing = list_audio_files(audio_dir)
-    for folder in listing.unreadable_folders:
-        logging.warning("%s may not be read; its files are not seen.", folder)
-    return index_paths(listing.paths + listing.empty_paths)
 
 
 class DecodedAudio(NamedTuple):

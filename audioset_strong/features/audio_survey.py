@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from audioset_strong.errors import InputError
-from audioset_strong.features.audio_files import (
+from audioset_strong.features.audio_listing import (
     AudioListing,
     list_audio_files,
 )

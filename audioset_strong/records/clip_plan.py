@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 import pandas as pd
 
-from audioset_strong.features.audio_files import find_audio
+from audioset_strong.features.audio_names import find_audio
 from audioset_strong.labels.class_map import ClassMap
 from audioset_strong.labels.label_files import (
     empty_strong_labels,

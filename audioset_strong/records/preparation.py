@@ -15,7 +15,7 @@ import tqdm
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.features.audio_files import index_audio_files
+from audioset_strong.features.audio_listing import index_audio_files
 from audioset_strong.labels.class_map import (
     ClassMap,
     format_class_map,
