@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from nasty_scores import nasty_classes
 from reference.auc_reference import auc_reference
 from sklearn.metrics import roc_auc_score
 
@@ -45,6 +46,26 @@ def test_auc_against_references(num_values, dtype):
         # Different order of summing only.
         np.testing.assert_allclose(aucs[column], slow, rtol=1e-12)
         np.testing.assert_allclose(aucs[column], sklearn_auc, rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", nasty_classes())
+def test_nasty_classes_against_references(name, dtype):
+    scores, truth = nasty_classes()[name]
+    scores = scores.astype(dtype)
+    is_positive, is_negative = truth > 0, truth < 0
+    auc = d_prime.per_class_auc(
+        scores[:, np.newaxis],
+        is_positive[:, np.newaxis],
+        is_negative[:, np.newaxis],
+    )[0]
+    if not is_positive.any() or not is_negative.any():
+        assert np.isnan(auc)  # scikit-learn: NaN and a warning
+        return
+    sklearn = roc_auc_score(is_positive[truth != 0], scores[truth != 0])
+    slow = auc_reference(scores[is_positive], scores[is_negative])
+    np.testing.assert_allclose(auc, sklearn, rtol=1e-12)
+    np.testing.assert_allclose(auc, slow, rtol=1e-12)
 
 
 def test_undefined_classes_are_nan_and_left_out():

@@ -2,6 +2,7 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from eval_examples import (
     W,
@@ -39,6 +40,10 @@ def test_strong_explicit_by_hand():
     assert result.mean_auc == pytest.approx(7 / 12)
     assert result.d_prime == pytest.approx(2**0.5 * norm.ppf(7 / 12))
     assert result.mean_d_prime == pytest.approx(norm.ppf(2 / 3) / 2**0.5)
+    # x: the precision at .6 is 1/2. y: at .3 it is 1/2, at .2 it is 2/3.
+    assert by_mid(result, "average_precision")[X] == 1 / 2
+    assert by_mid(result, "average_precision")[Y] == pytest.approx(7 / 12)
+    assert result.mean_average_precision == pytest.approx(13 / 24)
     # a0: x leads, 1/1; y is second, 2/2. b0: y is below x and tied with z: 1/3.
     assert by_mid(result, "lwlrap")[X] == 1
     assert by_mid(result, "lwlrap")[Y] == pytest.approx(2 / 3)
@@ -63,6 +68,32 @@ def test_strong_implied_by_hand():
         result.per_class["auc"], [3 / 4, 1 / 3, np.nan, np.nan]
     )
     assert result.lwlrap == pytest.approx(7 / 9)  # as with explicit ones
+
+
+def test_strong_explicit_only_by_hand():
+    result = evaluate_strong(
+        hand_score_file(), hand_framed(), negatives="explicit_only"
+    )
+    assert result.negatives == "explicit_only"
+    # Never in the clip: x in b (.5 .8), y in c (.4). x: .6 has 1 of 2; y: .2 .3
+    # have none.
+    np.testing.assert_array_equal(
+        result.per_class["auc"], [1 / 2, 0, np.nan, np.nan]
+    )
+    assert by_mid(result, "num_positives") == {X: 1, Y: 2, Z: 0, W: 0}
+    assert by_mid(result, "num_negatives") == {X: 2, Y: 1, Z: 0, W: 0}
+    assert result.lwlrap == pytest.approx(7 / 9)  # as with all explicit ones
+
+
+def test_strong_complementary_only_by_hand():
+    result = evaluate_strong(
+        hand_score_file(), hand_framed(), negatives="complementary_only"
+    )
+    # x in a (.4), y in b (.1), both below the positives.
+    np.testing.assert_array_equal(
+        result.per_class["auc"], [1, 1, np.nan, np.nan]
+    )
+    assert by_mid(result, "num_negatives") == {X: 1, Y: 1, Z: 0, W: 0}
 
 
 def test_rank_over_evaluated_classes():
@@ -113,6 +144,33 @@ def test_undefined_reasons(reason, labels):
 def test_weak_explicit_needs_framed_labels():
     with pytest.raises(InputError, match="come from framed labels"):
         evaluate_weak(hand_score_file(), hand_weak())
+
+
+def test_weak_explicit_negatives_as_pairs():
+    pairs = pd.DataFrame(
+        [("b_0", X), ("c_0", Y)], columns=["segment_id", "mid"]
+    )
+    result = evaluate_weak(
+        hand_score_file(), hand_weak(), explicit_negatives=pairs
+    )
+    framed = evaluate_weak(hand_score_file(), hand_weak(), hand_framed())
+    assert result.per_class.drop(columns="undefined_reason").equals(
+        framed.per_class.drop(columns="undefined_reason")
+    )
+    assert result.negatives == "explicit"
+
+
+def test_weak_implied_ignores_tables_of_negatives():
+    result = evaluate_weak(
+        hand_score_file(), hand_weak(), hand_framed(), "implied"
+    )
+    assert result.num_negatives == 6  # 3 clips x 3 classes less 3 positives
+
+
+@pytest.mark.parametrize("negatives", ["explicit_only", "complementary_only"])
+def test_weak_has_no_parts_of_explicit_negatives(negatives):
+    with pytest.raises(InputError, match=f"Received: '{negatives}'"):
+        evaluate_weak(hand_score_file(), hand_weak(), hand_framed(), negatives)
 
 
 def test_bad_rank_over():

@@ -61,6 +61,37 @@ def test_strong_implied_negatives_are_everything_else():
     assert items.is_positive.sum() == 3
 
 
+def test_strong_explicit_and_complementary_negatives_part_the_explicit_ones():
+    together = strong_items(hand_score_file(), hand_framed())
+    parts = {
+        negatives: strong_items(hand_score_file(), hand_framed(), negatives)
+        for negatives in ("explicit_only", "complementary_only")
+    }
+    for items in parts.values():
+        np.testing.assert_array_equal(items.is_positive, together.is_positive)
+    # Clips b, of x, and c, of y, have no PRESENT row of the class.
+    assert cells(
+        parts["explicit_only"], parts["explicit_only"].is_negative
+    ) == {
+        ("b", 0, "x"),
+        ("b", 1, "x"),
+        ("c", 0, "y"),
+    }
+    one, two = (items.is_negative for items in parts.values())
+    np.testing.assert_array_equal(one | two, together.is_negative)
+    assert not (one & two).any()
+
+
+def test_complementary_where_the_present_row_is_beyond_the_audio():
+    # Clip a has only label frames 0 and 1 scored; the class is at 7.
+    framed = framed_table({("a_0", X): {7}})
+    items = strong_items(hand_score_file(), framed, "complementary_only")
+    assert cells(items, items.is_negative) == {("a", 0, "x"), ("a", 1, "x")}
+    items = strong_items(hand_score_file(), framed, "explicit_only")
+    assert not items.is_negative.any()
+    assert items.alignment.labels_left_out["other_kind_of_negative"] == 2
+
+
 def test_strong_alignment_counts_everything():
     alignment = strong_items(hand_score_file(), hand_framed()).alignment
     assert alignment.num_clips_labelled == 4
@@ -83,9 +114,12 @@ def test_strong_alignment_counts_everything():
     }
 
 
-def test_every_label_is_used_or_counted():
+@pytest.mark.parametrize(
+    "negatives", ["explicit", "explicit_only", "complementary_only"]
+)
+def test_every_label_is_used_or_counted(negatives):
     framed = hand_framed()
-    items = strong_items(hand_score_file(), framed)
+    items = strong_items(hand_score_file(), framed, negatives)
     num_used = items.is_positive.sum() + items.is_negative.sum()
     num_left_out = sum(items.alignment.labels_left_out.values())
     assert num_used + num_left_out == len(framed)
@@ -164,6 +198,33 @@ def test_absent_pairs_need_all_ten_label_frames():
     nine = framed_table({("b_0", X): set()}).iloc[:9]
     repeated = pd.concat([framed, nine, nine])
     assert absent_pairs(repeated).to_numpy().tolist() == [["a_0", X]]
+
+
+def test_weak_explicit_negatives_as_pairs():
+    rows = [
+        ("b_0", X),
+        ("b_0", X),  # repeated
+        ("a_0", X),  # a weak positive, which holds
+        ("d_0", Y),  # not scored
+        ("q_0", X),  # not a weak clip
+        ("c_0", W),  # class not scored
+    ]
+    pairs = pd.DataFrame(rows, columns=["segment_id", "mid"])
+    items = weak_items(hand_score_file(), hand_weak(), explicit_negatives=pairs)
+    assert cells(items, items.is_negative) == {("b", 0, "x")}
+    assert items.alignment.labels_left_out == {
+        "clip_not_scored": 2,  # d x, positive, and d y
+        "class_not_scored": 2,  # b w, positive, and c w
+        "repeated": 1,
+        "negative_of_a_clip_without_weak_labels": 1,
+        "contradicts_a_positive": 1,
+    }
+
+
+def test_one_table_of_explicit_negatives_only():
+    pairs = pd.DataFrame([("b_0", X)], columns=["segment_id", "mid"])
+    with pytest.raises(InputError, match="found both. Give one"):
+        weak_items(hand_score_file(), hand_weak(), hand_framed(), pairs)
 
 
 def test_weak_positive_wins_over_explicit_negative_and_is_counted():

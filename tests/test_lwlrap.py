@@ -2,7 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.lwlrap_reference import per_class_lwlrap_reference
+from reference.lwlrap_reference import (
+    per_class_lwlrap_reference,
+    tied_lwlrap_reference,
+)
 from sklearn.metrics import label_ranking_average_precision_score
 
 from audioset_strong.errors import InputError
@@ -78,6 +81,67 @@ def test_against_the_dcase_definition():
         np.array(per_class, dtype=float),
     )
     np.testing.assert_allclose(lwlrap.class_weights(is_positive), weights)
+
+
+def nasty_items():
+    """Scores and labels `[3, 4]` that break careless rankings, by name."""
+    rng = np.random.default_rng(6)
+    noise = rng.permuted(np.arange(12.0).reshape(3, 4), axis=1)
+    some = np.array([[1, 0, 0, 1], [0, 0, 0, 0], [0, 1, 1, 1]], bool)
+    one = np.zeros((3, 4), bool)
+    one[1, 2] = True
+    return {
+        "random": (noise, some),
+        "all equal": (np.full((3, 4), 0.5), some),
+        "two values": (noise % 2, some),
+        "both zeros": (np.where(noise % 2, 0.0, -0.0), some),
+        "perfect": (some * 1.0 + noise / 100, some),
+        "inverted": (noise / 100 - some, some),
+        "one positive": (noise, one),
+        "one positive, tied": (noise // 2, one),
+        "every class": (noise, np.ones((3, 4), bool)),
+        "a class in one item only": (noise, some & (np.arange(4) == 0)),
+    }
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("name", nasty_items())
+def test_nasty_items_against_references(name, dtype):
+    scores, is_positive = nasty_items()[name]
+    result = overall(scores.astype(dtype), is_positive)
+    expected = tied_lwlrap_reference(scores, is_positive)
+    np.testing.assert_allclose(result, expected, rtol=1e-12)
+    labelled = is_positive.any(axis=1)
+    sklearn = label_ranking_average_precision_score(
+        is_positive[labelled],
+        scores[labelled],
+        sample_weight=is_positive[labelled].sum(axis=1),
+    )
+    np.testing.assert_allclose(result, sklearn, rtol=1e-12)
+    if all(len(set(row)) == len(row) for row in scores.tolist()):
+        per_class, weights = per_class_lwlrap_reference(scores, is_positive)
+        dcase = sum(
+            own * weight
+            for own, weight in zip(per_class, weights, strict=True)
+            if weight
+        )
+        np.testing.assert_allclose(result, dcase, rtol=1e-12)
+
+
+def test_dcase_ranks_ties_by_class_index_and_we_do_not():
+    is_positive = np.array([[1, 0]], bool)
+    per_class, _ = per_class_lwlrap_reference(np.zeros((1, 2)), is_positive)
+    assert per_class[0] == 1.0
+    assert overall(np.zeros((1, 2)), is_positive) == 0.5
+
+
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_threads_do_not_show(num_threads, monkeypatch):
+    scores, is_positive = random_case(num_values=5)
+    whole = lwlrap.label_precisions(scores, is_positive)
+    monkeypatch.setattr(lwlrap, "_BLOCK_CELLS", 7 * 20)
+    parts = lwlrap.label_precisions(scores, is_positive, num_threads)
+    np.testing.assert_array_equal(parts, whole)
 
 
 def test_blocks_do_not_show(monkeypatch):

@@ -26,14 +26,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import ndtri
 
-from audioset_strong.errors import InputError
+from audioset_strong.evaluation.ranking import (
+    ClassRanking,
+    rank_class,
+    rank_classes,
+)
 
 _Bools = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float64]
-
-# Classes copied to contiguous columns at a time: a column of a row-major array
-# would be read from memory cell by cell.
-_CLASS_BLOCK = 32
 
 
 def class_auc(
@@ -53,14 +53,18 @@ def class_auc(
     Returns:
       AUC in [0, 1]; NaN without a positive or without a negative.
     """
-    num_pairs = positive_scores.size * negative_scores.size
-    if num_pairs == 0:
+    return auc_of_ranking(rank_class(positive_scores, negative_scores))
+
+
+def auc_of_ranking(ranking: ClassRanking) -> float:
+    """Returns `class_auc` of listed scores that are already ranked."""
+    if ranking.num_pairs == 0:
         return float("nan")
-    ordered = np.sort(negative_scores)
-    below = np.searchsorted(ordered, positive_scores, side="left").sum()
-    not_above = np.searchsorted(ordered, positive_scores, side="right").sum()
+    at_or_above = int(ranking.false_positives.sum())
+    num_tied = int(ranking.num_tied.sum())
     # Whole numbers up to here, so the result does not depend on any order.
-    return float((int(below) + int(not_above)) / (2 * num_pairs))
+    twice_right = 2 * (ranking.num_pairs - at_or_above) + num_tied
+    return float(twice_right / (2 * ranking.num_pairs))
 
 
 def per_class_auc(
@@ -82,37 +86,8 @@ def per_class_auc(
     Raises:
       InputError: The shapes differ or a score is NaN.
     """
-    if not scores.shape == is_positive.shape == is_negative.shape:
-        raise InputError(
-            f"scores, is_positive and is_negative must have one shape "
-            f"[num_items, num_classes]. Received: {scores.shape}, "
-            f"{is_positive.shape}, {is_negative.shape}."
-        )
-    aucs = [np.zeros(0)]
-    for start in range(0, scores.shape[1], _CLASS_BLOCK):
-        block = np.s_[:, start : start + _CLASS_BLOCK]
-        aucs.append(
-            _block_auc(scores[block], is_positive[block], is_negative[block])
-        )
-    return np.concatenate(aucs)
-
-
-def _block_auc(
-    scores: npt.NDArray[np.floating[Any]],
-    is_positive: _Bools,
-    is_negative: _Bools,
-) -> _Floats:
-    """Computes `per_class_auc` of a few classes."""
-    # [num_classes, num_items]. float16 is widened, which is exact: NumPy sorts
-    # it several times slower than float32.
-    wide = np.result_type(scores.dtype, np.float32)
-    by_class = np.ascontiguousarray(scores.T, dtype=wide)
-    if np.isnan(by_class).any():
-        raise InputError("scores must not be NaN. Check the model.")
-    positive = np.ascontiguousarray(is_positive.T)
-    negative = np.ascontiguousarray(is_negative.T)
-    rows = zip(by_class, positive, negative, strict=True)
-    return np.array([class_auc(row[p], row[n]) for row, p, n in rows])
+    rankings = rank_classes(scores, is_positive, is_negative)
+    return np.array([auc_of_ranking(r) for r in rankings], dtype=np.float64)
 
 
 def d_prime_from_auc(auc: npt.ArrayLike) -> _Floats:

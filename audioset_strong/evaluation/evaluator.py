@@ -1,22 +1,25 @@
 """One evaluation: per-class and overall metrics of a score file.
 
-    evaluation  negatives  d' over
-    strong      explicit   PRESENT against NOT_PRESENT label frames: the paper's
-                           Strong eval, complementary negatives among them
-    strong      implied    PRESENT against every other label frame of the
-                           labelled clips
-    weak        explicit   weak positives against clips that the framed file
-                           rules out: the paper's Weak eval
-    weak        implied    weak positives against every other clip: the field's
-                           usual AudioSet evaluation
+The Strong eval scores label frames, the Weak eval whole clips, by the mean of
+their label frames. Either sets positives against one kind of negatives:
 
-lwlrap uses positives only and is the same for both kinds of negatives.
+  strong  explicit            NOT_PRESENT label frames, complementary negatives
+                              among them: the paper's Strong eval
+  strong  explicit_only       of those, where the clip never has the class
+  strong  complementary_only  of those, where the clip has it at other times
+  strong  implied             every other label frame of the labelled clips
+  weak    explicit            clips that the framed file rules out, or listed
+                              pairs: the paper's Weak eval
+  weak    implied             every other clip: the field's usual AudioSet
+                              evaluation, as of YAMNet and PANNs
+
+lwlrap uses positives only and is the same for all kinds of negatives.
 
 Source: Section 4.1 of the paper.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,17 +30,26 @@ from audioset_strong.errors import InputError
 from audioset_strong.evaluation import d_prime as d_prime_lib
 from audioset_strong.evaluation import lwlrap as lwlrap_lib
 from audioset_strong.evaluation.alignment import Alignment
+from audioset_strong.evaluation.average_precision import mean_average_precision
+from audioset_strong.evaluation.class_metrics import RANK_OVER, class_table
 from audioset_strong.evaluation.ground_truth import (
+    WEAK_NEGATIVES,
     EvalItems,
     check_negatives,
     strong_items,
     weak_items,
 )
+from audioset_strong.evaluation.ranking import ClassRanking
 from audioset_strong.evaluation.score_files import ScoreFile
 
-RANK_OVER = ("all", "evaluated")
-
-_Floats = npt.NDArray[np.float64]
+__all__ = [
+    "RANK_OVER",
+    "EvalResult",
+    "evaluate_items",
+    "evaluate_strong",
+    "evaluate_weak",
+    "strong_validation_d_prime",
+]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,11 +58,12 @@ class EvalResult:
 
     Attributes:
       evaluation: "strong" or "weak".
-      negatives: "explicit" or "implied".
+      negatives: Kind of negatives (module docstring).
       rank_over: Classes that lwlrap ranks: "all" or "evaluated".
       d_prime: d' of the mean AUC: the headline.
       mean_auc: Unweighted mean over classes with an AUC.
       mean_d_prime: Mean of the classes' d'; may be infinite.
+      mean_average_precision: mAP: unweighted mean over the same classes.
       lwlrap: Mean over all (item, true class) pairs.
       balanced_lwlrap: Unweighted mean over classes with positives.
       num_classes: Classes with an AUC.
@@ -61,8 +74,9 @@ class EvalResult:
       num_negatives: The same for negatives.
       per_class: One row a class, those of the score file in its order and then
         labelled ones that it lacks: mid str, display_name str, num_positives
-        and num_negatives int64, auc, d_prime and lwlrap float64 with NaN where
-        undefined, undefined_reason str, "" where auc is defined.
+        and num_negatives int64, auc, d_prime, average_precision and lwlrap
+        float64 with NaN where undefined, undefined_reason str, "" where auc
+        (and so average_precision) is defined.
       alignment: What was left out.
     """
 
@@ -72,6 +86,7 @@ class EvalResult:
     d_prime: float
     mean_auc: float
     mean_d_prime: float
+    mean_average_precision: float
     lwlrap: float
     balanced_lwlrap: float
     num_classes: int
@@ -101,7 +116,7 @@ def evaluate_strong(
     Args:
       score_file: What the model scored.
       framed: Framed table (`label_files`).
-      negatives: "explicit" or "implied" (module docstring).
+      negatives: One of `STRONG_NEGATIVES` (module docstring).
       rank_over: Classes that lwlrap ranks: "all" of the score file, or the
         "evaluated" ones, which have a positive.
       display_names: Name of each mid, for the per-class table.
@@ -114,7 +129,7 @@ def evaluate_strong(
         one of its values.
     """
     items = strong_items(score_file, framed, negatives)
-    return _evaluate_items(items, "strong", negatives, rank_over, display_names)
+    return evaluate_items(items, "strong", negatives, rank_over, display_names)
 
 
 def evaluate_weak(
@@ -124,34 +139,38 @@ def evaluate_weak(
     negatives: str = "explicit",
     rank_over: str = "all",
     display_names: Mapping[str, str] | None = None,
+    explicit_negatives: pd.DataFrame | None = None,
 ) -> EvalResult:
     """Evaluates clips, scored by their mean, against a weak table.
 
     Args:
       score_file: What the model scored.
       weak: Weak table (`label_files`).
-      framed: Framed table; needed for explicit negatives, else unused.
-      negatives: "explicit" or "implied" (module docstring).
+      framed: Framed table, for explicit negatives; else unused.
+      negatives: One of `WEAK_NEGATIVES` (module docstring).
       rank_over: As in `evaluate_strong`.
       display_names: Name of each mid, for the per-class table.
+      explicit_negatives: Instead of a framed table, columns segment_id and mid:
+        the pairs that annotators marked absent.
 
     Returns:
       The metrics.
 
     Raises:
       InputError: No clip is both scored and labelled, explicit negatives have
-        no framed table, or an argument is not one of its values.
+        no table or two, or an argument is not one of its values.
     """
-    check_negatives(negatives)
-    if negatives == "explicit" and framed is None:
+    check_negatives(negatives, WEAK_NEGATIVES)
+    if negatives == "implied":
+        framed = explicit_negatives = None
+    elif framed is None and explicit_negatives is None:
         raise InputError(
-            "Explicit negatives of the Weak eval come from framed labels; "
-            "found none. Give them, or ask for implied negatives."
+            "Explicit negatives of the Weak eval come from framed labels or a "
+            "table of pairs; found neither. Give one, or ask for implied "
+            "negatives."
         )
-    items = weak_items(
-        score_file, weak, framed if negatives == "explicit" else None
-    )
-    return _evaluate_items(items, "weak", negatives, rank_over, display_names)
+    items = weak_items(score_file, weak, framed, explicit_negatives)
+    return evaluate_items(items, "weak", negatives, rank_over, display_names)
 
 
 def strong_validation_d_prime(
@@ -183,18 +202,36 @@ def strong_validation_d_prime(
     )
 
 
-def _evaluate_items(
+def evaluate_items(
     items: EvalItems,
     evaluation: str,
     negatives: str,
-    rank_over: str,
-    display_names: Mapping[str, str] | None,
+    rank_over: str = "all",
+    display_names: Mapping[str, str] | None = None,
+    rankings: Sequence[ClassRanking] | None = None,
+    lwlraps: npt.NDArray[np.float64] | None = None,
 ) -> EvalResult:
-    """Computes every metric of aligned items."""
-    per_class = _class_table(items, rank_over, display_names or {})
+    """Computes every metric of aligned items.
+
+    Args:
+      items: Aligned scores, positives and negatives.
+      evaluation: "strong" or "weak": what the items are, for the result.
+      negatives: Their kind of negatives, for the result.
+      rank_over: As in `evaluate_strong`.
+      display_names: Name of each mid, for the per-class table.
+      rankings: As in `class_table`.
+      lwlraps: As in `class_table`.
+
+    Returns:
+      The metrics.
+
+    Raises:
+      InputError: A score is NaN, or rank_over is not one of its values.
+    """
+    per_class = class_table(items, rank_over, display_names, rankings, lwlraps)
     aucs = per_class["auc"].to_numpy()
     num_positives = per_class["num_positives"].to_numpy()
-    lwlraps = per_class["lwlrap"].to_numpy()
+    of_classes = per_class["lwlrap"].to_numpy()
     return EvalResult(
         evaluation=evaluation,
         negatives=negatives,
@@ -202,10 +239,13 @@ def _evaluate_items(
         d_prime=d_prime_lib.d_prime_of_mean_auc(aucs),
         mean_auc=d_prime_lib.mean_auc(aucs),
         mean_d_prime=d_prime_lib.mean_d_prime(aucs),
-        lwlrap=lwlrap_lib.overall_lwlrap(
-            lwlraps, num_positives / max(1, num_positives.sum())
+        mean_average_precision=mean_average_precision(
+            per_class["average_precision"].to_numpy()
         ),
-        balanced_lwlrap=lwlrap_lib.balanced_lwlrap(lwlraps),
+        lwlrap=lwlrap_lib.overall_lwlrap(
+            of_classes, num_positives / max(1, num_positives.sum())
+        ),
+        balanced_lwlrap=lwlrap_lib.balanced_lwlrap(of_classes),
         num_classes=int((~np.isnan(aucs)).sum()),
         num_classes_lwlrap=int((num_positives > 0).sum()),
         num_classes_infinite_d_prime=int(np.isin(aucs, (0.0, 1.0)).sum()),
@@ -215,80 +255,3 @@ def _evaluate_items(
         per_class=per_class,
         alignment=items.alignment,
     )
-
-
-def _class_table(
-    items: EvalItems, rank_over: str, display_names: Mapping[str, str]
-) -> pd.DataFrame:
-    """Makes the per-class table of `EvalResult`."""
-    aucs = d_prime_lib.per_class_auc(
-        items.scores, items.is_positive, items.is_negative
-    )
-    scored = pd.DataFrame(
-        {
-            "mid": items.mids.astype(object),
-            "num_positives": items.is_positive.sum(axis=0),
-            "num_negatives": items.is_negative.sum(axis=0),
-            "auc": aucs,
-            "d_prime": d_prime_lib.d_prime_from_auc(aucs),
-            "lwlrap": _ranked_lwlrap(items, rank_over),
-        }
-    )
-    not_scored = pd.DataFrame(
-        {
-            "mid": pd.Series(items.alignment.mids_not_scored, dtype=object),
-            "num_positives": 0,
-            "num_negatives": 0,
-            "auc": np.nan,
-            "d_prime": np.nan,
-            "lwlrap": np.nan,
-        }
-    )
-    table = pd.concat([scored, not_scored], ignore_index=True)
-    names = [display_names.get(mid, "") for mid in table["mid"]]
-    table.insert(1, "display_name", pd.Series(names, dtype=object))
-    table["undefined_reason"] = _undefined_reasons(table, items.alignment)
-    return table
-
-
-def _ranked_lwlrap(items: EvalItems, rank_over: str) -> _Floats:
-    """Computes per-class lwlrap, float64 `[num_classes]`."""
-    if rank_over not in RANK_OVER:
-        raise InputError(
-            f"rank_over must be one of {list(RANK_OVER)}. Received: "
-            f"{rank_over!r}."
-        )
-    if rank_over == "all":
-        return lwlrap_lib.per_class_lwlrap(items.scores, items.is_positive)
-    # Having a positive, not having an AUC, makes a class ranked: lwlrap then
-    # stays independent of the negatives.
-    is_ranked = items.is_positive.any(axis=0)
-    per_class = np.full(items.mids.size, np.nan)
-    per_class[is_ranked] = lwlrap_lib.per_class_lwlrap(
-        items.scores[:, is_ranked], items.is_positive[:, is_ranked]
-    )
-    return per_class
-
-
-def _undefined_reasons(
-    table: pd.DataFrame, alignment: Alignment
-) -> npt.NDArray[np.object_]:
-    """Says why a class has no AUC, "" where it has one."""
-    reasons: npt.NDArray[np.object_] = np.select(
-        [
-            table["mid"].isin(alignment.mids_not_scored),
-            table["mid"].isin(alignment.mids_without_labels),
-            (table["num_positives"] == 0) & (table["num_negatives"] == 0),
-            table["num_positives"] == 0,
-            table["num_negatives"] == 0,
-        ],
-        [
-            "not in the score file",
-            "not in the labels",
-            "no label of an evaluated clip",
-            "no positive",
-            "no negative",
-        ],
-        default="",
-    ).astype(object)
-    return reasons

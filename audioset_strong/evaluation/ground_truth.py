@@ -6,7 +6,10 @@ Conventions:
   * "explicit" negatives are those that annotators marked. Strong: the
     NOT_PRESENT rows, which hold complementary negatives too. Weak: the
     (clip, class) pairs that the framed file has NOT_PRESENT in all label
-    frames.
+    frames, or a table of such pairs.
+  * "explicit_only" and "complementary_only" part the NOT_PRESENT rows of the
+    Strong eval: a row is complementary if the clip has a PRESENT row of the
+    class, scored or not. The positives stay the same.
   * "implied" negatives are every listed clip's classes (and label frames) that
     are not positive.
   * Whatever is neither positive nor negative is unknown.
@@ -17,6 +20,7 @@ Source: Section 3.2 of the paper.
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -35,8 +39,15 @@ from audioset_strong.evaluation.alignment import (
 from audioset_strong.evaluation.score_files import ScoreFile
 from audioset_strong.labels.explicit_negatives import absent_pairs
 
-NEGATIVES = ("explicit", "implied")
+STRONG_NEGATIVES = (
+    "explicit",
+    "explicit_only",
+    "complementary_only",
+    "implied",
+)
+WEAK_NEGATIVES = ("explicit", "implied")
 
+_PAIR_KEYS = ["segment_id", "mid"]
 _FRAME_KEYS = ["segment_id", "mid", "label_frame"]
 
 _Bools = npt.NDArray[np.bool_]
@@ -74,15 +85,16 @@ def strong_items(
     Args:
       score_file: What the model scored.
       framed: Framed table (`label_files`).
-      negatives: "explicit" or "implied" (module docstring).
+      negatives: One of `STRONG_NEGATIVES` (module docstring).
 
     Returns:
       The items, by clip and then by label frame.
 
     Raises:
-      InputError: No clip is both scored and labelled.
+      InputError: No clip is both scored and labelled, or negatives is not one
+        of its values.
     """
-    check_negatives(negatives)
+    check_negatives(negatives, STRONG_NEGATIVES)
     match = match_clips(score_file, framed["segment_id"])
     labels, left_out = _without_repeated(framed)
     clip, column = locate_labels(labels, match.segment_ids, score_file.mids)
@@ -94,20 +106,31 @@ def strong_items(
     left_out |= count_unlocated(clip, column)
     left_out["label_frame_not_scored"] = int((is_beyond & (column >= 0)).sum())
     is_used = (clip >= 0) & (column >= 0) & ~is_beyond
+    if negatives.endswith("_only"):
+        has_class = _mark(
+            clip[is_present], column[is_present], match, score_file
+        )
+        is_other = is_used & ~is_present
+        is_other &= has_class[clip, column] == (negatives == "explicit_only")
+        left_out["other_kind_of_negative"] = int(is_other.sum())
+        is_used &= ~is_other
 
-    positive, negative = np.zeros(
-        (2, *is_scored.shape, score_file.mids.size), dtype=bool
+    clip_of_item, frame_of_item = np.nonzero(is_scored)
+    item_of = np.cumsum(is_scored).reshape(is_scored.shape) - 1
+    is_positive, is_negative = np.zeros(
+        (2, clip_of_item.size, score_file.mids.size), dtype=bool
     )
-    cells = clip[is_used], label_frame[is_used], column[is_used]
-    positive[cells] = is_present[is_used]
-    negative[cells] = ~is_present[is_used]
+    cells = item_of[clip, label_frame][is_used], column[is_used]
+    is_positive[cells] = is_present[is_used]
+    is_negative[cells] = ~is_present[is_used]
     if negatives == "implied":
-        np.logical_not(positive, out=negative)
+        np.logical_not(is_positive, out=is_negative)
     return EvalItems(
-        scores=score_file.scores[match.rows][is_scored],
-        is_positive=positive[is_scored],
-        is_negative=negative[is_scored],
-        clip_of_item=np.nonzero(is_scored)[0],
+        # One copy, whatever is left out, also of a memory-mapped array.
+        scores=score_file.scores[match.rows[clip_of_item], frame_of_item],
+        is_positive=is_positive,
+        is_negative=is_negative,
+        clip_of_item=clip_of_item,
         segment_ids=match.segment_ids,
         mids=score_file.mids,
         alignment=make_alignment(
@@ -124,8 +147,11 @@ def weak_items(
     score_file: ScoreFile,
     weak: pd.DataFrame,
     framed: pd.DataFrame | None = None,
+    explicit_negatives: pd.DataFrame | None = None,
 ) -> EvalItems:
     """Makes the items of the Weak eval: clips.
+
+    With neither table of negatives, they are implied.
 
     Where a weak positive is an explicit negative, the weak positive holds,
     because this evaluation measures agreement with the weak labels; it is
@@ -134,13 +160,17 @@ def weak_items(
     Args:
       score_file: What the model scored.
       weak: Weak table (`label_files`): the clips and their positives.
-      framed: Framed table, for explicit negatives; None for implied ones.
+      framed: Framed table; its pairs that are NOT_PRESENT in all label frames
+        are the explicit negatives.
+      explicit_negatives: Instead of it, columns segment_id and mid: the pairs
+        themselves.
 
     Returns:
       The items, one a clip.
 
     Raises:
-      InputError: No clip is both scored and labelled.
+      InputError: No clip is both scored and labelled, or both tables of
+        negatives were given.
     """
     match = match_clips(score_file, weak["segment_id"])
     labels = weak[["segment_id", "mids"]].explode("mids", ignore_index=True)
@@ -152,9 +182,11 @@ def weak_items(
 
     is_positive = _mark(clip, column, match, score_file)
     is_negative = ~is_positive
-    if framed is not None:
-        absent = absent_pairs(_without_repeated(framed)[0])
+    absent = _absent_pairs(framed, explicit_negatives)
+    if absent is not None:
         mids = pd.concat([mids, absent["mid"]])
+        left_out["repeated"] = int(absent.duplicated(_PAIR_KEYS).sum())
+        absent = absent.drop_duplicates(_PAIR_KEYS)
         is_listed = absent["segment_id"].isin(weak["segment_id"])
         left_out["negative_of_a_clip_without_weak_labels"] = int(
             (~is_listed).sum()
@@ -180,13 +212,26 @@ def weak_items(
     )
 
 
-def check_negatives(negatives: str) -> None:
-    """Raises `InputError` unless this is a kind of negatives."""
-    if negatives not in NEGATIVES:
+def check_negatives(negatives: str, kinds: Sequence[str]) -> None:
+    """Raises `InputError` unless this is one of these kinds of negatives."""
+    if negatives not in kinds:
         raise InputError(
-            f"negatives must be one of {list(NEGATIVES)}. Received: "
-            f"{negatives!r}."
+            f"negatives must be one of {list(kinds)}. Received: {negatives!r}."
         )
+
+
+def _absent_pairs(
+    framed: pd.DataFrame | None, explicit_negatives: pd.DataFrame | None
+) -> pd.DataFrame | None:
+    """Returns the pairs to take as explicit negatives, None without any."""
+    if framed is not None and explicit_negatives is not None:
+        raise InputError(
+            "Explicit negatives come from framed labels or from a table of "
+            "pairs; found both. Give one."
+        )
+    if framed is not None:
+        return absent_pairs(_without_repeated(framed)[0])
+    return explicit_negatives
 
 
 def _without_repeated(

@@ -25,22 +25,26 @@ import numpy as np
 import numpy.typing as npt
 
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation.ranking import sortable, thread_pool
 
 _Bools = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float64]
 
-# Score cells compared at a time: 16 MB of float32.
-_BLOCK_CELLS = 4_000_000
+# Score cells compared at a time: 4 MB of float32.
+_BLOCK_CELLS = 1_000_000
 
 
 def label_precisions(
-    scores: npt.NDArray[np.floating[Any]], is_positive: _Bools
+    scores: npt.NDArray[np.floating[Any]],
+    is_positive: _Bools,
+    num_threads: int | None = None,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], _Floats]:
     """Computes the precision at the rank of each true class.
 
     Args:
       scores: float `[num_items, num_classes]`, no NaN.
       is_positive: bool, same shape.
+      num_threads: Threads; None for one a processor. The result is the same.
 
     Returns:
       item: int64 `[num_pairs]`, the item of each (item, true class) pair.
@@ -57,14 +61,18 @@ def label_precisions(
             f"{is_positive.shape}."
         )
     item, class_index = np.nonzero(is_positive)
-    precision = np.empty(item.size)
     block_pairs = max(1, _BLOCK_CELLS // max(1, scores.shape[1]))
-    for start in range(0, item.size, block_pairs):
+    starts = range(0, item.size, block_pairs)
+
+    def precisions_from(start: int) -> _Floats:
         block = np.s_[start : start + block_pairs]
-        precision[block] = _block_precisions(
+        return _block_precisions(
             scores, is_positive, item[block], class_index[block]
         )
-    return item, class_index, precision
+
+    with thread_pool(num_threads) as pool:
+        precisions = [np.zeros(0), *pool.map(precisions_from, starts)]
+    return item, class_index, np.concatenate(precisions)
 
 
 def _block_precisions(
@@ -74,17 +82,21 @@ def _block_precisions(
     class_index: npt.NDArray[np.int64],
 ) -> _Floats:
     """Computes the precisions of some (item, true class) pairs."""
-    # float16 is widened, which is exact and faster to compare.
-    wide = np.result_type(scores.dtype, np.float32)
-    rows = scores[item].astype(wide, copy=False)  # [num_pairs, num_classes]
+    rows = sortable(scores[item])  # [num_pairs, num_classes]
     own = rows[np.arange(item.size), class_index]
-    if np.isnan(rows).any():
-        raise InputError("scores must not be NaN. Check the model.")
     is_at_or_above = rows >= own[:, np.newaxis]
-    rank = is_at_or_above.sum(axis=1)
-    hits = (is_at_or_above & is_positive[item]).sum(axis=1)
+    rank = _count_true(is_at_or_above)
+    hits = _count_true(is_at_or_above & is_positive[item])
     precisions: _Floats = hits / rank
     return precisions
+
+
+def _count_true(is_true: _Bools) -> npt.NDArray[np.int32]:
+    """Counts the true cells of each row; faster than a sum of bool."""
+    counts: npt.NDArray[np.int32] = is_true.view(np.uint8).sum(
+        axis=1, dtype=np.int32
+    )
+    return counts
 
 
 def per_class_lwlrap(

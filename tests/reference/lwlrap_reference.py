@@ -21,3 +21,24 @@ def per_class_lwlrap_reference(scores, is_positive):
     per_class = [sum(p) / len(p) if p else None for p in precisions_of_class]
     weights = [len(p) / num_labels for p in precisions_of_class]
     return per_class, weights
+
+
+def tied_lwlrap_reference(scores, is_positive):
+    """Returns lwlrap with our rule for ties: all of a tie at its worst rank.
+
+    The DCASE definition on every order of each item's classes that puts the
+    class in question last among its equals: no order of the file matters.
+    """
+    precisions = []
+    for item_scores, item_labels in zip(scores, is_positive, strict=True):
+        for own, is_label in enumerate(item_labels):
+            if not is_label:
+                continue
+            order = sorted(
+                range(len(item_scores)),
+                key=lambda c: (-item_scores[c], c == own),
+            )
+            at_or_above = order[: order.index(own) + 1]
+            num_hits = sum(bool(item_labels[c]) for c in at_or_above)
+            precisions.append(num_hits / len(at_or_above))
+    return sum(precisions) / len(precisions)
