@@ -1,4 +1,4 @@
-"""Evaluates a score file against AudioSet labels.
+r"""Evaluates the scores of any model against AudioSet labels.
 
     python -m audioset_strong.evaluate \
         --scores=scores.npz \
@@ -11,15 +11,17 @@
 Writes to --report_dir:
 
     report.json    every number; `evaluation/report.py` documents the schema
-    per_class.csv  AUC, d' and lwlrap of each class
+    per_class.csv  the metrics of each class
     report.html    the same for a person, in one file that loads nothing
+    report.md      the headline as tables for papers
 
-Framed labels give the Strong eval, weak labels the Weak eval; the explicit
-negatives of the Weak eval need both. The score file can come from any model:
-`evaluation/score_files.py` documents it. Labels are taken as they are, unless
---smear_labels, --subsume_music or --canonicalize_mids says otherwise. A score
-file and a baseline with other classes are compared over the classes that both
-have. Needs no TensorFlow.
+Scores are a score file (`evaluation/score_files.py`) or a folder with one table
+a clip, at any frame rate, as sed_scores_eval writes (`score_tables.py`). Framed
+labels, or strong ones that are framed here, give the Strong eval, weak labels
+the Weak eval; `truth_files.py` says which negatives each has. Labels are taken
+as they are, unless --smear_labels, --subsume_music or --canonicalize_mids says
+otherwise. Scores and a baseline are compared over their common classes. Needs
+no TensorFlow.
 """
 
 import os
@@ -31,29 +33,57 @@ from audioset_strong import run_flags
 from audioset_strong.evaluation import report
 from audioset_strong.evaluation.evaluator import RANK_OVER
 from audioset_strong.evaluation.file_evaluation import evaluate_files
+from audioset_strong.evaluation.ground_truth import STRONG_NEGATIVES
+from audioset_strong.evaluation.label_frame_pooling import POOLING
+from audioset_strong.evaluation.report_details import BootstrapSettings
 from audioset_strong.labels.label_mapping import read_label_mapping
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import LabelMappingParams
 
 _SCORES = flags.DEFINE_string(
-    "scores", None, "Score file (.npz) to evaluate.", required=True
+    "scores",
+    None,
+    "Score file (.npz), or folder of score tables, to evaluate.",
+    required=True,
 )
 _BASELINE_SCORES = flags.DEFINE_string(
-    "baseline_scores", None, "Score file to compare with."
+    "baseline_scores", None, "Scores to compare with, as --scores."
+)
+_POOLING = flags.DEFINE_enum(
+    "pooling",
+    "mean",
+    POOLING,
+    "How the windows of score tables become label frames of 0.96 s.",
+)
+_LOGITS = flags.DEFINE_boolean(
+    "logits", False, "Whether scores are logits, to be made probabilities."
 )
 _FRAMED_LABELS = flags.DEFINE_string(
     "framed_labels", None, "Framed TSV with positives and negatives."
 )
+_STRONG_LABELS = flags.DEFINE_string(
+    "strong_labels",
+    None,
+    "Strong TSV, to be framed here; instead of --framed_labels.",
+)
 _WEAK_LABELS = flags.DEFINE_string(
     "weak_labels", None, "Weak CSV such as eval_segments.csv."
 )
+_EXPLICIT_NEGATIVES = flags.DEFINE_string(
+    "explicit_negatives",
+    None,
+    "Pairs that annotators marked absent, for --strong_labels or "
+    "--weak_labels: a TSV or framed TSV, as frame_labels takes it.",
+)
 _CLASS_MAP = flags.DEFINE_string(
-    "class_map", None, "class_labels_indices.csv, for display names."
+    "class_map",
+    None,
+    "class_labels_indices.csv: display names, and what columns of scores name.",
 )
 _DISPLAY_NAMES = flags.DEFINE_string(
     "display_names",
     None,
-    "mid_to_display_name.tsv, for display names; holds over --class_map. Says "
+    "mid_to_display_name.tsv, for the same; holds over --class_map, and says "
     "which classes --subsume_music keeps.",
 )
 _ONTOLOGY = flags.DEFINE_string(
@@ -61,12 +91,27 @@ _ONTOLOGY = flags.DEFINE_string(
 )
 _LABEL_MAPPING_FLAGS = run_flags.define_params(LabelMappingParams)
 _STRICT = run_flags.define_strict()
+_COMMON_CLIPS = flags.DEFINE_string(
+    "common_clips",
+    None,
+    "Clip list, as report_coverage writes: evaluate on these clips only.",
+)
+_COMMON_WITH_BASELINE = flags.DEFINE_boolean(
+    "common_with_baseline", False, "Only what both have scored counts."
+)
+_NEGATIVES = flags.DEFINE_multi_enum(
+    "negatives",
+    None,
+    STRONG_NEGATIVES,
+    "Kinds of negatives; repeat the flag for several. Default: all.",
+)
 _RANK_OVER = flags.DEFINE_enum(
     "rank_over",
     "all",
     RANK_OVER,
     "Classes that lwlrap ranks: all that are scored, or those with a positive.",
 )
+_BOOTSTRAP_FLAGS = run_flags.define_params(BootstrapSettings)
 _REPORT_DIR = flags.DEFINE_string(
     "report_dir", None, "Folder for the report.", required=True
 )
@@ -84,11 +129,19 @@ def main(argv: Sequence[str]) -> None:
         _SCORES.value,
         _FRAMED_LABELS.value,
         _WEAK_LABELS.value,
+        strong_labels_path=_STRONG_LABELS.value,
+        explicit_negatives_path=_EXPLICIT_NEGATIVES.value,
         baseline_scores_path=_BASELINE_SCORES.value,
         class_map_path=_CLASS_MAP.value,
         display_names_path=_DISPLAY_NAMES.value,
+        pooling=_POOLING.value,
+        is_logits=_LOGITS.value,
+        clip_list_path=_COMMON_CLIPS.value,
+        is_on_common_label_frames=_COMMON_WITH_BASELINE.value,
         rank_over=_RANK_OVER.value,
+        negatives=_NEGATIVES.value,
         mapping=mapping,
+        bootstrap=run_flags.read_params(BootstrapSettings, _BOOTSTRAP_FLAGS),
         problems=ProblemLog(is_strict=_STRICT.value),
     )
     report.write_report(evaluated, _REPORT_DIR.value)

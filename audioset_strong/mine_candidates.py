@@ -19,13 +19,23 @@ from absl import flags, logging
 from audioset_strong import run_flags
 from audioset_strong.evaluation.alignment import Alignment
 from audioset_strong.evaluation.candidates import mine_candidates
-from audioset_strong.evaluation.score_files import read_score_file
+from audioset_strong.evaluation.score_classes import read_known_classes
+from audioset_strong.evaluation.score_reading import read_scores
 from audioset_strong.labels.label_files import read_weak_labels
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.output_files import open_output
 
 _SCORES = flags.DEFINE_string(
-    "scores", None, "Score file (.npz) of a model.", required=True
+    "scores",
+    None,
+    "Score file (.npz), or folder of score tables, of a model.",
+    required=True,
+)
+_CLASS_MAP = flags.DEFINE_string(
+    "class_map",
+    None,
+    "class_labels_indices.csv, for scores whose columns are class indices or "
+    "display names.",
 )
 _WEAK_LABELS = flags.DEFINE_string(
     "weak_labels", None, "Weak CSV of the scored clips.", required=True
@@ -45,8 +55,9 @@ def main(argv: Sequence[str]) -> None:
     problems = ProblemLog(is_strict=_STRICT.value)
     weak = read_weak_labels(_WEAK_LABELS.value, problems)
     problems.report()
+    known = read_known_classes(_CLASS_MAP.value, None)
     candidates, alignment = mine_candidates(
-        read_score_file(_SCORES.value), weak, _NUM_PER_CLASS.value
+        read_scores(_SCORES.value, known), weak, _NUM_PER_CLASS.value
     )
     with open_output(_OUTPUT.value) as file:
         candidates.to_csv(file, index=False, lineterminator="\n")

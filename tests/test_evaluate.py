@@ -6,20 +6,27 @@ import subprocess
 import sys
 
 import numpy as np
+import pandas as pd
 import pytest
 from eval_examples import X, Y, Z, hand_framed, hand_score_file, hand_weak
+from test_score_tables import write_table
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.file_evaluation import (
     evaluate_files,
     evaluate_score_file,
 )
+from audioset_strong.evaluation.ground_truth import STRONG_NEGATIVES
 from audioset_strong.evaluation.score_files import write_score_file
 from audioset_strong.labels.class_map import ClassMap, write_class_map
+from audioset_strong.labels.clip_lists import write_clip_list
+from audioset_strong.labels.frame_targets import frame_strong_labels
 from audioset_strong.labels.label_mapping import LabelMapping
 from audioset_strong.labels.label_writers import (
     write_display_names,
     write_framed_labels,
+    write_pairs,
+    write_strong_labels,
     write_weak_labels,
 )
 from audioset_strong.labels.ontology import Ontology
@@ -75,7 +82,12 @@ def test_end_to_end(files):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "Expected framed labels, weak labels or both"),
+        ([], "Expected framed or strong labels, weak labels or both"),
+        (
+            ["--framed_labels=F.tsv", "--strong_labels=F.tsv"],
+            "Give one of --framed_labels and --strong_labels",
+        ),
+        (["--weak_labels=W.csv", "--common_with_baseline"], "a baseline"),
         (["--weak_labels=F.tsv"], "expected the header"),
         (["--weak_labels=none.csv"], "No such file or directory: none.csv"),
         (["--weak_labels=W.csv", "extra"], "Expected flags only"),
@@ -96,7 +108,7 @@ def test_bad_input_is_one_line(files, arguments, message):
 
 def test_framed_labels_alone_give_the_strong_eval(files):
     results = evaluate_score_file(files / "S.npz", files / "F.tsv")
-    assert set(results["strong"]) == {"explicit", "implied"}
+    assert set(results["strong"]) == set(STRONG_NEGATIVES)
     assert results["weak"] == {}
     assert results["inputs"]["scores"] == str(files / "S.npz")
 
@@ -126,7 +138,7 @@ def test_numbers_of_files_by_hand(files):
 
 
 def test_no_labels(files):
-    with pytest.raises(InputError, match="found neither"):
+    with pytest.raises(InputError, match="found none"):
         evaluate_score_file(files / "S.npz")
 
 
@@ -154,6 +166,7 @@ def test_a_baseline_with_other_classes(files, caplog):
         for negatives in ("explicit", "implied"):
             # The same scores over the same classes.
             difference = report["difference"][evaluation][negatives]
+            difference.pop("intervals")
             assert set(difference.values()) <= {0.0, None}
             assert "z" not in [
                 c["mid"][-1]
@@ -237,3 +250,155 @@ def test_mapping_flags_need_their_files(files):
     )
     assert done.returncode == 2
     assert "--subsume_music needs --ontology and --display_names" in done.stderr
+
+
+def numbers_of(report):
+    return [
+        (r.evaluation, r.negatives, r.mean_auc, r.lwlrap, r.num_items)
+        for r in report.results
+    ]
+
+
+def test_tables_of_display_names_give_the_same_numbers(files):
+    score_file = hand_score_file()
+    (files / "tables").mkdir()
+    for segment_id, scores, count in zip(
+        score_file.segment_ids,
+        score_file.scores,
+        score_file.num_label_frames,
+        strict=True,
+    ):
+        # Four equal windows a label frame.
+        write_table(
+            files / "tables" / f"{segment_id}.tsv",
+            np.repeat(scores[:count], 4, axis=0),
+            np.arange(4 * count + 1) * 0.24,
+            ["Strong ex", "Why", "Zed"],
+        )
+    labels = (files / "F.tsv", files / "W.csv")
+    names = {
+        "class_map_path": files / "C.csv",
+        "display_names_path": files / "N.tsv",
+    }
+    of_tables = evaluate_files(files / "tables", *labels, **names)
+    of_file = evaluate_files(files / "S.npz", *labels)
+    np.testing.assert_equal(numbers_of(of_tables), numbers_of(of_file))
+    notes = of_tables.inputs["scores_notes"]
+    assert "3 of 3 columns (3 by display name)" in notes
+    assert "60 windows of 0.240 s in 4 tables, pooled by mean" in notes
+
+
+def test_strong_labels_are_framed_as_frame_labels_does(files):
+    strong = pd.DataFrame(
+        {
+            "segment_id": ["a_0", "a_0", "b_0"],
+            "onset_seconds": [0.0, 0.0, 0.0],
+            "offset_seconds": [0.96, 0.9, 1.0],
+            "mid": [X, Y, Y],
+        }
+    )
+    pairs = pd.DataFrame({"segment_id": ["b_0", "c_0"], "mid": [X, Y]})
+    write_strong_labels(strong, files / "T.tsv")
+    write_pairs(pairs, files / "P.tsv")
+    write_framed_labels(frame_strong_labels(strong, pairs), files / "F2.tsv")
+    framed_here = evaluate_files(
+        files / "S.npz",
+        weak_labels_path=files / "W.csv",
+        strong_labels_path=files / "T.tsv",
+        explicit_negatives_path=files / "P.tsv",
+    )
+    framed_before = evaluate_files(
+        files / "S.npz", files / "F2.tsv", files / "W.csv"
+    )
+    np.testing.assert_equal(numbers_of(framed_here), numbers_of(framed_before))
+    assert "3 events became 3 PRESENT" in framed_here.inputs["truth"]
+    assert framed_here.inputs["strong_labels"] == str(files / "T.tsv")
+
+
+def test_logits_are_said_where_it_matters(files, caplog):
+    score_file = hand_score_file()
+    logits = np.log(score_file.scores + 1e-3) * 9
+    write_score_file(
+        dataclasses.replace(score_file, scores=logits), files / "L.npz"
+    )
+    strong = evaluate_files(files / "L.npz", files / "F.tsv")
+    assert "not in [0, 1]" not in caplog.text
+    weak = evaluate_files(files / "L.npz", None, files / "W.csv")
+    assert "not in [0, 1]" in weak.inputs["scores_notes"]
+    assert "not in [0, 1], and clip scores" in caplog.text
+    caplog.clear()
+    done = evaluate_files(
+        files / "L.npz", files / "F.tsv", files / "W.csv", is_logits=True
+    )
+    assert "not in [0, 1]" not in caplog.text
+    assert done.results[0].mean_auc == strong.results[0].mean_auc
+
+
+def test_listed_clips(files):
+    write_clip_list(["b_0", "a_0", "d_0", "x_0"], files / "clips.txt", "Some.")
+    report = evaluate_files(
+        files / "S.npz",
+        files / "F.tsv",
+        files / "W.csv",
+        clip_list_path=files / "clips.txt",
+    )
+    for result in report.results:
+        alignment = result.alignment
+        assert alignment.num_clips_evaluated == 2
+        assert alignment.clips_not_scored == ("d_0",)
+        assert alignment.clips_without_labels == ()
+    assert report.inputs["scores_notes"] == (
+        "2 of 4 listed clips are scored, 2 scored ones are not listed"
+    )
+
+
+def test_two_systems_on_common_label_frames(files):
+    ours = hand_score_file()
+    # Without clip c; b has one label frame, clip a more than ours.
+    write_score_file(
+        dataclasses.replace(
+            ours,
+            segment_ids=ours.segment_ids[:2],
+            scores=ours.scores[:2],
+            num_label_frames=np.array([5, 1]),
+        ),
+        files / "B.npz",
+    )
+    options = {"baseline_scores_path": files / "B.npz"}
+    arguments = (files / "S.npz", files / "F.tsv", files / "W.csv")
+    apart = evaluate_files(*arguments, **options)
+    assert [r.num_items for r in apart.results] != [
+        r.num_items for r in apart.baseline_results
+    ]
+    common = evaluate_files(
+        *arguments, is_on_common_label_frames=True, **options
+    )
+    assert common.inputs["compared_clips"].startswith("2 clips in both; 2 cl")
+    assert common.results[0].num_items == 3
+    for result in common.results:
+        baseline = common.baseline_of(result)
+        np.testing.assert_equal(baseline.mean_auc, result.mean_auc)
+        assert baseline.num_items == result.num_items
+
+
+def test_kinds_of_negatives(files):
+    done = run_evaluate(
+        f"--scores={files}/S.npz",
+        f"--framed_labels={files}/F.tsv",
+        "--negatives=explicit",
+        "--negatives=implied",
+        f"--report_dir={files}/R",
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads((files / "R" / "report.json").read_text())
+    assert set(results["strong"]) == {"explicit", "implied"}
+
+
+def test_scores_of_other_classes_are_refused(files):
+    score_file = hand_score_file()
+    foreign = dataclasses.replace(
+        score_file, mids=np.array([f"/m/other{i}" for i in range(3)])
+    )
+    write_score_file(foreign, files / "O.npz")
+    with pytest.raises(InputError, match="have no class in common"):
+        evaluate_score_file(files / "O.npz", files / "F.tsv")

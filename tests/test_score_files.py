@@ -1,6 +1,10 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from eval_examples import make_score_file
+from test_score_classes import KNOWN
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.score_files import (
@@ -103,6 +107,92 @@ def test_nan_beyond_the_audio_is_ignored(tmp_path):
     assert np.isfinite(score_file.clip_scores()).all()
 
 
+def test_many_clips_are_checked_and_pooled_in_parts():
+    rng = np.random.default_rng(7)
+    scores = rng.random((700, 10, 3), dtype=np.float32)
+    counts = rng.integers(1, 11, 700)
+    score_file = make_score_file(scores, num_label_frames=counts)
+    expected = [s[:n].mean(axis=0) for s, n in zip(scores, counts, strict=True)]
+    np.testing.assert_allclose(score_file.clip_scores(), expected, rtol=1e-5)
+    scores[300, counts[300] - 1, 1] = np.nan
+    scores[650, 0, 0] = np.inf
+    scores[2, counts[2] :] = np.inf
+    with pytest.raises(
+        InputError,
+        match=f"found 2 NaN or infinite, the first for segment clip300_0, "
+        f"label frame {counts[300] - 1}, class /m/1",
+    ):
+        make_score_file(scores, num_label_frames=counts)
+
+
+def test_large_scores_are_mapped(tmp_path):
+    scores = np.random.default_rng(0).random((100, 10, 300), dtype=np.float32)
+    written = make_score_file(scores)
+    write_score_file(written, tmp_path / "S.npz")
+    read = read_score_file(tmp_path / "S.npz")
+    assert isinstance(read.scores.base, np.memmap)
+    np.testing.assert_array_equal(read.scores, scores)
+    np.testing.assert_array_equal(read.clip_scores(), written.clip_scores())
+
+
+def test_columns_by_index_or_name(tmp_path):
+    indices = save(tmp_path, mids=None, class_indices=np.array([2, 0, 1]))
+    read = read_score_file(indices, KNOWN)
+    assert read.mids.tolist() == ["/m/c", "/m/a", "/m/b"]
+    assert read.notes == ("classes: 3 of 3 columns (3 by class index)",)
+    names = np.array(["Bark (dog)", "Drum", "Speech"])
+    read = read_score_file(save(tmp_path, mids=None, class_names=names), KNOWN)
+    assert read.mids.tolist() == ["/m/b", "/m/a"]
+    np.testing.assert_array_equal(
+        read.scores, valid_arrays()["scores"][:, :, [0, 2]]
+    )
+    assert "1 unknown and left out: 'Drum'" in read.notes[0]
+
+
+@pytest.mark.slow
+def test_release_size_fits_in_2_gb(tmp_path):
+    # Two systems with all kinds of negatives, in a process of its own.
+    done = subprocess.run(
+        [sys.executable, "-c", _RELEASE_SIZE, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert int(done.stdout) < 2 * 1024**2  # KiB
+
+
+_RELEASE_SIZE = """
+import resource, subprocess, sys
+import numpy as np, pandas as pd
+from audioset_strong.evaluation import evaluate_files, make_score_file
+from audioset_strong.evaluation.score_files import ScoreFile, write_score_file
+from audioset_strong.labels.label_writers import write_framed_labels
+
+folder, is_child = sys.argv[1], len(sys.argv) > 2
+if is_child:
+    evaluate_files(folder + "/S.npz", folder + "/F.tsv",
+                   baseline_scores_path=folder + "/S.npz")
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    sys.exit()
+rng = np.random.default_rng(0)
+ids = np.array([f"clip{i:05d}_0" for i in range(16996)])
+mids = np.array([f"/m/{i}" for i in range(527)])
+write_score_file(ScoreFile(
+    segment_ids=ids, mids=mids,
+    scores=rng.random((16996, 10, 527), dtype=np.float32),
+    num_label_frames=np.full(16996, 10)), folder + "/S.npz")
+pairs = np.sort(rng.permutation(14203 * 527)[:95853])
+rows = np.repeat(pairs, 10)
+write_framed_labels(pd.DataFrame({
+    "segment_id": ids[rows // 527].astype(object),
+    "label_frame": np.tile(np.arange(10), pairs.size),
+    "mid": mids[rows % 527].astype(object),
+    "is_present": rng.random(rows.size) < 0.31}), folder + "/F.tsv")
+code = sys.orig_argv[sys.orig_argv.index("-c") + 1]
+subprocess.run([sys.executable, "-c", code, folder, "child"], check=True)
+"""
+
+
 def scores_with(value):
     scores = valid_arrays()["scores"]
     scores[1, 3, 2] = value
@@ -126,6 +216,27 @@ def scores_with(value):
         ({"mids": np.array(["/m/x", "/m/y", "/m/x"])}, "such as '/m/x'"),
         ({"mids": np.arange(3)}, "1-D array of str"),
         ({"segment_ids": None}, r"found no \['segment_ids'\]"),
+        ({"mids": None}, "found no .'mids or class_names or class_indices'"),
+        (
+            {"class_names": np.array(["a"])},
+            "Expected one of .* found .'mids', ",
+        ),
+        (
+            {"mids": None, "class_names": np.arange(3)},
+            "class_names must be a 1-D array of str, found shape .3. of int64",
+        ),
+        (
+            {"mids": None, "class_indices": np.arange(3.0)},
+            "class_indices must be a 1-D array of int",
+        ),
+        (
+            {"mids": None, "class_indices": np.arange(3)},
+            "'0', '1', '2'.*give --class_map",
+        ),
+        (
+            {"mids": None, "class_names": np.array(["/m/x", "no"])},
+            r"with 2 classes, found \[2, 10, 3\]",
+        ),
         ({"label_frame_seconds": np.float64(1.0)}, "must be 0.96, found 1.0"),
         ({"label_frame_seconds": np.float64(np.nan)}, "must be 0.96"),
         ({"label_frame_seconds": np.ones(2)}, "must be one number"),

@@ -1,16 +1,83 @@
-"""Evaluation: score files, ground truth, d', lwlrap and reports.
+"""Evaluation: scores, ground truth, d', lwlrap and reports.
 
-Knows no model and never imports TensorFlow: it reads a score file, which any
-model can write, and label files. From the bottom up:
+Knows no model and never imports TensorFlow: it reads scores, which any model
+can write, and label files. From the bottom up:
 
-  score_files.py   what a model scored
-  alignment.py     which clips, classes and labels both sides share
-  ground_truth.py  score file + labels -> items with positives and negatives
-  d_prime.py       AUC and d' of each class
-  lwlrap.py        label-weighted label-ranking average precision
-  evaluator.py     one evaluation: per-class and overall metrics
-  file_evaluation.py  files -> every evaluation that they allow
-  report.py        report.json, per_class.csv and report.html, which the other
-                   report_*.py modules make
-  candidates.py    hard candidates for explicit negatives
+  score_files.py      what a model scored, on label frames
+  score_tables.py     a folder of tables at any frame rate -> the same
+  score_arrays.py     arrays at any frame rate -> the same
+  score_classes.py    columns by mid, class index or display name
+  label_frame_pooling.py  windows -> label frames
+  score_scale.py      where probabilities and logits differ
+  alignment.py        which clips, classes and labels both sides share
+  ground_truth.py     scores + labels -> items with positives and negatives
+  truth_files.py      label files -> what scores are evaluated against
+  d_prime.py, average_precision.py, lwlrap.py  metrics of each class
+  evaluator.py        one evaluation: per-class and overall metrics
+  common_items.py     two systems on the same clips, label frames and classes
+  score_evaluation.py scores + truth -> every evaluation that they allow
+  file_evaluation.py  the same from files
+  array_evaluation.py the same from arrays
+  report.py           report.json, per_class.csv and report.html, which the
+                      other report_*.py modules make
+  candidates.py       hard candidates for explicit negatives
+
+Python users need only what `__all__` names; `array_evaluation.py` has an
+example. It is loaded when it is asked for, so that training, which needs one
+metric, loads no reports.
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from audioset_strong.evaluation.array_evaluation import evaluate_arrays
+    from audioset_strong.evaluation.file_evaluation import (
+        evaluate_files,
+        evaluate_score_file,
+    )
+    from audioset_strong.evaluation.report import (
+        headline_text,
+        report_dict,
+        write_report,
+    )
+    from audioset_strong.evaluation.score_arrays import make_score_file
+    from audioset_strong.evaluation.score_files import (
+        ScoreFile,
+        write_score_file,
+    )
+    from audioset_strong.evaluation.score_reading import read_scores
+
+__all__ = [
+    "ScoreFile",
+    "evaluate_arrays",
+    "evaluate_files",
+    "evaluate_score_file",
+    "headline_text",
+    "make_score_file",
+    "read_scores",
+    "report_dict",
+    "write_report",
+    "write_score_file",
+]
+
+_MODULE_OF_NAME = {
+    "ScoreFile": "score_files",
+    "evaluate_arrays": "array_evaluation",
+    "evaluate_files": "file_evaluation",
+    "evaluate_score_file": "file_evaluation",
+    "headline_text": "report",
+    "make_score_file": "score_arrays",
+    "read_scores": "score_reading",
+    "report_dict": "report",
+    "write_report": "report",
+    "write_score_file": "score_files",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads what `__all__` names."""
+    if name not in _MODULE_OF_NAME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_MODULE_OF_NAME[name]}")
+    return getattr(module, name)

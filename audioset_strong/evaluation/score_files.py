@@ -10,10 +10,13 @@
     class_map_hash       str, optional: `class_map.hash_of_mids` of mids; a file
                          whose columns were renamed or reordered is refused
 
+Instead of mids there can be `class_names`, str, or `class_indices`, int, which
+name the columns as `score_classes.py` says.
+
 A score is any finite number that grows with the model's belief that the class
-is present: probabilities and logits give the same metrics. Audio can be shorter
-than a clip; label frames beyond it are zero in the file and take no part in
-anything. Without `num_label_frames` all label frames count.
+is present. `score_scale.py` says where probabilities and logits differ. Audio
+can be shorter than a clip; label frames beyond it are zero in the file and take
+no part in anything. Without `num_label_frames` all label frames count.
 """
 
 import dataclasses
@@ -26,14 +29,24 @@ import numpy as np
 import numpy.typing as npt
 
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation import score_checks
+from audioset_strong.evaluation.npz_arrays import read_npz
+from audioset_strong.evaluation.score_classes import (
+    ClassColumns,
+    KnownClasses,
+    find_classes,
+)
 from audioset_strong.labels.class_map import check_class_hash, hash_of_mids
 from audioset_strong.output_files import open_output
 from audioset_strong.params import LabelFrameParams
 
 _Path = str | os.PathLike[str]
+_Arrays = dict[str, npt.NDArray[Any]]
 
 _GRID = LabelFrameParams()
 _REQUIRED = ("segment_ids", "mids", "scores", "label_frame_seconds")
+# One of them names the columns.
+_CLASS_ARRAYS = ("mids", "class_names", "class_indices")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
@@ -44,10 +57,13 @@ class ScoreFile:
       segment_ids: str `[num_clips]`, unique.
       mids: str `[num_classes]`, unique: the class of each column.
       scores: float16 or float32 `[num_clips, num_label_frames, num_classes]`,
-        finite wherever a label frame was scored.
+        finite wherever a label frame was scored. That of a file can be mapped:
+        not to be written to.
       num_label_frames: int64 `[num_clips]`, label frames scored, from the
         start of the clip, in [0, 10].
       label_frame_seconds: Length and hop of a label frame.
+      notes: What a reader of results must know of how these scores were read,
+        such as columns that were left out; not written.
     """
 
     segment_ids: npt.NDArray[np.str_]
@@ -55,6 +71,7 @@ class ScoreFile:
     scores: npt.NDArray[np.floating[Any]]
     num_label_frames: npt.NDArray[np.integer[Any]]
     label_frame_seconds: float = _GRID.label_frame_seconds
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Checks every claim of the attributes.
@@ -62,12 +79,16 @@ class ScoreFile:
         Raises:
           InputError: An array has another shape, dtype or range.
         """
-        _check_grid(self.label_frame_seconds)
-        _check_names("segment_ids", self.segment_ids)
-        _check_names("mids", self.mids)
-        _check_scores(self)
-        _check_num_label_frames(self)
-        _check_finite(self)
+        score_checks.check_grid(self.label_frame_seconds)
+        score_checks.check_names("segment_ids", self.segment_ids)
+        score_checks.check_names("mids", self.mids)
+        score_checks.check_scores(self.scores, self.segment_ids, self.mids)
+        score_checks.check_num_label_frames(
+            self.num_label_frames, self.segment_ids.size
+        )
+        score_checks.check_finite(
+            self.scores, self.is_scored, self.segment_ids, self.mids
+        )
 
     @property
     def class_map_hash(self) -> str:
@@ -96,110 +117,28 @@ class ScoreFile:
           (BUILD_NOTES.md "Clip scores").
         """
         is_scored = self.is_scored[:, :, np.newaxis]
-        sums = np.where(is_scored, self.scores, 0).sum(axis=1, dtype=np.float32)
-        counts = self.num_label_frames[:, np.newaxis].astype(np.float32)
+        num_clips, _, num_classes = self.scores.shape
+        means = np.empty((num_clips, num_classes), dtype=np.float32)
+        for part in score_checks.parts_of_clips(num_clips):
+            scored = np.where(is_scored[part], self.scores[part], 0)
+            means[part] = scored.sum(axis=1, dtype=np.float32)
         with np.errstate(invalid="ignore"):
-            means: npt.NDArray[np.float32] = sums / counts
+            means /= self.num_label_frames[:, np.newaxis].astype(np.float32)
         return means
 
 
-def _check_grid(label_frame_seconds: float) -> None:
-    expected = _GRID.label_frame_seconds
-    # float32 writers store 0.96 with an error of 2e-8.
-    if not abs(label_frame_seconds - expected) < 1e-6:
-        raise InputError(
-            f"label_frame_seconds must be {expected}, found "
-            f"{label_frame_seconds}. Pool the scores onto {expected} s label "
-            f"frames."
-        )
-
-
-def _check_names(name: str, values: npt.NDArray[Any]) -> None:
-    """Checks an array of unique strings."""
-    if values.ndim != 1 or values.dtype.kind != "U":
-        raise InputError(
-            f"{name} must be a 1-D array of str, found shape "
-            f"{values.shape} of {values.dtype}."
-        )
-    unique, counts = np.unique(values, return_counts=True)
-    repeated = unique[counts > 1]
-    if repeated.size:
-        raise InputError(
-            f"{name} must be unique; {repeated.size} stand more than once, "
-            f"such as {str(repeated[0])!r}. Keep one of each."
-        )
-
-
-def _check_scores(score_file: ScoreFile) -> None:
-    scores = score_file.scores
-    expected = (
-        score_file.segment_ids.size,
-        _GRID.num_label_frames,
-        score_file.mids.size,
-    )
-    if scores.shape != expected:
-        raise InputError(
-            f"scores must be [num_clips, num_label_frames, num_classes] = "
-            f"{list(expected)}, found {list(scores.shape)}."
-        )
-    if scores.dtype not in (np.float16, np.float32):
-        raise InputError(
-            f"scores must be float16 or float32, found {scores.dtype}. "
-            f"Convert them before saving."
-        )
-
-
-def _check_num_label_frames(score_file: ScoreFile) -> None:
-    counts = score_file.num_label_frames
-    num_clips, most = score_file.scores.shape[:2]
-    if counts.shape != (num_clips,) or counts.dtype.kind not in "iu":
-        raise InputError(
-            f"num_label_frames must be int [num_clips] = [{num_clips}], found "
-            f"{list(counts.shape)} of {counts.dtype}."
-        )
-    if num_clips and not 0 <= counts.min() <= counts.max() <= most:
-        raise InputError(
-            f"num_label_frames must lie in [0, {most}], found "
-            f"{counts.min()} to {counts.max()}."
-        )
-
-
-def _check_finite(score_file: ScoreFile) -> None:
-    is_finite = np.isfinite(score_file.scores)
-    is_bad = ~is_finite & score_file.is_scored[:, :, np.newaxis]
-    if is_bad.any():
-        clip, label_frame, column = np.argwhere(is_bad)[0]
-        raise InputError(
-            f"scores must be finite, found {int(is_bad.sum())} NaN or "
-            f"infinite, the first for segment "
-            f"{score_file.segment_ids[clip]}, label frame {label_frame}, class "
-            f"{score_file.mids[column]}. Check the model that wrote them."
-        )
-
-
-def _load_arrays(path: _Path) -> dict[str, npt.NDArray[Any]]:
-    """Loads the arrays of an `.npz`, without running pickles in it."""
-    try:
-        archive = np.load(path, allow_pickle=False)
-        if isinstance(archive, np.ndarray):
-            raise ValueError("a single array")
-        with archive:
-            return {name: archive[name] for name in archive.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise InputError(
-            f"{path}: expected a score file, an .npz with {list(_REQUIRED)}. "
-            f"It cannot be read as one: {error}".splitlines()[0]
-        ) from error
-
-
-def read_score_file(path: _Path) -> ScoreFile:
+def read_score_file(
+    path: _Path, known: KnownClasses = KnownClasses()
+) -> ScoreFile:
     """Reads a score file.
 
     Args:
       path: The `.npz` (module docstring).
+      known: What `class_names` and `class_indices` can mean.
 
     Returns:
-      The checked scores.
+      The checked scores. They are mapped, not copied, where the file is not
+      compressed.
 
     Raises:
       InputError: The file is not an `.npz`, lacks an array, an array is not as
@@ -207,25 +146,85 @@ def read_score_file(path: _Path) -> ScoreFile:
         Names the file.
     """
     arrays = _load_arrays(path)
-    missing = [name for name in _REQUIRED if name not in arrays]
-    if missing:
-        raise InputError(
-            f"{path}: expected a score file with {list(_REQUIRED)}, found no "
-            f"{missing}."
-        )
     try:
+        _check_arrays(arrays)
+        classes = _find_columns(arrays, known)
         score_file = ScoreFile(
             segment_ids=arrays["segment_ids"],
-            mids=arrays["mids"],
-            scores=arrays["scores"],
+            mids=np.array(classes.mids, dtype=str)
+            if classes
+            else arrays["mids"],
+            scores=_scores_of(arrays["scores"], classes),
             num_label_frames=_num_label_frames(arrays),
             label_frame_seconds=_as_float(arrays["label_frame_seconds"]),
+            notes=(f"classes: {classes.describe()}",) if classes else (),
         )
         if "class_map_hash" in arrays:
             _check_hash(score_file, arrays["class_map_hash"])
         return score_file
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
+
+
+def _load_arrays(path: _Path) -> _Arrays:
+    """Loads the arrays of the file."""
+    try:
+        return read_npz(path)
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(
+            f"{path}: expected a score file, an .npz with {list(_REQUIRED)}. "
+            f"It cannot be read as one: {error}".splitlines()[0]
+        ) from error
+
+
+def _check_arrays(arrays: _Arrays) -> None:
+    """Checks that nothing is missing and the classes are named once."""
+    class_arrays = [name for name in _CLASS_ARRAYS if name in arrays]
+    if len(class_arrays) > 1:
+        raise InputError(
+            f"Expected one of {list(_CLASS_ARRAYS)}, found {class_arrays}. "
+            f"Keep the one that names the columns."
+        )
+    required = [
+        "mids or class_names or class_indices" if name == "mids" else name
+        for name in _REQUIRED
+        if name not in arrays and not (name == "mids" and class_arrays)
+    ]
+    if required:
+        raise InputError(
+            f"expected a score file with {list(_REQUIRED)}, found no "
+            f"{required}."
+        )
+
+
+def _find_columns(arrays: _Arrays, known: KnownClasses) -> ClassColumns | None:
+    """Finds the classes of `class_names` or `class_indices`; None for mids."""
+    name = next((n for n in _CLASS_ARRAYS[1:] if n in arrays), None)
+    if name is None:
+        return None
+    values = arrays[name]
+    kinds, of_what = ("U", "str") if name == "class_names" else ("iu", "int")
+    if values.ndim != 1 or values.dtype.kind not in kinds:
+        raise InputError(
+            f"{name} must be a 1-D array of {of_what}, found shape "
+            f"{list(values.shape)} of {values.dtype}."
+        )
+    return find_classes([str(value) for value in values.tolist()], known)
+
+
+def _scores_of(
+    scores: npt.NDArray[Any], classes: ClassColumns | None
+) -> npt.NDArray[Any]:
+    """Keeps the columns of known classes; copies only if it must."""
+    if classes is None or not classes.unknown:
+        return scores
+    num_columns = len(classes.columns) + len(classes.unknown)
+    if scores.ndim != 3 or scores.shape[2] != num_columns:
+        raise InputError(
+            f"scores must be [num_clips, num_label_frames, num_classes] with "
+            f"{num_columns} classes, found {list(scores.shape)}."
+        )
+    return scores[:, :, list(classes.columns)]
 
 
 def _check_hash(score_file: ScoreFile, saved: npt.NDArray[Any]) -> None:
@@ -244,7 +243,7 @@ def _check_hash(score_file: ScoreFile, saved: npt.NDArray[Any]) -> None:
     )
 
 
-def _num_label_frames(arrays: dict[str, npt.NDArray[Any]]) -> npt.NDArray[Any]:
+def _num_label_frames(arrays: _Arrays) -> npt.NDArray[Any]:
     """Returns how many label frames were scored: all, unless the file says."""
     if "num_label_frames" in arrays:
         return arrays["num_label_frames"]
@@ -265,7 +264,7 @@ def write_score_file(score_file: ScoreFile, path: _Path) -> None:
     """Writes a score file, whole or not at all.
 
     Not compressed: float16 scores shrink by a tenth only, in forty times the
-    time.
+    time, and what is not compressed can be mapped by its readers.
 
     Args:
       score_file: What to write.

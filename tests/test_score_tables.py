@@ -1,0 +1,253 @@
+"""Folders of score tables; score_table_lines.py below it."""
+
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+from test_score_classes import KNOWN
+
+from audioset_strong.errors import InputError
+from audioset_strong.evaluation.score_tables import read_score_tables
+
+HEADER = "onset\toffset\t/m/x\t/m/y\n"
+
+# What sed_scores_eval 0.0.4 wrote of
+# create_score_dataframe(scores, np.arange(5) * 0.24, ["/m/x", "/m/y"]).
+WRITTEN = (
+    HEADER
+    + "0.0\t0.24\t0.6862464547157288\t0.9814485907554626\n"
+    + "0.24\t0.48\t0.8409770727157593\t0.7319127917289734\n"
+    + "0.48\t0.72\t0.08661968261003494\t0.1684737503528595\n"
+    + "0.72\t0.96\t0.15650156140327454\t0.662139892578125\n"
+)
+
+
+def write_table(path, scores, edges, columns=("/m/x", "/m/y"), sep="\t"):
+    """Writes a table as sed_scores_eval does: pandas' to_csv."""
+    table = pd.DataFrame(scores, columns=list(columns))
+    table.insert(0, "onset", edges[:-1])
+    table.insert(1, "offset", edges[1:])
+    table.to_csv(path, sep=sep, index=False)
+
+
+def test_as_sed_scores_eval_writes(tmp_path):
+    (tmp_path / "a_0.tsv").write_text(WRITTEN)
+    score_file = read_score_tables(tmp_path)
+    assert score_file.segment_ids.tolist() == ["a_0"]
+    assert score_file.mids.tolist() == ["/m/x", "/m/y"]
+    assert score_file.num_label_frames.tolist() == [1]
+    # Means of four windows of a quarter each, by hand.
+    np.testing.assert_allclose(
+        score_file.scores[0, 0], [0.4425862, 0.6359937], rtol=1e-6
+    )
+    assert score_file.notes == (
+        "classes: 2 of 2 columns (2 by mid)",
+        "4 windows of 0.240 s in 1 tables, pooled by mean",
+    )
+    by_max = read_score_tables(tmp_path, pooling="max")
+    np.testing.assert_allclose(
+        by_max.scores[0, 0], [0.8409771, 0.9814486], rtol=1e-6
+    )
+
+
+def test_sed_scores_eval_itself(tmp_path):
+    io = pytest.importorskip("sed_scores_eval.base_modules.io")
+    base = pytest.importorskip("sed_scores_eval.base_modules.scores")
+    scores = np.random.default_rng(0).random((250, 3))
+    table = base.create_score_dataframe(
+        scores, np.arange(251) * 0.04, ["Speech", "Bark", "Chirp, tweet"]
+    )
+    io.write_sed_scores({"a_0": table, "b_30000": table}, tmp_path)
+    read = read_score_tables(tmp_path, KNOWN)
+    assert read.mids.tolist() == ["/m/a", "/m/b", "/m/c"]
+    np.testing.assert_allclose(
+        read.scores[1], scores[:240].reshape(10, 24, 3).mean(axis=1), rtol=1e-6
+    )
+
+
+def test_a_folder(tmp_path, caplog):
+    rng = np.random.default_rng(3)
+    first, second = rng.random((250, 2)), rng.random((4, 2))
+    write_table(tmp_path / "c_0.tsv", first, np.arange(251) * 0.04)
+    # CSV, classes out of order, windows of unequal length, a short clip.
+    write_table(
+        tmp_path / "-d_x_0.csv",
+        second[:, ::-1],
+        np.array([0, 0.3, 0.96, 1.5, 1.9]),
+        ["/m/y", "/m/x"],
+        ",",
+    )
+    (tmp_path / "e_0.tsv").write_text(HEADER)
+    (tmp_path / "README.md").write_text("scores")
+    (tmp_path / "old.tsv").mkdir()
+    score_file = read_score_tables(tmp_path)
+    assert score_file.segment_ids.tolist() == ["-d_x_0", "c_0", "e_0"]
+    # The first table says the order of the classes.
+    assert score_file.mids.tolist() == ["/m/y", "/m/x"]
+    assert score_file.num_label_frames.tolist() == [2, 10, 0]
+    np.testing.assert_allclose(
+        score_file.scores[1],
+        first[:240, ::-1].reshape(10, 24, 2).mean(axis=1),
+        rtol=1e-6,
+    )
+    np.testing.assert_allclose(
+        score_file.scores[0, 0],
+        (0.3 * second[0] + 0.66 * second[1])[::-1] / 0.96,
+        rtol=1e-6,
+    )
+    assert "2 of 5 files in the folder are no score tables" in caplog.text
+    assert "2 tables have their columns in another order" in caplog.text
+    assert "254 windows of 0.040 to 0.660 s in 3 tables" in " ".join(
+        score_file.notes
+    )
+
+
+def test_columns_by_name_and_unknown_ones(tmp_path):
+    scores = np.random.default_rng(4).random((2, 3))
+    edges = np.array([0, 0.96, 1.92])
+    columns = ["Chirp, tweet", "what", "Speech"]
+    write_table(tmp_path / "a_0.tsv", scores, edges, columns)
+    # The comma makes pandas quote the name.
+    write_table(tmp_path / "b_0.csv", scores, edges, columns, ",")
+    score_file = read_score_tables(tmp_path, KNOWN)
+    assert score_file.mids.tolist() == ["/m/c", "/m/a"]
+    for clip in range(2):
+        np.testing.assert_allclose(
+            score_file.scores[clip, :2], scores[:, [0, 2]], rtol=1e-6
+        )
+    assert "1 unknown and left out: 'what'" in score_file.notes[0]
+
+
+def test_logits_become_probabilities_before_pooling(tmp_path):
+    logits = np.array([[0.0, 10.0], [-10.0, 10.0]])
+    write_table(tmp_path / "a_0.tsv", logits, np.array([0, 0.48, 0.96]))
+    scores = read_score_tables(tmp_path, is_logits=True).scores
+    low = 1 / (1 + np.exp(10))
+    np.testing.assert_allclose(
+        scores[0, 0], [(0.5 + low) / 2, 1 - low], rtol=1e-6
+    )
+
+
+def test_padding_is_taken_and_other_clips_are_noted(tmp_path, caplog):
+    # 10.24 s are what a model of 1,024 STFT frames gives.
+    write_table(tmp_path / "a_0.tsv", np.ones((256, 2)), np.arange(257) * 0.04)
+    assert len(read_score_tables(tmp_path).notes) == 2
+    write_table(tmp_path / "b_0.tsv", np.ones((30, 2)), np.arange(31) * 1.0)
+    note = "1 tables go on long after 10 s; what is after 9.6 s was not used"
+    assert note in read_score_tables(tmp_path).notes
+    assert note in caplog.text
+
+
+def rows(*lines):
+    return HEADER + "".join("\t".join(line.split()) + "\n" for line in lines)
+
+
+GOOD = "0 0.96 0.1 0.2"
+
+
+@pytest.mark.parametrize(
+    ("content", "line", "message"),
+    [
+        ("", 1, "expected the header 'onset\\\\toffset\\\\t<class>"),
+        ("onset\toffset\n0\t1\n", 1, "expected the header"),
+        ("a\tb\n1\t2\n", 1, "found 'a\\\\tb'"),
+        ("onset\toffset\t/m/x\t/m/x\n", 1, "'/m/x' more than once"),
+        ("onset,offset,/m/x\n0,1,0.5\n", 1, "found 'onset,offset,/m/x'"),
+        (rows(GOOD, "0.96 1.92 nan 0.2"), 3, "number for '/m/x', found 'nan'"),
+        (rows(GOOD, "0.96 1.92 0.1 -inf"), 3, "'/m/y', found '-inf'"),
+        (rows(GOOD, "0.96 1.92 0.1 1e99"), 3, "'/m/y', found '1e99'"),
+        (rows(GOOD, "0.96 nan 0.1 0.2"), 3, "'offset', found 'nan'"),
+        (rows("0 0.96 0.1 high"), 2, "'/m/y', found 'high'"),
+        (rows(GOOD, "0.96 1.92 0.1"), 3, "expected 4 columns, found 3"),
+        (rows("0 0.96 0.1"), 2, "expected 4 columns, found 3"),
+        (rows("0 0.96 0.1 0.2 0.3"), 2, "expected 4 columns, found 5"),
+        (
+            rows(GOOD, "1.00 1.92 0.1 0.2"),
+            3,
+            "no gap before the row, found 1 to 1.92 s after 0.96 s",
+        ),
+        (rows("0.04 0.96 0.1 0.2"), 2, "no gap .* after the start, 0 s"),
+        (rows("-0.5 0.96 0.1 0.2"), 2, "no overlap with the row before"),
+        (
+            rows(GOOD, "0.90 1.92 0.1 0.2"),
+            3,
+            "no overlap with the row before, found 0.9 to 1.92 s after 0.96 s",
+        ),
+        (rows(GOOD, "0.96 0.96 0.1 0.2"), 3, "an offset after the onset"),
+        (rows(GOOD, "0.96 0.5 0.1 0.2"), 3, "an offset after the onset"),
+        (
+            rows(GOOD, "1.92 2 0.1 0.2", "0.96 1.92 0.1 0.2"),
+            4,
+            "rows in order of time",
+        ),
+        # Empty lines are no rows, but lines.
+        (rows(GOOD, "", "", "1.00 1.92 0.1 0.2"), 5, "no gap"),
+        (rows("1,0 2,0 0,5 0,5"), 2, "found '1,0'"),
+    ],
+)
+def test_bad_tables(tmp_path, content, line, message):
+    # Files after the first are as strict.
+    (tmp_path / "a_0.tsv").write_text(rows(GOOD))
+    path = tmp_path / "b_0.tsv"
+    path.write_text(content)
+    with pytest.raises(InputError, match=message) as error:
+        read_score_tables(tmp_path)
+    assert str(error.value).startswith(f"{path}:{line}: ")
+    assert "\n" not in str(error.value)
+
+
+def test_bytes_that_are_no_table(tmp_path):
+    (tmp_path / "a_0.tsv").write_bytes(HEADER.encode() + b"\xff\x00\t1\t2\t3")
+    with pytest.raises(InputError, match="a_0.tsv:2: .* for 'onset'"):
+        read_score_tables(tmp_path)
+
+
+def test_windows_line_ends_and_a_byte_order_mark(tmp_path):
+    text = "\ufeff" + rows(GOOD, "0.96 1.92 0.3 0.4")
+    (tmp_path / "a_0.tsv").write_bytes(text.replace("\n", "\r\n").encode())
+    scores = read_score_tables(tmp_path).scores
+    np.testing.assert_allclose(scores[0, :2], [[0.1, 0.2], [0.3, 0.4]])
+
+
+def test_tables_with_other_classes(tmp_path):
+    (tmp_path / "a_0.tsv").write_text(rows(GOOD))
+    other = "onset\toffset\t/m/x\t/m/z\n0\t0.96\t0.1\t0.2\n"
+    (tmp_path / "b_0.tsv").write_text(other)
+    with pytest.raises(
+        InputError,
+        match=r"b_0.tsv:1: .*lacking \['/m/y'\], further \['/m/z'\]",
+    ):
+        read_score_tables(tmp_path)
+
+
+def test_no_class_is_known(tmp_path):
+    (tmp_path / "a_0.tsv").write_text("onset\toffset\tdog\n0\t1\t0.5\n")
+    with pytest.raises(InputError, match="a_0.tsv:1: .*give --class_map"):
+        read_score_tables(tmp_path)
+
+
+def test_two_tables_of_a_clip(tmp_path):
+    for name in ("a_0.csv", "a_0.tsv"):
+        (tmp_path / name).write_text(WRITTEN)
+    with pytest.raises(InputError, match="one table a clip, found .*a_0.csv"):
+        read_score_tables(tmp_path)
+
+
+def test_an_empty_folder(tmp_path):
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(InputError, match="found none among 1 files"):
+        read_score_tables(tmp_path)
+
+
+@pytest.mark.slow
+def test_2000_tables_of_40_ms(tmp_path):
+    scores = np.random.default_rng(0).random((250, 50))
+    columns = [f"/m/{index}" for index in range(50)]
+    write_table(tmp_path / "0_0.tsv", scores, np.arange(251) * 0.04, columns)
+    content = (tmp_path / "0_0.tsv").read_bytes()
+    for index in range(1, 2000):
+        (tmp_path / f"{index}_0.tsv").write_bytes(content)
+    start = time.monotonic()
+    assert read_score_tables(tmp_path).segment_ids.size == 2000
+    assert time.monotonic() - start < 60
