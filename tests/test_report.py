@@ -17,16 +17,34 @@ from eval_examples import (
     hand_weak,
     make_score_file,
 )
+from report_examples import random_report
 
+from audioset_strong.evaluation import report as report_lib
+from audioset_strong.evaluation.alignment import Alignment
+from audioset_strong.evaluation.bootstrap import Interval
 from audioset_strong.evaluation.evaluator import evaluate_strong, evaluate_weak
+from audioset_strong.evaluation.ground_truth import (
+    STRONG_NEGATIVES,
+    WEAK_NEGATIVES,
+)
 from audioset_strong.evaluation.report import (
     headline_text,
     report_dict,
     write_report,
 )
-from audioset_strong.evaluation.report_content import EvalReport, count_of
+from audioset_strong.evaluation.report_content import (
+    EvalReport,
+    compare_per_class,
+    count_of,
+    result_notes,
+)
+from audioset_strong.evaluation.report_curves import RocCurves
+from audioset_strong.evaluation.report_markdown import markdown_report
+from audioset_strong.evaluation.report_numbers import format_number
 from audioset_strong.evaluation.report_page import render_page
 from audioset_strong.evaluation.report_plot import d_prime_plot
+from audioset_strong.evaluation.report_roc import curve_path, roc_panel
+from audioset_strong.evaluation.report_tables import changes_table, worst_table
 from audioset_strong.labels.problems import ProblemLog
 
 NAMES = {X: "Ex & <why>", Y: "Why"}
@@ -102,6 +120,7 @@ def test_files(tmp_path):
         "per_class.csv",
         "report.html",
         "report.json",
+        "report.md",
     ]
 
     def refuse(constant):
@@ -170,7 +189,7 @@ class PageChecker(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.loads += [a for a in attrs if a[0] in ("src", "href", "srcset")]
-        if tag not in ("meta", "br"):
+        if tag not in ("meta", "br", "input"):
             self.open_tags.append(tag)
 
     def handle_startendtag(self, tag, attrs):
@@ -180,9 +199,23 @@ class PageChecker(HTMLParser):
         assert self.open_tags.pop() == tag
 
 
-@pytest.mark.parametrize("baseline", [None, better_x()], ids=["alone", "two"])
-def test_page_is_whole_and_loads_nothing(baseline):
-    page = render_page(hand_report(baseline))
+@pytest.fixture(scope="module")
+def full_report():
+    return random_report(num_clips=40, num_classes=12)
+
+
+@pytest.fixture(scope="module")
+def reports(full_report):
+    return {
+        "alone": hand_report(),
+        "two": hand_report(better_x()),
+        "full": full_report,
+    }
+
+
+@pytest.mark.parametrize("name", ["alone", "two", "full"])
+def test_page_is_whole_and_loads_nothing(reports, name):
+    page = render_page(reports[name])
     checker = PageChecker()
     checker.feed(page)
     assert checker.open_tags == []
@@ -251,8 +284,353 @@ def test_count_of(count, noun, text):
     assert count_of(count, noun) == text
 
 
-def test_headline_text():
+def test_headline_text(full_report):
     lines = headline_text(hand_report()).splitlines()
-    assert lines[0].split()[:4] == ["eval", "negatives", "d_prime", "lwlrap"]
-    assert lines[1].split()[:4] == ["strong", "explicit", "0.298", "0.778"]
-    assert len({len(line) for line in lines}) == 1
+    assert lines[0].split()[:5] == [
+        "eval",
+        "negatives",
+        "d_prime",
+        "mAP",
+        "lwlrap",
+    ]
+    assert lines[1].split()[:3] == ["strong", "explicit", "0.298"]
+    assert lines[1].split()[4] == "0.778"
+    full = headline_text(full_report)
+    own = full_report.details[0].intervals.overall["d_prime"]
+    assert f"[{own.low:.3f}, {own.high:.3f}]" in full
+    assert "p = 0." in full
+    assert full.splitlines()[-1] == (
+        "Intervals are 95 % percentile intervals of 60 bootstrap resamples of "
+        "the clips, seed 0."
+    )
+
+
+# --- report.json against what its docstring says ---------------------------
+
+_METRICS = {
+    "d_prime",
+    "mean_auc",
+    "mean_d_prime",
+    "mean_average_precision",
+    "lwlrap",
+    "balanced_lwlrap",
+}
+_COUNTS = {
+    "num_classes",
+    "num_classes_lwlrap",
+    "num_classes_infinite_d_prime",
+    "num_items",
+    "num_positives",
+    "num_negatives",
+}
+_PER_CLASS = {"auc", "d_prime", "average_precision", "lwlrap"}
+_CLASS = {
+    "mid",
+    "display_name",
+    "num_positives",
+    "num_negatives",
+    *_PER_CLASS,
+}
+
+
+def documented(text):
+    """Whether every key is a word of the docstring that has the schema."""
+    return set(re.findall(r"[a-z_0-9]+", text))
+
+
+def check_keys(value, words, without):
+    """Checks all keys of a JSON value, whatever its depth."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            if key not in without:
+                assert key in words, key
+            check_keys(inner, words, without)
+    if isinstance(value, list):
+        for inner in value:
+            check_keys(inner, words, without)
+
+
+def test_json_is_as_documented(full_report, tmp_path):
+    write_report(full_report, tmp_path)
+    read = json.loads((tmp_path / "report.json").read_text())
+    assert set(read) == {
+        "schema_version",
+        "inputs",
+        "rank_over",
+        "strong",
+        "weak",
+        "baseline",
+        "difference",
+        "label_problems",
+    }
+    assert read["schema_version"] == 2
+    assert set(read["strong"]) == {"explicit", "complementary_only"}
+    assert set(read["weak"]) == {"explicit", "implied"}
+    for evaluation in ("strong", "weak"):
+        for negatives, own in read[evaluation].items():
+            their = read["baseline"][evaluation][negatives]
+            rest = {"intervals", "notes", "undefined_classes", "alignment"}
+            assert set(their) == _METRICS | _COUNTS | rest
+            assert set(own) == set(their) | {"classes", "worst_items"}
+            check_intervals(own["intervals"], "median_bias")
+            check_intervals(their["intervals"], "median_bias")
+            difference = read["difference"][evaluation][negatives]
+            assert set(difference) == {*_METRICS, "intervals"}
+            check_intervals(difference["intervals"], "p_value")
+            for row in own["classes"]:
+                assert set(row) == {
+                    *_CLASS,
+                    *(f"baseline_{name}" for name in _PER_CLASS),
+                    *(f"{name}_difference" for name in _PER_CLASS),
+                    "auc_low",
+                    "auc_high",
+                    "auc_difference_low",
+                    "auc_difference_high",
+                }
+            frames = {row["label_frame"] for row in own["worst_items"]}
+            assert (frames == {None}) == (evaluation == "weak")
+    check_documented(read)
+
+
+def check_intervals(intervals, last):
+    assert set(intervals) == {
+        "level",
+        "num_resamples",
+        "seed",
+        "num_clips",
+        "metrics",
+    }
+    assert set(intervals["metrics"]) == _METRICS
+    for metric in intervals["metrics"].values():
+        assert set(metric) == {"low", "high", "num_undefined", last}
+
+
+def check_documented(read):
+    """Every key of the file stands in the docstring, or in one it names."""
+    words = documented(report_lib.__doc__)
+    words |= {f.name for f in dataclasses.fields(Alignment)}
+    for name in _PER_CLASS:  # baseline_* and *_difference
+        assert "baseline_*" in report_lib.__doc__
+        words |= {f"baseline_{name}", f"{name}_difference"}
+    reasons = set(read["strong"]["explicit"]["alignment"]["labels_left_out"])
+    reasons |= set(
+        read["strong"]["complementary_only"]["alignment"]["labels_left_out"]
+    )
+    reasons |= set(read["weak"]["explicit"]["alignment"]["labels_left_out"])
+    negatives = {"explicit", "implied", "complementary_only"}
+    check_keys(read, words, reasons | negatives)
+
+
+def test_json_without_details():
+    read = report_dict(hand_report())
+    own = read["strong"]["explicit"]
+    assert own["intervals"] is None
+    assert own["worst_items"] is None
+    assert set(own["classes"][0]) == _CLASS
+    assert own["classes"][0]["auc"] == pytest.approx(2 / 3)
+    # Infinite d' of a class: null, as its AUC says why.
+    assert read["weak"]["implied"]["classes"][2]["auc"] == 1
+    assert read["weak"]["implied"]["classes"][2]["d_prime"] is None
+    assert (
+        report_dict(hand_report(better_x()))["difference"]["strong"][
+            "explicit"
+        ]["intervals"]
+        is None
+    )
+
+
+def test_intervals_are_those_of_the_details(full_report):
+    result, details = full_report.results[0], full_report.details[0]
+    read = report_dict(full_report)["strong"]["explicit"]
+    interval = details.intervals.overall["lwlrap"]
+    assert read["lwlrap"] == result.lwlrap == pytest.approx(interval.estimate)
+    assert read["intervals"]["metrics"]["lwlrap"]["low"] == interval.low
+    by_mid = {row["mid"]: row for row in read["classes"]}
+    last = details.intervals.per_class.iloc[-1]
+    assert by_mid[last["mid"]]["auc_high"] == last["auc_high"]
+    page = render_page(full_report)
+    for metric, digits in (("d_prime", 3), ("mean_average_precision", 3)):
+        own = details.intervals.overall[metric]
+        assert f"[{own.low:.{digits}f}, {own.high:.{digits}f}]" in page
+    p_value = details.paired.overall["d_prime"].p_value
+    assert f"p = {p_value:.2g}" in page
+    assert "60 bootstrap resamples of the clips, seed 0" in page
+
+
+def test_csv_has_the_new_columns(full_report, tmp_path):
+    write_report(full_report, tmp_path)
+    table = pd.read_csv(tmp_path / "per_class.csv")
+    assert len(table) == 4 * 12
+    for column in (
+        "average_precision",
+        "auc_low",
+        "auc_high",
+        "baseline_average_precision",
+        "average_precision_difference",
+        "auc_difference_low",
+        "auc_difference_high",
+    ):
+        assert table[column].notna().any(), column
+    defined = table[table["auc_low"].notna()]
+    assert (defined["auc_low"] <= defined["auc_high"]).all()
+
+
+def test_differences_that_cannot_be_paired_are_noted(full_report):
+    details = dataclasses.replace(
+        full_report.details[0], paired=None, not_paired_reason="Other <clips>."
+    )
+    report = dataclasses.replace(full_report, details=(details,))
+    notes = report_dict(report)["strong"]["explicit"]["notes"]
+    assert "Differences have no intervals: Other <clips>." in notes
+    assert "no intervals: Other &lt;clips&gt;." in render_page(report)
+
+
+def test_markdown(full_report, tmp_path):
+    write_report(full_report, tmp_path)
+    text = (tmp_path / "report.md").read_text()
+    sections = text.split("## ")[1:]
+    assert len(sections) == 4
+    rows = [r for r in sections[0].splitlines() if r.startswith("|")]
+    assert [row.count("|") for row in rows] == [8] * 5
+    assert rows[0].split("|")[2].strip() == "d′"
+    assert [row.split("|")[1].strip() for row in rows[2:]] == [
+        "ours.npz",
+        "theirs.npz",
+        "difference",
+    ]
+    result, details = full_report.results[0], full_report.details[0]
+    own = details.intervals.overall["d_prime"]
+    cell = f"{result.d_prime:.3f} [{own.low:.3f}, {own.high:.3f}]"
+    assert rows[2].split("|")[2].strip() == cell
+    assert "Negatives: explicit. 40 clips (400 label frames), " in sections[0]
+    assert f"{result.num_classes} classes with" in sections[0]
+    assert "60 bootstrap resamples" in sections[0]
+    alone = markdown_report(hand_report())
+    assert "0.298 |" in alone
+    assert "[" not in alone
+
+
+def test_markdown_of_a_name_with_a_bar():
+    report = dataclasses.replace(hand_report(), inputs={"scores": "a|b"})
+    assert "| a\\|b |" in markdown_report(report)
+
+
+@pytest.mark.parametrize(
+    ("value", "digits", "sign", "text"),
+    [
+        (math.nan, 3, "", "–"),
+        (-math.inf, 3, "", "−∞"),
+        (-0.0001, 3, "+", "+0.000"),
+        (-1.25, 1, "", "−1.2"),
+    ],
+)
+def test_format_number(value, digits, sign, text):
+    assert format_number(value, digits, sign) == text
+
+
+def test_changes_are_ordered(full_report):
+    result = full_report.results[0]
+    table = compare_per_class(result, full_report.baseline_results[0])
+    gained, lost = changes_table(table).split("Lost most</caption>")
+    for part, sign in ((gained, -1), (lost, 1)):
+        shown = [
+            float(n.replace("−", "-"))
+            for n in re.findall(r"<td><b>([^<]+)</b>", part)
+        ]
+        assert shown == sorted(shown, key=lambda n: sign * n)
+        assert shown
+        assert all(sign * n <= 0 for n in shown)
+    # The perfect and the inverted class are so in both systems.
+    assert "2 classes with an infinite d′" in lost
+
+
+def test_curve_path():
+    points = np.array([[0, 0], [0, 0.25], [0.5, 0.25], [1, 1]])
+    # Down the page is down in SVG: from the lower left to the upper right.
+    assert curve_path(points) == "M0 1000l0-250 500 0 500-750"
+
+
+def test_names_cannot_end_the_element_of_curves(full_report):
+    details = full_report.details[0]
+    table = full_report.results[0].per_class.copy()
+    table["display_name"] = table["mid"] = "</script><b>"
+    points = {"</script><b>": details.curves.points["/m/5"]}
+    details = dataclasses.replace(
+        details, curves=RocCurves(points, 26), baseline_curves=None
+    )
+    panel = roc_panel(table, details, "k")
+    assert panel.count("</script>") == 1
+    data = panel.split('json">')[1].split("</script>")[0]
+    assert json.loads(data)[0][0].startswith("M0 1000l")
+
+
+def test_no_evaluation_lacks_words():
+    for evaluation, kinds in (
+        ("strong", STRONG_NEGATIVES),
+        ("weak", WEAK_NEGATIVES),
+    ):
+        for negatives in kinds:
+            result = dataclasses.replace(
+                evaluate_all(hand_score_file())[0],
+                evaluation=evaluation,
+                negatives=negatives,
+            )
+            page = render_page(EvalReport({}, "all", (result,)))
+            assert f"{evaluation.title()} eval, " in page
+
+
+def test_estimates_outside_of_their_intervals_are_noted(full_report):
+    details = full_report.details[0]
+    off = Interval(0.5, 0.6, 0.7, 0.1, 0)
+    nothing = Interval(0.5, math.nan, math.nan, math.nan, 60)
+    overall = {
+        **dict.fromkeys(details.intervals.overall, nothing),
+        "mean_average_precision": off,
+    }
+    intervals = dataclasses.replace(details.intervals, overall=overall)
+    details = dataclasses.replace(details, intervals=intervals)
+    [note] = [
+        note
+        for note in result_notes(full_report.results[0], details=details)
+        if "Outside" in note
+    ]
+    assert note.startswith(
+        "Outside of their intervals: mean_average_precision. "
+    )
+
+
+def test_page_of_all_classes_is_small():
+    # 527 classes, a baseline, and intervals: what a page has at most. It has up
+    # to six evaluations, of at most 3 MB together.
+    report = random_report(num_clips=150, num_classes=527, num_resamples=39)
+    page = render_page(report)
+    assert len(page.encode()) / len(report.results) < 500_000
+    # The long curves of classes with many positives are thinned.
+    longest = max(
+        path.count("-") for path in re.findall(r'"(M0 1000l[^"]*)"', page)
+    )
+    assert 10 < longest <= 50
+
+
+def test_worst_errors_are_shown_as_counts():
+    worst = pd.DataFrame(
+        {
+            "kind": ["false alarm", "miss"],
+            "segment_id": ["a_0", "b_30000"],
+            "onset_seconds": [0.0, 8.64],
+            "offset_seconds": [0.96, 9.6],
+            "mid": [X, Y],
+            "display_name": ["Ex & why", ""],
+            "score": [0.9, 0.125],
+            # 1 of 1, and 1,234.5 of 2,000, a tie being half.
+            "error": [1 / 2, 1234.5 / 2001],
+            "num_others": [1, 2000],
+        }
+    )
+    table = worst_table(worst, "strong")
+    assert "<td>1 of 1</td>" in table
+    assert "<td>1,234.5 of 2,000</td>" in table
+    assert "8.64–9.60" in table
+    assert "Ex &amp; why" in table
+    assert "Seconds" not in worst_table(worst, "weak")
+    assert worst_table(worst.iloc[:0], "strong").count("none.") == 2

@@ -1,33 +1,51 @@
-"""Reports: `report.json`, `per_class.csv` and `report.html` of evaluations.
+"""Reports: what `evaluate` writes.
 
-`report.json` (schema version 1):
+`report.json` (schema version 2; numbers are null where undefined or infinite,
+and notes say why):
 
-    schema_version  1
-    inputs          {scores, baseline_scores, framed_labels, weak_labels}: path
-                    or null; label_mapping, if labels were mapped: what it did;
-                    compared_classes, if the baseline has other classes: how
-                    many are compared
+    schema_version  2
+    inputs          {scores, baseline_scores, framed_labels, ...}: path or null
+                    of each; and in words, where there is something to say, what
+                    was done to them: truth, scores_notes,
+                    baseline_scores_notes, label_mapping, compared_classes,
+                    compared_clips
     rank_over       "all" or "evaluated": the classes that lwlrap ranks
-    strong, weak    {"explicit": E, "implied": E}, without what was not asked
-    baseline        {"strong": ..., "weak": ...} of the baseline, or null
-    difference      the same with {d_prime, mean_auc, mean_d_prime, lwlrap,
-                    balanced_lwlrap}: scores minus baseline, or null
-    label_problems  {"num_left_out": int, "num_doubtful": int, "lines": [str]}:
-                    label lines that were left out, or kept though they look
-                    wrong; the first 100 problems
+    strong, weak    {negatives: E}, such as strong.explicit, without what was
+                    not asked; `evaluator.py` lists the kinds of negatives
+    baseline        {strong, weak} of the baseline, or null
+    difference      {strong, weak} with D: scores minus baseline, or null
+    label_problems  {num_left_out, num_doubtful: int; lines [str]}: label lines
+                    that were left out, or kept though they look wrong; the
+                    first 100 problems
 
-    E  d_prime (of the mean AUC), mean_auc, mean_d_prime, lwlrap,
-       balanced_lwlrap: number, or null where undefined or infinite, and then
-       notes say why;
+    E  d_prime (of the mean AUC), mean_auc, mean_d_prime,
+       mean_average_precision, lwlrap, balanced_lwlrap: number;
        num_classes (with an AUC), num_classes_lwlrap (with a positive),
        num_classes_infinite_d_prime, num_items, num_positives, num_negatives;
+       intervals: I of the six metrics, or null;
+       classes [C]; worst_items [W], or null;
        notes [str]; undefined_classes [{mid, display_name, reason}];
        alignment: the fields of `alignment.Alignment`
+    D  the same six metrics, and intervals: I of their differences, or null
+    I  level, num_resamples, seed, num_clips, metrics {name: {low, high,
+       num_undefined (resamples)}}; for E also median_bias of each metric, for D
+       p_value (`bootstrap.py`, `paired_bootstrap.py`)
+    C  mid, display_name, num_positives, num_negatives, auc, d_prime,
+       average_precision, lwlrap; with intervals auc_low and auc_high; with a
+       baseline baseline_* and *_difference of these four; with both
+       auc_difference_low and auc_difference_high
+    W  kind ("false alarm" or "miss"), segment_id, label_frame, onset_seconds,
+       offset_seconds (these three null for whole clips), mid, display_name,
+       score, error, num_others: `report_errors.py`
 
-`per_class.csv` has one row an evaluation, kind of negatives and class: the
-columns of `EvalResult.per_class` and, with a baseline, `baseline_auc`,
-`baseline_d_prime`, `baseline_lwlrap`, `d_prime_difference` and
-`lwlrap_difference`. Undefined cells are empty, infinite ones `inf` or `-inf`.
+The E of a baseline have neither classes nor worst_items: those of the scores
+hold its classes.
+
+`per_class.csv` has one row an evaluation, kind of negatives and class: C, with
+undefined_reason. Undefined cells are empty, infinite ones `inf` or `-inf`.
+
+`report.md` is a table for papers (`report_markdown.py`), `report.html` the
+whole for a person (`report_page.py`).
 """
 
 import dataclasses
@@ -38,15 +56,23 @@ from typing import Any
 
 import pandas as pd
 
+from audioset_strong.evaluation.bootstrap import BootstrapResult
 from audioset_strong.evaluation.evaluator import EvalResult
+from audioset_strong.evaluation.paired_bootstrap import PairedResult
 from audioset_strong.evaluation.report_content import (
     OVERALL_METRICS,
     EvalReport,
     compare_per_class,
     result_notes,
 )
+from audioset_strong.evaluation.report_markdown import markdown_report
 from audioset_strong.evaluation.report_page import render_page
+from audioset_strong.evaluation.report_text import headline_text
 from audioset_strong.output_files import open_output
+
+__all__ = ["headline_text", "per_class_table", "report_dict", "write_report"]
+
+SCHEMA_VERSION = 2
 
 _COUNTS = (
     "num_classes",
@@ -60,24 +86,20 @@ _COUNTS = (
 _MAX_PROBLEM_LINES = 100
 
 
-def finite_or_none(value: float) -> float | None:
-    """Returns what JSON can hold: None for NaN and infinities."""
-    return float(value) if math.isfinite(value) else None
-
-
 def report_dict(report: EvalReport) -> dict[str, Any]:
     """Returns `report.json` (module docstring) as a dict."""
     lines = [str(p) for p in report.problems.problems[:_MAX_PROBLEM_LINES]]
+    has_baseline = bool(report.baseline_results)
     return {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "inputs": dict(report.inputs),
         "rank_over": report.rank_over,
         **_nested(report, report.results, _result_dict),
-        "baseline": _nested(report, report.baseline_results, _result_dict)
-        if report.baseline_results
+        "baseline": _nested(report, report.baseline_results, _baseline_dict)
+        if has_baseline
         else None,
         "difference": _nested(report, report.results, _difference_dict)
-        if report.baseline_results
+        if has_baseline
         else None,
         "label_problems": {
             "num_left_out": report.problems.num_left_out,
@@ -98,32 +120,106 @@ def _nested(
 
 
 def _result_dict(report: EvalReport, result: EvalResult) -> dict[str, Any]:
-    baseline = report.baseline_of(result)
-    undefined = result.undefined_classes[
-        ["mid", "display_name", "undefined_reason"]
-    ].rename(columns={"undefined_reason": "reason"})
+    baseline, details = report.baseline_of(result), report.details_of(result)
+    classes = compare_per_class(result, baseline, details)
     return {
-        **{m: finite_or_none(getattr(result, m)) for m in OVERALL_METRICS},
-        **{name: getattr(result, name) for name in _COUNTS},
-        "notes": result_notes(result, baseline),
-        "undefined_classes": undefined.to_dict(orient="records"),
-        "alignment": dataclasses.asdict(result.alignment),
+        **_metrics_dict(result),
+        "intervals": _intervals_dict(details.intervals),
+        "classes": _records(classes.drop(columns="undefined_reason")),
+        "worst_items": None
+        if details.worst is None
+        else _records(details.worst),
+        "notes": result_notes(result, baseline, details),
+        **_coverage_dict(result),
+    }
+
+
+def _baseline_dict(report: EvalReport, result: EvalResult) -> dict[str, Any]:
+    intervals = report.details_of(result).baseline_intervals
+    return {
+        **_metrics_dict(result),
+        "intervals": _intervals_dict(intervals),
+        "notes": result_notes(result),
+        **_coverage_dict(result),
     }
 
 
 def _difference_dict(report: EvalReport, result: EvalResult) -> dict[str, Any]:
     baseline = report.baseline_of(result)
     return {
-        name: finite_or_none(getattr(result, name) - getattr(baseline, name))
-        for name in OVERALL_METRICS
+        **{
+            name: _finite(getattr(result, name) - getattr(baseline, name))
+            for name in OVERALL_METRICS
+        },
+        "intervals": _intervals_dict(report.details_of(result).paired),
     }
+
+
+def _metrics_dict(result: EvalResult) -> dict[str, Any]:
+    return {
+        **{name: _finite(getattr(result, name)) for name in OVERALL_METRICS},
+        **{name: getattr(result, name) for name in _COUNTS},
+    }
+
+
+def _coverage_dict(result: EvalResult) -> dict[str, Any]:
+    undefined = result.undefined_classes[
+        ["mid", "display_name", "undefined_reason"]
+    ].rename(columns={"undefined_reason": "reason"})
+    return {
+        "undefined_classes": undefined.to_dict(orient="records"),
+        "alignment": dataclasses.asdict(result.alignment),
+    }
+
+
+def _intervals_dict(
+    intervals: BootstrapResult | PairedResult | None,
+) -> dict[str, Any] | None:
+    """Writes I of the module docstring."""
+    if intervals is None:
+        return None
+    left_out = ("estimate", "difference")  # The metrics themselves.
+    metrics = {
+        name: {
+            key: _finite(value)
+            for key, value in dataclasses.asdict(interval).items()
+            if key not in left_out
+        }
+        for name, interval in intervals.overall.items()
+    }
+    return {
+        "level": intervals.level,
+        "num_resamples": intervals.num_resamples,
+        "seed": intervals.seed,
+        "num_clips": intervals.num_clips,
+        "metrics": metrics,
+    }
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Writes the rows of a table as JSON can hold them."""
+    return [
+        {str(key): _finite(value) for key, value in record.items()}
+        for record in table.to_dict(orient="records")
+    ]
+
+
+def _finite(value: Any) -> Any:
+    """Returns what JSON can hold: None for missing and infinite numbers."""
+    if value is pd.NA or (
+        isinstance(value, float) and not math.isfinite(value)
+    ):
+        return None
+    return value
 
 
 def per_class_table(report: EvalReport) -> pd.DataFrame:
     """Returns `per_class.csv` (module docstring) as a table."""
     tables = []
     for result in report.results:
-        table = compare_per_class(result, report.baseline_of(result))
+        table = compare_per_class(
+            result, report.baseline_of(result), report.details_of(result)
+        )
         table.insert(0, "evaluation", result.evaluation)
         table.insert(1, "negatives", result.negatives)
         tables.append(table)
@@ -133,7 +229,7 @@ def per_class_table(report: EvalReport) -> pd.DataFrame:
 def write_report(
     report: EvalReport, report_dir: str | os.PathLike[str]
 ) -> dict[str, Any]:
-    """Writes `report.json`, `per_class.csv` and `report.html`.
+    """Writes the files of a report (module docstring).
 
     Args:
       report: What to show.
@@ -147,33 +243,10 @@ def write_report(
     texts = {
         "report.json": json.dumps(results, indent=2, allow_nan=False) + "\n",
         "per_class.csv": per_class_table(report).to_csv(index=False),
+        "report.md": markdown_report(report),
         "report.html": render_page(report),
     }
     for name, text in texts.items():
         with open_output(os.path.join(report_dir, name)) as file:
             file.write(text)
     return results
-
-
-def headline_text(report: EvalReport) -> str:
-    """Returns the overall metrics as a short table for the console."""
-    lines = [
-        f"{'eval':<7}{'negatives':<10}{'d_prime':>8}{'lwlrap':>8}"
-        f"{'mean_auc':>9}{'mean_d_prime':>13}{'balanced_lwlrap':>16}"
-        f"{'classes':>8}"
-    ]
-    for result in report.results:
-        lines.append(
-            f"{result.evaluation:<7}{result.negatives:<10}"
-            f"{result.d_prime:>8.3f}{result.lwlrap:>8.3f}"
-            f"{result.mean_auc:>9.3f}{result.mean_d_prime:>13.3f}"
-            f"{result.balanced_lwlrap:>16.3f}{result.num_classes:>8}"
-        )
-        baseline = report.baseline_of(result)
-        if baseline is not None:
-            lines.append(
-                f"{'':<7}{'- baseline':<10}"
-                f"{result.d_prime - baseline.d_prime:>+8.3f}"
-                f"{result.lwlrap - baseline.lwlrap:>+8.3f}"
-            )
-    return "\n".join(lines)

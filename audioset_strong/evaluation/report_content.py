@@ -6,17 +6,48 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from audioset_strong.evaluation.bootstrap import BootstrapResult
 from audioset_strong.evaluation.evaluator import EvalResult
+from audioset_strong.evaluation.paired_bootstrap import PairedResult
+from audioset_strong.evaluation.report_curves import RocCurves
 from audioset_strong.labels.problems import ProblemLog
 
 OVERALL_METRICS = (
     "d_prime",
     "mean_auc",
     "mean_d_prime",
+    "mean_average_precision",
     "lwlrap",
     "balanced_lwlrap",
 )
-_COMPARED = ("auc", "d_prime", "lwlrap")
+CLASS_METRICS = ("auc", "d_prime", "average_precision", "lwlrap")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EvalDetails:
+    """What is known of one evaluation beyond its metrics, all optional.
+
+    Attributes:
+      evaluation: "strong" or "weak".
+      negatives: Kind of negatives, as in `EvalResult`.
+      intervals: Confidence intervals.
+      baseline_intervals: Those of the baseline.
+      paired: Differences from the baseline on the same resamples.
+      not_paired_reason: Why there are none, "" if there are or none are asked.
+      curves: ROC curves.
+      baseline_curves: Those of the baseline.
+      worst: `report_errors.worst_items`.
+    """
+
+    evaluation: str
+    negatives: str
+    intervals: BootstrapResult | None = None
+    baseline_intervals: BootstrapResult | None = None
+    paired: PairedResult | None = None
+    not_paired_reason: str = ""
+    curves: RocCurves | None = None
+    baseline_curves: RocCurves | None = None
+    worst: pd.DataFrame | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,6 +60,8 @@ class EvalReport:
       results: One a (evaluation, negatives), in the order to show.
       baseline_results: The same evaluations of the baseline; empty without one.
       problems: Label lines that were left out.
+      details: Intervals, curves and errors of as many of the results as there
+        are (`report_details.detail_items`), in any order.
     """
 
     inputs: Mapping[str, str | None]
@@ -36,6 +69,7 @@ class EvalReport:
     results: tuple[EvalResult, ...]
     baseline_results: tuple[EvalResult, ...] = ()
     problems: ProblemLog = dataclasses.field(default_factory=ProblemLog)
+    details: tuple[EvalDetails, ...] = ()
 
     def baseline_of(self, result: EvalResult) -> EvalResult | None:
         """Returns the same evaluation of the baseline, if there is one."""
@@ -45,6 +79,14 @@ class EvalReport:
                 return baseline
         return None
 
+    def details_of(self, result: EvalResult) -> EvalDetails:
+        """Returns the details of an evaluation, without any if it has none."""
+        key = (result.evaluation, result.negatives)
+        for details in self.details:
+            if (details.evaluation, details.negatives) == key:
+                return details
+        return EvalDetails(*key)
+
 
 def count_of(count: int, noun: str) -> str:
     """Writes a count and its noun, such as "1 class" or "2,000 clips"."""
@@ -52,8 +94,22 @@ def count_of(count: int, noun: str) -> str:
     return f"{count:,} {noun}{'' if count == 1 else plural}"
 
 
+def resamples_note(details: EvalDetails) -> str:
+    """Says where intervals come from; "" without any."""
+    intervals = details.intervals
+    if intervals is None:
+        return ""
+    return (
+        f"Intervals are {100 * intervals.level:g} % percentile intervals of "
+        f"{intervals.num_resamples:,} bootstrap resamples of the clips, seed "
+        f"{intervals.seed}."
+    )
+
+
 def result_notes(
-    result: EvalResult, baseline: EvalResult | None = None
+    result: EvalResult,
+    baseline: EvalResult | None = None,
+    details: EvalDetails | None = None,
 ) -> list[str]:
     """Says in words what a reader of the numbers must know."""
     notes = []
@@ -69,12 +125,34 @@ def result_notes(
         )
     if result.num_classes_lwlrap == 0:
         notes.append("No class has a positive: lwlrap is undefined.")
+    outside = [] if details is None else _outside_interval(details)
+    if outside:
+        notes.append(
+            f"Outside of their intervals: {', '.join(outside)}. Resamples "
+            f"repeat clips, which raises these, most where classes have few "
+            f"clips; compare systems by their difference."
+        )
+    if details is not None and details.not_paired_reason:
+        notes.append(
+            f"Differences have no intervals: {details.not_paired_reason}"
+        )
     if baseline is not None and not _same_items(result, baseline):
         notes.append(
             "The baseline was evaluated on other clips, label frames or "
             "classes: the differences are not over the same items."
         )
     return notes
+
+
+def _outside_interval(details: EvalDetails) -> list[str]:
+    """Names the metrics whose resamples are too biased to hold them."""
+    if details.intervals is None:
+        return []
+    return [
+        name
+        for name, interval in details.intervals.overall.items()
+        if interval.estimate < interval.low or interval.estimate > interval.high
+    ]
 
 
 def _same_items(result: EvalResult, baseline: EvalResult) -> bool:
@@ -95,25 +173,43 @@ def _same_items(result: EvalResult, baseline: EvalResult) -> bool:
 
 
 def compare_per_class(
-    result: EvalResult, baseline: EvalResult | None
+    result: EvalResult,
+    baseline: EvalResult | None,
+    details: EvalDetails | None = None,
 ) -> pd.DataFrame:
-    """Puts the baseline's per-class metrics beside a result's.
+    """Puts intervals and the baseline beside a result's per-class metrics.
 
     Args:
       result: What to show.
       baseline: The same evaluation of the baseline; None for none.
+      details: Its intervals, if there are any.
 
     Returns:
-      `result.per_class` and, with a baseline, baseline_auc, baseline_d_prime,
-      baseline_lwlrap, d_prime_difference and lwlrap_difference, float64, NaN
-      for classes that it lacks.
+      `result.per_class` and, float64, NaN where undefined or for classes that
+      the other lacks: with intervals auc_low and auc_high; with a baseline
+      baseline_ and _difference of each of `CLASS_METRICS`; with both
+      auc_difference_low and auc_difference_high.
     """
     table = result.per_class.copy()
+    if details is not None and details.intervals is not None:
+        _join(table, details.intervals.per_class, ("auc_low", "auc_high"))
     if baseline is None:
         return table
     theirs = baseline.per_class.set_index("mid").reindex(table["mid"])
-    for name in _COMPARED:
+    for name in CLASS_METRICS:
         table[f"baseline_{name}"] = theirs[name].to_numpy()
-    for name in ("d_prime", "lwlrap"):
+    for name in CLASS_METRICS:
         table[f"{name}_difference"] = table[name] - table[f"baseline_{name}"]
+    if details is not None and details.paired is not None:
+        columns = ("auc_difference_low", "auc_difference_high")
+        _join(table, details.paired.per_class, columns)
     return table
+
+
+def _join(
+    table: pd.DataFrame, other: pd.DataFrame, columns: tuple[str, ...]
+) -> None:
+    """Adds columns of another table of classes, by mid."""
+    by_mid = other.set_index("mid").reindex(table["mid"])
+    for column in columns:
+        table[column] = by_mid[column].to_numpy()
