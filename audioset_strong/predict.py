@@ -6,18 +6,27 @@ r"""Finds sound events in audio files with an exported model.
 Writes a strong label TSV with a column `score`: one line an event, times in
 seconds from the start of the file. `segment_id` is the file's name without its
 extension. Files that cannot be read are named, and the exit status is 1.
+
+An event is a run of label frames whose scores reach a threshold: --threshold,
+or with --thresholds the one of its class, from a file that `choose_thresholds`
+wrote. Classes that the file lacks are an error, unless --threshold is given
+too, which they then get.
 """
 
 import os
 import sys
 from collections.abc import Sequence
 
+import numpy as np
 import tensorflow as tf
 import tqdm
 from absl import flags, logging
 
 from audioset_strong import run_flags
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation.threshold_files import (
+    read_model_thresholds,
+)
 from audioset_strong.features.audio_files import AudioError, decode_audio
 from audioset_strong.inference.event_decoding import ScoredEvent, decode_events
 from audioset_strong.inference.saved_model import load_export
@@ -36,22 +45,42 @@ _THRESHOLD = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
+_THRESHOLDS = flags.DEFINE_string(
+    "thresholds",
+    None,
+    "CSV of choose_thresholds: a threshold for each class. --threshold, where "
+    "given too, is for the classes that it lacks.",
+)
 flags.mark_flags_as_required(["saved_model", "output"])
 
 _HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\tscore\n"
 
 
 def _find_events(
-    path: str, model: tf.Module, features: FeatureParams
+    path: str,
+    model: tf.Module,
+    features: FeatureParams,
+    thresholds: np.ndarray | float,
 ) -> list[ScoredEvent]:
     """Finds the events of one audio file."""
     waveform = decode_audio(path, features.sample_rate).waveform
     scores = model(tf.constant(waveform))["scores"].numpy()
     return decode_events(
         scores,
-        _THRESHOLD.value,
+        thresholds,
         features.patch_window_seconds,
         len(waveform) / features.sample_rate,
+    )
+
+
+def _read_thresholds(class_map: ClassMap) -> np.ndarray | float:
+    """Returns one threshold, or one a class if there is a file."""
+    if _THRESHOLDS.value is None:
+        return _THRESHOLD.value
+    return read_model_thresholds(
+        _THRESHOLDS.value,
+        class_map.mids,
+        _THRESHOLD.value if _THRESHOLD.present else None,
     )
 
 
@@ -72,12 +101,13 @@ def main(argv: Sequence[str]) -> None:
     if not paths:
         raise InputError("Expected audio files after the flags, found none.")
     model, features, class_map = load_export(_SAVED_MODEL.value)
+    thresholds = _read_thresholds(class_map)
     num_events, failed = 0, 0
     with open_output(_OUTPUT.value) as output:
         output.write(_HEADER)
         for path in tqdm.tqdm(paths, unit="file", disable=len(paths) == 1):
             try:
-                events = _find_events(path, model, features)
+                events = _find_events(path, model, features, thresholds)
             except (AudioError, OSError) as error:
                 logging.error("Left out: %s", error)
                 failed += 1

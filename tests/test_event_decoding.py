@@ -43,3 +43,26 @@ def test_no_label_frames_give_no_events():
 def test_scores_of_another_rank_are_refused():
     with pytest.raises(InputError, match=r"Received: shape=\(3,\)"):
         decode_events(np.zeros(3), 0.5, 0.96, 1.0)
+
+
+def test_a_threshold_of_each_class_is_reached_exactly():
+    rng = np.random.default_rng(0)
+    scores = rng.random((8, 5), dtype=np.float32)
+    thresholds = scores.max(axis=0).astype(np.float64)
+    events = decode_events(scores, thresholds, 0.96, 8 * 0.96)
+    assert sorted(event.class_index for event in events) == [0, 1, 2, 3, 4]
+    assert decode_events(scores, np.nextafter(thresholds, 2), 1.0, 8.0) == []
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "message"),
+    [
+        (np.zeros(2), r"each of 3 classes. Received: shape=\(2,\)"),
+        (np.zeros((3, 1)), r"Received: shape=\(3, 1\)"),  # would broadcast
+        (np.array([0.5, np.nan, 0.5]), "must not be NaN"),
+        (float("nan"), "must not be NaN"),
+    ],
+)
+def test_bad_thresholds_are_refused(thresholds, message):
+    with pytest.raises(InputError, match=message):
+        decode_events(np.zeros((3, 3)), thresholds, 0.96, 3.0)

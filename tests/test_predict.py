@@ -69,3 +69,29 @@ def test_folder_that_is_no_export_is_one_clear_line(tmp_path):
     assert finished.returncode == 2
     assert "is not a SavedModel" in finished.stderr.splitlines()[-1]
     assert not (tmp_path / "e.tsv").exists()
+
+
+def test_thresholds_of_classes(export_dir, tmp_path):
+    sound = tmp_path / "a.wav"
+    soundfile.write(sound, np.full(16000, 0.1), 16000)
+    thresholds = tmp_path / "T.csv"
+    # The first always, the second never: sigmoids stay below 1 here.
+    thresholds.write_text("mid,threshold\n/m/dog,0\n/m/rain,1\n/m/x,0.5\n")
+    flags = [
+        f"--saved_model={export_dir}",
+        f"--output={tmp_path}/e.tsv",
+        f"--thresholds={thresholds}",
+        str(sound),
+    ]
+    finished = _predict(*flags)
+    assert finished.returncode == 2
+    last = finished.stderr.splitlines()[-1]
+    assert "1 have none: /m/bell. Choose" in last
+    assert not (tmp_path / "e.tsv").exists()
+    # Asked for, --threshold is for the classes that the file lacks.
+    finished = _predict("--threshold=0", *flags)
+    assert finished.returncode == 0, finished.stderr
+    assert "T.csv and get 0: /m/bell." in finished.stderr
+    assert "the model lacks are not used: /m/x." in finished.stderr
+    lines = (tmp_path / "e.tsv").read_text().splitlines()
+    assert [line.split("\t")[3] for line in lines[1:]] == ["/m/bell", "/m/dog"]

@@ -33,7 +33,8 @@ def decode_events(
 
     Args:
       scores: float `[num_label_frames, num_classes]`, in [0, 1].
-      thresholds: float, or float `[num_classes]`: least score of a class.
+      thresholds: float, or float `[num_classes]`: least score of a class, not
+        NaN.
       label_frame_seconds: Length and hop of a label frame.
       audio_seconds: No event ends later; audio shorter than a label frame was
         padded to one.
@@ -42,13 +43,15 @@ def decode_events(
       Events, by onset, then class index.
 
     Raises:
-      InputError: `scores` is not two-dimensional.
+      InputError: `scores` is not two-dimensional, or `thresholds` is neither
+        one number nor one a class.
     """
     if scores.ndim != 2:
         raise InputError(
             f"scores must be [num_label_frames, num_classes]. Received: "
             f"shape={scores.shape}."
         )
+    _check_thresholds(np.asarray(thresholds), scores.shape[1])
     is_active = scores >= thresholds
     # A frame of silence on both sides, so that every run starts and ends.
     padded = np.pad(is_active, ((1, 1), (0, 0))).astype(np.int8)
@@ -67,3 +70,14 @@ def decode_events(
         )
     ]
     return sorted(events, key=lambda e: (e.onset_seconds, e.class_index))
+
+
+def _check_thresholds(thresholds: np.ndarray, num_classes: int) -> None:
+    # One threshold a label frame would broadcast too, and mean nothing.
+    if thresholds.shape not in ((), (num_classes,)):
+        raise InputError(
+            f"thresholds must be one number or one for each of {num_classes} "
+            f"classes. Received: shape={thresholds.shape}."
+        )
+    if np.isnan(thresholds).any():
+        raise InputError("thresholds must not be NaN: no score reaches it.")
