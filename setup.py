@@ -42,6 +42,8 @@ setuptools.setup(
         # release and loads with TensorFlow 2.16 only.
         "io": ["tensorflow==2.16.*", "tensorflow-io==0.37.1"],
         "beam": ["apache-beam>=2.60"],
+        # PSDS, collar- and intersection-based F1 of events.
+        "psds": ["sed_scores_eval>=0.0.4"],
         "dev": [
             "hypothesis>=6.100",
             "mypy>=1.10",

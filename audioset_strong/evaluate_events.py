@@ -1,0 +1,91 @@
+r"""Scores detected events: PSDS, intersection- and collar-based F1.
+
+    pip install '.[psds]'
+    python -m audioset_strong.evaluate_events --scores=scores.npz \
+      --strong_labels=audioset_eval_strong.tsv \
+      --display_names=mid_to_display_name.tsv --output_dir=event_scores
+
+These are metrics of other papers, from `sed_scores_eval`, to set beside theirs:
+every number is printed with all that it depends on, because papers share the
+name PSDS and not its parameters. They take whatever is no event for silence, so
+that explicit negatives play no part. Writes to --output_dir:
+
+    event_scores.txt  what is printed
+    per_class.csv     the same of each class
+
+--thresholds takes what choose_thresholds wrote, for the two F1. Needs no
+TensorFlow, but a C compiler to install.
+"""
+
+import os
+from collections.abc import Sequence
+
+from absl import flags
+
+from audioset_strong import run_flags
+from audioset_strong.evaluation.event_results import EventScoreParams
+from audioset_strong.evaluation.event_scores import psds_scores
+from audioset_strong.evaluation.label_frame_pooling import POOLING
+from audioset_strong.evaluation.score_classes import read_known_classes
+from audioset_strong.evaluation.score_reading import read_scores
+from audioset_strong.evaluation.threshold_files import read_threshold_file
+from audioset_strong.labels.label_files import read_strong_labels
+from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.output_files import open_output
+
+_SCORES = flags.DEFINE_string(
+    "scores", None, "Score file (.npz) or folder of tables.", required=True
+)
+_POOLING = flags.DEFINE_enum(
+    "pooling", "mean", POOLING, "How score tables become label frames."
+)
+_STRONG_LABELS = flags.DEFINE_string(
+    "strong_labels", None, "Strong TSV: all events of its clips.", required=True
+)
+_THRESHOLDS = flags.DEFINE_string(
+    "thresholds", None, "File of choose_thresholds; instead of --threshold."
+)
+_THRESHOLD = flags.DEFINE_float(
+    "threshold", 0.5, "Least score of an event, for the F1 of all classes."
+)
+_CLASS_MAP = run_flags.define_class_map()
+_DISPLAY_NAMES = run_flags.define_display_names()
+_PARAMS_FLAGS = run_flags.define_params(EventScoreParams)
+_NUM_WORKERS = flags.DEFINE_integer(
+    "num_workers", os.cpu_count(), "Processes to use.", lower_bound=1
+)
+_STRICT = run_flags.define_strict()
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Folder for the results.", required=True
+)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Scores events, writes and prints the numbers."""
+    run_flags.refuse_arguments(argv)
+    problems = ProblemLog(is_strict=_STRICT.value)
+    known = read_known_classes(_CLASS_MAP.value, _DISPLAY_NAMES.value, problems)
+    strong = read_strong_labels(_STRONG_LABELS.value, problems)
+    problems.report()
+    thresholds = _THRESHOLD.value
+    if _THRESHOLDS.value:
+        thresholds = read_threshold_file(_THRESHOLDS.value).thresholds
+    found = psds_scores(
+        read_scores(_SCORES.value, known, _POOLING.value),
+        strong,
+        run_flags.read_params(EventScoreParams, _PARAMS_FLAGS),
+        thresholds,
+        display_names=known.name_of_mid,
+        num_jobs=_NUM_WORKERS.value,
+    )
+    os.makedirs(_OUTPUT_DIR.value, exist_ok=True)
+    text = "\n".join(found.lines())
+    with open_output(os.path.join(_OUTPUT_DIR.value, "event_scores.txt")) as f:
+        f.write(f"{text}\n")
+    with open_output(os.path.join(_OUTPUT_DIR.value, "per_class.csv")) as file:
+        found.per_class.to_csv(file, index=False, lineterminator="\n")
+    print(text)
+
+
+if __name__ == "__main__":
+    run_flags.run(main)
