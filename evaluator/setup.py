@@ -1,0 +1,46 @@
+"""The evaluator alone: what labels and evaluation need, no TensorFlow.
+
+    pip install ./evaluator
+
+installs the same package as `pip install .` with a few small requirements.
+Commands that train, export or decode audio then lack theirs. Install one of the
+two in an environment, not both: they are the same files.
+"""
+
+import pathlib
+import re
+
+import setuptools
+
+_HERE = pathlib.Path(__file__).parent
+_ROOT = _HERE.parent
+_PACKAGE = "audioset_strong"
+_VERSION = re.search(
+    r'__version__ = "(.+)"',
+    (_ROOT / _PACKAGE / "__init__.py").read_text(encoding="utf-8"),
+)[1]
+
+setuptools.setup(
+    name="audioset_strong_evaluator",
+    version=_VERSION,
+    description=(
+        "Labels and metrics of Hershey et al., "
+        '"The benefit of temporally-strong labels in audio event '
+        'classification" (ICASSP 2021), for scores of any model'
+    ),
+    license="Apache-2.0",
+    packages=setuptools.find_packages(_ROOT, include=[f"{_PACKAGE}*"]),
+    package_dir={_PACKAGE: f"../{_PACKAGE}"},
+    python_requires=">=3.11",
+    # The same bounds as in ../setup.py; tests/test_small_install.py holds the
+    # two together, and holds this list to be enough.
+    install_requires=[
+        "absl-py>=2.0",
+        "matplotlib>=3.8",
+        "numpy>=1.26",
+        "pandas>=2.2",
+        "scipy>=1.11",
+        "tqdm>=4.66",
+    ],
+    extras_require={"psds": ["sed_scores_eval>=0.0.4"]},
+)
