@@ -120,10 +120,12 @@ _REPORT_DIR = flags.DEFINE_string(
 def main(argv: Sequence[str]) -> None:
     """Evaluates, writes the report and prints the headline."""
     run_flags.refuse_arguments(argv)
+    problems = ProblemLog(is_strict=_STRICT.value)
     mapping = read_label_mapping(
         run_flags.read_params(LabelMappingParams, _LABEL_MAPPING_FLAGS),
         _ONTOLOGY.value,
         _DISPLAY_NAMES.value,
+        problems,
     )
     evaluated = evaluate_files(
         _SCORES.value,
@@ -142,7 +144,7 @@ def main(argv: Sequence[str]) -> None:
         negatives=_NEGATIVES.value,
         mapping=mapping,
         bootstrap=run_flags.read_params(BootstrapSettings, _BOOTSTRAP_FLAGS),
-        problems=ProblemLog(is_strict=_STRICT.value),
+        problems=problems,
     )
     report.write_report(evaluated, _REPORT_DIR.value)
     print(report.headline_text(evaluated))
