@@ -9,8 +9,26 @@ from audioset_strong.evaluation.ground_truth import strong_items, weak_items
 from audioset_strong.evaluation.report_content import EvalReport
 from audioset_strong.evaluation.report_details import (
     BootstrapSettings,
-    detail_items,
+    join_details,
+    system_details,
 )
+
+
+def detail_items(
+    items,
+    evaluation,
+    negatives,
+    baseline_items=None,
+    settings=BootstrapSettings(),
+    **options,
+):
+    """Details of one system, or of two."""
+    options["settings"] = settings
+    baseline = None
+    if baseline_items is not None:
+        baseline = system_details(baseline_items, evaluation, **options)
+    ours = system_details(items, evaluation, **options)
+    return join_details(evaluation, negatives, ours, baseline, settings.level)
 
 
 def random_labels(num_clips, num_classes, seed=0):

@@ -61,7 +61,7 @@ class EvalReport:
       baseline_results: The same evaluations of the baseline; empty without one.
       problems: Label lines that were left out.
       details: Intervals, curves and errors of as many of the results as there
-        are (`report_details.detail_items`), in any order.
+        are (`report_details.join_details`), in any order.
     """
 
     inputs: Mapping[str, str | None]

@@ -1,11 +1,13 @@
 """Items of one evaluation -> its intervals, ROC curves and worst errors.
 
-Made while the items are in memory, so that a report of all evaluations never
-needs the items of more than one.
+Made of one system after another while its items are in memory, so that a report
+never needs the items of more than one system and one evaluation.
 """
 
 import dataclasses
 from collections.abc import Mapping, Sequence
+
+import pandas as pd
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.bootstrap import check_level, intervals_of
@@ -13,9 +15,12 @@ from audioset_strong.evaluation.ground_truth import EvalItems
 from audioset_strong.evaluation.paired_bootstrap import compare_resamples
 from audioset_strong.evaluation.ranking import ClassRanking
 from audioset_strong.evaluation.report_content import EvalDetails
-from audioset_strong.evaluation.report_curves import roc_curves
+from audioset_strong.evaluation.report_curves import RocCurves, roc_curves
 from audioset_strong.evaluation.report_errors import worst_items
-from audioset_strong.evaluation.resampling import resample_classes
+from audioset_strong.evaluation.resampling import (
+    ClassResamples,
+    resample_classes,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,75 +38,94 @@ class BootstrapSettings:
     level: float = 0.95
 
 
-def detail_items(
+@dataclasses.dataclass(frozen=True, eq=False)
+class SystemDetails:
+    """What one system gives to the details; small beside its items.
+
+    Attributes:
+      curves: ROC curves.
+      worst: `report_errors.worst_items`.
+      resamples: Metrics of resamples; None for no intervals.
+    """
+
+    curves: RocCurves
+    worst: pd.DataFrame
+    resamples: ClassResamples | None
+
+
+def system_details(
     items: EvalItems,
     evaluation: str,
-    negatives: str,
-    baseline_items: EvalItems | None = None,
     *,
     settings: BootstrapSettings = BootstrapSettings(),
     rank_over: str = "all",
     names: Mapping[str, str] | None = None,
     rankings: Sequence[ClassRanking] | None = None,
-    baseline_rankings: Sequence[ClassRanking] | None = None,
-) -> EvalDetails:
-    """Makes everything that a report shows beside the metrics.
+) -> SystemDetails:
+    """Makes everything of one system that a report shows beside the metrics.
 
     Args:
       items: Aligned scores, positives and negatives.
       evaluation: "strong" or "weak".
-      negatives: Their kind of negatives.
-      baseline_items: Those of the baseline.
       settings: How intervals are made; without resamples there are none.
       rank_over: Classes that lwlrap ranks.
       names: Display name of each mid.
       rankings: `ranking.rank_classes` of the items, if it is there already.
-      baseline_rankings: The same of the baseline.
-
-    Returns:
-      The details.
 
     Raises:
       InputError: A score is NaN, or there are too few resamples for the level.
     """
-    details = EvalDetails(
-        evaluation,
-        negatives,
-        curves=roc_curves(items, rankings=rankings),
-        baseline_curves=None
-        if baseline_items is None
-        else roc_curves(baseline_items, rankings=baseline_rankings),
-        worst=worst_items(items, evaluation, names=names),
+    resamples = None
+    if settings.num_resamples:
+        check_level(settings.level, settings.num_resamples)
+        resamples = resample_classes(
+            items, settings.num_resamples, settings.seed, rank_over
+        )
+    return SystemDetails(
+        roc_curves(items, rankings=rankings),
+        worst_items(items, evaluation, names=names),
+        resamples,
     )
-    if not settings.num_resamples:
-        return details
-    return _with_intervals(details, items, baseline_items, settings, rank_over)
 
 
-def _with_intervals(
-    details: EvalDetails,
-    items: EvalItems,
-    baseline_items: EvalItems | None,
-    settings: BootstrapSettings,
-    rank_over: str,
+def join_details(
+    evaluation: str,
+    negatives: str,
+    ours: SystemDetails,
+    baseline: SystemDetails | None = None,
+    level: float = BootstrapSettings.level,
 ) -> EvalDetails:
-    """Adds intervals, and differences if both systems have the same items."""
-    check_level(settings.level, settings.num_resamples)
-    options = (settings.num_resamples, settings.seed, rank_over)
-    ours = resample_classes(items, *options)
-    intervals = intervals_of(ours, settings.level)
-    if baseline_items is None:
-        return dataclasses.replace(details, intervals=intervals)
-    theirs = resample_classes(baseline_items, *options)
+    """Puts the details of one or two systems together.
+
+    Args:
+      evaluation: "strong" or "weak".
+      negatives: The kind of negatives.
+      ours: Of the system that is evaluated.
+      baseline: Of the system that it is compared with.
+      level: Of the intervals.
+
+    Returns:
+      The details, with differences if both systems have the same items.
+    """
+    details = EvalDetails(
+        evaluation, negatives, curves=ours.curves, worst=ours.worst
+    )
+    if ours.resamples is not None:
+        intervals = intervals_of(ours.resamples, level)
+        details = dataclasses.replace(details, intervals=intervals)
+    if baseline is None:
+        return details
+    details = dataclasses.replace(details, baseline_curves=baseline.curves)
+    if ours.resamples is None or baseline.resamples is None:
+        return details
     paired, reason = None, ""
     try:
-        paired = compare_resamples(ours, theirs, settings.level)
+        paired = compare_resamples(ours.resamples, baseline.resamples, level)
     except InputError as error:
         reason = str(error)
     return dataclasses.replace(
         details,
-        intervals=intervals,
-        baseline_intervals=intervals_of(theirs, settings.level),
+        baseline_intervals=intervals_of(baseline.resamples, level),
         paired=paired,
         not_paired_reason=reason,
     )

@@ -26,7 +26,9 @@ from audioset_strong.evaluation.ranking import ClassRanking, rank_classes
 from audioset_strong.evaluation.report_content import EvalDetails, EvalReport
 from audioset_strong.evaluation.report_details import (
     BootstrapSettings,
-    detail_items,
+    SystemDetails,
+    join_details,
+    system_details,
 )
 from audioset_strong.evaluation.score_files import ScoreFile
 from audioset_strong.evaluation.score_scale import warn_unless_probabilities
@@ -183,60 +185,66 @@ def _evaluate(
     # Kinds of negatives share their positives, and so lwlrap.
     lwlraps: dict[tuple[str, int], npt.NDArray[np.float64]] = {}
     for evaluation, negatives in evaluations:
-        items = [truth.items(s, evaluation, negatives) for s in systems]
-        rankings = [
-            rank_classes(i.scores, i.is_positive, i.is_negative) for i in items
-        ]
+        of_systems: list[SystemDetails] = []
         results.append([])
-        for system, (of_system, ranking) in enumerate(
-            zip(items, rankings, strict=True)
-        ):
+        for system, score_file in enumerate(systems):
+            items = truth.items(score_file, evaluation, negatives)
+            rankings = rank_classes(
+                items.scores, items.is_positive, items.is_negative
+            )
             result = evaluate_items(
-                of_system,
+                items,
                 evaluation,
                 negatives,
                 settings.rank_over,
                 names,
-                ranking,
+                rankings,
                 lwlraps.get((evaluation, system)),
             )
-            num_scored = of_system.mids.size
             lwlraps[evaluation, system] = result.per_class["lwlrap"].to_numpy()[
-                :num_scored
+                : score_file.mids.size
             ]
             results[-1].append(result)
-        if settings.has_details:
-            details.append(
-                _details(
-                    evaluation, negatives, items, rankings, settings, names
+            if settings.has_details:
+                of_systems.append(
+                    _system_details(
+                        items, evaluation, negatives, rankings, settings, names
+                    )
                 )
+            # Only one system's items are in memory at a time.
+            del items, rankings
+        if settings.has_details:
+            baseline = of_systems[1] if len(systems) > 1 else None
+            joined = join_details(
+                evaluation,
+                negatives,
+                of_systems[0],
+                baseline,
+                settings.bootstrap.level,
             )
+            details.append(joined)
     return results, details
 
 
-def _details(
+def _system_details(
+    items: EvalItems,
     evaluation: str,
     negatives: str,
-    items: Sequence[EvalItems],
-    rankings: Sequence[Sequence[ClassRanking]],
+    rankings: Sequence[ClassRanking],
     settings: EvalSettings,
     names: Mapping[str, str] | None,
-) -> EvalDetails:
-    """Makes curves, errors and intervals of one evaluation."""
+) -> SystemDetails:
+    """Makes curves, errors and resamples of one system."""
     bootstrap = settings.bootstrap
     if negatives == "implied":
         bootstrap = dataclasses.replace(bootstrap, num_resamples=0)
-    has_baseline = len(items) > 1
-    return detail_items(
-        items[0],
+    return system_details(
+        items,
         evaluation,
-        negatives,
-        items[1] if has_baseline else None,
         settings=bootstrap,
         rank_over=settings.rank_over,
         names=names,
-        rankings=rankings[0],
-        baseline_rankings=rankings[1] if has_baseline else None,
+        rankings=rankings,
     )
 
 
