@@ -44,12 +44,12 @@ class SystemDetails:
 
     Attributes:
       curves: ROC curves.
-      worst: `report_errors.worst_items`.
+      worst: `report_errors.worst_items`; None of a baseline.
       resamples: Metrics of resamples; None for no intervals.
     """
 
     curves: RocCurves
-    worst: pd.DataFrame
+    worst: pd.DataFrame | None
     resamples: ClassResamples | None
 
 
@@ -61,6 +61,7 @@ def system_details(
     rank_over: str = "all",
     names: Mapping[str, str] | None = None,
     rankings: Sequence[ClassRanking] | None = None,
+    is_baseline: bool = False,
 ) -> SystemDetails:
     """Makes everything of one system that a report shows beside the metrics.
 
@@ -71,6 +72,7 @@ def system_details(
       rank_over: Classes that lwlrap ranks.
       names: Display name of each mid.
       rankings: `ranking.rank_classes` of the items, if it is there already.
+      is_baseline: Whether the worst errors, which are not shown, are left out.
 
     Raises:
       InputError: A score is NaN, or there are too few resamples for the level.
@@ -83,7 +85,7 @@ def system_details(
         )
     return SystemDetails(
         roc_curves(items, rankings=rankings),
-        worst_items(items, evaluation, names=names),
+        None if is_baseline else worst_items(items, evaluation, names=names),
         resamples,
     )
 

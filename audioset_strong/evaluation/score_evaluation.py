@@ -208,7 +208,13 @@ def _evaluate(
             if settings.has_details:
                 of_systems.append(
                     _system_details(
-                        items, evaluation, negatives, rankings, settings, names
+                        items,
+                        evaluation,
+                        negatives,
+                        rankings,
+                        settings,
+                        names,
+                        is_baseline=system > 0,
                     )
                 )
             # Only one system's items are in memory at a time.
@@ -233,6 +239,7 @@ def _system_details(
     rankings: Sequence[ClassRanking],
     settings: EvalSettings,
     names: Mapping[str, str] | None,
+    is_baseline: bool,
 ) -> SystemDetails:
     """Makes curves, errors and resamples of one system."""
     bootstrap = settings.bootstrap
@@ -245,6 +252,7 @@ def _system_details(
         rank_over=settings.rank_over,
         names=names,
         rankings=rankings,
+        is_baseline=is_baseline,
     )
 
 
