@@ -26,6 +26,7 @@ from collections.abc import Mapping, Sequence
 from absl import flags, logging
 
 from audioset_strong import run_flags
+from audioset_strong.evaluation.alignment import warn_of_gaps
 from audioset_strong.evaluation.calibration import (
     reliability_curve,
     write_reliability,
@@ -37,7 +38,6 @@ from audioset_strong.evaluation.threshold_files import write_threshold_file
 from audioset_strong.evaluation.threshold_items import (
     ThresholdItems,
     read_threshold_items,
-    warn_of_gaps,
 )
 from audioset_strong.evaluation.thresholds import (
     ThresholdParams,

@@ -14,10 +14,10 @@ hardest first. Show them to annotators; what they refute is an explicit negative
 
 from collections.abc import Sequence
 
-from absl import flags, logging
+from absl import flags
 
 from audioset_strong import run_flags
-from audioset_strong.evaluation.alignment import Alignment
+from audioset_strong.evaluation.alignment import warn_of_gaps
 from audioset_strong.evaluation.candidates import mine_candidates
 from audioset_strong.evaluation.score_classes import read_known_classes
 from audioset_strong.evaluation.score_reading import read_scores
@@ -61,27 +61,12 @@ def main(argv: Sequence[str]) -> None:
     )
     with open_output(_OUTPUT.value) as file:
         candidates.to_csv(file, index=False, lineterminator="\n")
-    _warn_of_gaps(alignment)
+    warn_of_gaps(alignment, "Not searched", "weak labels")
     print(
         f"{len(candidates)} candidates of {candidates['mid'].nunique()} "
         f"classes among {alignment.num_clips_evaluated} clips: "
         f"{_OUTPUT.value}"
     )
-
-
-def _warn_of_gaps(alignment: Alignment) -> None:
-    """Logs what could not be searched."""
-    gaps = {
-        "scored clips have no weak labels": alignment.clips_without_labels,
-        "labelled clips are not scored": alignment.clips_not_scored,
-        "clips have no scored label frame": alignment.clips_without_scores,
-        "labelled classes are not scored": alignment.mids_not_scored,
-    }
-    for what, names in gaps.items():
-        if names:
-            logging.warning(
-                "Not searched: %d %s, such as %s.", len(names), what, names[0]
-            )
 
 
 if __name__ == "__main__":

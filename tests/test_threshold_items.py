@@ -3,9 +3,9 @@ import pytest
 from eval_examples import X, hand_framed, hand_score_file, hand_weak
 
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation.alignment import warn_of_gaps
 from audioset_strong.evaluation.threshold_items import (
     read_threshold_items,
-    warn_of_gaps,
 )
 from audioset_strong.labels.label_writers import (
     write_framed_labels,

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from absl import logging
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.score_files import ScoreFile
@@ -163,3 +164,32 @@ def make_alignment(
         num_label_frames_not_scored=num_label_frames_not_scored,
         labels_left_out=left_out,
     )
+
+
+def warn_of_gaps(
+    alignment: Alignment,
+    what_happened: str = "Left out",
+    labels: str = "labels",
+) -> None:
+    """Logs which clips and classes could not take part.
+
+    Args:
+      alignment: What scores and labels do not share.
+      what_happened: To them, for the message.
+      labels: What the labels are, for the message.
+    """
+    gaps = {
+        f"scored clips have no {labels}": alignment.clips_without_labels,
+        "labelled clips are not scored": alignment.clips_not_scored,
+        "clips have no scored label frame": alignment.clips_without_scores,
+        "labelled classes are not scored": alignment.mids_not_scored,
+    }
+    for what, names in gaps.items():
+        if names:
+            logging.warning(
+                "%s: %d %s, such as %s.",
+                what_happened,
+                len(names),
+                what,
+                names[0],
+            )

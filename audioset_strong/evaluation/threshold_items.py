@@ -3,10 +3,7 @@
 import os
 from typing import Any, NamedTuple
 
-from absl import logging
-
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.alignment import Alignment
 from audioset_strong.evaluation.ground_truth import (
     EvalItems,
     strong_items,
@@ -107,18 +104,3 @@ def read_threshold_items(
         framed = frame_strong_labels(read_strong_labels(path, problems))
     items = strong_items(score_file, framed, negatives)
     return ThresholdItems(items, "label frames", negatives, path)
-
-
-def warn_of_gaps(alignment: Alignment) -> None:
-    """Logs which clips and classes could not take part."""
-    gaps = {
-        "scored clips have no labels": alignment.clips_without_labels,
-        "labelled clips are not scored": alignment.clips_not_scored,
-        "clips have no scored label frame": alignment.clips_without_scores,
-        "labelled classes are not scored": alignment.mids_not_scored,
-    }
-    for what, names in gaps.items():
-        if names:
-            logging.warning(
-                "Left out: %d %s, such as %s.", len(names), what, names[0]
-            )
