@@ -48,7 +48,7 @@ from audioset_strong.labels.label_spaces import (
 )
 from audioset_strong.labels.ontology import read_ontology
 from audioset_strong.labels.problems import ProblemLog
-from audioset_strong.output_files import open_output
+from audioset_strong.output_files import make_folder, open_output
 
 _CLASS_MAP = run_flags.define_class_map()
 _DISPLAY_NAMES = flags.DEFINE_string(
@@ -127,7 +127,7 @@ def _write(
     table: pd.DataFrame, class_map: ClassMap | None, counts: dict[str, int]
 ) -> None:
     """Writes the table of classes and the list of sets."""
-    os.makedirs(_OUTPUT_DIR.value, exist_ok=True)
+    make_folder(_OUTPUT_DIR.value)
     if class_map is not None:
         index = table["mid"].map(class_map.index_of_mid).astype("Int64")
         table = table.assign(class_index=index)

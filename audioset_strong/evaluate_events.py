@@ -31,7 +31,7 @@ from audioset_strong.evaluation.score_reading import read_scores
 from audioset_strong.evaluation.threshold_files import read_threshold_file
 from audioset_strong.labels.label_files import read_strong_labels
 from audioset_strong.labels.problems import ProblemLog
-from audioset_strong.output_files import open_output
+from audioset_strong.output_files import make_folder, open_output
 
 _SCORES = flags.DEFINE_string(
     "scores", None, "Score file (.npz) or folder of tables.", required=True
@@ -78,7 +78,7 @@ def main(argv: Sequence[str]) -> None:
         display_names=known.name_of_mid,
         num_jobs=_NUM_WORKERS.value,
     )
-    os.makedirs(_OUTPUT_DIR.value, exist_ok=True)
+    make_folder(_OUTPUT_DIR.value)
     text = "\n".join(found.lines())
     with open_output(os.path.join(_OUTPUT_DIR.value, "event_scores.txt")) as f:
         f.write(f"{text}\n")

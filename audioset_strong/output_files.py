@@ -11,6 +11,33 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from audioset_strong.errors import InputError
+from audioset_strong.object_storage import is_remote
+
+
+def refuse_remote(path: str | os.PathLike[str]) -> None:
+    """Refuses a path of object storage where only a local one will do.
+
+    Without this a local folder named `s3:` would be made.
+
+    Raises:
+      InputError: The path is of object storage.
+    """
+    if is_remote(path):
+        raise InputError(
+            f"Expected a local path, found {path}. Audio, labels and records "
+            f"may be in object storage; everything else is local. Give a local "
+            f"path and copy what is there."
+        )
+
+
+def make_folder(folder: str | os.PathLike[str]) -> None:
+    """Makes a folder for outputs, and those above it.
+
+    Raises:
+      InputError: The path is of object storage.
+    """
+    refuse_remote(folder)
+    os.makedirs(folder, exist_ok=True)
 
 
 @contextlib.contextmanager
@@ -23,12 +50,13 @@ def temporary_path(path: str | os.PathLike[str]) -> Iterator[str]:
       path: The final name; the folder exists. A file of that name is replaced.
 
     Raises:
-      InputError: There is no such folder.
+      InputError: There is no such folder, or it is of object storage.
 
     Yields:
       The temporary path, with the extension of `path`, because some writers
       choose the format by it.
     """
+    refuse_remote(path)
     # A link stays a link: what it leads to is replaced.
     path = os.path.realpath(path)
     if os.path.exists(path) and not os.path.isfile(path):

@@ -1,5 +1,6 @@
 """Fixtures that several test modules share: real files, the tiny release."""
 
+import importlib.util
 import os
 import pathlib
 import sys
@@ -81,3 +82,25 @@ def export_dir(untrained_workdir, tmp_path_factory):
     folder = tmp_path_factory.mktemp("exports") / "model"
     assert export_saved_model(untrained_workdir, str(folder)) <= 1e-4
     return str(folder)
+
+
+@pytest.fixture(scope="session")
+def s3_bucket():
+    """An empty s3:// bucket of a server on loopback, or a skip."""
+    from s3_server import BUCKET, environment_of, run_s3_server
+
+    for package in ("moto", "tensorflow_io"):
+        if importlib.util.find_spec(package) is None:
+            pytest.skip(f"{package} is not installed; see README.md")
+    with run_s3_server() as endpoint, pytest.MonkeyPatch.context() as patch:
+        for name in [n for n in os.environ if n.startswith(("AWS_", "S3_"))]:
+            patch.delenv(name)
+        for name, value in environment_of(endpoint).items():
+            patch.setenv(name, value)
+        yield f"s3://{BUCKET}"
+
+
+@pytest.fixture
+def s3_dir(s3_bucket, request):
+    """An s3:// folder of a test's own; it holds nothing."""
+    return f"{s3_bucket}/{request.node.name}"

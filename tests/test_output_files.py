@@ -62,3 +62,13 @@ def test_a_folder_that_is_not_there_is_named(tmp_path):
         open_output(tmp_path / "none" / "a.csv"),
     ):
         pass
+
+
+def test_object_storage_is_refused_and_no_folder_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with (
+        pytest.raises(InputError, match="local path, found s3://bucket/a.csv"),
+        open_output("s3://bucket/a.csv"),
+    ):
+        pass
+    assert list(tmp_path.iterdir()) == []

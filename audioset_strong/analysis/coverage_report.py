@@ -41,7 +41,7 @@ from audioset_strong.analysis.coverage import (
 from audioset_strong.labels.class_map import read_class_map
 from audioset_strong.labels.label_files import read_display_names
 from audioset_strong.labels.problems import ProblemLog
-from audioset_strong.output_files import open_output
+from audioset_strong.output_files import make_folder, open_output
 
 _MAX_NAMES = 8
 
@@ -210,7 +210,7 @@ def write_coverage(
       problems: What was wrong in the label files.
       audio: What the folder of audio holds, for JSON.
     """
-    os.makedirs(output_dir, exist_ok=True)
+    make_folder(output_dir)
     with open_output(os.path.join(output_dir, "coverage.json")) as file:
         content = coverage_json(coverage, problems, audio)
         json.dump(content, file, indent=2, ensure_ascii=False)

@@ -26,7 +26,7 @@ from audioset_strong.analysis.label_summary_text import (
     markdown_table,
     summary_text,
 )
-from audioset_strong.output_files import open_output
+from audioset_strong.output_files import make_folder, open_output
 
 
 def write_analysis(analysis: LabelAnalysis, output_dir: str) -> list[str]:
@@ -35,7 +35,7 @@ def write_analysis(analysis: LabelAnalysis, output_dir: str) -> list[str]:
     Returns:
       Paths of the files.
     """
-    os.makedirs(output_dir, exist_ok=True)
+    make_folder(output_dir)
     tables = {
         "per_class.csv": analysis.counts,
         "priors.csv": analysis.priors,

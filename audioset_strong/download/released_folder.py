@@ -19,6 +19,7 @@ from audioset_strong.download.file_check import FileCheck, check_file
 from audioset_strong.download.part_files import PartFile
 from audioset_strong.download.released_files import FileCounts, ReleasedFile
 from audioset_strong.errors import InputError
+from audioset_strong.output_files import make_folder
 
 
 @dataclasses.dataclass(frozen=True)
@@ -113,7 +114,7 @@ def fetch_files(
       One result a file. When one fails for a reason that concerns all, such as
       no network, the rest are not tried.
     """
-    os.makedirs(folder, exist_ok=True)
+    make_folder(folder)
     results: list[FileResult] = []
     is_hopeless = False
     for released in files:

@@ -68,7 +68,7 @@ from audioset_strong.evaluation.report_content import (
 from audioset_strong.evaluation.report_markdown import markdown_report
 from audioset_strong.evaluation.report_page import render_page
 from audioset_strong.evaluation.report_text import headline_text
-from audioset_strong.output_files import open_output
+from audioset_strong.output_files import make_folder, open_output
 
 __all__ = ["headline_text", "per_class_table", "report_dict", "write_report"]
 
@@ -238,7 +238,7 @@ def write_report(
     Returns:
       What `report.json` holds.
     """
-    os.makedirs(report_dir, exist_ok=True)
+    make_folder(report_dir)
     results = report_dict(report)
     texts = {
         "report.json": json.dumps(results, indent=2, allow_nan=False) + "\n",

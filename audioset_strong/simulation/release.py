@@ -25,7 +25,7 @@ from typing import Any
 import pandas as pd
 
 from audioset_strong.errors import InputError
-from audioset_strong.output_files import open_output
+from audioset_strong.output_files import make_folder, open_output
 from audioset_strong.params import SoundscapeParams
 from audioset_strong.params_json import to_dict
 from audioset_strong.simulation.clip_files import make_clips
@@ -161,7 +161,7 @@ def _claim_folder(output_dir: str, settings: dict[str, Any]) -> None:
       InputError: It holds another release, or audio and labels of something
         else.
     """
-    os.makedirs(os.path.join(output_dir, "labels"), exist_ok=True)
+    make_folder(os.path.join(output_dir, "labels"))
     if os.path.exists(os.path.join(output_dir, _SETTINGS_NAME)):
         found = read_settings(output_dir)
         differences = _differences(found, settings)

@@ -26,7 +26,7 @@ from audioset_strong.labels.class_map import (
     write_class_map,
 )
 from audioset_strong.models.frame_classifier import build_frame_classifier
-from audioset_strong.output_files import open_output
+from audioset_strong.output_files import open_output, refuse_remote
 from audioset_strong.params import (
     FeatureParams,
     LabelFrameParams,
@@ -42,6 +42,9 @@ class _Classes:
 
     class_map_hash: str = ""
 
+
+# Where things are, and not what is made: a run may go on with another.
+_PLACES = ("cache_dir",)
 
 _PARAMS_CLASSES = {
     "features": FeatureParams,
@@ -69,9 +72,10 @@ def read_run(workdir: str) -> tuple[RunParams, ClassMap]:
     """Reads the settings and the classes of a run.
 
     Raises:
-      InputError: The folder is not that of a training run, or its class map is
-        not the one that it was trained with.
+      InputError: The folder is not that of a training run or not local, or its
+        class map is not the one that it was trained with.
     """
+    refuse_remote(workdir)
     params_path = _path(workdir, "params.json")
     if not os.path.exists(params_path):
         raise InputError(
@@ -105,8 +109,9 @@ def begin_or_resume(
 
     Raises:
       InputError: The workdir was trained with other settings or classes, or the
-        run that it is to start from was.
+        run that it is to start from was; or it is not local.
     """
+    refuse_remote(workdir)
     if not os.path.exists(_path(workdir, "params.json")):
         if params.train.warm_start_workdir:
             check_start_classes(params.train.warm_start_workdir, class_map)
@@ -159,7 +164,7 @@ def _differences(saved: RunParams, given: RunParams) -> list[str]:
         for stage in _PARAMS_CLASSES
         for now in [to_dict(getattr(given, stage))]
         for name, value in to_dict(getattr(saved, stage)).items()
-        if now[name] != value
+        if now[name] != value and name not in _PLACES
     ]
 
 
