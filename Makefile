@@ -34,7 +34,7 @@ setup: $(VENV)/installed
 # The environment is made anew whenever the tested versions change.
 $(VENV)/installed: constraints.txt setup.py
 	@$(call make_venv,$(VENV),; this takes a few minutes)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,io]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,io,av]'
 	@touch $@
 
 # Not editable: setuptools links packages only to a setup.py beside them. So it

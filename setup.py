@@ -27,6 +27,8 @@ setuptools.setup(
     # that the tests run with.
     install_requires=[
         "absl-py>=2.0",
+        # The engine of prepare_records, also on one machine.
+        "apache-beam>=2.60",
         "keras>=3.3",
         "matplotlib>=3.8",
         "numpy>=1.26",
@@ -35,17 +37,23 @@ setuptools.setup(
         "soundfile>=0.12",
         "soxr>=0.3.7",
         "tensorflow>=2.16",
+        "threadpoolctl>=3.1",
         "tqdm>=4.66",
     ],
     extras_require={
         # File systems of object storage. 0.37.1 is tensorflow-io's newest
         # release and loads with TensorFlow 2.16 only.
         "io": ["tensorflow==2.16.*", "tensorflow-io==0.37.1"],
-        "beam": ["apache-beam>=2.60"],
+        # Audio that libsndfile does not read: M4A, AAC, WebM, ...
+        "av": ["av>=12.0"],
         # PSDS, collar- and intersection-based F1 of events.
         "psds": ["sed_scores_eval>=0.0.4"],
+        # What the benchmarks compare with.
+        "benchmarks": ["librosa>=0.10"],
         "dev": [
             "hypothesis>=6.100",
+            # A server of object storage on loopback.
+            "moto[server]>=5.0",
             "mypy>=1.10",
             "pandas-stubs>=2.2",
             "pytest>=8.0",

@@ -94,6 +94,45 @@ class FeatureParams:
 
 
 @dataclasses.dataclass(frozen=True)
+class AudioParams:
+    """How the audio of clips is decoded, and what is wrong with it.
+
+    Missing, empty and unreadable files, and those shorter than one patch, are
+    always left out. Other faults are listed, and left out where it is said so.
+
+    Source: our choices (BUILD_NOTES.md "Audio in any state").
+
+    Attributes:
+      audio_backend: "soundfile" (libsndfile and soxr), or "tfio" for
+        tensorflow-io's decoders.
+      leave_out_truncated: Whether to leave out files that end before their own
+        header says.
+      leave_out_silent: Whether to leave out clips without any sound.
+      leave_out_long: Whether to leave out files that are longer than the clip,
+        since nothing says where in them the clip begins; their start is taken
+        otherwise.
+      leave_out_short: Whether to leave out files that are shorter than the
+        clip but hold a patch.
+      leave_out_clipped: Whether to leave out clips that are cut off at full
+        scale.
+      silent_peak_dbfs: Peak of a silent clip, or less, in dB of full scale.
+      clipped_fraction: Share of samples at full scale from which a clip counts
+        as clipped.
+      length_tolerance_seconds: Difference from the clip's length that is none.
+    """
+
+    audio_backend: str = "soundfile"
+    leave_out_truncated: bool = True
+    leave_out_silent: bool = True
+    leave_out_long: bool = True
+    leave_out_short: bool = False
+    leave_out_clipped: bool = False
+    silent_peak_dbfs: float = -80.0
+    clipped_fraction: float = 0.01
+    length_tolerance_seconds: float = 0.5
+
+
+@dataclasses.dataclass(frozen=True)
 class LabelMappingParams:
     """How labels are moved to other classes before anything uses them.
 
@@ -128,6 +167,8 @@ class RecordParams:
       clips_per_shard: Clips of a shard, on average. 1,000 clips are 130 MB,
         the size at which reading in parallel pays.
       clip_seconds: Audio after this is left out.
+      log_mel_dtype: How log-mel features are stored: "float16", or "uint8" for
+        half of the bytes (`records/schema.py`).
     """
 
     held_out_fraction: float = 0.05
@@ -135,6 +176,7 @@ class RecordParams:
     strong_fraction_seed: int = 0
     clips_per_shard: int = 1000
     clip_seconds: float = 10.0
+    log_mel_dtype: str = "float16"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -180,13 +222,20 @@ class TrainParams:
       warmup_steps: Steps of linear rise to `learning_rate`.
       mask_unlabelled_classes: Whether classes without any strong label are left
         out of the loss of Diffuse and Strong examples; as negatives otherwise.
-      shuffle_block_clips: Records that are shuffled at a time, per source; they
-        are held in memory, 130 KB each.
+      shuffle_block_clips: Records that are shuffled at a time, per source; their
+        patches are held in memory, 12 KB each.
       checkpoint_interval_steps: Steps between checkpoints and validations.
       log_interval_steps: Steps between lines of metrics.
       seed: Of weights, order, windows and mixing.
       deterministic: Whether to use deterministic kernels, so that a resumed run
         ends in the same bits. Costs nothing on a CPU.
+      deterministic_input: Whether equal runs read the same clips in the same
+        order. Without it clips come as they are ready, a little faster, and a
+        resumed run skips as many examples as were used but not the same ones:
+        in that pass some clips are seen twice, others not at all. Needs
+        --nodeterministic.
+      cache_dir: Local folder that shards are copied to before training and
+        read from, for records in object storage; "" for none.
       strategy: "auto", "cpu", "gpu" or "tpu"; see `training/strategy.py`.
       warm_start_workdir: Run whose best checkpoint gives the first weights; ""
         for random ones.
@@ -206,6 +255,8 @@ class TrainParams:
     log_interval_steps: int = 50
     seed: int = 0
     deterministic: bool = True
+    deterministic_input: bool = True
+    cache_dir: str = ""
     strategy: str = "auto"
     warm_start_workdir: str = ""
 

@@ -5,6 +5,8 @@ import os
 from audioset_strong.features.audio_listing import (
     index_audio_files,
     list_audio_files,
+    make_listing,
+    sort_file,
 )
 from audioset_strong.features.audio_names import find_audio
 
@@ -59,7 +61,7 @@ def test_a_missing_folder_holds_no_files(tmp_path):
 def test_listing_tells_files_apart(tmp_path):
     _write(tmp_path, "b.wav", "a/c.FLAC", "a.mp3")
     _write(tmp_path, "zero.wav", content="")
-    _write(tmp_path, "x.m4a", "y.M4A", "README")
+    _write(tmp_path, "x.txt", "y.TXT", "README")
     unfinished = [
         "u.wav.part",
         "u.webm.part-Frag3",
@@ -80,8 +82,42 @@ def test_listing_tells_files_apart(tmp_path):
     assert listing.unfinished_paths == [
         str(tmp_path / name) for name in sorted(unfinished)
     ]
-    assert listing.num_other_files == {".m4a": 2, "": 1}
+    assert listing.num_other_files == {".txt": 2, "": 1}
     assert listing.unreadable_folders == []
+
+
+def test_sizes_are_those_of_the_files(tmp_path):
+    _write(tmp_path, "a/x.m4a", "b.wav", "note.txt", content="xyz")
+    _write(tmp_path, "zero.webm", content="")
+    assert list_audio_files(str(tmp_path)).num_bytes_of_path == {
+        str(tmp_path / "a/x.m4a"): 3,
+        str(tmp_path / "b.wav"): 3,
+        str(tmp_path / "zero.webm"): 0,
+    }
+
+
+def test_files_that_lie_elsewhere_are_sorted_alike():
+    listing = make_listing()
+    for name, num_bytes in {
+        "a.d/x.MP4": 5,
+        "a.d/y.flac": 0,
+        "a.d/z.m4a.part": 7,
+        "a.d/plain": 1,
+    }.items():
+        sort_file(f"s3://bucket/{name}", num_bytes, listing)
+    assert listing.paths == ["s3://bucket/a.d/x.MP4"]
+    assert listing.empty_paths == ["s3://bucket/a.d/y.flac"]
+    assert listing.unfinished_paths == ["s3://bucket/a.d/z.m4a.part"]
+    assert listing.num_other_files == {"": 1}
+    assert list(listing.num_bytes_of_path.values()) == [5, 0]
+
+
+def test_what_libsndfile_reads_is_taken_before_what_needs_pyav(tmp_path):
+    _write(tmp_path, "a_0.mp4", "a_0.wav", "b_0.webm", "z/b_0.m4a")
+    _write(tmp_path, "b_0.flac", content="")
+    path_of_stem = index_audio_files(str(tmp_path))
+    assert find_audio("a_0", path_of_stem) == str(tmp_path / "a_0.wav")
+    assert find_audio("b_0", path_of_stem) == str(tmp_path / "b_0.webm")
 
 
 def test_linked_folders_are_read_once(tmp_path):

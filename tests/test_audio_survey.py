@@ -14,7 +14,7 @@ def test_by_hand(tmp_path):
         "cdefghijkl-_0.wav": "",  # an empty one
         "cdefghijkl-_40000.wav": "x",  # another start
         "defghijklm-.wav.part": "x",
-        "song.m4a": "x",
+        "cover.jpg": "x",
         "notes": "x",
     }.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
@@ -46,7 +46,7 @@ def test_by_hand(tmp_path):
             "first": [str(tmp_path / "defghijklm-.wav.part")],
         },
         "unreadable_folders": {"num": 0, "first": []},
-        "num_other_files": {".m4a": 1, "": 1},
+        "num_other_files": {".jpg": 1, "": 1},
     }
     assert survey.lines() == [
         f"{tmp_path}: 4 audio files, 2 labelled clips.",
@@ -60,7 +60,19 @@ def test_by_hand(tmp_path):
         "  unfinished files, not counted as there: 1, such as "
         "defghijklm-.wav.part",
         "  files with other extensions, not looked at: 2 "
-        "(1 without one, 1 .m4a)",
+        "(1 .jpg, 1 without one)",
+    ]
+
+
+def test_sound_is_taken_before_a_video_of_the_same_clip(tmp_path):
+    for name in ("abcdefghij-_0.mp4", "abcdefghij-_0.wav"):
+        (tmp_path / name).write_text("x")
+    survey = survey_audio(str(tmp_path), ["abcdefghij-_0"])
+    assert survey.matches.path_of_clip == {
+        "abcdefghij-_0": str(tmp_path / "abcdefghij-_0.wav")
+    }
+    assert survey.matches.duplicate_paths == [
+        str(tmp_path / "abcdefghij-_0.mp4")
     ]
 
 

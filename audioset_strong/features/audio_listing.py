@@ -5,13 +5,25 @@ Needs neither soundfile nor soxr, so that coverage can be reported without them.
 
 import collections
 import os
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from absl import logging
 
+from audioset_strong.features.audio_formats import (
+    EXTENSIONS_OF_FORMAT,
+    SOUNDFILE_FORMATS,
+)
 from audioset_strong.features.audio_names import index_paths
 
-AUDIO_EXTENSIONS = (".flac", ".wav", ".ogg", ".mp3", ".opus", ".aiff")
+# What libsndfile reads first.
+AUDIO_EXTENSIONS = tuple(
+    dict.fromkeys(e for es in EXTENSIONS_OF_FORMAT.values() for e in es)
+)
+
+_SOUNDFILE_EXTENSIONS = tuple(
+    e for name in SOUNDFILE_FORMATS for e in EXTENSIONS_OF_FORMAT[name]
+)
 
 # Of yt-dlp (x.webm.part, x.webm.part-Frag3, x.webm.ytdl, x.temp.flac) and of
 # others. They stand as the last extension or as the one before it.
@@ -26,9 +38,11 @@ class AudioListing(NamedTuple):
       empty_paths: Audio files of zero bytes, and links to nothing.
       unfinished_paths: What downloads and conversions leave when they are cut
         off, by their names.
-      num_other_files: Number of other files by extension, such as `.m4a`.
+      num_other_files: Number of other files by extension, such as `.txt`.
       unreadable_folders: Folders that may not be read; what they hold is not
         listed.
+      num_bytes_of_path: Size of each of `paths` and `empty_paths`, as far as it
+        is known: object storage is not asked for it.
     """
 
     paths: list[str]
@@ -36,6 +50,12 @@ class AudioListing(NamedTuple):
     unfinished_paths: list[str]
     num_other_files: collections.Counter[str]
     unreadable_folders: list[str]
+    num_bytes_of_path: dict[str, int]
+
+
+def make_listing() -> AudioListing:
+    """Makes a listing of nothing."""
+    return AudioListing([], [], [], collections.Counter(), [], {})
 
 
 def list_audio_files(audio_dir: str) -> AudioListing:
@@ -46,7 +66,7 @@ def list_audio_files(audio_dir: str) -> AudioListing:
     Args:
       audio_dir: The folder; of one that is not there nothing is listed.
     """
-    listing = AudioListing([], [], [], collections.Counter(), [])
+    listing = make_listing()
     waiting, seen = [audio_dir], set[tuple[int, int]]()
     while waiting:
         folder = waiting.pop()
@@ -67,22 +87,41 @@ def list_audio_files(audio_dir: str) -> AudioListing:
             if _is_folder(entry):
                 subfolders.append(entry.path)
             else:
-                _sort_in(entry, listing)
+                sort_file(entry.path, _num_bytes(entry), listing)
         waiting += reversed(subfolders)
     return listing
 
 
-def _sort_in(entry: "os.DirEntry[str]", listing: AudioListing) -> None:
-    """Puts a file in its list."""
-    stem, extension = os.path.splitext(entry.name.lower())
+def sort_file(path: str, num_bytes: int | None, listing: AudioListing) -> None:
+    """Puts a file in its list.
+
+    Args:
+      path: The file, local or not.
+      num_bytes: Its size; 0 for a link to nothing, None if it is not known.
+      listing: Is changed.
+    """
+    stem, extension = os.path.splitext(os.path.basename(path).lower())
     if extension.startswith(_UNFINISHED) or stem.endswith(_UNFINISHED):
-        listing.unfinished_paths.append(entry.path)
+        listing.unfinished_paths.append(path)
     elif extension not in AUDIO_EXTENSIONS:
         listing.num_other_files[extension] += 1
-    elif _num_bytes(entry):
-        listing.paths.append(entry.path)
     else:
-        listing.empty_paths.append(entry.path)
+        (listing.empty_paths if num_bytes == 0 else listing.paths).append(path)
+        if num_bytes is not None:
+            listing.num_bytes_of_path[path] = num_bytes
+
+
+def preferred_first(paths: Iterable[str]) -> list[str]:
+    """Sorts files of what libsndfile reads before others, which need PyAV.
+
+    Folders hold a video and its sound side by side: the sound is taken.
+
+    Args:
+      paths: The files; among themselves they stay in order.
+    """
+    return sorted(
+        paths, key=lambda path: not path.lower().endswith(_SOUNDFILE_EXTENSIONS)
+    )
 
 
 def _is_folder(entry: "os.DirEntry[str]") -> bool:
@@ -116,4 +155,4 @@ def index_audio_files(audio_dir: str) -> dict[str, str]:
     listing = list_audio_files(audio_dir)
     for folder in listing.unreadable_folders:
         logging.warning("%s may not be read; its files are not seen.", folder)
-    return index_paths(listing.paths + listing.empty_paths)
+    return index_paths(preferred_first(listing.paths) + listing.empty_paths)

@@ -10,6 +10,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.features.audio_listing import (
     AudioListing,
     list_audio_files,
+    preferred_first,
 )
 from audioset_strong.features.audio_names import (
     SCHEMES,
@@ -118,7 +119,7 @@ def survey_audio(audio_dir: str, segment_ids: Iterable[str]) -> AudioSurvey:
             f"{audio_dir} is not a folder. Give that of the clips."
         )
     listing = list_audio_files(audio_dir)
-    matches = match_audio(segment_ids, listing.paths)
+    matches = match_audio(segment_ids, preferred_first(listing.paths))
     counter = collections.Counter(
         name_scheme(segment_id, path)
         for segment_id, path in matches.path_of_clip.items()

@@ -13,12 +13,21 @@ and YAMNet: 25 ms periodic Hann window, 10 ms hop, magnitude (not power) of a
 """
 
 import functools
+from collections.abc import Iterator
 
 import numpy as np
 import scipy.fft
 
 from audioset_strong.errors import InputError
 from audioset_strong.params import FeatureParams
+
+# STFT frames that are computed at a time. Their spectra, 0.5 MB, stay in the
+# cache and in memory that the allocator keeps; those of a whole clip take twice
+# as long where either runs short.
+_BLOCK_STFT_FRAMES = 256
+
+# Parts of the mel bands that are computed at a time.
+_NUM_BAND_GROUPS = 4
 
 
 def hertz_to_mel(frequencies_hz: np.ndarray) -> np.ndarray:
@@ -64,6 +73,33 @@ def mel_matrix(params: FeatureParams) -> np.ndarray:
 
 
 @functools.lru_cache(maxsize=8)
+def _band_groups(
+    params: FeatureParams,
+) -> tuple[tuple[slice, slice, np.ndarray], ...]:
+    """Cuts the mel matrix into parts without most of its zeros.
+
+    A band lies in few bins, so a quarter of the bands needs few of them: the
+    products are a quarter of those of the whole matrix.
+
+    Returns:
+      For each part its bins, its bands and its weights,
+      float32 `[num_bins, num_bands]`.
+    """
+    matrix = mel_matrix(params)
+    groups = []
+    for indices in np.array_split(
+        np.arange(params.mel_bands), _NUM_BAND_GROUPS
+    ):
+        if not len(indices):
+            continue
+        bands = slice(indices[0], indices[-1] + 1)
+        used = np.flatnonzero(matrix[:, bands].any(axis=1))
+        bins = slice(used[0], used[-1] + 1) if len(used) else slice(0, 0)
+        groups.append((bins, bands, np.ascontiguousarray(matrix[bins, bands])))
+    return tuple(groups)
+
+
+@functools.lru_cache(maxsize=8)
 def hann_window(num_samples: int) -> np.ndarray:
     """Makes a periodic Hann window: float32 `[num_samples]`, in [0, 1]."""
     phase = 2.0 * np.pi * np.arange(num_samples) / num_samples
@@ -98,8 +134,35 @@ def waveform_to_log_mel(
     windows = np.lib.stride_tricks.sliding_window_view(
         waveform.astype(np.float32, copy=False), window_samples
     )[:: params.stft_hop_samples]  # [num_stft_frames, window_samples]
-    windowed = windows * hann_window(window_samples)
-    spectrum = scipy.fft.rfft(windowed, n=params.fft_length, axis=-1)
-    magnitude = np.abs(spectrum)  # [num_stft_frames, num_bins]
-    mel = magnitude @ mel_matrix(params)
-    return np.log(mel + np.float32(params.log_offset))
+    mel = np.empty((len(windows), params.mel_bands), dtype=np.float32)
+    for rows, magnitude in _stft_magnitudes(windows, params):
+        for bins, bands, weights in _band_groups(params):
+            np.matmul(magnitude[:, bins], weights, out=mel[rows, bands])
+    mel += np.float32(params.log_offset)
+    return np.log(mel, out=mel)
+
+
+def _stft_magnitudes(
+    windows: np.ndarray, params: FeatureParams
+) -> Iterator[tuple[slice, np.ndarray]]:
+    """Computes the STFT block by block.
+
+    Args:
+      windows: float32 `[num_stft_frames, window_samples]`, not yet weighted.
+      params: The front end.
+
+    Yields:
+      Which STFT frames, and their magnitudes, float32
+      `[num_block_stft_frames, num_bins]`, good until the next are asked for.
+    """
+    window_samples = params.stft_window_samples
+    window = hann_window(window_samples)
+    block = min(len(windows), _BLOCK_STFT_FRAMES)
+    padded = np.zeros((block, params.fft_length), dtype=np.float32)
+    magnitude = np.empty((block, params.fft_length // 2 + 1), dtype=np.float32)
+    for start in range(0, len(windows), block):
+        rows = slice(start, min(start + block, len(windows)))
+        count = rows.stop - rows.start
+        np.multiply(windows[rows], window, out=padded[:count, :window_samples])
+        spectrum = scipy.fft.rfft(padded[:count], axis=-1)
+        yield rows, np.abs(spectrum, out=magnitude[:count])

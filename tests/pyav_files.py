@@ -1,0 +1,50 @@
+"""Encodes audio with PyAV, for tests of formats that libsndfile does not write.
+
+Tests that import this are skipped where PyAV is not installed.
+"""
+
+import pathlib
+import tempfile
+
+import numpy as np
+import pytest
+
+av = pytest.importorskip("av")
+
+_LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
+# FFmpeg's muxer and encoder for each extension.
+_CODECS = {
+    "m4a": ("ipod", "aac"),
+    "mp4": ("mp4", "aac"),
+    "webm": ("webm", "libopus"),
+    "mka": ("matroska", "flac"),
+    "opus": ("ogg", "libopus"),
+    "mp3": ("mp3", "libmp3lame"),
+    "aac": ("adts", "aac"),
+    "flv": ("flv", "aac"),
+    "avi": ("avi", "libmp3lame"),
+    "ts": ("mpegts", "aac"),
+}
+
+
+def encode_with_pyav(samples, sample_rate, extension, **options):
+    """Returns a file as bytes.
+
+    Args:
+      samples: `[num_samples, num_channels]`, in [-1, 1].
+      sample_rate: In Hz.
+      extension: A key of `_CODECS`, which chooses the format.
+      **options: Of FFmpeg's muxer.
+    """
+    muxer, codec = _CODECS[extension]
+    layout = _LAYOUTS[samples.shape[1]]
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "audio"
+        with av.open(path, "w", format=muxer, options=options) as output:
+            stream = output.add_stream(codec, rate=sample_rate, layout=layout)
+            planes = np.ascontiguousarray(samples.T, dtype=np.float32)
+            frame = av.AudioFrame.from_ndarray(planes, "fltp", layout)
+            frame.sample_rate, frame.pts = sample_rate, 0
+            for packet in (*stream.encode(frame), *stream.encode(None)):
+                output.mux(packet)
+        return path.read_bytes()

@@ -1,0 +1,168 @@
+"""Each fault gets its class, and good audio none."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import soundfile
+
+from audioset_strong.features.audio_faults import (
+    FAULTS,
+    conversions,
+    find_faults,
+    is_left_out,
+)
+from audioset_strong.features.audio_files import DecodedAudio, decode_audio
+from audioset_strong.params import AudioParams
+
+_PARAMS = AudioParams()
+
+
+def _audio(seconds=10.0, peak=0.5, **changes):
+    waveform = np.zeros(round(seconds * 16000), np.float32)
+    waveform[::2] = peak
+    fields = {
+        "file_sample_rate": 16000,
+        "num_channels": 1,
+        "file_seconds": seconds,
+        "container": "wav",
+        "file_peak": peak,
+    }
+    return DecodedAudio(waveform, **{**fields, **changes})
+
+
+def _find(audio, params=_PARAMS):
+    return find_faults(audio, 10.0, 16000, params)
+
+
+@pytest.mark.parametrize(
+    ("audio", "expected"),
+    [
+        (_audio(), {}),
+        (_audio(9.5), {}),  # within the tolerance
+        (_audio(9.49), {"short": "9.490 s, 10 s expected, within 0.5 s"}),
+        (_audio(10.0, file_seconds=10.5), {}),
+        (
+            _audio(10.0, file_seconds=60.0),
+            {"long": "60.000 s, 10 s expected, within 0.5 s"},
+        ),
+        (
+            _audio(peak=0.0),
+            {"silent": "peak of -inf dBFS, more than -80 dBFS expected"},
+        ),
+        # 20 log10(1.1e-4) = -79.2, 20 log10(0.9e-4) = -80.9.
+        (_audio(peak=1.1e-4), {}),
+        (
+            _audio(peak=0.9e-4),
+            {"silent": "peak of -80.9 dBFS, more than -80 dBFS expected"},
+        ),
+        (
+            _audio(peak=0.0, file_peak=0.5, num_channels=2),
+            {
+                "silent": "peak of -inf dBFS, more than -80 dBFS expected; its "
+                "channels, which peak at -6.0 dBFS, cancel each other"
+            },
+        ),
+        (_audio(clipped_fraction=0.0099), {}),
+        (
+            _audio(clipped_fraction=0.25),
+            {
+                "clipped": "25.00% of the samples stand at full scale, less "
+                "than 1.00% expected"
+            },
+        ),
+        (_audio(file_sample_rate=44100), {}),
+        (
+            _audio(file_sample_rate=8000),
+            {
+                "low_rate": "8,000 Hz, 16,000 Hz or more expected: bands above "
+                "4,000 Hz are empty"
+            },
+        ),
+        (
+            _audio(is_truncated=True, truncation="half of it"),
+            {"truncated": "half of it"},
+        ),
+        (
+            _audio(is_truncated=True),
+            {"truncated": "it ends before its header says"},
+        ),
+    ],
+)
+def test_by_hand(audio, expected):
+    assert _find(audio) == expected
+
+
+def test_faults_come_in_order():
+    audio = _audio(
+        3.0,
+        peak=0.0,
+        file_seconds=60.0,
+        is_truncated=True,
+        clipped_fraction=0.5,
+        file_sample_rate=8000,
+    )
+    params = dataclasses.replace(_PARAMS, leave_out_truncated=False)
+    assert tuple(_find(audio, params)) == FAULTS
+
+
+def test_what_is_missing_from_a_truncated_file_is_no_fault_of_its_own():
+    audio = _audio(3.0, peak=0.0, file_seconds=10.0, is_truncated=True)
+    assert list(_find(audio)) == ["truncated"]
+    # Unless the file is used: then the clip is what is there.
+    params = dataclasses.replace(_PARAMS, leave_out_truncated=False)
+    assert list(_find(audio, params)) == ["truncated", "silent", "short"]
+
+
+def test_settings_say_what_is_left_out():
+    left_out = [fault for fault in FAULTS if is_left_out(fault, _PARAMS)]
+    assert left_out == ["truncated", "silent", "long"]
+    params = AudioParams(
+        leave_out_truncated=False,
+        leave_out_silent=False,
+        leave_out_long=False,
+        leave_out_short=True,
+        leave_out_clipped=True,
+    )
+    left_out = [fault for fault in FAULTS if is_left_out(fault, params)]
+    assert left_out == ["short", "clipped"]
+
+
+def test_conversions():
+    assert conversions(_audio(), "a.wav", 16000) == []
+    audio = _audio(num_channels=6, file_sample_rate=96000, container="flac")
+    assert conversions(audio, "a.wav", 16000) == [
+        "mixed to mono",
+        "resampled",
+        "extension of another format",
+    ]
+
+
+@pytest.mark.parametrize("container", ["WAV", "FLAC", "OGG", "MP3", "AIFF"])
+@pytest.mark.parametrize(
+    ("seconds", "sample_rate", "num_channels", "gain", "expected"),
+    [
+        (10.0, 16000, 1, 1.0, []),
+        (10.0, 44100, 2, 1.0, []),
+        (9.8, 22050, 1, 1.0, []),
+        (10.0, 48000, 6, 1.0, []),
+        (10.0, 16000, 1, 0.0, ["silent"]),
+        (3.0, 32000, 1, 1.0, ["short"]),
+        (60.0, 8000, 1, 1.0, ["long", "low_rate"]),
+        (10.0, 8000, 2, 1.0, ["low_rate"]),
+        (10.0, 44100, 1, 30.0, ["clipped"]),
+    ],
+)
+def test_files(
+    tmp_path, container, seconds, sample_rate, num_channels, gain, expected
+):
+    if container == "MP3" and num_channels > 2:
+        pytest.skip("MP3 has two channels at most.")
+    shape = round(seconds * sample_rate), num_channels
+    time = np.arange(shape[0]) / sample_rate
+    samples = 0.1 * np.sin(2 * np.pi * 200 * time)[:, np.newaxis]
+    samples = np.clip(gain * np.broadcast_to(samples, shape), -1, 1)
+    path = str(tmp_path / "a.x")
+    soundfile.write(path, samples, sample_rate, format=container)
+    audio = decode_audio(path, 16000, 10.0)
+    assert list(_find(audio)) == expected
