@@ -1,0 +1,222 @@
+r"""How long both audio backends take for a clip, step by step.
+
+    python -m experiments.benchmarks.audio_backends --audio_dir=esc50/audio
+
+Joins the recordings of --audio_dir to clips of ten seconds, 44.1 kHz, stereo,
+writes them as FLAC, WAV, Ogg and MP3, and prints a Markdown table of
+milliseconds: the shortest of some repetitions of a clip, its median over clips,
+both backends in turns in one process. Once with one thread, once with as many
+as TensorFlow takes by default; the default backend uses one always. "Graph
+only" leaves out checksum, clipping and truncation, for which `tfio_audio` looks
+at the samples outside of the graph; "usual graph" is tensorflow-io as in its
+tutorial: decode, resample each channel, mix, log-mel.
+"""
+
+import glob
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import soundfile
+import soxr
+import tensorflow as tf
+from absl import flags
+
+from audioset_strong import run_flags
+from audioset_strong.errors import InputError
+from audioset_strong.features import (
+    audio_mixing,
+    log_mel,
+    log_mel_graph,
+    soundfile_audio,
+    tfio_audio,
+)
+from audioset_strong.features.audio_backends import compute_log_mel
+from audioset_strong.features.tfio_decoding import decode, import_tfio
+from audioset_strong.features.tfio_headers import read_header
+from audioset_strong.features.tfio_resampling import resample
+from audioset_strong.params import FeatureParams
+
+_AUDIO_DIR = flags.DEFINE_string(
+    "audio_dir", None, "Folder of recordings.", required=True
+)
+_NUM_CLIPS = flags.DEFINE_integer("num_clips", 10, "Clips of each format.")
+_NUM_REPEATS = flags.DEFINE_integer("num_repeats", 5, "Times for each clip.")
+
+_SAMPLE_RATE, _SECONDS = 44100, 10.0
+_CONTAINERS = ("flac", "wav", "ogg", "mp3")
+_FEATURES = FeatureParams()
+
+_Steps = dict[str, Callable[[Any], Any]]
+
+
+def _write_clips(audio_dir: str, folder: str, num_clips: int) -> None:
+    """Writes the clips in every format; speed and pitch do not matter here."""
+    paths = sorted(glob.glob(os.path.join(audio_dir, "*")))
+    if not paths:
+        raise InputError(f"{audio_dir} holds no recordings.")
+    num_samples = round(_SAMPLE_RATE * _SECONDS)
+    num_files, rng = 0, np.random.default_rng(0)
+    for clip in range(num_clips):
+        sound = np.zeros(0)
+        while len(sound) < num_samples:
+            path = paths[num_files * len(paths) // (7 * num_clips) % len(paths)]
+            own, _ = soundfile.read(path, always_2d=True)
+            sound, num_files = np.append(sound, own[:, 0]), num_files + 1
+        left = sound[:num_samples]
+        right = 0.7 * np.roll(left, 20) + 1e-3 * rng.standard_normal(len(left))
+        stereo = np.stack([left, right], axis=1).clip(-1, 1)
+        for container in _CONTAINERS:
+            path = os.path.join(folder, f"{clip}.{container}")
+            soundfile.write(path, stereo, _SAMPLE_RATE)
+
+
+def _default_steps(path: str) -> _Steps:
+    """The default backend; each step takes what the one before gave."""
+
+    def read(_: Any) -> np.ndarray:
+        mixer = audio_mixing.Mixer()
+        container = os.path.splitext(path)[1][1:]
+        with open(path, "rb", buffering=0) as file:
+            soundfile_audio.read_with_soundfile(
+                file, container, _SECONDS, mixer
+            )
+        return mixer.waveform()
+
+    return {
+        "decode and mix": read,
+        "resample": lambda x: soxr.resample(x, _SAMPLE_RATE, 16000),
+        "log-mel": lambda x: log_mel.waveform_to_log_mel(x, _FEATURES),
+        "all": lambda _: compute_log_mel(path, _SECONDS, _FEATURES)[1],
+    }
+
+
+def _graph(function: Callable[..., Any], *dtypes: Any) -> Any:
+    signature = [tf.TensorSpec(*spec) for spec in dtypes]
+    return tf.function(function, input_signature=signature, autograph=False)
+
+
+def _make_graphs() -> dict[str, Any]:
+    """tensorflow-io's steps, each a graph of its own."""
+    tfio = import_tfio()
+    rate = tf.constant(_SAMPLE_RATE, tf.int64)
+    seconds = tf.constant(_SECONDS, tf.float64)
+    file, mono = ([], tf.string), ([None], tf.float32)
+
+    def usual(contents: tf.Tensor) -> tf.Tensor:
+        samples = decode(read_header(contents, seconds))
+        channels = tfio.audio.resample(samples, rate, _FEATURES.sample_rate)
+        waveform = tf.reduce_mean(tf.ensure_shape(channels, [None, 2]), axis=1)
+        return log_mel_graph.waveform_to_log_mel(waveform, _FEATURES)
+
+    return {
+        "decode and mix": _graph(
+            lambda x: tf.reduce_mean(decode(read_header(x, seconds)), axis=1),
+            file,
+        ),
+        "resample": _graph(
+            lambda x: resample(x, rate, _FEATURES.sample_rate), mono
+        ),
+        "log-mel": _graph(
+            lambda x: log_mel_graph.waveform_to_log_mel(x, _FEATURES), mono
+        ),
+        "usual": _graph(usual, file),
+    }
+
+
+def _tfio_steps(path: str, graphs: dict[str, Any]) -> _Steps:
+    """The tensorflow-io backend."""
+    whole = tfio_audio.audio_graph(_FEATURES)
+    return {
+        "decode and mix": lambda _: graphs["decode and mix"](
+            tf.io.read_file(path)
+        ),
+        "resample": lambda x: graphs["resample"](x),
+        "log-mel": lambda x: graphs["log-mel"](x),
+        "all": lambda _: tfio_audio.compute_log_mel(path, _SECONDS, _FEATURES),
+        "all, graph only": lambda _: whole(tf.io.read_file(path), _SECONDS),
+        "all, usual graph": lambda _: graphs["usual"](tf.io.read_file(path)),
+    }
+
+
+def _time_steps(steps: _Steps) -> dict[str, float]:
+    """Runs each step once; milliseconds."""
+    value, milliseconds = None, {}
+    for name, step in steps.items():
+        started = time.perf_counter()
+        value = step(value)
+        milliseconds[name] = 1000 * (time.perf_counter() - started)
+    return milliseconds
+
+
+def _measure(
+    folder: str, num_clips: int, repeats: int, num_threads: int
+) -> list[str]:
+    """Measures all formats and returns rows of the table."""
+    if num_threads:
+        tf.config.threading.set_intra_op_parallelism_threads(num_threads)
+        tf.config.threading.set_inter_op_parallelism_threads(num_threads)
+    rows, graphs = [], _make_graphs()
+    for container in _CONTAINERS:
+        clips = [
+            _time_clip(
+                os.path.join(folder, f"{n}.{container}"), graphs, repeats
+            )
+            for n in range(num_clips)
+        ]
+        median = {
+            key: float(np.median([clip[key] for clip in clips]))
+            for key in clips[0]
+        }
+        for step in [step for backend, step in median if backend == "tfio"]:
+            tfio = median["tfio", step]
+            default = median["default", step.partition(",")[0]]
+            rows.append(
+                f"| {container} | {num_threads or 'default'} | {step} | "
+                f"{default:.1f} | {tfio:.1f} | {tfio / default:.1f} |"
+            )
+    return rows
+
+
+def _time_clip(
+    path: str, graphs: dict[str, Any], repeats: int
+) -> dict[tuple[str, str], float]:
+    """Runs both backends in turns; the shortest time of each step."""
+    backends = {
+        "default": _default_steps(path),
+        "tfio": _tfio_steps(path, graphs),
+    }
+    best: dict[tuple[str, str], float] = {}
+    for repeat in range(repeats + 1):
+        for backend, steps in backends.items():
+            for step, milliseconds in _time_steps(steps).items():
+                if repeat:  # the first compiles
+                    key = backend, step
+                    best[key] = min(best.get(key, np.inf), milliseconds)
+    return best
+
+
+def main(argv: Sequence[str]) -> None:
+    """Measures all and prints the table."""
+    run_flags.refuse_arguments(argv)
+    print(
+        "| format | threads | step | default, ms | tfio, ms | tfio / default |"
+    )
+    print("|---|---|---|---|---|---|")
+    with tempfile.TemporaryDirectory() as folder:
+        _write_clips(_AUDIO_DIR.value, folder, _NUM_CLIPS.value)
+        for num_threads in (1, 0):
+            # TensorFlow takes its number of threads once in a process.
+            context = multiprocessing.get_context("spawn")
+            arguments = (_NUM_CLIPS.value, _NUM_REPEATS.value, num_threads)
+            with context.Pool(1) as pool:
+                rows = pool.apply(_measure, (folder, *arguments))
+            print("\n".join(rows), flush=True)
+
+
+if __name__ == "__main__":
+    run_flags.run(main)
