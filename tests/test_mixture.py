@@ -10,6 +10,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.labels.training_sets import get_training_set
 from audioset_strong.params import TrainParams
 from audioset_strong.records import mixture as mixtures
+from audioset_strong.records.clip_records import class_events
 from audioset_strong.records.manifest import Shard, read_records
 from audioset_strong.records.mixture import (
     Mixture,
@@ -17,7 +18,6 @@ from audioset_strong.records.mixture import (
     training_stream,
 )
 from audioset_strong.records.schema import ClipRecord, serialize_record
-from audioset_strong.records.writer import class_events
 
 _PARAMS = TrainParams(
     training_set="weak",

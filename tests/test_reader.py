@@ -9,22 +9,15 @@ from tiny_release import MIDS
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.training_sets import get_training_set
-from audioset_strong.params import FeatureParams, LabelFrameParams
-from audioset_strong.records.manifest import Records, Shard, read_records
+from audioset_strong.params import FeatureParams
+from audioset_strong.records.example_blocks import Reading
+from audioset_strong.records.manifest import Records, read_records
 from audioset_strong.records.reader import (
-    clear_data_errors,
-    draw_window,
+    label_frame_batches,
     label_frame_examples,
-    stretch_to_clip,
     training_examples,
 )
-from audioset_strong.records.schema import (
-    ClassEvents,
-    ClipRecord,
-    decode_log_mel,
-    parse_record,
-    serialize_record,
-)
+from audioset_strong.records.schema import decode_log_mel, parse_record
 
 _FEATURES = FeatureParams()
 _LOW, _HIGH, _NOISE, _NEVER = range(len(MIDS))
@@ -38,7 +31,7 @@ def records(tiny_records_dir):
 def _take(records, name, number, num_skipped=0, seed=3, block=4):
     """First examples of a stream, as arrays."""
     stream = training_examples(
-        records, get_training_set(name), seed, block, num_skipped
+        records, get_training_set(name), Reading(seed, block, num_skipped)
     )
     patches, targets = next(iter(stream.batch(number)))
     return patches.numpy(), targets.numpy()
@@ -110,6 +103,15 @@ def test_label_frames_beyond_the_audio_are_not_counted(records):
     assert short["targets"].numpy()[0].tolist() == [0, 1, 1, 0]
 
 
+def test_batches_of_label_frames_are_the_clips(records):
+    batches = list(label_frame_batches(records, ["weak", "strong"], "weak"))
+    assert [len(batch["segment_id"]) for batch in batches] == [10]
+    clips = label_frame_examples(records, ["weak", "strong"], "weak")
+    for number, clip in enumerate(clips):
+        for name, values in clip.items():
+            np.testing.assert_array_equal(batches[0][name][number], values)
+
+
 def test_groups_without_clips(records):
     with pytest.raises(InputError, match=r"no clip in the groups \['none'\]"):
         label_frame_examples(records, ["none"])
@@ -157,19 +159,6 @@ def test_windows_lie_inside_the_audio_and_vary(records):
     assert abs(flat.mean() - 451) < 80
 
 
-def test_the_first_and_the_last_window_are_drawn():
-    log_mel = np.zeros([98, 64], np.float32)
-    record = ClipRecord("a_0", log_mel, 1.0, {})
-    parsed = parse_record(
-        tf.constant(serialize_record(record)), "weak", _FEATURES
-    )
-    starts = {
-        int(draw_window(parsed, 0, tf.constant(n, tf.int64), _FEATURES))
-        for n in range(40)
-    }
-    assert starts == {0, 1, 2}
-
-
 def test_targets_of_strong_windows_follow_the_events(records):
     patches, targets = _take(records, "strong", 60)
     num_with_tone = 0
@@ -199,18 +188,6 @@ def test_targets_of_weak_windows_are_those_of_the_clip(records):
         assert np.flatnonzero(target).tolist() == [
             _LOW if int(clip[5:7]) % 2 else _HIGH
         ]
-
-
-def test_diffuse_events_span_the_clip():
-    events = ClassEvents(
-        tf.constant([2, 0], tf.int64),
-        tf.constant([1.0, 2.0]),
-        tf.constant([1.1, 9.0]),
-    )
-    stretched = stretch_to_clip(events, LabelFrameParams())
-    assert stretched.event_class.numpy().tolist() == [2, 0]
-    assert stretched.onset_seconds.numpy().tolist() == [0, 0]
-    assert stretched.offset_seconds.numpy().tolist() == [10, 10]
 
 
 def test_the_seed_decides(records):
@@ -247,24 +224,3 @@ def _records_without_strong(records):
 def test_a_training_set_without_clips_is_refused(records):
     with pytest.raises(InputError, match="no clip for the training set 'stro"):
         _take(_records_without_strong(records), "strong", 1)
-
-
-def test_a_corrupt_shard_is_a_clear_error(records, tmp_path):
-    shard = records.shards_of("weak")[0]
-    with open(records.path_of(shard), "rb") as file:
-        data = bytearray(file.read())
-    data[1000] ^= 0xFF  # same size, so only the checksum tells
-    (tmp_path / shard.name).write_bytes(data)
-    damaged = Records(
-        str(tmp_path),
-        records.features,
-        records.label_frames,
-        records.class_map,
-        (Shard("weak", shard.name, shard.num_bytes, 4, 4, 0),),
-        records.events_per_class,
-    )
-    with (
-        pytest.raises(InputError, match="is corrupt"),
-        clear_data_errors(damaged),
-    ):
-        list(label_frame_examples(damaged, ["weak"]))

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from audioset_strong.errors import InputError
 from audioset_strong.params import FeatureParams
 from audioset_strong.records.schema import (
     ClassEvents,
@@ -62,12 +63,12 @@ def test_a_known_clip_without_events_is_not_an_unknown_clip():
     assert weak.events.event_class.shape == (0,)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "uint8"])
 @pytest.mark.parametrize("start", [0, 1, 17, 54])
-def test_a_cut_patch_is_a_slice(start):
+def test_a_cut_patch_is_a_slice(start, dtype):
     record = _record({"weak": _events((0, 0.0, 10.0))})
-    parsed = parse_record(
-        tf.constant(serialize_record(record)), "weak", _PARAMS
-    )
+    serialized = tf.constant(serialize_record(record, dtype))
+    parsed = parse_record(serialized, "weak", _PARAMS, dtype)
     patch = cut_patch(parsed, tf.constant(start, tf.int64), _PARAMS)
     assert patch.dtype == tf.float32
     np.testing.assert_array_equal(
@@ -81,3 +82,53 @@ def test_equal_records_have_equal_bytes():
     assert serialize_record(_record(events)) == serialize_record(
         _record(swapped)
     )
+
+
+def test_float16_is_the_default_and_has_no_other_features():
+    record = _record({"weak": _events((0, 0.0, 10.0))})
+    serialized = serialize_record(record)
+    assert serialized == serialize_record(record, "float16")
+    names = set(tf.train.Example.FromString(serialized).features.feature)
+    assert names == {
+        "segment_id",
+        "log_mel",
+        "audio_seconds",
+        "label_source",
+        "weak_event_class",
+        "weak_event_onset_seconds",
+        "weak_event_offset_seconds",
+    }
+
+
+def test_8_bits_take_half_of_the_bytes():
+    record = _record({"weak": _events((0, 0.0, 10.0))}, num_stft_frames=998)
+    ratio = len(serialize_record(record, "uint8")) / len(
+        serialize_record(record)
+    )
+    assert 0.5 < ratio < 0.502
+
+
+def test_round_trip_of_8_bits():
+    record = _record({"strong": _events((1, 0.125, 2.5))})
+    serialized = tf.constant(serialize_record(record, "uint8"))
+    parsed = parse_record(serialized, "strong", _PARAMS, "uint8")
+    assert parsed.num_stft_frames == 150
+    assert parsed.events.event_class.numpy().tolist() == [1]
+    log_mel = decode_log_mel(parsed, _PARAMS).numpy()
+    assert log_mel.dtype == np.float32
+    # Least, largest, and half of a step of 255 between them.
+    least, largest = record.log_mel.min(), record.log_mel.max()
+    assert log_mel.min() == least
+    assert log_mel.max() == pytest.approx(largest, abs=1e-5)
+    half_step = (largest - least) / 255 / 2
+    assert np.abs(log_mel - record.log_mel).max() <= half_step + 1e-5
+
+
+def test_unknown_dtypes():
+    record = _record({"weak": _events()})
+    with pytest.raises(InputError, match="Received: 'int4'"):
+        serialize_record(record, "int4")
+    with pytest.raises(InputError, match="Received: 'int4'"):
+        parse_record(
+            tf.constant(serialize_record(record)), "weak", _PARAMS, "int4"
+        )

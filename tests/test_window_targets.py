@@ -11,8 +11,11 @@ from audioset_strong.labels.frame_targets import (
     is_window_positive,
 )
 from audioset_strong.params import LabelFrameParams
-from audioset_strong.records.schema import ClassEvents
-from audioset_strong.records.window_targets import window_targets
+from audioset_strong.records.parsed_records import EventsOfClips
+from audioset_strong.records.window_targets import (
+    stretch_to_clip,
+    window_targets,
+)
 
 _PARAMS = LabelFrameParams()
 _NUM_CLASSES = 3
@@ -26,8 +29,9 @@ _SPECS = [
 
 @tf.function(input_signature=_SPECS)
 def _in_graph(classes, onsets, offsets, starts_ms):
-    events = ClassEvents(classes, onsets, offsets)
-    return window_targets(events, starts_ms, _NUM_CLASSES, _PARAMS)
+    events = EventsOfClips(tf.zeros_like(classes), classes, onsets, offsets)
+    starts_ms = starts_ms[tf.newaxis]
+    return window_targets(events, starts_ms, _NUM_CLASSES, _PARAMS)[0]
 
 
 def _targets(events_ms, starts_ms):
@@ -97,3 +101,36 @@ def test_label_frames_equal_those_of_the_labels():
     )
     starts_ms = [frame * 960 for frame in range(10)]
     np.testing.assert_array_equal(_targets(events_ms[:8], starts_ms), expected)
+
+
+def test_clips_keep_to_themselves():
+    # Both clips have class 1 from 2 to 3 s; the second has class 0 as well. The
+    # windows of the first start at 0 and 2 s, those of the second at 2.5 and 9.
+    events = EventsOfClips(
+        tf.constant([0, 1, 1], tf.int64),
+        tf.constant([1, 1, 0], tf.int64),
+        tf.constant([2.0, 2.0, 9.0]),
+        tf.constant([3.0, 3.0, 10.0]),
+    )
+    starts_ms = tf.constant([[0, 2000], [2500, 9000], [0, 0]], tf.int64)
+    targets = window_targets(events, starts_ms, _NUM_CLASSES, _PARAMS)
+    assert targets.dtype == tf.float32
+    assert targets.numpy().tolist() == [
+        [[0, 0, 0], [0, 1, 0]],
+        [[0, 1, 0], [1, 0, 0]],
+        [[0, 0, 0], [0, 0, 0]],
+    ]
+
+
+def test_diffuse_events_span_the_clip():
+    events = EventsOfClips(
+        tf.constant([0, 3], tf.int64),
+        tf.constant([2, 0], tf.int64),
+        tf.constant([1.0, 2.0]),
+        tf.constant([1.1, 9.0]),
+    )
+    stretched = stretch_to_clip(events, LabelFrameParams())
+    assert stretched.clip_number.numpy().tolist() == [0, 3]
+    assert stretched.event_class.numpy().tolist() == [2, 0]
+    assert stretched.onset_seconds.numpy().tolist() == [0, 0]
+    assert stretched.offset_seconds.numpy().tolist() == [10, 10]

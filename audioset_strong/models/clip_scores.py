@@ -8,14 +8,9 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
+from audioset_strong.records.data_errors import read_batches
 from audioset_strong.records.manifest import Records
-from audioset_strong.records.reader import (
-    clear_data_errors,
-    label_frame_examples,
-)
-
-# Clips scored at a time: 160 patches, enough to keep a CPU or a GPU busy.
-_CLIPS_PER_BATCH = 16
+from audioset_strong.records.reader import label_frame_batches
 
 
 class ScoredClips(NamedTuple):
@@ -75,22 +70,15 @@ def score_clips(
       show_progress: Whether to show a progress bar.
 
     Raises:
-      InputError: There is no clip, or a shard is corrupt.
+      InputError: There is no clip, or the records cannot be read.
     """
-    dataset = label_frame_examples(records, groups)
-    batches = dataset.batch(_CLIPS_PER_BATCH).prefetch(tf.data.AUTOTUNE)
+    batches = label_frame_batches(records, groups)
     num_clips = sum(shard.num_clips for shard in records.shards_of(*groups))
     parts: list[tuple[np.ndarray, ...]] = []
-    with (
-        tqdm.tqdm(
-            total=num_clips,
-            unit="clip",
-            desc="scores",
-            disable=not show_progress,
-        ) as progress,
-        clear_data_errors(records),
-    ):
-        for batch in batches:
+    with tqdm.tqdm(
+        total=num_clips, unit="clip", desc="scores", disable=not show_progress
+    ) as progress:
+        for batch in read_batches(batches, records):
             parts.append(_score_batch(score_patches, batch))
             progress.update(len(parts[-1][0]))
     return ScoredClips(*(np.concatenate(column) for column in zip(*parts)))

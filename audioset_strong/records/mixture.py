@@ -19,8 +19,15 @@ import tensorflow as tf
 from audioset_strong.errors import InputError
 from audioset_strong.labels.training_sets import TrainingSet, get_training_set
 from audioset_strong.params import TrainParams
+from audioset_strong.records.example_blocks import (
+    Block,
+    Reading,
+    decode_block,
+    example_blocks,
+)
+from audioset_strong.records.input_workers import InputWorker
 from audioset_strong.records.manifest import Records
-from audioset_strong.records.reader import training_examples
+from audioset_strong.records.reader import without_tuner
 
 # Choices are drawn in blocks of this many, so that counting hundreds of
 # millions of them takes seconds. Part of the definition of the stream: do not
@@ -37,10 +44,12 @@ class Mixture:
     Attributes:
       mu: Probability of the second source, in [0, 1].
       seed: Of the choices.
+      worker_index: Which input worker draws; each has its own choices.
     """
 
     mu: float
     seed: int
+    worker_index: int = 0
 
     def __post_init__(self) -> None:
         """Checks the range of mu."""
@@ -49,9 +58,9 @@ class Mixture:
 
     def _draw_block(self, block: tf.Tensor) -> tf.Tensor:
         """Draws the choices of one block: int64 `[_BLOCK]`, 0 or 1."""
-        seed = tf.stack(
-            [tf.constant(self.seed, tf.int64), tf.cast(block, tf.int64)]
-        )
+        # No run has 2**32 blocks.
+        stream = self.worker_index * 2**32 + tf.cast(block, tf.int64)
+        seed = tf.stack([tf.constant(self.seed, tf.int64), stream])
         uniform = tf.random.stateless_uniform([_BLOCK], seed, dtype=tf.float64)
         return tf.cast(uniform < self.mu, tf.int64)
 
@@ -95,33 +104,74 @@ def class_mask(
 def _source(
     records: Records,
     params: TrainParams,
-    name: str,
     source_index: int,
     num_skipped: int,
+    worker: InputWorker,
 ) -> tf.data.Dataset:
-    """Streams one source, with its loss mask and its index."""
-    training_set = get_training_set(name)
-    examples = training_examples(
-        records,
-        training_set,
+    """Streams one source in blocks, each with the index of the source."""
+    names = (params.training_set, params.mixed_training_set)
+    reading = Reading(
         # Two sources of the same clips must not draw the same windows.
         seed=2 * params.seed + source_index,
         shuffle_block_clips=params.shuffle_block_clips,
         num_skipped=num_skipped,
+        is_deterministic=params.deterministic_input,
+        worker=worker,
     )
-    mask = class_mask(records, training_set, params.mask_unlabelled_classes)
-    return examples.map(
-        lambda patch, targets: {
-            "patches": patch,
-            "targets": targets,
-            "target_mask": tf.constant(mask),
-            "source": tf.constant(float(source_index)),
+    blocks = example_blocks(
+        records, get_training_set(names[source_index]), reading
+    )
+    return blocks.map(
+        lambda block: {
+            **block,
+            "source": tf.fill(
+                tf.shape(block["targets"])[:1], float(source_index)
+            ),
         }
     )
 
 
+def _mixed(
+    records: Records,
+    params: TrainParams,
+    num_used: int,
+    batch_size: int,
+    worker: InputWorker,
+) -> tf.data.Dataset:
+    """Streams batches that are chosen example by example from two sources."""
+    mixture = Mixture(params.mu, params.seed, worker.index)
+    num_second = mixture.count_second(num_used)
+    sources = [
+        _source(records, params, index, num_skipped, worker).unbatch()
+        for index, num_skipped in enumerate((num_used - num_second, num_second))
+    ]
+    stream = tf.data.Dataset.choose_from_datasets(
+        sources, mixture.choices(num_used), stop_on_empty_dataset=True
+    )
+    return stream.batch(batch_size, drop_remainder=True)
+
+
+def _source_masks(records: Records, params: TrainParams) -> np.ndarray:
+    """Masks of the loss, float32 `[num_sources, num_classes]`."""
+    names = [params.training_set]
+    if params.mixed_training_set:
+        names.append(params.mixed_training_set)
+    return np.stack(
+        [
+            class_mask(
+                records, get_training_set(name), params.mask_unlabelled_classes
+            )
+            for name in names
+        ]
+    )
+
+
 def training_stream(
-    records: Records, params: TrainParams, first_step: int = 0
+    records: Records,
+    params: TrainParams,
+    first_step: int = 0,
+    worker: InputWorker = InputWorker(),
+    num_splits: int = 1,
 ) -> tf.data.Dataset:
     """Streams the batches of a training run, without end.
 
@@ -130,35 +180,45 @@ def training_stream(
       params: Training sets, mu, batch size and seed.
       first_step: Step to start from; earlier batches are skipped, and what
         follows is what an unbroken run would have seen.
+      worker: Which of the processes or hosts that read the records this is.
+      num_splits: Batches that the worker's part of a global batch is split
+        into: one for each of its replicas.
 
     Returns:
-      Dataset of dicts: patches, float32 `[global_batch_size, patch_stft_frames,
-      mel_bands]`; targets and target_mask, float32 `[global_batch_size,
-      num_classes]`; source, float32 `[global_batch_size]`, 1 for the mixed-in
-      training set.
+      Dataset of dicts: patches, float32 `[batch_size, patch_stft_frames,
+      mel_bands]`; targets and target_mask, float32 `[batch_size, num_classes]`;
+      source, float32 `[batch_size]`, 1 for the mixed-in training set. All of
+      static shape; batch_size is `global_batch_size`, divided by the number of
+      workers and by `num_splits`.
 
     Raises:
-      InputError: A training set is unknown or has no clips, or mu is not in
-        [0, 1].
+      InputError: A training set is unknown or has no clips, mu is not in
+        [0, 1], or a batch cannot be shared evenly.
     """
-    num_used = first_step * params.global_batch_size
-    if not params.mixed_training_set:
-        stream = _source(records, params, params.training_set, 0, num_used)
-    else:
-        mixture = Mixture(params.mu, params.seed)
-        num_second = mixture.count_second(num_used)
-        sources = [
-            _source(
-                records, params, params.training_set, 0, num_used - num_second
-            ),
-            _source(records, params, params.mixed_training_set, 1, num_second),
-        ]
-        stream = tf.data.Dataset.choose_from_datasets(
-            sources, mixture.choices(num_used), stop_on_empty_dataset=True
+    share = worker.share_of(params.global_batch_size)
+    if share % num_splits:
+        raise InputError(
+            f"A batch of {share} cannot be shared evenly by {num_splits} "
+            f"replicas. Give a --global_batch_size that can."
         )
-    batches = stream.batch(params.global_batch_size, drop_remainder=True)
-    options = tf.data.Options()
-    # The tuner's model of the pipeline grows with every pass; on small sources
-    # it then takes longer than the training it should speed up.
-    options.autotune.enabled = False
-    return batches.prefetch(_PREFETCHED_BATCHES).with_options(options)
+    batch_size = share // num_splits
+    num_used = first_step * share
+    if params.mixed_training_set:
+        batches = _mixed(records, params, num_used, batch_size, worker)
+    else:
+        blocks = _source(records, params, 0, num_used, worker)
+        batches = blocks.rebatch(batch_size, drop_remainder=True)
+    masks = _source_masks(records, params)
+
+    def finish(block: Block) -> dict[str, tf.Tensor]:
+        patches, targets = decode_block(block)
+        source = block["source"]
+        return {
+            "patches": patches,
+            "targets": targets,
+            "target_mask": tf.gather(masks, tf.cast(source, tf.int32)),
+            "source": source,
+        }
+
+    batches = batches.map(finish, num_parallel_calls=1, deterministic=True)
+    return without_tuner(batches.prefetch(_PREFETCHED_BATCHES))

@@ -2,16 +2,12 @@
 
 Two readings of the same shards:
   * training examples: one random window of 96 STFT frames per clip and pass,
-    with its targets, computed from the events in the graph;
+    with its targets, computed from the events in the graph
+    (`example_blocks.py`);
   * label frames: all label frames of a clip, for scoring.
-
-The training stream of a source is a pure function of (seed, pass, position in
-the pass): the order of shards and clips and every window come from stateless
-generators, so that a run can go on where it stopped by skipping.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -19,149 +15,50 @@ import tensorflow as tf
 from audioset_strong.errors import InputError
 from audioset_strong.labels.training_sets import TrainingSet
 from audioset_strong.params import FeatureParams, LabelFrameParams
-from audioset_strong.records.manifest import Records, Shard
-from audioset_strong.records.schema import (
-    ClassEvents,
-    ParsedRecord,
-    cut_patch,
-    decode_log_mel,
-    parse_record,
+from audioset_strong.records.example_blocks import (
+    Reading,
+    decode_block,
+    example_blocks,
+    read_buffer_bytes,
 )
+from audioset_strong.records.log_mel_bytes import (
+    decode_first_rows,
+    to_float32,
+)
+from audioset_strong.records.manifest import Records
+from audioset_strong.records.parsed_records import parse_records
 from audioset_strong.records.window_targets import window_targets
 
-# Shards read at the same time, so that one pass mixes them: our choice.
-_INTERLEAVED_SHARDS = 8
-_READ_BUFFER_BYTES = 1 << 20
+# Examples decoded at a time before they are given out one by one.
+_DECODED_EXAMPLES = 64
+# Clips parsed and scored at a time: 160 patches, enough to keep a CPU or a GPU
+# busy; and how many such batches are parsed at once.
+_CLIPS_PER_BATCH = 16
+_PARALLEL_BATCHES = 2
 
 
-@contextlib.contextmanager
-def clear_data_errors(records: Records) -> Iterator[None]:
-    """Turns TensorFlow's error about a corrupt shard into a clear one.
+def without_tuner(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Switches tf.data's tuner off.
 
-    Raises:
-      InputError: A record read inside this context is corrupt.
+    Its model of the pipeline grows with every pass; on small sources it then
+    takes longer than the training it should speed up.
     """
-    try:
-        yield
-    except tf.errors.DataLossError as error:
-        raise InputError(
-            f"A shard in {records.records_dir} is corrupt ({error.message}). "
-            f"Delete it and run prepare_records again."
-        ) from error
-
-
-def stretch_to_clip(
-    events: ClassEvents, label_frames: LabelFrameParams
-) -> ClassEvents:
-    """Reads events as Diffuse: each spans the clip."""
-    clip_end = tf.fill(
-        tf.shape(events.onset_seconds), label_frames.clip_seconds
-    )
-    return ClassEvents(events.event_class, tf.zeros_like(clip_end), clip_end)
-
-
-def draw_window(
-    record: ParsedRecord,
-    seed: int,
-    pass_number: tf.Tensor,
-    features: FeatureParams,
-) -> tf.Tensor:
-    """Draws the first STFT frame of a random window inside the audio.
-
-    Args:
-      record: The clip.
-      seed: Of the source.
-      pass_number: int64 scalar: which pass over the source this is.
-      features: Size of a patch.
-
-    Returns:
-      int64 scalar, the same for the same (seed, pass, clip).
-    """
-    key = tf.strings.join(
-        [record.segment_id, tf.strings.as_string(pass_number)], separator="/"
-    )
-    clip_seed = tf.strings.to_hash_bucket_strong(key, 2**62, [seed, 0])
-    num_starts = record.num_stft_frames - features.patch_stft_frames + 1
-    return tf.random.stateless_uniform(
-        [], tf.stack([tf.constant(seed, tf.int64), clip_seed]),
-        minval=0, maxval=num_starts, dtype=tf.int64,
-    )  # fmt: skip
-
-
-def _shuffled_clips(
-    paths: Sequence[str], seed: int, block_clips: int, pass_number: tf.Tensor
-) -> tf.data.Dataset:
-    """Reads all records of some shards in the order of one pass.
-
-    Shards are read in a random order, several at a time, and what comes is
-    shuffled block by block. Both orders are stateless functions of (seed,
-    pass), which those of `Dataset.shuffle` are not.
-
-    Args:
-      paths: The shards.
-      seed: Of the source.
-      block_clips: Records of a block, all in memory at a time.
-      pass_number: int64 scalar.
-
-    Returns:
-      Dataset of serialized records, string scalars.
-    """
-
-    def shuffle(items: tf.Tensor, block: tf.Tensor) -> tf.Tensor:
-        # Shards count as block 0; no pass has 2**32 blocks.
-        stream = pass_number * 2**32 + block
-        return tf.random.experimental.stateless_shuffle(
-            items, tf.stack([tf.constant(seed, tf.int64), stream])
-        )
-
-    shards = tf.data.Dataset.from_tensors(list(paths))
-    shards = shards.map(lambda all_paths: shuffle(all_paths, 0)).unbatch()
-    clips = shards.interleave(
-        lambda path: tf.data.TFRecordDataset(
-            path, buffer_size=_READ_BUFFER_BYTES
-        ),
-        cycle_length=min(_INTERLEAVED_SHARDS, len(paths)),
-        num_parallel_calls=tf.data.AUTOTUNE,
-        deterministic=True,
-    )
-    blocks = clips.batch(block_clips).enumerate(start=1)
-    return blocks.map(lambda block, records: shuffle(records, block)).unbatch()
-
-
-def _source_shards(
-    records: Records, training_set: TrainingSet
-) -> tuple[list[Shard], int]:
-    """Shards of a training set and the clips of one pass over it."""
-    groups = ("strong",)
-    if not training_set.needs_strong_labels:
-        groups = ("weak", "strong")
-    shards = records.shards_of(*groups)
-    num_clips = sum(s.num_clips_with(training_set.label_set) for s in shards)
-    if not num_clips:
-        raise InputError(
-            f"{records.records_dir} holds no clip for the training set "
-            f"{training_set.name!r}: it needs clips with "
-            f"{training_set.label_set} labels in {' or '.join(groups)} shards. "
-            f"Prepare records with such labels."
-        )
-    return shards, num_clips
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
 
 
 def training_examples(
-    records: Records,
-    training_set: TrainingSet,
-    seed: int,
-    shuffle_block_clips: int,
-    num_skipped: int = 0,
+    records: Records, training_set: TrainingSet, reading: Reading
 ) -> tf.data.Dataset:
-    """Streams training examples of one source, without end.
+    """Streams training examples of one source, one by one and without end.
+
+    `mixture.training_stream` is faster: it never takes blocks apart.
 
     Args:
       records: The records.
       training_set: Which clips, and how their labels are read.
-      seed: Of order and windows.
-      shuffle_block_clips: Records that are shuffled at a time.
-      num_skipped: Examples to leave out at the start: those a run has used.
+      reading: Order, and what to skip.
 
     Returns:
       Dataset of (patch, float32 `[patch_stft_frames, mel_bands]`; targets,
@@ -170,45 +67,9 @@ def training_examples(
     Raises:
       InputError: There is no clip for this training set.
     """
-    shards, num_clips = _source_shards(records, training_set)
-    paths = [records.path_of(shard) for shard in shards]
-    features, label_frames = records.features, records.label_frames
-    num_classes = records.class_map.num_classes
-    first_pass, num_skipped_of_pass = divmod(num_skipped, num_clips)
-
-    def is_known(serialized: tf.Tensor) -> tf.Tensor:
-        record = parse_record(serialized, training_set.label_set, features)
-        return tf.reduce_any(record.label_source == training_set.label_set)
-
-    def clips_of_pass(pass_number: tf.Tensor) -> tf.data.Dataset:
-        clips = _shuffled_clips(paths, seed, shuffle_block_clips, pass_number)
-        if any(
-            shard.num_clips_with(training_set.label_set) < shard.num_clips
-            for shard in shards
-        ):
-            clips = clips.filter(is_known)
-        return clips.map(lambda serialized: (serialized, pass_number))
-
-    def make_example(
-        serialized: tf.Tensor, pass_number: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
-        record = parse_record(serialized, training_set.label_set, features)
-        start = draw_window(record, seed, pass_number, features)
-        events = record.events
-        if training_set.is_stretched:
-            events = stretch_to_clip(events, label_frames)
-        hop_ms = round(features.stft_hop_seconds * 1000)
-        targets = window_targets(
-            events, start[tf.newaxis] * hop_ms, num_classes, label_frames
-        )  # [1, num_classes]
-        patch = cut_patch(record, start, features)
-        return patch, tf.ensure_shape(targets[0], [num_classes])
-
-    passes = tf.data.Dataset.counter(start=first_pass)
-    clips = passes.flat_map(clips_of_pass).skip(num_skipped_of_pass)
-    return clips.map(
-        make_example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
-    )
+    blocks = example_blocks(records, training_set, reading)
+    decoded = blocks.rebatch(_DECODED_EXAMPLES).map(decode_block)
+    return without_tuner(decoded.unbatch())
 
 
 def num_label_frames_of(
@@ -223,7 +84,48 @@ def num_label_frames_of(
     )
 
 
-def label_frame_examples(
+def _make_label_frames(
+    serialized: tf.Tensor, records: Records, label_set: str
+) -> dict[str, tf.Tensor]:
+    """Makes what `label_frame_batches` gives of some records."""
+    features, label_frames = records.features, records.label_frames
+    clips = parse_records(
+        serialized, label_set, features, records.log_mel_dtype
+    )
+    num_patches = label_frames.num_label_frames
+    sizes = [num_patches, features.patch_stft_frames, features.mel_bands]
+    values = decode_first_rows(
+        clips.log_mel.values,
+        num_patches * features.patch_stft_frames,
+        features,
+        records.log_mel_dtype,
+    )
+    log_mel = to_float32(clips.log_mel._replace(values=values))
+    num_inside = num_label_frames_of(
+        clips.num_stft_frames, features, label_frames
+    )
+    is_inside = tf.sequence_mask(num_inside, num_patches)
+    starts_ms = np.rint(
+        np.arange(num_patches) * label_frames.label_frame_seconds * 1000
+    ).astype(np.int64)
+    return {
+        "segment_id": clips.segment_id,
+        "patches": tf.where(
+            is_inside[:, :, tf.newaxis, tf.newaxis],
+            tf.reshape(log_mel, [-1, *sizes]),
+            0.0,
+        ),
+        "targets": window_targets(
+            clips.events,
+            tf.tile(starts_ms[np.newaxis], [tf.shape(serialized)[0], 1]),
+            records.class_map.num_classes,
+            label_frames,
+        ),
+        "num_label_frames": num_inside,
+    }
+
+
+def label_frame_batches(
     records: Records, groups: Sequence[str], label_set: str = "strong"
 ) -> tf.data.Dataset:
     """Reads all label frames of each clip, once, in a fixed order.
@@ -234,10 +136,12 @@ def label_frame_examples(
       label_set: Whose events make the targets.
 
     Returns:
-      Dataset of dicts: segment_id, string scalar; patches, float32
-      `[num_label_frames, patch_stft_frames, mel_bands]`; targets, float32
-      `[num_label_frames, num_classes]`; num_label_frames, int64 scalar. Label
-      frames beyond the audio are zeros and not counted in num_label_frames.
+      Dataset of dicts of 16 clips, fewer at the end: segment_id, string
+      `[num_clips]`; patches, float32 `[num_clips, num_label_frames,
+      patch_stft_frames, mel_bands]`; targets, float32 `[num_clips,
+      num_label_frames, num_classes]`; num_label_frames, int64 `[num_clips]`.
+      Label frames beyond the audio are zeros and not counted in
+      num_label_frames.
 
     Raises:
       InputError: The groups hold no clip.
@@ -249,36 +153,31 @@ def label_frame_examples(
             f"{records.records_dir} holds no clip in the groups "
             f"{list(groups)}; it has {found}."
         )
-    features, label_frames = records.features, records.label_frames
-    num_classes = records.class_map.num_classes
-    starts_ms = np.rint(
-        np.arange(label_frames.num_label_frames)
-        * label_frames.label_frame_seconds
-        * 1000
-    ).astype(np.int64)
-
-    def make_example(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
-        record = parse_record(serialized, label_set, features)
-        log_mel = decode_log_mel(record, features)
-        num_inside = num_label_frames_of(
-            record.num_stft_frames, features, label_frames
-        )
-        patches = tf.reshape(
-            log_mel[: num_inside * features.patch_stft_frames],
-            [num_inside, features.patch_stft_frames, features.mel_bands],
-        )
-        missing = label_frames.num_label_frames - num_inside
-        patches = tf.pad(patches, [[0, missing], [0, 0], [0, 0]])
-        shape = [label_frames.num_label_frames, *patches.shape[1:]]
-        return {
-            "segment_id": record.segment_id,
-            "patches": tf.ensure_shape(patches, shape),
-            "targets": window_targets(
-                record.events, tf.constant(starts_ms), num_classes, label_frames
-            ),
-            "num_label_frames": num_inside,
-        }
-
-    return tf.data.TFRecordDataset(paths).map(
-        make_example, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True
+    clips = tf.data.TFRecordDataset(
+        paths, buffer_size=read_buffer_bytes(paths[0])
     )
+    batches = clips.batch(_CLIPS_PER_BATCH).map(
+        lambda serialized: _make_label_frames(serialized, records, label_set),
+        num_parallel_calls=_PARALLEL_BATCHES,
+        deterministic=True,
+    )
+    return without_tuner(batches.prefetch(_PARALLEL_BATCHES))
+
+
+def label_frame_examples(
+    records: Records, groups: Sequence[str], label_set: str = "strong"
+) -> tf.data.Dataset:
+    """Reads what `label_frame_batches` does, clip by clip.
+
+    Args:
+      records: The records.
+      groups: Groups of shards to read.
+      label_set: Whose events make the targets.
+
+    Returns:
+      Dataset of dicts as those of the batches, each of one clip.
+
+    Raises:
+      InputError: The groups hold no clip.
+    """
+    return label_frame_batches(records, groups, label_set).unbatch()

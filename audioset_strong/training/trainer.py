@@ -21,10 +21,11 @@ from audioset_strong.models.frame_classifier import (
     classification_loss,
 )
 from audioset_strong.params import ModelParams, TrainParams
+from audioset_strong.records.data_errors import read_batches
 from audioset_strong.records.manifest import Records, read_records
-from audioset_strong.records.mixture import training_stream
-from audioset_strong.records.reader import clear_data_errors
+from audioset_strong.records.shard_cache import cache_shards
 from audioset_strong.training import workdir as workdirs
+from audioset_strong.training.distributed_input import distribute_stream
 from audioset_strong.training.strategy import get_strategy, make_reproducible
 
 
@@ -72,6 +73,12 @@ def train(
       InputError: The settings do not fit each other, the records or the
         workdir; or the loss is no longer a number.
     """
+    if params.deterministic and not params.deterministic_input:
+        raise InputError(
+            "--nodeterministic_input gives other examples in every run, so "
+            "kernels that give the same bits are of no use. Give "
+            "--nodeterministic too."
+        )
     make_reproducible(params.seed, params.deterministic)
     strategy = get_strategy(params.strategy)
     records = read_records(records_dir)
@@ -82,6 +89,8 @@ def train(
         ),
         records.class_map,
     )
+    if params.cache_dir:
+        records = cache_shards(records, params.cache_dir)
     with strategy.scope():
         model = build_frame_classifier(
             records.class_map.num_classes, model_params, records.features
@@ -211,12 +220,12 @@ def _run_steps(
       line is due, else nothing.
 
     Raises:
-      InputError: The loss is not finite, or a shard is corrupt.
+      InputError: The loss is not finite, or the records cannot be read.
     """
     if first_step >= params.num_steps:
         return
-    stream = training_stream(records, params, first_step)
-    batches = iter(strategy.experimental_distribute_dataset(stream))
+    stream = distribute_stream(strategy, records, params, first_step)
+    batches = read_batches(stream, records)
     sums, num_summed, started = tf.zeros([2]), 0, time.monotonic()
     progress = tqdm.trange(
         first_step,
@@ -227,8 +236,7 @@ def _run_steps(
         desc="train",
     )
     for step in (step + 1 for step in progress):
-        with clear_data_errors(records):
-            sums += train_step(next(batches))
+        sums += train_step(next(batches))
         num_summed += 1
         metrics: dict[str, float] = {}
         if step % params.log_interval_steps == 0 or step == params.num_steps:
