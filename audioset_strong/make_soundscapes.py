@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from absl import flags, logging
 
 from audioset_strong import run_flags
-from audioset_strong.params import SoundscapeParams
 from audioset_strong.simulation.release import make_release
 from audioset_strong.simulation.sound_sources import SourceSettings
+from audioset_strong.simulation.soundscape_params import SoundscapeParams
 
 _DEFAULTS = SoundscapeParams()
 

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.params import SoundscapeParams
 from audioset_strong.simulation import annotators, candidates
 from audioset_strong.simulation.sound_classes import (
     ESC50_CLASSES,
     SoundClass,
     release_vocabulary,
 )
+from audioset_strong.simulation.soundscape_params import SoundscapeParams
 
 _CLASSES = (
     SoundClass("/m/bark", "Bark", "/m/dog", "Dog"),

@@ -15,11 +15,11 @@ import soundfile
 from audioset_strong.errors import InputError
 from audioset_strong.labels import label_files
 from audioset_strong.labels.class_map import read_class_map
-from audioset_strong.params import SoundscapeParams
 from audioset_strong.simulation import clip_files
 from audioset_strong.simulation.candidates import annotate_candidates
 from audioset_strong.simulation.release import make_release
 from audioset_strong.simulation.sound_sources import SourceSettings
+from audioset_strong.simulation.soundscape_params import SoundscapeParams
 
 _PARAMS = SoundscapeParams(
     num_weak_clips=6, num_strong_clips=8, num_eval_clips=30, seed=1

@@ -9,9 +9,9 @@ import pytest
 from audioset_strong.errors import InputError
 from audioset_strong.labels.segments import ytid_of_segment
 from audioset_strong.labels.training_sets import is_held_out
-from audioset_strong.params import SoundscapeParams
 from audioset_strong.simulation import soundscapes
 from audioset_strong.simulation.sound_sources import SyntheticSource
+from audioset_strong.simulation.soundscape_params import SoundscapeParams
 
 _PARAMS = SoundscapeParams(seed=3)
 _RATE = 16000

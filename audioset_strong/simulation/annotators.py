@@ -18,11 +18,11 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from audioset_strong.params import SoundscapeParams
 from audioset_strong.simulation.sound_classes import (
     SoundClass,
     release_vocabulary,
 )
+from audioset_strong.simulation.soundscape_params import SoundscapeParams
 from audioset_strong.simulation.soundscapes import CLIP_SECONDS, clip_rng
 
 # Shortest event an annotator marks.

@@ -17,11 +17,11 @@ import soundfile
 import tqdm
 
 from audioset_strong.output_files import open_output, temporary_path
-from audioset_strong.params import SoundscapeParams
 from audioset_strong.simulation.sound_sources import (
     SourceSettings,
     make_source,
 )
+from audioset_strong.simulation.soundscape_params import SoundscapeParams
 from audioset_strong.simulation.soundscapes import (
     SUBSETS,
     Soundscape,

@@ -26,7 +26,6 @@ import pandas as pd
 
 from audioset_strong.errors import InputError
 from audioset_strong.output_files import make_folder, open_output
-from audioset_strong.params import SoundscapeParams
 from audioset_strong.params_json import to_dict
 from audioset_strong.simulation.clip_files import make_clips
 from audioset_strong.simulation.release_labels import write_labels
@@ -36,6 +35,7 @@ from audioset_strong.simulation.sound_sources import (
     SourceSettings,
     make_source,
 )
+from audioset_strong.simulation.soundscape_params import SoundscapeParams
 from audioset_strong.simulation.soundscapes import (
     SUBSETS,
     check_soundscape_params,

@@ -11,12 +11,12 @@ import pandas as pd
 from audioset_strong.labels import label_files, label_writers
 from audioset_strong.labels.class_map import ClassMap, write_class_map
 from audioset_strong.labels.frame_targets import frame_strong_labels
-from audioset_strong.params import SoundscapeParams
 from audioset_strong.simulation import annotators
 from audioset_strong.simulation.sound_classes import (
     SoundClass,
     release_vocabulary,
 )
+from audioset_strong.simulation.soundscape_params import SoundscapeParams
 
 EVAL_STRONG_NAME = "audioset_eval_strong.tsv"
 EVAL_WEAK_NAME = "eval_segments.csv"

@@ -19,12 +19,13 @@ from audioset_strong.errors import InputError
 from audioset_strong.labels.frame_targets import Event
 from audioset_strong.labels.segments import make_segment_id, ytid_of_segment
 from audioset_strong.labels.training_sets import is_held_out
-from audioset_strong.params import LabelFrameParams, SoundscapeParams
+from audioset_strong.params import LabelFrameParams
 from audioset_strong.simulation.active_regions import (
     ActivityParams,
     frame_levels_db,
 )
 from audioset_strong.simulation.sound_sources import SoundSource
+from audioset_strong.simulation.soundscape_params import SoundscapeParams
 from audioset_strong.simulation.synthesis import (
     SAMPLE_RATE,
     colored_noise,
