@@ -9,7 +9,14 @@ made from isolated sounds. The binaries beside them (`prepare_records`, `train`,
 `score_records`, `evaluate`, ...) are run as `python -m audioset_strong.<name>`.
 """
 
+import logging
 import os
+
+# Apache Beam warns, each time that it is imported, that it lacks what only
+# Google's BigQuery needs.
+logging.getLogger().addFilter(
+    lambda record: not record.getMessage().startswith("apitools not found")
+)
 
 # TensorFlow prints notes about CPU instructions, absent accelerators and CUDA
 # plug-ins as it starts, some of them as errors, which bury our own messages.

@@ -7,28 +7,41 @@ r"""Writes TFRecords of log-mel features and events.
       --eval_labels=eval_segments.csv,audioset_eval_strong.tsv \
       --output_dir=records/train
 
-Writes shards, `class_map.csv`, `segment_ids.txt` (the clips in the shards) and
-`manifest.json` to --output_dir. Clips without usable audio, and clips of
---eval_labels, are left out and listed in the manifest with the reason. Labels
-are taken as they are, unless --smear_labels, --subsume_music or
---canonicalize_mids says otherwise. The same command again makes only what is
-missing.
+Writes shards, `class_map.csv`, `segment_ids.txt` (the clips in the shards),
+`manifest.json`, `left_out.csv` (clips without usable audio and those of
+--eval_labels, with the reason) and `faults.csv` to --output_dir. Labels are
+taken as they are, unless --smear_labels, --subsume_music or --canonicalize_mids
+says otherwise. The same command again makes only what is missing.
+
+Paths may be of object storage (s3://bucket/folder). All cores of this machine
+are used; with --runner the pipeline runs on a runner of Apache Beam, whose own
+options are given as further flags, such as
+
+      --runner=PortableRunner --job_endpoint=localhost:8099
 """
 
-import os
 from collections.abc import Sequence
 
 from absl import flags, logging
 
 from audioset_strong import run_flags
+from audioset_strong.features.audio_backends import AUDIO_BACKENDS
 from audioset_strong.labels.label_mapping import read_label_mapping
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import (
+    AudioParams,
     FeatureParams,
     LabelMappingParams,
     RecordParams,
 )
-from audioset_strong.records.preparation import describe, prepare_records
+from audioset_strong.records.beam_run import (
+    LOCAL,
+    BeamRun,
+    unknown_beam_flags,
+)
+from audioset_strong.records.log_mel_bytes import LOG_MEL_DTYPES
+from audioset_strong.records.manifest_summary import describe
+from audioset_strong.records.preparation import prepare_records
 
 _AUDIO_DIR = flags.DEFINE_string(
     "audio_dir",
@@ -83,8 +96,35 @@ _LOG_OFFSET = flags.DEFINE_float(
     FeatureParams.log_offset,
     "Added to the mel spectrogram before the logarithm; YAMNet has 0.001.",
 )
+_LOG_MEL_DTYPE = flags.DEFINE_enum(
+    "log_mel_dtype",
+    RecordParams.log_mel_dtype,
+    LOG_MEL_DTYPES,
+    "How log-mel features are stored; uint8 takes half of the bytes.",
+)
+_MAX_LOSS = flags.DEFINE_float(
+    "max_loss",
+    1.0,
+    "Largest share of the clips that may be missing or unusable; the run fails "
+    "if there are more, and left_out.csv lists them.",
+    lower_bound=0.0,
+    upper_bound=1.0,
+)
+_RUNNER = flags.DEFINE_string(
+    "runner",
+    LOCAL,
+    "local, or a runner of Apache Beam: PortableRunner, FlinkRunner, "
+    "SparkRunner, DataflowRunner. Options of Beam are flags of this command "
+    "too.",
+)
 _NUM_WORKERS = flags.DEFINE_integer(
-    "num_workers", os.cpu_count(), "Processes to use.", lower_bound=1
+    "num_workers",
+    0,
+    "Processes to use; 0 for one a core, or as --runner chooses.",
+    lower_bound=0,
+)
+_AUDIO_FLAGS = run_flags.define_params(
+    AudioParams, {"audio_backend": AUDIO_BACKENDS}
 )
 _ONTOLOGY = flags.DEFINE_string(
     "ontology", None, "ontology.json, for --smear_labels and --subsume_music."
@@ -102,7 +142,8 @@ flags.mark_flags_as_required(["audio_dir", "class_map", "output_dir"])
 
 def main(argv: Sequence[str]) -> None:
     """Joins labels and audio, writes the shards, says what was left out."""
-    run_flags.refuse_arguments(argv)
+    program, *beam_flags = argv
+    run_flags.refuse_arguments([program, *unknown_beam_flags(beam_flags)])
     problems = ProblemLog(is_strict=_STRICT.value)
     mapping = read_label_mapping(
         run_flags.read_params(LabelMappingParams, _LABEL_MAPPING_FLAGS),
@@ -126,9 +167,12 @@ def main(argv: Sequence[str]) -> None:
             strong_fraction=_STRONG_FRACTION.value,
             strong_fraction_seed=_STRONG_FRACTION_SEED.value,
             clips_per_shard=_CLIPS_PER_SHARD.value,
+            log_mel_dtype=_LOG_MEL_DTYPE.value,
         ),
         FeatureParams(log_offset=_LOG_OFFSET.value),
-        num_workers=_NUM_WORKERS.value,
+        audio=run_flags.read_params(AudioParams, _AUDIO_FLAGS),
+        beam_run=BeamRun(_RUNNER.value, _NUM_WORKERS.value, tuple(beam_flags)),
+        max_loss=_MAX_LOSS.value,
         mapping=mapping,
         eval_label_paths=_EVAL_LABELS.value,
         problems=problems,
@@ -137,4 +181,4 @@ def main(argv: Sequence[str]) -> None:
 
 
 if __name__ == "__main__":
-    run_flags.run(main)
+    run_flags.run(main, passes_unknown_flags=True)

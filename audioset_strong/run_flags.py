@@ -1,6 +1,7 @@
 """What the binaries share: how they run and the flags that several have."""
 
 import dataclasses
+import difflib
 import inspect
 import logging as std_logging
 import os
@@ -20,11 +21,15 @@ _Params = TypeVar("_Params")
 _Holders = dict[str, flags.FlagHolder[Any]]
 
 
-def run(main: Callable[[Sequence[str]], None]) -> None:
+def run(
+    main: Callable[[Sequence[str]], None], passes_unknown_flags: bool = False
+) -> None:
     """Runs a binary's `main`; bad input ends in one line and status 2.
 
     Args:
       main: Takes the positional arguments, the program's name first.
+      passes_unknown_flags: Whether flags that are not the binary's are given to
+        `main` too, which must check them, instead of being refused.
     """
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()
@@ -50,7 +55,28 @@ def run(main: Callable[[Sequence[str]], None]) -> None:
             )
             sys.exit(130)
 
-    app.run(main_with_clear_errors)
+    if passes_unknown_flags:
+        app.run(main_with_clear_errors, flags_parser=_parse_known_flags)
+    else:
+        app.run(main_with_clear_errors)
+
+
+def _parse_known_flags(argv: list[str]) -> list[str]:
+    """Parses flags, and returns the arguments that are none of ours."""
+    try:
+        unknown: list[str] = flags.FLAGS(argv, known_only=True)
+    except flags.Error:
+        unknown = app.parse_flags_with_usage(argv)  # prints it and exits
+    return unknown
+
+
+def _suggest_flag(argument: str) -> str:
+    """Says which flag may have been meant by a misspelt one; "" for none."""
+    if not argument.startswith("-"):
+        return ""
+    name = argument.lstrip("-").partition("=")[0]
+    close = difflib.get_close_matches(name, list(flags.FLAGS), n=1)
+    return f" Did you mean --{close[0]}?" if close else ""
 
 
 def _is_for_users(record: std_logging.LogRecord) -> bool:
@@ -78,9 +104,10 @@ def refuse_arguments(argv: Sequence[str]) -> None:
       InputError: There is an argument besides the program's name.
     """
     if len(argv) > 1:
+        suggestions = "".join(_suggest_flag(argument) for argument in argv[1:])
         raise InputError(
-            f"Expected flags only (--name=value), found {list(argv[1:])}. See "
-            f"--help."
+            f"Expected flags only (--name=value), found {list(argv[1:])}."
+            f"{suggestions} See --help."
         )
 
 

@@ -20,16 +20,14 @@ from audioset_strong.evaluation.candidates import mine_candidates
 from audioset_strong.evaluation.score_files import read_score_file
 from audioset_strong.inference.scoring import write_scores
 from audioset_strong.labels.label_files import read_weak_labels
-from audioset_strong.params import (
-    ModelParams,
-    RecordParams,
-    SoundscapeParams,
-    TrainParams,
-)
-from audioset_strong.records.preparation import describe, prepare_records
+from audioset_strong.params import ModelParams, RecordParams, TrainParams
+from audioset_strong.records.beam_run import BeamRun
+from audioset_strong.records.manifest_summary import describe
+from audioset_strong.records.preparation import prepare_records
 from audioset_strong.simulation.candidates import annotate_candidates
 from audioset_strong.simulation.release import make_release
 from audioset_strong.simulation.sound_sources import SourceSettings
+from audioset_strong.simulation.soundscape_params import SoundscapeParams
 from audioset_strong.training.trainer import train
 
 # Share of the evaluation clips that candidates of a class are drawn from, the
@@ -129,7 +127,7 @@ def _prepare(
             RecordParams(
                 held_out_fraction=held_out_fraction, clips_per_shard=250
             ),
-            num_workers=num_workers,
+            beam_run=BeamRun(num_workers=num_workers),
         )
         describe(manifest, logging.info)
     return inputs

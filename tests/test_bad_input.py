@@ -86,6 +86,8 @@ def _commands(release, records_dir, folder):
         "events": _prepare(
             release, folder / "3", strong_labels=folder / "bad_event.tsv"
         ),
+        "misspelt": _prepare(release, folder / "8", strong_lables="s.tsv"),
+        "too much lost": _prepare(release, folder / "9", max_loss=0.05),
         "empty": _train(folder / "empty", folder / "4"),
         "truncated": _train(truncated, folder / "5"),
         "other settings": _train(records_dir, folder / "other", mu=0.25),
@@ -130,6 +132,8 @@ def done(tiny_release, tiny_records_dir, tmp_path_factory):
         ("no audio", "none is not a folder. Give that of the clips"),
         ("header", "header.tsv:1: expected the header"),
         ("no ontology", "--subsume_music needs --ontology and --display_nam"),
+        ("misspelt", "Did you mean --strong_labels? See --help"),
+        ("too much lost", "1 of 16 clips (6.2%) are lost, more than --max_los"),
         ("empty", "empty holds no manifest.json"),
         ("truncated", "bytes, it has"),
         ("other settings", "(train.mu: 0.0 there, 0.25 now)"),
@@ -152,7 +156,7 @@ def test_bad_labels_are_counted_and_reported(done):
     # 19 events of a mid outside the class map, in clips that are kept.
     assert "19 events of 1 mids that are not in the class map" in errors
     assert "14 clips written" in errors
-    assert "2 clips left out (1 unreadable, 1 missing)" in errors
+    assert "2 clips left out (1 missing, 1 unreadable)" in errors
 
 
 def test_mapped_labels_of_a_part_of_strong(done):

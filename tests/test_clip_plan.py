@@ -1,5 +1,6 @@
 """Labels and audio joined into clips and shards."""
 
+import collections
 import dataclasses
 
 import pandas as pd
@@ -7,21 +8,26 @@ import pytest
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import ClassMap
+from audioset_strong.labels.frame_targets import Event
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.labels.training_sets import (
     is_held_out,
     strong_fraction_subset,
 )
-from audioset_strong.params import FeatureParams, RecordParams
+from audioset_strong.params import RecordParams
 from audioset_strong.records.clip_plan import (
+    AudioIndex,
+    index_events,
     plan_clips,
     plan_shards,
     read_label_tables,
 )
+from audioset_strong.records.shard_tasks import ShardSettings
 
 _WEAK_HEADER = "# a\n# b\n# YTID, start_seconds, end_seconds, positive_labels\n"
 _STRONG_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
 _MAP = ClassMap(("/m/x", "/m/y"), ("X", "Y"))
+_NO_AUDIO = AudioIndex({}, {})
 
 
 @pytest.fixture
@@ -65,7 +71,7 @@ def test_clips_of_each_group(tables):
     weak, strong, _ = tables
     stems = {"a_0": "audio/a_0.wav", "b": "audio/b.wav"}
     params = RecordParams(held_out_fraction=0.0)
-    plan = plan_clips(weak, strong, _MAP, stems, params)
+    plan = plan_clips(weak, strong, _MAP, AudioIndex(stems, {}), params)
     assert plan.unmapped == {"/m/u": 3}
     found = {
         group: [
@@ -96,7 +102,7 @@ def test_clips_of_each_group(tables):
 def test_held_out_clips_are_in_no_other_group(tables):
     weak, strong, _ = tables
     params = RecordParams(held_out_fraction=1.0)
-    plan = plan_clips(weak, strong, _MAP, {}, params)
+    plan = plan_clips(weak, strong, _MAP, _NO_AUDIO, params)
     ids = {g: [c.segment_id for c in cs] for g, cs in plan.clips.items()}
     # Only clips with strong labels are held out, and then out of Weak too.
     assert ids == {
@@ -114,7 +120,9 @@ def test_clips_of_evaluation_videos_are_left_out(tables):
     weak, strong, _ = tables
     params = RecordParams(held_out_fraction=0.0)
     # Only the ytid counts, not the start.
-    plan = plan_clips(weak, strong, _MAP, {}, params, {"b", "d", "other"})
+    plan = plan_clips(
+        weak, strong, _MAP, _NO_AUDIO, params, {"b", "d", "other"}
+    )
     assert _segment_ids(plan) == {
         "weak": ["c_0"],
         "strong": ["a_0"],
@@ -148,8 +156,8 @@ def test_a_share_of_strong():
     )
     whole = RecordParams(held_out_fraction=0.2)
     params = dataclasses.replace(whole, strong_fraction=0.5)
-    of_whole = _segment_ids(plan_clips(weak, strong, _MAP, {}, whole))
-    plan = plan_clips(weak, strong, _MAP, {}, params)
+    of_whole = _segment_ids(plan_clips(weak, strong, _MAP, _NO_AUDIO, whole))
+    plan = plan_clips(weak, strong, _MAP, _NO_AUDIO, params)
     found = _segment_ids(plan)
     # The held-out part is the same, with its labels.
     held_out = [s for s in ids if is_held_out(s[:-2], 0.2)]
@@ -173,8 +181,8 @@ def test_a_share_of_strong():
 def test_shards_hold_each_clip_once_at_a_stable_place(tables):
     weak, strong, _ = tables
     params = RecordParams(held_out_fraction=0.0, clips_per_shard=1)
-    plan = plan_clips(weak, strong, _MAP, {}, params)
-    tasks = plan_shards(plan, "out", params, FeatureParams())
+    plan = plan_clips(weak, strong, _MAP, _NO_AUDIO, params)
+    tasks = plan_shards(plan, "out", params.clips_per_shard, ShardSettings())
     assert [t.name for t in tasks] == [
         "weak-00000-of-00002.tfrecord",
         "weak-00001-of-00002.tfrecord",
@@ -183,5 +191,20 @@ def test_shards_hold_each_clip_once_at_a_stable_place(tables):
     ]
     ids = sorted(clip.segment_id for task in tasks for clip in task.clips)
     assert ids == ["a_0", "b_5000", "c_0", "d_0"]
-    again = plan_shards(plan, "out", params, FeatureParams())
+    again = plan_shards(plan, "out", params.clips_per_shard, ShardSettings())
     assert [t.fingerprint for t in tasks] == [t.fingerprint for t in again]
+
+
+def test_the_size_of_audio_is_noted(tables):
+    weak, strong, _ = tables
+    audio = AudioIndex({"c": "x/c.wav"}, {"x/c.wav": 123})
+    plan = plan_clips(weak, strong, _MAP, audio, RecordParams())
+    sizes = {c.segment_id: c.audio_bytes for c in plan.clips["weak"]}
+    assert sizes == {"b_5000": 0, "c_0": 123}
+
+
+def test_unmapped_mids_are_counted_and_the_others_kept():
+    unmapped = collections.Counter()
+    events = [Event("/m/x", 0, 1), Event("/m/u", 1, 2), Event("/m/u", 3, 4)]
+    assert index_events(events, {"/m/x": 5}, unmapped) == [(5, 0, 1)]
+    assert unmapped == {"/m/u": 2}

@@ -1,45 +1,15 @@
-"""Settings of a folder of records, and sums over its shards."""
+"""Sums over shards, and the same in words."""
 
 import collections
 
-import pytest
-
-from audioset_strong.errors import InputError
-from audioset_strong.labels.class_map import ClassMap, write_class_map
+from audioset_strong.records.audit import ClipFault
 from audioset_strong.records.clip_plan import Plan
 from audioset_strong.records.manifest_summary import (
-    check_settings,
+    describe,
     sum_up,
     written_segment_ids,
 )
-from audioset_strong.records.writer import Clip
-
-_MAP = ClassMap(("/m/x", "/m/y"), ("X", "Y"))
-
-
-def _settings(class_map, **changes):
-    return {"class_map_hash": class_map.content_hash, **changes}
-
-
-def test_a_new_folder_keeps_its_settings(tmp_path):
-    settings = _settings(_MAP, features={"log_offset": 0.01})
-    for _ in range(2):
-        check_settings(str(tmp_path), settings, _MAP)
-    other = {**settings, "features": {"log_offset": 0.001}}
-    with pytest.raises(InputError, match="features: .*0.01} there, .*0.001} n"):
-        check_settings(str(tmp_path), other, _MAP)
-
-
-def test_other_classes_are_named(tmp_path):
-    check_settings(str(tmp_path), _settings(_MAP), _MAP)
-    other = ClassMap(("/m/y", "/m/x"), ("Y", "X"))
-    both = f"{_MAP.content_hash} there, {other.content_hash} now"
-    with pytest.raises(InputError, match=both) as error:
-        check_settings(str(tmp_path), _settings(other), other)
-    assert "class 0" not in str(error.value)
-    write_class_map(_MAP, tmp_path / "class_map.csv")
-    with pytest.raises(InputError, match="class 0 is /m/x there, /m/y here"):
-        check_settings(str(tmp_path), _settings(other), other)
+from audioset_strong.records.shard_tasks import Clip
 
 
 def test_sums():
@@ -58,8 +28,18 @@ def test_sums():
         collections.Counter({"note": 1}),
     )
     reports = [
-        {"shard": 1, "left_out": [["b_0", "missing", "x"]], "notes": {"n": 2}},
-        {"shard": 2, "left_out": [], "notes": {"n": 1, "note": 1}},
+        {
+            "shard": 1,
+            "left_out": [["b_0", "missing", "x"]],
+            "faults": [["a_0", "short", "y"]],
+            "notes": {"n": 2},
+        },
+        {
+            "shard": 2,
+            "left_out": [],
+            "faults": [["c_0", "clipped", "y"], ["a_0", "clipped", "z"]],
+            "notes": {"n": 1, "note": 1},
+        },
     ]
     found = sum_up(plan, 2, reports)
     assert found == {
@@ -70,6 +50,21 @@ def test_sums():
         "unmapped_mids": {"/m/u": 2},
         "notes": {"note": 2, "n": 3},
         "left_out_by_reason": {"missing": 1, "eval_clip": 1},
-        "left_out": [("b_0", "missing", "x"), ("e_0", "eval_clip", "why")],
+        "left_out": {"eval_clip": ["e_0"], "missing": ["b_0"]},
+        "faults": {"clipped": ["a_0", "c_0"], "short": ["a_0"]},
     }
-    assert written_segment_ids(plan, found["left_out"]) == ["a_0", "c_0", "d_0"]
+    left_out = [ClipFault("b_0", "missing", "x")]
+    assert written_segment_ids(plan, left_out) == ["a_0", "c_0", "d_0"]
+    lines = []
+    describe(found, lines.append)
+    assert lines == [
+        "3 clips written (0 weak, 2 strong, 1 held_out).",
+        "2 clips left out (1 eval_clip, 1 missing); left_out.csv lists each "
+        "with the reason.",
+        "Clips written although something is wrong with their audio: 2 "
+        "clipped, 1 short; faults.csv lists them.",
+        "2 clips: note.",
+        "3 clips: n.",
+        "2 events of 1 mids that are not in the class map were left out; "
+        "their clips were kept.",
+    ]

@@ -16,7 +16,10 @@ from audioset_strong.params import (
     LabelMappingParams,
     RecordParams,
 )
-from audioset_strong.records.preparation import describe, prepare_records
+from audioset_strong.records.beam_run import BeamRun
+from audioset_strong.records.manifest import read_records
+from audioset_strong.records.manifest_summary import describe
+from audioset_strong.records.preparation import prepare_records
 from audioset_strong.records.schema import parse_record
 
 
@@ -58,13 +61,16 @@ def test_the_manifest_counts_what_is_there_and_what_is_not(tiny_records_dir):
     assert manifest["clips"] == {"weak": 4, "strong": 6, "held_out": 4}
     assert sum(s["num_clips"] for s in manifest["shards"]) == 14
     assert manifest["left_out_by_reason"] == {"missing": 1, "unreadable": 1}
-    assert [row[:2] for row in manifest["left_out"]] == [
-        ["broken00_0", "unreadable"],
-        ["gone00_0", "missing"],
-    ]
+    assert manifest["left_out"] == {
+        "missing": ["gone00_0"],
+        "unreadable": ["broken00_0"],
+    }
+    assert manifest["faults"] == {"short": ["weak03_0"]}
+    rows = (pathlib.Path(tiny_records_dir) / "left_out.csv").read_text()
+    assert "gone00_0,missing,no audio file for this clip\n" in rows
     # One in each of the 9 weak and 10 strong label lists.
     assert manifest["unmapped_mids"] == {"/m/unmapped": 19}
-    assert manifest["notes"] == {"shorter than the clip": 1}
+    assert manifest["notes"] == {}
     # Training data only: not of clips held out or left out.
     # train01, 03, 09 are low; train02, 04, 08 high; train09 has no weak labels.
     assert dict(zip(MIDS, manifest["events_per_class"]["strong"])) == {
@@ -103,7 +109,7 @@ def test_the_same_command_again_writes_nothing_new(tiny_release, tmp_path):
 def test_two_workers_write_the_same_bytes_as_one(
     tiny_release, tiny_records_dir, tmp_path
 ):
-    prepare_tiny(tiny_release, tmp_path, num_workers=2)
+    prepare_tiny(tiny_release, tmp_path, beam_run=BeamRun(num_workers=2))
     assert _contents(tmp_path) == _contents(tiny_records_dir)
     assert _manifest(tmp_path) == _manifest(tiny_records_dir)
 
@@ -203,6 +209,7 @@ def _prepare(release, output_dir, audio_dir=None, **paths):
         "weak_paths": [str(release / "weak.csv")],
         "strong_paths": [],
         "class_map_path": str(release / "classes.csv"),
+        "beam_run": BeamRun(num_workers=1),
         **paths,
     }
     audio_dir = audio_dir or release / "audio"
@@ -242,7 +249,7 @@ def test_audio_of_other_clips(tiny_release, tmp_path):
     (tmp_path / "audio").mkdir()
     (tmp_path / "audio" / "other.wav").touch()
     with pytest.raises(
-        InputError, match=r"None of the 15 .*'missing': 15.* named <segment_id>"
+        InputError, match=r"None of the .*'missing': 15.* named <segment_id>"
     ):
         _prepare(tiny_release, tmp_path / "out", tmp_path / "audio")
 
@@ -267,9 +274,70 @@ def test_description(tiny_records_dir):
     describe(_manifest(tiny_records_dir), lines.append)
     assert lines == [
         "14 clips written (4 weak, 6 strong, 4 held_out).",
-        "2 clips left out (1 unreadable, 1 missing); each is listed in "
-        "manifest.json.",
-        "1 clips: shorter than the clip.",
+        "2 clips left out (1 missing, 1 unreadable); left_out.csv lists each "
+        "with the reason.",
+        "Clips written although something is wrong with their audio: 1 short; "
+        "faults.csv lists them.",
         "19 events of 1 mids that are not in the class map were left out; "
         "their clips were kept.",
     ]
+
+
+def test_too_many_missing_clips_end_the_run_before_it_begins(
+    tiny_release, tmp_path
+):
+    # 1 of 16 clips has no audio, another file is no audio.
+    with pytest.raises(InputError, match="1 of 16 clips .* have no audio file"):
+        prepare_tiny(tiny_release, tmp_path / "out", max_loss=0.05)
+    assert not (tmp_path / "out").exists()
+
+
+def test_too_many_lost_clips_leave_the_folder_unfinished(
+    tiny_release, tmp_path
+):
+    with pytest.raises(InputError, match="2 of 16 .*left_out.csv lists them"):
+        prepare_tiny(tiny_release, tmp_path, max_loss=0.1)
+    assert not (tmp_path / "manifest.json").exists()
+    assert len((tmp_path / "left_out.csv").read_text().splitlines()) == 3
+    # The shards are kept: with another threshold nothing is made again.
+    times = {p: p.stat().st_mtime_ns for p in _shards(tmp_path)}
+    assert sum(prepare_tiny(tiny_release, tmp_path)["clips"].values()) == 14
+    assert {p: p.stat().st_mtime_ns for p in _shards(tmp_path)} == times
+
+
+def test_audio_that_came_or_changed_makes_its_shards_anew(
+    tiny_release, tmp_path
+):
+    audio = tmp_path / "audio"
+    shutil.copytree(tiny_release / "audio", audio)
+    release = tmp_path / "release"
+    release.mkdir()
+    (release / "audio").symlink_to(audio)
+    for name in ("weak.csv", "strong.tsv", "classes.csv"):
+        shutil.copy(tiny_release / name, release)
+    output_dir = tmp_path / "out"
+    prepare_tiny(release, output_dir)
+    times = {p.name: p.stat().st_mtime_ns for p in _shards(output_dir)}
+    good = (audio / "more" / "Yweak00.flac").read_bytes()
+    (audio / "broken00.flac").write_bytes(good)
+    (audio / "gone00.flac").write_bytes(good)
+    manifest = prepare_tiny(release, output_dir)
+    assert manifest["left_out"] == {}
+    assert manifest["clips"]["weak"] == 6
+    now = {p.name: p.stat().st_mtime_ns for p in _shards(output_dir)}
+    assert {n for n, t in now.items() if times.get(n) != t} <= {
+        name for name in now if name.startswith("weak")
+    }
+
+
+def test_quantised_records(tiny_release, tmp_path):
+    params = RecordParams(
+        held_out_fraction=0.2, clips_per_shard=4, log_mel_dtype="uint8"
+    )
+    manifest = prepare_tiny(tiny_release, tmp_path, params=params)
+    records = read_records(str(tmp_path))
+    assert records.log_mel_dtype == "uint8"
+    num_bytes = sum(shard["num_bytes"] for shard in manifest["shards"])
+    hours = sum(shard["audio_seconds"] for shard in manifest["shards"])
+    # 64 bands, 100 STFT frames a second, a byte each.
+    assert num_bytes / hours == pytest.approx(6400, rel=0.05)

@@ -9,10 +9,12 @@ from audioset_strong import params as settings
 from audioset_strong import run_flags
 from audioset_strong.errors import InputError
 from audioset_strong.params import TrainParams
+from audioset_strong.simulation import soundscape_params
 
 _ALL = [
     value
-    for name, value in vars(settings).items()
+    for module in (settings, soundscape_params)
+    for name, value in vars(module).items()
     if name.endswith("Params") and dataclasses.is_dataclass(value)
 ]
 
@@ -48,7 +50,36 @@ def test_settings_become_flags_and_back(monkeypatch):
         values(["train", "--training_set=Strong"])
 
 
+def test_unknown_flags_are_passed_on_and_ours_are_parsed():
+    values = flags.FLAGS
+    if not values.is_parsed():
+        values(["train"])
+    argv = [
+        "train",
+        "--verbosity=-1",
+        "--job_endpoint=a:1",
+        "stray",
+        "--x",
+        "y",
+    ]
+    assert run_flags._parse_known_flags(argv) == [
+        "train",
+        "--job_endpoint=a:1",
+        "stray",
+        "--x",
+        "y",
+    ]
+    assert values.verbosity == -1
+
+
 def test_positional_arguments_are_refused():
     run_flags.refuse_arguments(["train"])
     with pytest.raises(InputError, match=r"found \['mu=0.5'\]"):
         run_flags.refuse_arguments(["train", "mu=0.5"])
+
+
+def test_a_close_flag_is_named():
+    with pytest.raises(InputError, match=r"Did you mean --verbosity\? See"):
+        run_flags.refuse_arguments(["train", "--verbosty=1"])
+    with pytest.raises(InputError, match=r"found \['--qqqqqqqq'\]\. See"):
+        run_flags.refuse_arguments(["train", "--qqqqqqqq"])

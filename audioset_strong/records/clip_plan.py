@@ -3,11 +3,13 @@
 import collections
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import pandas as pd
 
 from audioset_strong.features.audio_names import find_audio
 from audioset_strong.labels.class_map import ClassMap
+from audioset_strong.labels.frame_targets import Event
 from audioset_strong.labels.label_files import (
     empty_strong_labels,
     empty_weak_labels,
@@ -22,9 +24,9 @@ from audioset_strong.labels.training_sets import (
     strong_events_by_segment,
     weak_events,
 )
-from audioset_strong.params import FeatureParams, RecordParams
+from audioset_strong.params import RecordParams
 from audioset_strong.records.manifest import GROUPS
-from audioset_strong.records.writer import Clip, ShardTask, index_events
+from audioset_strong.records.shard_tasks import Clip, ShardSettings, ShardTask
 
 # Class index, onset and offset of the events of a clip, by label set.
 _EventsOfSet = dict[str, list[tuple[int, float, float]]]
@@ -49,6 +51,18 @@ def read_label_tables(
         pd.concat([empty_weak_labels(), *weak], ignore_index=True),
         pd.concat([empty_strong_labels(), *strong], ignore_index=True),
     )
+
+
+class AudioIndex(NamedTuple):
+    """Audio files, for clips to find theirs.
+
+    Attributes:
+      path_of_stem: Path of each key (`audio_names.index_paths`).
+      num_bytes_of_path: Size of each file.
+    """
+
+    path_of_stem: Mapping[str, str]
+    num_bytes_of_path: Mapping[str, int]
 
 
 @dataclasses.dataclass
@@ -77,7 +91,7 @@ def plan_clips(
     weak: pd.DataFrame,
     strong: pd.DataFrame,
     class_map: ClassMap,
-    path_of_stem: Mapping[str, str],
+    audio: AudioIndex,
     params: RecordParams,
     eval_ytids: Collection[str] = frozenset(),
 ) -> Plan:
@@ -87,7 +101,7 @@ def plan_clips(
       weak: Weak table (`label_files`).
       strong: Strong table (`label_files`).
       class_map: Gives the class index of each mid.
-      path_of_stem: Audio files (`index_audio_files`).
+      audio: The audio files.
       params: Held-out share, share of Strong and clip length.
       eval_ytids: YouTube ids of evaluation clips, which are left out.
 
@@ -122,15 +136,39 @@ def plan_clips(
     _keep_strong_fraction(events, plan, params)
     for segment_id in sorted(events):
         group = _group_of(segment_id, "strong" in events[segment_id], params)
+        path = find_audio(segment_id, audio.path_of_stem) or ""
         clips[group].append(
             Clip(
                 segment_id,
-                find_audio(segment_id, path_of_stem) or "",
+                path,
                 seconds.get(segment_id, params.clip_seconds),
                 events[segment_id],
+                audio.num_bytes_of_path.get(path, 0),
             )
         )
     return plan
+
+
+def index_events(
+    events: Sequence[Event],
+    index_of_mid: Mapping[str, int],
+    unmapped: collections.Counter[str],
+) -> list[tuple[int, float, float]]:
+    """Replaces mids by class indices.
+
+    Args:
+      events: Events of one clip.
+      index_of_mid: The class map.
+      unmapped: Counts the events whose mid is not in the class map; they are
+        left out, the clip and its other events are kept.
+    """
+    indexed = []
+    for mid, onset, offset in events:
+        if mid in index_of_mid:
+            indexed.append((index_of_mid[mid], onset, offset))
+        else:
+            unmapped[mid] += 1
+    return indexed
 
 
 def _without_ytids(
@@ -197,12 +235,12 @@ def _group_of(
 
 
 def plan_shards(
-    plan: Plan, output_dir: str, params: RecordParams, features: FeatureParams
+    plan: Plan, output_dir: str, clips_per_shard: int, settings: ShardSettings
 ) -> list[ShardTask]:
     """Distributes the clips of each group over shards by a stable hash."""
     tasks = []
     for group, clips in plan.clips.items():
-        num_shards = -(-len(clips) // params.clips_per_shard)
+        num_shards = -(-len(clips) // clips_per_shard)
         of_shard: list[list[Clip]] = [[] for _ in range(num_shards)]
         for clip in clips:
             fraction = stable_fraction(clip.segment_id, salt="shard")
@@ -210,6 +248,6 @@ def plan_shards(
         for index, shard_clips in enumerate(of_shard):
             name = f"{group}-{index:05d}-of-{num_shards:05d}.tfrecord"
             tasks.append(
-                ShardTask(output_dir, group, name, tuple(shard_clips), features)
+                ShardTask(output_dir, group, name, tuple(shard_clips), settings)
             )
     return tasks

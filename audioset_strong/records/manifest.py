@@ -3,6 +3,8 @@
     manifest.json    settings, class hash, shards, counts, clips left out
     class_map.csv    the classes that event_class counts in
     segment_ids.txt  the clips in all shards, sorted, one a line
+    left_out.csv     the clips that are not, each with the reason
+    faults.csv       the clips that are, with what is wrong with their audio
     <group>-00000-of-00004.tfrecord
 
 Groups are `weak` (clips with weak labels only), `strong` (clips with strong
@@ -15,8 +17,7 @@ import json
 import os
 from typing import Any
 
-import tensorflow as tf
-
+from audioset_strong import storage
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
     ClassMap,
@@ -24,7 +25,11 @@ from audioset_strong.labels.class_map import (
     parse_class_map,
 )
 from audioset_strong.labels.segments import ytid_of_segment
-from audioset_strong.params import FeatureParams, LabelFrameParams
+from audioset_strong.params import (
+    FeatureParams,
+    LabelFrameParams,
+    RecordParams,
+)
 from audioset_strong.params_json import from_dict
 
 GROUPS = ("weak", "strong", "held_out")
@@ -44,6 +49,9 @@ class Shard:
       num_clips: Records in it.
       num_weak_clips: Records that the weak labels know.
       num_strong_clips: Records that the strong labels know.
+      audio_seconds: Audio behind its records; 0 in folders of older versions.
+      content_hash: SHA-256 of its records one after the other, the first 16
+        hexadecimal digits; "" in folders of older versions.
     """
 
     group: str
@@ -52,6 +60,8 @@ class Shard:
     num_clips: int
     num_weak_clips: int
     num_strong_clips: int
+    audio_seconds: float = 0.0
+    content_hash: str = ""
 
     def num_clips_with(self, label_set: str) -> int:
         """Records that the "weak" or "strong" labels know."""
@@ -71,6 +81,7 @@ class Records:
       shards: All shards.
       events_per_class: For each label set, the number of events of each class
         index, as in the manifest.
+      log_mel_dtype: How log-mel features are stored (`schema.py`).
     """
 
     records_dir: str
@@ -79,6 +90,7 @@ class Records:
     class_map: ClassMap
     shards: tuple[Shard, ...]
     events_per_class: dict[str, list[int]]
+    log_mel_dtype: str = RecordParams.log_mel_dtype
 
     def shards_of(self, *groups: str) -> list[Shard]:
         """Shards of these groups that have records."""
@@ -91,10 +103,11 @@ class Records:
 
 def write_text(text: str, path: str) -> None:
     """Writes a file whole or not at all, locally or to object storage."""
-    temporary_path = f"{path}.tmp"
-    with tf.io.gfile.GFile(temporary_path, "w") as file:
+    with (
+        storage.replace_when_whole(path) as temporary_path,
+        open(temporary_path, "w", encoding="utf-8", newline="") as file,
+    ):
         file.write(text)
-    tf.io.gfile.rename(temporary_path, path, overwrite=True)
 
 
 def write_json(values: dict[str, Any], path: str) -> None:
@@ -108,11 +121,10 @@ def read_json(path: str) -> dict[str, Any]:
     Raises:
       InputError: The file is not JSON.
     """
-    with tf.io.gfile.GFile(path) as file:
-        try:
-            values: dict[str, Any] = json.loads(file.read())
-        except json.JSONDecodeError as error:
-            raise InputError(f"{path}: expected JSON: {error}.") from error
+    try:
+        values: dict[str, Any] = json.loads(storage.read_bytes(path))
+    except ValueError as error:
+        raise InputError(f"{path}: expected JSON: {error}.") from error
     return values
 
 
@@ -124,15 +136,15 @@ def read_records(records_dir: str) -> Records:
         wrong size, or the class map is not the one the records were made with.
     """
     manifest_path = os.path.join(records_dir, MANIFEST_NAME)
-    if not tf.io.gfile.exists(manifest_path):
+    if not storage.exists(manifest_path):
         raise InputError(
             f"{records_dir} holds no {MANIFEST_NAME}, so no finished records. "
             f"Run prepare_records with --output_dir={records_dir}."
         )
     manifest = read_json(manifest_path)
     class_map_path = os.path.join(records_dir, CLASS_MAP_NAME)
-    with tf.io.gfile.GFile(class_map_path) as file:
-        class_map = parse_class_map(file.read(), class_map_path)
+    class_map_text = storage.read_bytes(class_map_path).decode()
+    class_map = parse_class_map(class_map_text, class_map_path)
     check_class_hash(
         class_map.mids,
         manifest["class_map_hash"],
@@ -147,25 +159,31 @@ def read_records(records_dir: str) -> Records:
         class_map=class_map,
         shards=tuple(from_dict(Shard, shard) for shard in manifest["shards"]),
         events_per_class=manifest["events_per_class"],
+        log_mel_dtype=manifest.get("records", {}).get(
+            "log_mel_dtype", RecordParams.log_mel_dtype
+        ),
     )
-    for shard in records.shards:
-        _check_shard(records.path_of(shard), shard)
+    _check_shards(records)
     return records
 
 
-def _check_shard(path: str, shard: Shard) -> None:
+def _check_shards(records: Records) -> None:
     """Raises `InputError` if a shard is missing or truncated."""
-    if not tf.io.gfile.exists(path):
-        raise InputError(
-            f"Shard {path} is missing. Run prepare_records again; it makes "
-            f"only what is not there."
-        )
-    num_bytes = tf.io.gfile.stat(path).length
-    if num_bytes != shard.num_bytes:
-        raise InputError(
-            f"Shard {path} should have {shard.num_bytes} bytes, it has "
-            f"{num_bytes}. Delete it and run prepare_records again."
-        )
+    paths = [records.path_of(shard) for shard in records.shards]
+    sizes = storage.num_bytes_of(paths)
+    for path, num_bytes, shard in zip(
+        paths, sizes, records.shards, strict=True
+    ):
+        if num_bytes is None:
+            raise InputError(
+                f"Shard {path} is missing. Run prepare_records again; it makes "
+                f"only what is not there."
+            )
+        if num_bytes != shard.num_bytes:
+            raise InputError(
+                f"Shard {path} should have {shard.num_bytes} bytes, it has "
+                f"{num_bytes}. Delete it and run prepare_records again."
+            )
 
 
 def read_segment_ids(records_dir: str) -> list[str]:
@@ -175,14 +193,12 @@ def read_segment_ids(records_dir: str) -> list[str]:
       InputError: The folder has no list of them.
     """
     path = os.path.join(records_dir, SEGMENT_IDS_NAME)
-    if not tf.io.gfile.exists(path):
+    if not storage.exists(path):
         raise InputError(
             f"{records_dir} holds no {SEGMENT_IDS_NAME}. Run the same "
             f"prepare_records again: it keeps its shards and writes the list."
         )
-    with tf.io.gfile.GFile(path) as file:
-        segment_ids: list[str] = file.read().splitlines()
-    return segment_ids
+    return storage.read_bytes(path).decode().splitlines()
 
 
 def check_no_shared_clips(

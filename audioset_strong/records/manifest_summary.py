@@ -1,80 +1,23 @@
-"""What goes into a manifest: settings that must fit, and sums over shards."""
+"""Sums over shards: what a manifest says besides settings, and in words."""
 
 import collections
-import dataclasses
-import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import tensorflow as tf
-
-from audioset_strong.errors import InputError
-from audioset_strong.labels.class_map import (
-    ClassMap,
-    describe_other_classes,
-    parse_class_map,
+from audioset_strong.records.audit import (
+    FAULTS_NAME,
+    LEFT_OUT_NAME,
+    ClipFault,
+    audit_clips,
+    count_reasons,
+    segment_ids_by_reason,
 )
-from audioset_strong.params import LabelMappingParams, RecordParams
 from audioset_strong.records.clip_plan import Plan
-from audioset_strong.records.manifest import (
-    CLASS_MAP_NAME,
-    read_json,
-    write_json,
-)
-
-# Settings that an older folder may lack: they were as their defaults are.
-_DEFAULTS = {
-    "records": dataclasses.asdict(RecordParams()),
-    "label_mapping": dataclasses.asdict(LabelMappingParams()),
-}
-
-
-def check_settings(
-    output_dir: str, settings: dict[str, Any], class_map: ClassMap
-) -> None:
-    """Saves the settings of a new folder, or compares them in an old one.
-
-    Args:
-      output_dir: Folder of the records; its class map is that of its settings.
-      settings: Of the records that are to be made, JSON-ready.
-      class_map: Classes of the same.
-
-    Raises:
-      InputError: The folder was begun with other settings or classes.
-    """
-    path = os.path.join(output_dir, "settings.json")
-    if tf.io.gfile.exists(path):
-        found = read_json(path)
-        for name, default in _DEFAULTS.items():
-            found[name] = {**default, **found.get(name, {})}
-        differing = [
-            f"{name}: {found.get(name)} there, {value} now"
-            for name, value in settings.items()
-            if found.get(name) != value
-        ]
-        if differing:
-            differing += _other_classes(output_dir, class_map)
-            raise InputError(
-                f"{output_dir} holds records made with other settings "
-                f"({'; '.join(differing)}). Give another --output_dir or "
-                f"delete it."
-            )
-    write_json(settings, path)
-
-
-def _other_classes(output_dir: str, class_map: ClassMap) -> list[str]:
-    """Says which classes differ, if the folder still has its class map."""
-    path = os.path.join(output_dir, CLASS_MAP_NAME)
-    if not tf.io.gfile.exists(path):
-        return []
-    with tf.io.gfile.GFile(path) as file:
-        mids = parse_class_map(file.read(), path).mids
-    text = describe_other_classes(mids, class_map.mids, path, "--class_map")
-    return [text] if text else []
+from audioset_strong.records.shard_tasks import Report
 
 
 def sum_up(
-    plan: Plan, num_classes: int, reports: Sequence[dict[str, Any]]
+    plan: Plan, num_classes: int, reports: Sequence[Report]
 ) -> dict[str, Any]:
     """Adds up the shards' reports and counts what was written per class.
 
@@ -86,9 +29,8 @@ def sum_up(
     Returns:
       The manifest's entries besides settings and label problems.
     """
-    of_shards = (tuple(row) for r in reports for row in r["left_out"])
-    left_out = sorted([*plan.left_out, *of_shards])
-    names_left_out = {segment_id for segment_id, _, _ in left_out}
+    audit = audit_clips(plan, reports)
+    names_left_out = {row.segment_id for row in audit.left_out}
     notes = collections.Counter(plan.notes)
     for report in reports:
         notes.update(report["notes"])
@@ -106,10 +48,9 @@ def sum_up(
         },
         "unmapped_mids": dict(sorted(plan.unmapped.items())),
         "notes": dict(notes),
-        "left_out_by_reason": dict(
-            collections.Counter(reason for _, reason, _ in left_out)
-        ),
-        "left_out": left_out,
+        "left_out_by_reason": count_reasons(audit.left_out),
+        "left_out": segment_ids_by_reason(audit.left_out),
+        "faults": segment_ids_by_reason(audit.faults),
     }
 
 
@@ -126,15 +67,44 @@ def _count_events(
     return counts
 
 
-def written_segment_ids(
-    plan: Plan, left_out: Iterable[Sequence[str]]
-) -> list[str]:
+def written_segment_ids(plan: Plan, left_out: Sequence[ClipFault]) -> list[str]:
     """Returns the clips of a plan that were written, sorted.
 
     Args:
       plan: What was to be written.
-      left_out: Rows of segment_id, reason and detail.
+      left_out: Clips that were not.
     """
-    names_left_out = {row[0] for row in left_out}
+    names_left_out = {row.segment_id for row in left_out}
     planned = {c.segment_id for clips in plan.clips.values() for c in clips}
     return sorted(planned - names_left_out)
+
+
+def describe(
+    manifest: Mapping[str, Any], write_line: Callable[[str], None]
+) -> None:
+    """Writes what was made and what was left out, for people."""
+    clips: dict[str, int] = manifest["clips"]
+    by_group = ", ".join(f"{count} {group}" for group, count in clips.items())
+    write_line(f"{sum(clips.values())} clips written ({by_group}).")
+    reasons: dict[str, int] = manifest["left_out_by_reason"]
+    if reasons:
+        by_reason = ", ".join(f"{n} {reason}" for reason, n in reasons.items())
+        write_line(
+            f"{sum(reasons.values())} clips left out ({by_reason}); "
+            f"{LEFT_OUT_NAME} lists each with the reason."
+        )
+    faults = {fault: len(ids) for fault, ids in manifest["faults"].items()}
+    if faults:
+        by_fault = ", ".join(f"{n} {fault}" for fault, n in faults.items())
+        write_line(
+            f"Clips written although something is wrong with their audio: "
+            f"{by_fault}; {FAULTS_NAME} lists them."
+        )
+    for note, count in manifest["notes"].items():
+        write_line(f"{count} clips: {note}.")
+    unmapped: dict[str, int] = manifest["unmapped_mids"]
+    if unmapped:
+        write_line(
+            f"{sum(unmapped.values())} events of {len(unmapped)} mids that are "
+            f"not in the class map were left out; their clips were kept."
+        )

@@ -1,214 +1,136 @@
-"""Writes shards of records; the seam is `write_shard`, one call a shard.
+"""The Beam pipeline that writes shards: one element a shard.
 
-A shard is a pure function of its task: whoever runs the calls (one process,
-a pool, a cluster) gets the same bytes. Clips go to shards by a stable hash of
-their segment_id. A shard is written under a temporary name and renamed when it
-is whole; its report, written last, says that it is finished.
+    names of shards -> WriteShard -> shards and reports in the output folder
 
-A clip whose audio is missing, unreadable or too short is left out and listed
-with the reason; nothing is ever padded or written empty.
+An element is only the name of a shard: what is to be in it lies in its plan
+file (`shard_tasks.py`), so that the job stays small however many clips there
+are, and the workers share nothing but the folder. Which worker writes a shard,
+and how often, does not change its bytes.
+
+Clips go to shards by a stable hash of their segment_id (`clip_plan.py`).
 """
 
-import collections
-import dataclasses
-import hashlib
-import os
+import contextlib
+import re
+from collections.abc import Iterator, Sequence
 
-import numpy as np
-import tensorflow as tf
+import apache_beam as beam
+import threadpoolctl
+from apache_beam.metrics import Metrics
 
-from audioset_strong.features.audio_files import AudioError, decode_audio
-from audioset_strong.features.log_mel import waveform_to_log_mel
-from audioset_strong.labels.frame_targets import Event
-from audioset_strong.params import FeatureParams
-from audioset_strong.records.manifest import Shard, read_json, write_json
-from audioset_strong.records.schema import (
-    ClassEvents,
-    ClipRecord,
-    serialize_record,
-)
+from audioset_strong import storage
+from audioset_strong.errors import InputError
+from audioset_strong.records.beam_run import BeamRun
+from audioset_strong.records.local_workers import local_runner
+from audioset_strong.records.progress import ClipTally
+from audioset_strong.records.shard_tasks import load_task
+from audioset_strong.records.shard_writer import write_shard
 
-
-@dataclasses.dataclass(frozen=True)
-class Clip:
-    """A clip to write.
-
-    Attributes:
-      segment_id: Its name.
-      audio_path: Its audio; "" if there is none.
-      clip_seconds: Audio after this is left out.
-      events: For each label set that knows the clip, its events: class index,
-        onset and offset in seconds.
-    """
-
-    segment_id: str
-    audio_path: str
-    clip_seconds: float
-    events: dict[str, list[tuple[int, float, float]]]
+# How Beam's runners tell an exception of a worker, at the end of a traceback.
+_SHARD_ERROR = re.compile(r"ShardError: (.*?)(?: \[while running|\n|$)")
 
 
-@dataclasses.dataclass(frozen=True)
-class ShardTask:
-    """One shard to write.
+class ShardError(Exception):
+    """A shard cannot be written; raised in a worker, told by the runner."""
 
-    Attributes:
+
+class WriteShard(beam.DoFn):  # type: ignore[misc]
+    """Writes the shard of a name.
+
+    Args:
       output_dir: Folder of the records.
-      group: Group of the shard.
-      name: File name of the shard.
-      clips: Its clips, sorted by segment_id.
-      features: The front end.
+      tally_path: For `ClipTally`, on this machine; "" for none.
     """
 
-    output_dir: str
-    group: str
-    name: str
-    clips: tuple[Clip, ...]
-    features: FeatureParams
+    def __init__(self, output_dir: str, tally_path: str = "") -> None:
+        self._output_dir = output_dir
+        self._tally_path = tally_path
+        self._num_written = Metrics.counter("records", "clips_written")
+        self._num_left_out = Metrics.counter("records", "clips_left_out")
 
-    @property
-    def path(self) -> str:
-        """Where the shard is written."""
-        return os.path.join(self.output_dir, self.name)
+    def setup(self) -> None:
+        """Prepares a worker process."""
+        storage.connect(self._output_dir)
+        # One worker a core: threads of the matrix product would be in each
+        # other's way.
+        self._thread_limit = threadpoolctl.threadpool_limits(1)
+        self._tally = ClipTally(self._tally_path)
 
-    @property
-    def report_path(self) -> str:
-        """Where the report is written."""
-        return os.path.join(self.output_dir, "reports", f"{self.name}.json")
+    def process(self, name: str) -> Iterator[str]:
+        """Writes one shard.
 
-    @property
-    def fingerprint(self) -> str:
-        """Hash of all that the shard depends on but the audio's samples."""
-        content = repr((self.group, self.clips, self.features))
-        return hashlib.sha256(content.encode()).hexdigest()[:16]
+        Args:
+          name: File name of the shard.
 
+        Yields:
+          The name.
 
-def class_events(events: list[tuple[int, float, float]]) -> ClassEvents:
-    """Turns a list of (class index, onset, offset) into parallel arrays."""
-    table = np.array(events, dtype=np.float64).reshape(-1, 3)
-    return ClassEvents(
-        table[:, 0].astype(np.int64),
-        table[:, 1].astype(np.float32),
-        table[:, 2].astype(np.float32),
-    )
+        Raises:
+          ShardError: The shard cannot be written.
+        """
+        try:
+            task = load_task(self._output_dir, name)
+            report = write_shard(task, self._tally)
+        except (OSError, InputError) as error:
+            # In one line, which reaches the user through any runner.
+            text = " ".join(str(error).split())
+            raise ShardError(f"{name}: {text}") from error
+        self._num_written.inc(report["shard"]["num_clips"])
+        self._num_left_out.inc(len(report["left_out"]))
+        yield name
 
-
-def index_events(
-    events: list[Event],
-    index_of_mid: dict[str, int],
-    unmapped: collections.Counter[str],
-) -> list[tuple[int, float, float]]:
-    """Replaces mids by class indices.
-
-    Args:
-      events: Events of one clip.
-      index_of_mid: The class map.
-      unmapped: Counts the events whose mid is not in the class map; they are
-        left out, the clip and its other events are kept.
-    """
-    indexed = []
-    for mid, onset, offset in events:
-        if mid in index_of_mid:
-            indexed.append((index_of_mid[mid], onset, offset))
-        else:
-            unmapped[mid] += 1
-    return indexed
+    def teardown(self) -> None:
+        """Closes what `setup` opened."""
+        self._tally.close()
+        self._thread_limit.restore_original_limits()
 
 
-def make_record(
-    clip: Clip, features: FeatureParams, notes: collections.Counter[str]
-) -> ClipRecord:
-    """Decodes a clip and computes its features.
+def write_shards(
+    names: Sequence[str],
+    output_dir: str,
+    beam_run: BeamRun = BeamRun(),
+    tally_path: str = "",
+) -> None:
+    """Runs the pipeline and waits for its end.
 
     Args:
-      clip: The clip.
-      features: The front end.
-      notes: Counts clips that were converted, cut or are short.
+      names: Shards to write; their plan files are there.
+      output_dir: Folder of the records, which every worker reaches.
+      beam_run: Where to run.
+      tally_path: For `ClipTally`, if the workers are of this machine.
 
     Raises:
-      AudioError: The audio is missing, unreadable or shorter than one patch.
+      InputError: A shard could not be written.
     """
-    if not clip.audio_path:
-        raise AudioError("missing", "no audio file for this clip")
-    audio = decode_audio(
-        clip.audio_path, features.sample_rate, clip.clip_seconds
-    )
-    log_mel = waveform_to_log_mel(audio.waveform, features)
-    if len(log_mel) < features.patch_stft_frames:
-        needed = features.patch_window_samples / features.sample_rate
-        raise AudioError(
-            "too_short",
-            f"{clip.audio_path} has {audio.file_seconds:.3f} s, one patch "
-            f"needs {needed:.3f} s",
+    options = beam_run.pipeline_options()
+    with contextlib.ExitStack() as stack:
+        runner = None  # that of the options
+        if beam_run.is_local:
+            runner = stack.enter_context(local_runner(beam_run.num_processes))
+        stack.enter_context(_clear_shard_errors())
+        pipeline = beam.Pipeline(runner=runner, options=options)
+        _ = (
+            pipeline
+            | "Shards" >> beam.Create(list(names))
+            | "WriteShard" >> beam.ParDo(WriteShard(output_dir, tally_path))
         )
-    notes["mixed to mono"] += audio.num_channels > 1
-    notes["resampled"] += audio.file_sample_rate != features.sample_rate
-    # Half an STFT window: shorter than this is rounding, not missing audio.
-    tolerance = features.stft_window_seconds / 2
-    notes["longer than the clip, cut"] += (
-        audio.file_seconds > clip.clip_seconds + tolerance
-    )
-    notes["shorter than the clip"] += (
-        audio.file_seconds < clip.clip_seconds - tolerance
-    )
-    return ClipRecord(
-        segment_id=clip.segment_id,
-        log_mel=log_mel,
-        audio_seconds=len(audio.waveform) / features.sample_rate,
-        events={name: class_events(e) for name, e in clip.events.items()},
-    )
+        pipeline.run().wait_until_finish()
 
 
-def write_shard(task: ShardTask) -> dict[str, object]:
-    """Writes one shard and its report, or finds them already there.
+@contextlib.contextmanager
+def _clear_shard_errors() -> Iterator[None]:
+    """Turns a runner's report of a `ShardError` into one line.
 
-    Args:
-      task: What to write.
-
-    Returns:
-      The report: the `Shard` as a dict under "shard", "left_out" (lists of
-      segment_id, reason, detail), "notes" and the task's fingerprint.
+    Raises:
+      InputError: A shard could not be written.
     """
-    if tf.io.gfile.exists(task.report_path):
-        report = read_json(task.report_path)
-        if report["fingerprint"] == task.fingerprint and _is_whole(
-            task, report["shard"]["num_bytes"]
-        ):
-            return report
-    left_out: list[tuple[str, str, str]] = []
-    notes: collections.Counter[str] = collections.Counter()
-    num_clips: collections.Counter[str] = collections.Counter()
-    temporary_path = f"{task.path}.tmp"
-    with tf.io.TFRecordWriter(temporary_path) as writer:
-        for clip in task.clips:
-            try:
-                record = make_record(clip, task.features, notes)
-            except AudioError as error:
-                left_out.append((clip.segment_id, error.reason, error.detail))
-                continue
-            writer.write(serialize_record(record))
-            num_clips.update(["all", *clip.events])
-    tf.io.gfile.rename(temporary_path, task.path, overwrite=True)
-    shard = Shard(
-        group=task.group,
-        name=task.name,
-        num_bytes=tf.io.gfile.stat(task.path).length,
-        num_clips=num_clips["all"],
-        num_weak_clips=num_clips["weak"],
-        num_strong_clips=num_clips["strong"],
-    )
-    report = {
-        "fingerprint": task.fingerprint,
-        "shard": dataclasses.asdict(shard),
-        "left_out": left_out,
-        "notes": {note: count for note, count in notes.items() if count},
-    }
-    write_json(report, task.report_path)
-    return report
-
-
-def _is_whole(task: ShardTask, num_bytes: int) -> bool:
-    """Whether the shard of a report is there with its size."""
-    return (
-        tf.io.gfile.exists(task.path)
-        and tf.io.gfile.stat(task.path).length == num_bytes
-    )
+    try:
+        yield
+    except Exception as error:
+        found = _SHARD_ERROR.search(f"{type(error).__name__}: {error}")
+        if not found:
+            raise  # a mistake of ours or of the runner: with its traceback
+        raise InputError(
+            f"A shard could not be written: {found[1]}. Finished shards are "
+            f"kept, and the same command goes on from there."
+        ) from error

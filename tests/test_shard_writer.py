@@ -1,0 +1,185 @@
+"""One shard: what is written, what is left out, and when it is made again."""
+
+import dataclasses
+import hashlib
+import pathlib
+
+import numpy as np
+import pytest
+import soundfile
+import tensorflow as tf
+
+from audioset_strong.features.log_mel import waveform_to_log_mel
+from audioset_strong.params import AudioParams, FeatureParams
+from audioset_strong.records import shard_writer
+from audioset_strong.records.progress import ClipTally
+from audioset_strong.records.schema import decode_log_mel, parse_record
+from audioset_strong.records.shard_tasks import (
+    Clip,
+    ShardSettings,
+    ShardTask,
+    read_report,
+)
+from audioset_strong.records.shard_writer import write_shard
+
+_FEATURES = FeatureParams()
+
+
+@pytest.fixture
+def clips(tmp_path):
+    """Four usable clips and one of each kind that is not."""
+    rng = np.random.default_rng(0)
+    seconds = {
+        "good": 10.0,
+        "long": 12.0,
+        "short": 3.0,
+        "patch": 0.975,
+        "tooshort": 0.974,
+    }
+    clips = []
+    for name, duration in seconds.items():
+        path = tmp_path / f"{name}.wav"
+        samples = 0.1 * rng.standard_normal(round(duration * 16000))
+        soundfile.write(path, samples, 16000)
+        clips.append(Clip(f"{name}_0", str(path), 10.0, {"weak": []}))
+    (tmp_path / "zero.wav").touch()
+    (tmp_path / "corrupt.flac").write_text("not audio")
+    for name in ("zero.wav", "corrupt.flac"):
+        path = str(tmp_path / name)
+        clips.append(Clip(f"{name.split('.')[0]}_0", path, 10.0, {}))
+    clips.append(Clip("absent_0", "", 10.0, {"strong": []}))
+    # Removed since the folder was listed, or a link to nowhere.
+    clips.append(Clip("removed_0", str(tmp_path / "no.wav"), 10.0, {}))
+    return tuple(clips)
+
+
+@pytest.fixture
+def task(clips, tmp_path):
+    (tmp_path / "out" / "reports").mkdir(parents=True)
+    name = "weak-00000-of-00001.tfrecord"
+    return ShardTask(str(tmp_path / "out"), "weak", name, clips)
+
+
+def test_unusable_clips_are_left_out_with_the_reason(task):
+    report = write_shard(task)
+    shard = report["shard"]
+    assert shard["num_clips"] == 3
+    assert (shard["num_weak_clips"], shard["num_strong_clips"]) == (3, 0)
+    assert shard["audio_seconds"] == pytest.approx(10 + 3 + 0.975, abs=1e-3)
+    assert shard["num_bytes"] == pathlib.Path(task.path).stat().st_size
+    reasons = {row[0]: row[1] for row in report["left_out"]}
+    assert reasons == {
+        "long_0": "long",
+        "tooshort_0": "too_short",
+        "zero_0": "empty_file",
+        "corrupt_0": "unreadable",
+        "absent_0": "missing",
+        "removed_0": "missing",
+    }
+    details = {row[0]: row[2] for row in report["left_out"]}
+    assert (
+        "has 0.974 s of the clip, one patch needs 0.975"
+        in details["tooshort_0"]
+    )
+    assert [row[:2] for row in report["faults"]] == [
+        ("short_0", "short"),
+        ("patch_0", "short"),
+    ]
+    assert report["notes"] == {}
+    records = [
+        parse_record(r, "weak", _FEATURES)
+        for r in tf.data.TFRecordDataset(task.path)
+    ]
+    assert [r.segment_id.numpy().decode() for r in records] == [
+        "good_0",
+        "short_0",
+        "patch_0",
+    ]
+    assert [int(r.num_stft_frames) for r in records] == [998, 298, 96]
+
+
+def test_features_are_those_of_the_audio(task, clips):
+    write_shard(task)
+    [record] = list(tf.data.TFRecordDataset(task.path).take(1))
+    samples, _ = soundfile.read(clips[0].audio_path, dtype="float32")
+    np.testing.assert_array_equal(
+        decode_log_mel(parse_record(record, "weak", _FEATURES), _FEATURES),
+        waveform_to_log_mel(samples, _FEATURES).astype(np.float16),
+    )
+
+
+def test_a_finished_shard_is_kept_and_a_damaged_one_made_again(task):
+    first = write_shard(task)
+    path = pathlib.Path(task.path)
+    data, changed = path.read_bytes(), path.stat().st_mtime_ns
+    again = write_shard(task)
+    assert again["shard"] == first["shard"]
+    assert path.stat().st_mtime_ns == changed
+    path.write_bytes(data[:-1])
+    write_shard(task)
+    assert path.read_bytes() == data
+    path.unlink()
+    write_shard(task)
+    assert path.read_bytes() == data
+    assert not list(path.parent.glob("**/.tmp-*"))
+
+
+def test_other_events_or_settings_make_another_shard(task):
+    write_shard(task)
+    fewer = dataclasses.replace(task, clips=task.clips[:1])
+    assert write_shard(fewer)["shard"]["num_clips"] == 1
+    features = FeatureParams(log_offset=0.001)
+    other = dataclasses.replace(fewer, settings=ShardSettings(features))
+    data = pathlib.Path(task.path).read_bytes()
+    write_shard(other)
+    assert pathlib.Path(task.path).read_bytes() != data
+
+
+def test_the_hash_is_that_of_the_records(task):
+    report = write_shard(task)
+    found = hashlib.sha256()
+    for serialized in tf.data.TFRecordDataset(task.path):
+        found.update(serialized.numpy())
+    assert report["shard"]["content_hash"] == found.hexdigest()[:16]
+
+
+def test_clips_are_tallied(task, tmp_path):
+    path = tmp_path / "tally"
+    path.touch()
+    write_shard(task, ClipTally(str(path)))
+    # In the order of the clips: see the fixture.
+    assert path.read_bytes() == b"wuwwuuumm"
+
+
+def test_faults_are_left_out_where_it_is_said_so(task):
+    audio = AudioParams(leave_out_long=False, leave_out_short=True)
+    report = write_shard(
+        dataclasses.replace(task, settings=ShardSettings(audio=audio))
+    )
+    assert report["shard"]["num_clips"] == 2
+    assert [row[:2] for row in report["faults"]] == [("long_0", "long")]
+    reasons = {row[0]: row[1] for row in report["left_out"]}
+    assert (reasons["short_0"], reasons["patch_0"]) == ("short", "short")
+    # Of the long file the start is taken.
+    records = list(tf.data.TFRecordDataset(task.path))
+    long = parse_record(records[1], "weak", _FEATURES)
+    assert int(long.num_stft_frames) == 998
+
+
+def test_a_killed_write_leaves_no_shard(task, monkeypatch):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(shard_writer, "write_json", stop)
+    with pytest.raises(KeyboardInterrupt):
+        write_shard(task)
+    monkeypatch.undo()
+    # The shard is there, but without a report it does not count.
+    assert read_report(task) is None
+    monkeypatch.setattr(shard_writer, "serialize_record", stop)
+    pathlib.Path(task.path).unlink()
+    with pytest.raises(KeyboardInterrupt):
+        write_shard(task)
+    assert list(pathlib.Path(task.output_dir).iterdir()) == [
+        pathlib.Path(task.output_dir) / "reports"
+    ]
