@@ -34,6 +34,8 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")
 
 _CLIPS_PER_SHARD = 50
 _LONGEST_DELAY_SECONDS = 1.0
+# About as long as a run takes until its first shards are done.
+_START_SECONDS = 10.0
 
 
 def write_clips(folder: pathlib.Path, num_clips: int) -> None:
@@ -163,12 +165,18 @@ def kill_and_compare(
     killed = folder / "killed"
     rng = random.Random(seed)
     num_shards = len(finished_shards(folder / "undisturbed"))
-    moments = sorted(rng.randrange(num_shards) for _ in range(num_kills))
     kept: dict[str, tuple[int, int]] = {}
     differences = []
-    for number, moment in enumerate(moments):
-        delay = rng.uniform(0, _LONGEST_DELAY_SECONDS)
-        was_killed = kill_once(folder, killed, num_workers, moment, delay)
+    for number in range(num_kills):
+        # Spread over the work that is left, the start of a run included.
+        num_left = num_shards - len(kept)
+        num_more = rng.randint(0, 2 * num_left // (num_kills - number + 1))
+        delay = rng.uniform(
+            0, _LONGEST_DELAY_SECONDS if num_more else _START_SECONDS
+        )
+        was_killed = kill_once(
+            folder, killed, num_workers, len(kept) + num_more, delay
+        )
         now = finished_shards(killed)
         differences += _rewritten(kept, now)
         kept = now
