@@ -222,8 +222,8 @@ class TrainParams:
       warmup_steps: Steps of linear rise to `learning_rate`.
       mask_unlabelled_classes: Whether classes without any strong label are left
         out of the loss of Diffuse and Strong examples; as negatives otherwise.
-      shuffle_block_clips: Records that are shuffled at a time, per source; their
-        patches are held in memory, 12 KB each.
+      shuffle_block_clips: Records that are shuffled at a time, per source;
+        their patches are held in memory, 12 KB each.
       checkpoint_interval_steps: Steps between checkpoints and validations.
       log_interval_steps: Steps between lines of metrics.
       seed: Of weights, order, windows and mixing.
