@@ -27,7 +27,7 @@ from audioset_strong import run_flags
 from audioset_strong.errors import InputError
 
 _WORK_DIR = flags.DEFINE_string("work_dir", None, "Where everything is put.")
-_NUM_CLIPS = flags.DEFINE_integer("num_clips", 2000, "Clips of ten seconds.")
+_NUM_CLIPS = flags.DEFINE_integer("num_clips", 5000, "Clips of ten seconds.")
 _NUM_KILLS = flags.DEFINE_integer("num_kills", 10, "How often to kill.")
 _NUM_WORKERS = flags.DEFINE_integer("num_workers", 2, "Processes.")
 _SEED = flags.DEFINE_integer("seed", 0, "Of the moments.")

@@ -45,14 +45,32 @@ def test_a_dead_worker_ends_the_run_with_its_signal():
         print("these are my last words", flush=True)
         os.kill(os.getpid(), signal.SIGKILL)
 
-    hook = threading.excepthook
     with pytest.raises(InputError) as caught:
         _run(2, die, range(8))
     message = str(caught.value)
     assert "ended with SIGKILL (out of memory?)" in message
     assert "a smaller --num_workers needs less memory" in message
     assert "these are my last words" in message
+    assert "INFO" not in message
+
+
+def test_a_good_run_leaves_no_trace():
+    hook = threading.excepthook
+    _run(2, str, range(8))
     assert threading.excepthook is hook
+
+
+def test_workers_leave_an_interrupt_to_the_run(tmp_path):
+    """Ctrl-C reaches every process of a terminal's group."""
+
+    def send(number):
+        if not (tmp_path / "sent").exists():
+            (tmp_path / "sent").touch()
+            os.kill(os.getpid(), signal.SIGINT)
+        (tmp_path / str(number)).touch()
+
+    _run(2, send, range(4))
+    assert {path.name for path in tmp_path.iterdir()} == {*"0123", "sent"}
 
 
 def test_an_interrupt_stays_an_interrupt():
