@@ -18,6 +18,9 @@ from tiny_release import prepare_tiny
 from audioset_strong.errors import InputError
 from audioset_strong.records.beam_run import BeamRun
 
+# What the module sets up takes long: once, in one test process.
+pytestmark = pytest.mark.xdist_group("cluster")
+
 _LONGEST_START_SECONDS = 60
 
 

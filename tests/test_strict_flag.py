@@ -14,6 +14,9 @@ from audioset_strong.labels.label_writers import (
     write_weak_labels,
 )
 
+# What the module sets up takes long: once, in one test process.
+pytestmark = pytest.mark.xdist_group("strict")
+
 _ROOT = pathlib.Path(__file__).parents[1]
 
 
