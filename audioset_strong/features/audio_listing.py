@@ -152,7 +152,11 @@ def index_audio_files(audio_dir: str) -> dict[str, str]:
       the first in sorted order counts; an empty file counts only where there is
       no other, so that its clip is reported as having one.
     """
-    listing = list_audio_files(audio_dir)
+    return index_listing(list_audio_files(audio_dir))
+
+
+def index_listing(listing: AudioListing) -> dict[str, str]:
+    """Indexes listed files as `index_audio_files` does."""
     for folder in listing.unreadable_folders:
         logging.warning("%s may not be read; its files are not seen.", folder)
     return index_paths(preferred_first(listing.paths) + listing.empty_paths)

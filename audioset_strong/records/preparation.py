@@ -14,8 +14,7 @@ from absl import logging
 
 from audioset_strong import storage
 from audioset_strong.errors import InputError
-from audioset_strong.features.audio_listing import preferred_first
-from audioset_strong.features.audio_names import index_paths
+from audioset_strong.features.audio_listing import index_listing
 from audioset_strong.features.audio_storage import list_audio
 from audioset_strong.labels.class_map import (
     ClassMap,
@@ -206,13 +205,7 @@ def _index_audio(audio_dir: str) -> AudioIndex:
             f"{audio_dir} is not a folder. Give that of the clips."
         )
     listing = list_audio(audio_dir)
-    for folder in listing.unreadable_folders:
-        logging.warning("%s may not be read; its files are not seen.", folder)
-    # An empty file counts only where there is no other, so that its clip is
-    # reported as having one.
-    path_of_stem = index_paths(
-        preferred_first(listing.paths) + listing.empty_paths
-    )
+    path_of_stem = index_listing(listing)
     if not path_of_stem:
         raise InputError(
             f"{audio_dir} holds no audio files. Give the folder of the clips."
