@@ -32,15 +32,15 @@ from collections.abc import Sequence
 from absl import flags
 
 from audioset_strong import run_flags
-from audioset_strong.analysis.label_analysis import (
+from audioset_strong.label_analysis.odds_ratios import OddsRatioParams
+from audioset_strong.label_analysis.tables import (
     analyze_files,
     read_class_info,
+    summary_text,
+    write_analysis,
 )
-from audioset_strong.analysis.label_analysis_files import write_analysis
-from audioset_strong.analysis.label_summary_text import summary_text
-from audioset_strong.analysis.odds_ratios import OddsRatioParams
 from audioset_strong.labels.problems import ProblemLog
-from audioset_strong.plots.prior_plot import plot_priors
+from audioset_strong.plots import plot_priors
 
 _WEAK_LABELS = flags.DEFINE_list(
     "weak_labels",

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from absl import flags, logging
 
 from audioset_strong import run_flags
-from audioset_strong.simulation.candidates import annotate_candidates
+from audioset_strong.simulation.release import annotate_candidates
 
 _SOUNDSCAPES_DIR = flags.DEFINE_string(
     "soundscapes_dir",

@@ -26,29 +26,24 @@ from collections.abc import Mapping, Sequence
 from absl import flags, logging
 
 from audioset_strong import run_flags
-from audioset_strong.evaluation.alignment import warn_of_gaps
-from audioset_strong.evaluation.calibration import (
-    reliability_curve,
-    write_reliability,
-)
-from audioset_strong.evaluation.label_frame_pooling import POOLING
-from audioset_strong.evaluation.score_classes import read_known_classes
-from audioset_strong.evaluation.score_reading import read_scores
-from audioset_strong.evaluation.threshold_files import write_threshold_file
-from audioset_strong.evaluation.threshold_items import (
-    ThresholdItems,
-    read_threshold_items,
-)
+from audioset_strong.evaluation.items import warn_of_gaps
+from audioset_strong.evaluation.score_tables import read_scores
+from audioset_strong.evaluation.scores import POOLING, read_known_classes
 from audioset_strong.evaluation.thresholds import (
+    ThresholdItems,
     ThresholdParams,
     are_probabilities,
     choose_thresholds,
+    read_threshold_items,
+    reliability_curve,
     score_range,
     summary_text,
     warn_of_defaults,
+    write_reliability,
+    write_threshold_file,
 )
 from audioset_strong.labels.problems import ProblemLog
-from audioset_strong.plots.reliability_plot import plot_reliability
+from audioset_strong.plots import plot_reliability
 
 _SCORES = flags.DEFINE_string(
     "scores",

@@ -30,6 +30,13 @@ from absl import flags
 
 from audioset_strong import run_flags
 from audioset_strong.errors import InputError
+from audioset_strong.files import make_folder_output_files, open_output
+from audioset_strong.label_analysis.label_spaces import (
+    count_label_sets,
+    evaluable_mids,
+    label_space_table,
+    select_label_set,
+)
 from audioset_strong.labels.class_map import (
     ClassMap,
     hash_of_mids,
@@ -40,15 +47,8 @@ from audioset_strong.labels.label_files import (
     read_framed_labels,
     read_strong_labels,
 )
-from audioset_strong.labels.label_spaces import (
-    count_label_sets,
-    evaluable_mids,
-    label_space_table,
-    select_label_set,
-)
 from audioset_strong.labels.ontology import read_ontology
 from audioset_strong.labels.problems import ProblemLog
-from audioset_strong.output_files import make_folder, open_output
 
 _CLASS_MAP = run_flags.define_class_map()
 _DISPLAY_NAMES = flags.DEFINE_string(
@@ -127,7 +127,7 @@ def _write(
     table: pd.DataFrame, class_map: ClassMap | None, counts: dict[str, int]
 ) -> None:
     """Writes the table of classes and the list of sets."""
-    make_folder(_OUTPUT_DIR.value)
+    make_folder_output_files(_OUTPUT_DIR.value)
     if class_map is not None:
         index = table["mid"].map(class_map.index_of_mid).astype("Int64")
         table = table.assign(class_index=index)

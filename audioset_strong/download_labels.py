@@ -22,15 +22,15 @@ from collections.abc import Sequence
 from absl import flags
 
 from audioset_strong import run_flags
-from audioset_strong.download.released_files import RELEASED_FILES
-from audioset_strong.download.released_folder import (
+from audioset_strong.errors import InputError
+from audioset_strong.labels.download import (
+    RELEASED_FILES,
     FileResult,
     check_files,
     fetch_files,
     result_lines,
     select_files,
 )
-from audioset_strong.errors import InputError
 
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder of the label files.", required=True

@@ -31,11 +31,13 @@ from absl import flags
 
 from audioset_strong import run_flags
 from audioset_strong.evaluation import report
-from audioset_strong.evaluation.evaluator import RANK_OVER
-from audioset_strong.evaluation.file_evaluation import evaluate_files
-from audioset_strong.evaluation.ground_truth import STRONG_NEGATIVES
-from audioset_strong.evaluation.label_frame_pooling import POOLING
-from audioset_strong.evaluation.report_details import BootstrapSettings
+from audioset_strong.evaluation.evaluate import (
+    BootstrapSettings,
+    evaluate_files,
+)
+from audioset_strong.evaluation.items import STRONG_NEGATIVES
+from audioset_strong.evaluation.results import RANK_OVER
+from audioset_strong.evaluation.scores import POOLING
 from audioset_strong.labels.label_mapping import read_label_mapping
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import LabelMappingParams

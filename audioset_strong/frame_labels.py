@@ -24,22 +24,22 @@ import pandas as pd
 from absl import flags
 
 from audioset_strong import run_flags
-from audioset_strong.labels.agreement_text import (
+from audioset_strong.files import open_output
+from audioset_strong.labels.frame_rule import frame_strong_labels
+from audioset_strong.labels.framed_agreement import (
     agreement_lines,
+    compare_framed_labels,
     disagreement_lines,
     note_lines,
 )
-from audioset_strong.labels.explicit_negatives import read_explicit_negatives
-from audioset_strong.labels.frame_targets import frame_strong_labels
-from audioset_strong.labels.framed_agreement import compare_framed_labels
 from audioset_strong.labels.label_files import (
     read_display_names,
+    read_explicit_negatives,
     read_framed_labels,
     read_strong_labels,
+    write_framed_labels,
 )
-from audioset_strong.labels.label_writers import write_framed_labels
 from audioset_strong.labels.problems import ProblemLog
-from audioset_strong.output_files import open_output
 
 _STRONG_LABELS = flags.DEFINE_string(
     "strong_labels", None, "Strong TSV to frame.", required=True

@@ -16,8 +16,8 @@ from absl import flags, logging
 
 from audioset_strong import run_flags
 from audioset_strong.simulation.release import make_release
-from audioset_strong.simulation.sound_sources import SourceSettings
-from audioset_strong.simulation.soundscape_params import SoundscapeParams
+from audioset_strong.simulation.soundscapes import SoundscapeParams
+from audioset_strong.simulation.sources import SourceSettings
 
 _DEFAULTS = SoundscapeParams()
 

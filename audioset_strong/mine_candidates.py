@@ -17,13 +17,12 @@ from collections.abc import Sequence
 from absl import flags
 
 from audioset_strong import run_flags
-from audioset_strong.evaluation.alignment import warn_of_gaps
-from audioset_strong.evaluation.candidates import mine_candidates
-from audioset_strong.evaluation.score_classes import read_known_classes
-from audioset_strong.evaluation.score_reading import read_scores
+from audioset_strong.evaluation.items import mine_candidates, warn_of_gaps
+from audioset_strong.evaluation.score_tables import read_scores
+from audioset_strong.evaluation.scores import read_known_classes
+from audioset_strong.files import open_output
 from audioset_strong.labels.label_files import read_weak_labels
 from audioset_strong.labels.problems import ProblemLog
-from audioset_strong.output_files import open_output
 
 _SCORES = flags.DEFINE_string(
     "scores",

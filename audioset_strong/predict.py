@@ -23,15 +23,13 @@ import tqdm
 from absl import flags, logging
 
 from audioset_strong import run_flags
+from audioset_strong.audio.decode import AudioError, decode_audio
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.threshold_files import (
-    read_model_thresholds,
-)
-from audioset_strong.features.audio_files import AudioError, decode_audio
+from audioset_strong.evaluation.thresholds import read_model_thresholds
+from audioset_strong.files import open_output
 from audioset_strong.inference.event_decoding import ScoredEvent, decode_events
 from audioset_strong.inference.saved_model import load_export
 from audioset_strong.labels.class_map import ClassMap
-from audioset_strong.output_files import open_output
 from audioset_strong.params import FeatureParams
 
 _SAVED_MODEL = flags.DEFINE_string(

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from absl import flags, logging
 
 from audioset_strong import run_flags
-from audioset_strong.features.audio_backends import AUDIO_BACKENDS
+from audioset_strong.audio.backends import AUDIO_BACKENDS
 from audioset_strong.labels.label_mapping import read_label_mapping
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import (
@@ -34,14 +34,9 @@ from audioset_strong.params import (
     LabelMappingParams,
     RecordParams,
 )
-from audioset_strong.records.beam_run import (
-    LOCAL,
-    BeamRun,
-    unknown_beam_flags,
-)
-from audioset_strong.records.log_mel_bytes import LOG_MEL_DTYPES
-from audioset_strong.records.manifest_summary import describe
-from audioset_strong.records.preparation import prepare_records
+from audioset_strong.records.beam import LOCAL, BeamRun, unknown_beam_flags
+from audioset_strong.records.prepare import describe, prepare_records
+from audioset_strong.records.schema import LOG_MEL_DTYPES
 
 _AUDIO_DIR = flags.DEFINE_string(
     "audio_dir",

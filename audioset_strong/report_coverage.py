@@ -28,23 +28,19 @@ from typing import Any
 from absl import flags
 
 from audioset_strong import run_flags
-from audioset_strong.analysis.coverage import (
+from audioset_strong.audio.listing import survey_audio
+from audioset_strong.errors import InputError
+from audioset_strong.label_analysis.coverage import (
     all_segment_ids,
-    read_labelled_sets,
-)
-from audioset_strong.analysis.coverage_clips import (
-    write_common_clips,
-    write_found_clips,
-)
-from audioset_strong.analysis.coverage_report import (
     cover_sets,
     coverage_lines,
+    read_labelled_sets,
     read_names,
+    write_common_clips,
     write_coverage,
+    write_found_clips,
 )
-from audioset_strong.errors import InputError
-from audioset_strong.features.audio_survey import survey_audio
-from audioset_strong.labels.clip_lists import read_clip_list
+from audioset_strong.labels.ids import read_clip_list
 from audioset_strong.labels.problems import ProblemLog
 
 _AUDIO_DIR = flags.DEFINE_string(

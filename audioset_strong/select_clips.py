@@ -17,10 +17,10 @@ from absl import flags
 
 from audioset_strong import run_flags
 from audioset_strong.errors import InputError
-from audioset_strong.labels.clip_lists import write_clip_list
+from audioset_strong.labels.ids import write_clip_list
 from audioset_strong.labels.label_files import read_weak_labels
 from audioset_strong.labels.problems import ProblemLog
-from audioset_strong.labels.relabelling import select_for_relabelling
+from audioset_strong.labels.training_sets import select_for_relabelling
 
 _WEAK_LABELS = flags.DEFINE_list(
     "weak_labels", None, "Weak CSVs, separated by commas.", required=True

@@ -21,13 +21,12 @@ import pandas as pd
 from absl import flags, logging
 
 from audioset_strong import run_flags
-from audioset_strong.analysis.label_analysis import read_class_info
+from audioset_strong.audio.decode import decode_audio
+from audioset_strong.audio.listing import find_audio, index_audio_files
+from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.errors import InputError
-from audioset_strong.features.audio_files import decode_audio
-from audioset_strong.features.audio_listing import index_audio_files
-from audioset_strong.features.audio_names import find_audio
-from audioset_strong.features.log_mel import waveform_to_log_mel
-from audioset_strong.labels.frame_targets import Event, frame_strong_labels
+from audioset_strong.label_analysis.tables import read_class_info
+from audioset_strong.labels.frame_rule import Event, frame_strong_labels
 from audioset_strong.labels.label_files import (
     read_framed_labels,
     read_strong_labels,
@@ -35,7 +34,7 @@ from audioset_strong.labels.label_files import (
 )
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import FeatureParams, LabelFrameParams
-from audioset_strong.plots.clip_plot import ClipPicture, plot_clip
+from audioset_strong.plots import ClipPicture, plot_clip
 
 _SEGMENT_ID = flags.DEFINE_string(
     "segment_id", None, "The clip, <ytid>_<start ms>.", required=True

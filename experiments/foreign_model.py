@@ -25,10 +25,10 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from audioset_strong import run_flags
-from audioset_strong.output_files import open_output
+from audioset_strong.files import open_output
 from audioset_strong.simulation.release import make_release
-from audioset_strong.simulation.sound_sources import SourceSettings
-from audioset_strong.simulation.soundscape_params import SoundscapeParams
+from audioset_strong.simulation.soundscapes import SoundscapeParams
+from audioset_strong.simulation.sources import SourceSettings
 
 _SOURCES = flags.DEFINE_enum(
     "sources", "synthetic", ["synthetic", "esc50"], "Where the sounds are from."

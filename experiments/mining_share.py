@@ -14,10 +14,10 @@ from collections.abc import Sequence
 from absl import flags
 
 from audioset_strong import run_flags
-from audioset_strong.evaluation.candidates import mine_candidates
-from audioset_strong.evaluation.evaluator import evaluate_strong, evaluate_weak
-from audioset_strong.evaluation.score_files import read_score_file
-from audioset_strong.labels.frame_targets import frame_strong_labels
+from audioset_strong.evaluation.items import mine_candidates
+from audioset_strong.evaluation.results import evaluate_strong, evaluate_weak
+from audioset_strong.evaluation.scores import read_score_file
+from audioset_strong.labels.frame_rule import frame_strong_labels
 from audioset_strong.labels.label_files import (
     read_strong_labels,
     read_weak_labels,
@@ -26,8 +26,7 @@ from audioset_strong.simulation.annotators import (
     answer_candidates,
     present_pairs,
 )
-from audioset_strong.simulation.candidates import draw_candidates
-from audioset_strong.simulation.release import read_classes
+from audioset_strong.simulation.release import draw_candidates, read_classes
 from experiments.simulated_release import SHOWN_PER_CLASS
 
 _TABLE1_DIR = flags.DEFINE_string(

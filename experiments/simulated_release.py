@@ -16,18 +16,16 @@ import os
 
 from absl import logging
 
-from audioset_strong.evaluation.candidates import mine_candidates
-from audioset_strong.evaluation.score_files import read_score_file
+from audioset_strong.evaluation.items import mine_candidates
+from audioset_strong.evaluation.scores import read_score_file
 from audioset_strong.inference.scoring import write_scores
 from audioset_strong.labels.label_files import read_weak_labels
 from audioset_strong.params import ModelParams, RecordParams, TrainParams
-from audioset_strong.records.beam_run import BeamRun
-from audioset_strong.records.manifest_summary import describe
-from audioset_strong.records.preparation import prepare_records
-from audioset_strong.simulation.candidates import annotate_candidates
-from audioset_strong.simulation.release import make_release
-from audioset_strong.simulation.sound_sources import SourceSettings
-from audioset_strong.simulation.soundscape_params import SoundscapeParams
+from audioset_strong.records.beam import BeamRun
+from audioset_strong.records.prepare import describe, prepare_records
+from audioset_strong.simulation.release import annotate_candidates, make_release
+from audioset_strong.simulation.soundscapes import SoundscapeParams
+from audioset_strong.simulation.sources import SourceSettings
 from audioset_strong.training.trainer import train
 
 # Share of the evaluation clips that candidates of a class are drawn from, the

@@ -24,14 +24,14 @@ from absl import flags, logging
 
 from audioset_strong import run_flags
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.file_evaluation import evaluate_files
+from audioset_strong.evaluation.evaluate import evaluate_files
 from audioset_strong.evaluation.report import write_report
 from audioset_strong.inference.scoring import write_scores
 from audioset_strong.params import ModelParams, TrainParams
-from audioset_strong.plots.table1_plot import plot_table1
+from audioset_strong.plots import plot_table1
 from audioset_strong.records.manifest import check_no_shared_clips
-from audioset_strong.simulation.sound_sources import SourceSettings
-from audioset_strong.simulation.soundscape_params import SoundscapeParams
+from audioset_strong.simulation.soundscapes import SoundscapeParams
+from audioset_strong.simulation.sources import SourceSettings
 from audioset_strong.training.trainer import train
 from experiments.simulated_release import ExperimentInputs, make_inputs
 

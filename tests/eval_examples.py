@@ -20,7 +20,7 @@ Clip d is labelled and not scored, clip e scored and not labelled.
 import numpy as np
 import pandas as pd
 
-from audioset_strong.evaluation.score_files import ScoreFile
+from audioset_strong.evaluation.scores import ScoreFile
 
 X, Y, Z, W = "/m/x", "/m/y", "/m/z", "/m/w"
 

@@ -4,14 +4,13 @@ import numpy as np
 import pandas as pd
 from eval_examples import make_score_file
 
-from audioset_strong.evaluation.evaluator import evaluate_items
-from audioset_strong.evaluation.ground_truth import strong_items, weak_items
-from audioset_strong.evaluation.report_content import EvalReport
-from audioset_strong.evaluation.report_details import (
+from audioset_strong.evaluation.evaluate import (
     BootstrapSettings,
     join_details,
     system_details,
 )
+from audioset_strong.evaluation.items import strong_items, weak_items
+from audioset_strong.evaluation.results import EvalReport, evaluate_items
 
 
 def detail_items(

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from audioset_strong.evaluation.alignment import Alignment
-from audioset_strong.evaluation.ground_truth import EvalItems
+from audioset_strong.evaluation.items import Alignment, EvalItems
 
 
 def make_items(scores, is_positive, is_negative, clip_of_item, mids=None):

@@ -7,14 +7,14 @@ import sys
 
 import pytest
 
-from audioset_strong.analysis.label_analysis import (
+from audioset_strong.errors import InputError
+from audioset_strong.label_analysis.odds_ratios import OddsRatioParams
+from audioset_strong.label_analysis.tables import (
     analyze_files,
     read_class_info,
+    summary_text,
+    write_analysis,
 )
-from audioset_strong.analysis.label_analysis_files import write_analysis
-from audioset_strong.analysis.label_summary_text import summary_text
-from audioset_strong.analysis.odds_ratios import OddsRatioParams
-from audioset_strong.errors import InputError
 
 _WEAK_HEAD = "# a\n# b\n# YTID, start_seconds, end_seconds, positive_labels\n"
 _STRONG_HEAD = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel"

@@ -7,13 +7,13 @@ import pandas as pd
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.simulation import annotators, candidates
-from audioset_strong.simulation.sound_classes import (
+from audioset_strong.simulation import annotators, release
+from audioset_strong.simulation.soundscapes import SoundscapeParams
+from audioset_strong.simulation.sources import (
     ESC50_CLASSES,
     SoundClass,
     release_vocabulary,
 )
-from audioset_strong.simulation.soundscape_params import SoundscapeParams
 
 _CLASSES = (
     SoundClass("/m/bark", "Bark", "/m/dog", "Dog"),
@@ -198,7 +198,7 @@ def test_candidates_are_drawn_from_the_whole_list():
         [(mid, f"c{n}_0") for mid in ("/m/a", "/m/b") for n in range(100)],
         columns=["mid", "segment_id"],
     )
-    drawn = candidates.draw_candidates(table, 30, seed=1)
+    drawn = release.draw_candidates(table, 30, seed=1)
     assert drawn.groupby("mid").size().to_dict() == {"/m/a": 30, "/m/b": 30}
     ranks = drawn["segment_id"].str.extract(r"c(\d+)_")[0].astype(int)
     # Ranks 0..99: a mean of 49.5, with a standard deviation of 3.
@@ -207,7 +207,7 @@ def test_candidates_are_drawn_from_the_whole_list():
     assert set(drawn["segment_id"][drawn["mid"] == "/m/a"]) != set(
         drawn["segment_id"][drawn["mid"] == "/m/b"]
     )
-    alone = candidates.draw_candidates(table[table["mid"] == "/m/b"], 30, 1)
+    alone = release.draw_candidates(table[table["mid"] == "/m/b"], 30, 1)
     pd.testing.assert_frame_equal(
         alone, drawn[drawn["mid"] == "/m/b"].reset_index(drop=True)
     )
@@ -226,4 +226,4 @@ def test_bad_candidate_files_are_refused(tmp_path, text, message):
     path = tmp_path / "candidates.csv"
     path.write_text(text)
     with pytest.raises(InputError, match=message):
-        candidates.read_candidates(path)
+        release.read_candidates(path)

@@ -6,16 +6,16 @@ from eval_examples import hand_framed, hand_score_file, hand_weak
 
 from audioset_strong import evaluation
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation import array_evaluation
-from audioset_strong.evaluation.score_files import write_score_file
-from audioset_strong.labels.label_writers import (
+from audioset_strong.evaluation import evaluate
+from audioset_strong.evaluation.scores import write_score_file
+from audioset_strong.labels.label_files import (
     write_framed_labels,
     write_weak_labels,
 )
 
 
 def test_example():
-    results = doctest.testmod(array_evaluation)
+    results = doctest.testmod(evaluate)
     assert results.failed == 0
     assert results.attempted > 5
 

@@ -4,12 +4,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from audioset_strong.audio.backends import AUDIO_BACKENDS, compute_log_mel
+from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.errors import InputError
-from audioset_strong.features.audio_backends import (
-    AUDIO_BACKENDS,
-    compute_log_mel,
-)
-from audioset_strong.features.log_mel import waveform_to_log_mel
 from audioset_strong.params import FeatureParams
 
 

@@ -7,10 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audioset_strong.features.audio_ends import (
-    claimed_mp3_samples,
-    find_truncation,
-)
+from audioset_strong.audio.formats import claimed_mp3_samples, find_truncation
 
 
 def _find(content, container):

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from audioset_strong.features.audio_faults import (
+from audioset_strong.audio.decode import DecodedAudio, decode_audio
+from audioset_strong.audio.faults import (
     FAULTS,
     conversions,
     find_faults,
     is_left_out,
 )
-from audioset_strong.features.audio_files import DecodedAudio, decode_audio
 from audioset_strong.params import AudioParams
 
 _PARAMS = AudioParams()

@@ -6,10 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audioset_strong.features.audio_files import (
-    AudioError,
-    decode_audio,
-)
+from audioset_strong.audio.decode import AudioError, decode_audio
 
 
 def _sine(hertz, sample_rate, seconds=1.0):
@@ -157,7 +154,7 @@ def test_remote_files(monkeypatch, tmp_path, container):
             raise FileNotFoundError(2, "No such file", path)
         return contents[path]
 
-    monkeypatch.setattr("audioset_strong.storage.read_bytes", read_bytes)
+    monkeypatch.setattr("audioset_strong.files.read_bytes", read_bytes)
     audio = decode_audio("s3://b/a.x", 16000, 10.0)
     local = decode_audio(str(path), 16000, 10.0)
     np.testing.assert_array_equal(audio.waveform, local.waveform)
@@ -172,6 +169,6 @@ def test_storage_that_does_not_answer_is_no_fault_of_a_clip(monkeypatch):
     def read_bytes(path):
         raise OSError(5, "timed out", path)
 
-    monkeypatch.setattr("audioset_strong.storage.read_bytes", read_bytes)
+    monkeypatch.setattr("audioset_strong.files.read_bytes", read_bytes)
     with pytest.raises(OSError, match="timed out"):
         decode_audio("s3://b/a.wav", 16000)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audioset_strong.features.audio_formats import (
+from audioset_strong.audio.formats import (
     EXTENSIONS_OF_FORMAT,
     HEAD_BYTES,
     extension_matches,

@@ -2,13 +2,13 @@
 
 import os
 
-from audioset_strong.features.audio_listing import (
+from audioset_strong.audio.listing import (
+    find_audio,
     index_audio_files,
     list_audio_files,
     make_listing,
     sort_file,
 )
-from audioset_strong.features.audio_names import find_audio
 
 
 def _write(folder, *names, content="x"):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from audioset_strong.features.audio_mixing import (
+from audioset_strong.audio.decode import (
     BadSamplesError,
     Mixer,
     check_sample_rate,

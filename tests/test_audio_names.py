@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audioset_strong.features.audio_names import (
+from audioset_strong.audio.listing import (
     SCHEMES,
     find_audio,
     index_paths,
     match_audio,
     name_scheme,
 )
+from audioset_strong.labels.ids import make_segment_id
 from audioset_strong.labels.label_files import read_weak_labels
-from audioset_strong.labels.segments import make_segment_id
 
 # Real ytids begin with "-" or "Y", end in "_" and hold what looks like times.
 _TRICKY_YTIDS = (

@@ -4,9 +4,9 @@ import pathlib
 
 import pytest
 
-from audioset_strong import storage
-from audioset_strong.features.audio_files import AudioError, decode_audio
-from audioset_strong.features.audio_storage import list_audio
+from audioset_strong import files
+from audioset_strong.audio.decode import AudioError, decode_audio
+from audioset_strong.audio.listing import list_audio
 
 pytestmark = pytest.mark.xdist_group("s3")
 
@@ -31,7 +31,7 @@ def folders(tmp_path, s3_dir):
         path = tmp_path / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(bytes(num_bytes))
-        with storage.replace_when_whole(f"{s3_dir}/{name}") as temporary:
+        with files.replace_when_whole(f"{s3_dir}/{name}") as temporary:
             pathlib.Path(temporary).write_bytes(bytes(num_bytes))
     return str(tmp_path), s3_dir
 

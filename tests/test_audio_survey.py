@@ -2,8 +2,8 @@
 
 import pytest
 
+from audioset_strong.audio.listing import survey_audio
 from audioset_strong.errors import InputError
-from audioset_strong.features.audio_survey import survey_audio
 
 
 def test_by_hand(tmp_path):

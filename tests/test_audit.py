@@ -5,7 +5,8 @@ import csv
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.records.audit import (
+from audioset_strong.records.plan import Plan
+from audioset_strong.records.prepare import (
     Audit,
     ClipFault,
     audit_clips,
@@ -14,7 +15,6 @@ from audioset_strong.records.audit import (
     segment_ids_by_reason,
     write_audit,
 )
-from audioset_strong.records.clip_plan import Plan
 
 _LEFT_OUT = [
     ClipFault("b_0", "missing", "no audio file for this clip"),

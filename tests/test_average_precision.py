@@ -7,7 +7,7 @@ from reference.average_precision_reference import average_precision_reference
 from sklearn.metrics import average_precision_score
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation import average_precision
+from audioset_strong.evaluation import metrics
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from audioset_strong.evaluation import average_precision
     ],
 )
 def test_by_hand(positives, negatives, expected):
-    result = average_precision.class_average_precision(
+    result = metrics.class_average_precision(
         np.array(positives), np.array(negatives)
     )
     np.testing.assert_allclose(result, expected, rtol=1e-15)
@@ -35,7 +35,7 @@ def test_by_hand(positives, negatives, expected):
 def test_nasty_classes_against_references(name, dtype):
     scores, truth = nasty_classes()[name]
     scores = scores.astype(dtype)
-    result = average_precision.per_class_average_precision(
+    result = metrics.per_class_average_precision(
         scores[:, np.newaxis],
         (truth > 0)[:, np.newaxis],
         (truth < 0)[:, np.newaxis],
@@ -58,9 +58,7 @@ def test_random_classes_against_sklearn(num_values):
         np.tile(np.arange(90) % num_values, (40, 1)), axis=1
     ).T.astype(np.float32)
     truth = rng.integers(-1, 2, scores.shape)
-    results = average_precision.per_class_average_precision(
-        scores, truth > 0, truth < 0
-    )
+    results = metrics.per_class_average_precision(scores, truth > 0, truth < 0)
     for column in range(40):
         known = truth[:, column] != 0
         expected = average_precision_score(
@@ -70,16 +68,14 @@ def test_random_classes_against_sklearn(num_values):
 
 
 def test_mean_is_over_defined_classes():
-    mean = average_precision.mean_average_precision
+    mean = metrics.mean_average_precision
     assert mean(np.array([0.5, np.nan, 0.75])) == 0.625
     assert np.isnan(mean(np.array([np.nan])))
 
 
 def test_no_classes():
     none = np.zeros((3, 0), bool)
-    results = average_precision.per_class_average_precision(
-        np.zeros((3, 0)), none, none
-    )
+    results = metrics.per_class_average_precision(np.zeros((3, 0)), none, none)
     assert results.shape == (0,)
 
 
@@ -91,21 +87,17 @@ def test_no_classes():
 def test_depends_on_order_only(items, random):
     scores = np.array([score for score, _ in items], dtype=np.float64)
     truth = np.array([label for _, label in items])
-    before = average_precision.class_average_precision(
-        scores[truth], scores[~truth]
-    )
+    before = metrics.class_average_precision(scores[truth], scores[~truth])
     order = list(range(len(items)))
     random.shuffle(order)
     raised, shuffled = (np.exp(scores) + scores)[order], truth[order]
-    after = average_precision.class_average_precision(
-        raised[shuffled], raised[~shuffled]
-    )
+    after = metrics.class_average_precision(raised[shuffled], raised[~shuffled])
     np.testing.assert_allclose(after, before, rtol=1e-12)
 
 
 def test_nan_scores_are_refused():
     truth = np.ones((1, 1), bool)
     with pytest.raises(InputError, match="must not be NaN"):
-        average_precision.per_class_average_precision(
+        metrics.per_class_average_precision(
             np.full((1, 1), np.nan), truth, ~truth
         )

@@ -11,7 +11,7 @@ from apache_beam.options.pipeline_options import (
 )
 
 from audioset_strong.errors import InputError
-from audioset_strong.records.beam_run import BeamRun, unknown_beam_flags
+from audioset_strong.records.beam import BeamRun, unknown_beam_flags
 
 
 def test_all_cores_by_default():

@@ -7,12 +7,13 @@ from simulated_items import gaussian_systems, make_items, random_items
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.bootstrap import (
     bootstrap,
+    draw_clips,
     intervals_of,
     overall_metrics,
     percentile_bounds,
+    resample_classes,
 )
-from audioset_strong.evaluation.evaluator import evaluate_items
-from audioset_strong.evaluation.resampling import draw_clips, resample_classes
+from audioset_strong.evaluation.results import evaluate_items
 
 METRICS = (
     "d_prime",

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from test_thresholds import make_items
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.calibration import reliability_curve
+from audioset_strong.evaluation.thresholds import reliability_curve
 
 
 def test_by_hand():

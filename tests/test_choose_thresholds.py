@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from eval_examples import X, hand_framed, hand_score_file
 
-from audioset_strong.evaluation.score_files import write_score_file
-from audioset_strong.evaluation.threshold_files import read_threshold_file
-from audioset_strong.labels.label_writers import (
+from audioset_strong.evaluation.scores import write_score_file
+from audioset_strong.evaluation.thresholds import read_threshold_file
+from audioset_strong.labels.label_files import (
     write_display_names,
     write_framed_labels,
 )

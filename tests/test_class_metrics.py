@@ -4,16 +4,17 @@ from eval_examples import X, Y, Z, hand_framed, hand_score_file
 from simulated_items import random_items
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.average_precision import (
-    per_class_average_precision,
-)
-from audioset_strong.evaluation.class_metrics import (
+from audioset_strong.evaluation.items import (
     class_table,
     ranked_classes,
+    strong_items,
 )
-from audioset_strong.evaluation.d_prime import d_prime_from_auc, per_class_auc
-from audioset_strong.evaluation.ground_truth import strong_items
-from audioset_strong.evaluation.lwlrap import per_class_lwlrap
+from audioset_strong.evaluation.metrics import (
+    d_prime_from_auc,
+    per_class_auc,
+    per_class_average_precision,
+    per_class_lwlrap,
+)
 
 
 def test_by_hand():

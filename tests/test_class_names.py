@@ -2,8 +2,8 @@
 
 import pytest
 
-from audioset_strong.analysis.class_names import ClassNames
 from audioset_strong.errors import InputError
+from audioset_strong.label_analysis.tables import ClassNames
 from audioset_strong.labels.class_map import read_class_map
 from audioset_strong.labels.label_files import read_display_names
 

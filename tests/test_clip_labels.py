@@ -3,12 +3,12 @@
 import pandas as pd
 import pytest
 
-from audioset_strong.analysis.clip_labels import (
+from audioset_strong.errors import InputError
+from audioset_strong.label_analysis.statistics import (
     match_clips,
     strong_clip_labels,
     weak_clip_labels,
 )
-from audioset_strong.errors import InputError
 from audioset_strong.labels.label_files import (
     empty_strong_labels,
     empty_weak_labels,

@@ -3,7 +3,7 @@
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.clip_lists import read_clip_list, write_clip_list
+from audioset_strong.labels.ids import read_clip_list, write_clip_list
 
 _CLIPS = ["--4gqARaEJE_0", "--BfvyPmVMo_20000", "Y_abcdefgh__30000"]
 

@@ -8,21 +8,21 @@ import pytest
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import ClassMap
-from audioset_strong.labels.frame_targets import Event
+from audioset_strong.labels.frame_rule import Event
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.labels.training_sets import (
     is_held_out,
     strong_fraction_subset,
 )
 from audioset_strong.params import RecordParams
-from audioset_strong.records.clip_plan import (
+from audioset_strong.records.plan import (
     AudioIndex,
+    ShardSettings,
     index_events,
     plan_clips,
     plan_shards,
     read_label_tables,
 )
-from audioset_strong.records.shard_tasks import ShardSettings
 
 _WEAK_HEADER = "# a\n# b\n# YTID, start_seconds, end_seconds, positive_labels\n"
 _STRONG_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"

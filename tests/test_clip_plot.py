@@ -6,9 +6,9 @@ import pandas as pd
 import pytest
 from matplotlib.colors import to_hex
 
-from audioset_strong.labels.frame_targets import Event
+from audioset_strong.labels.frame_rule import Event
 from audioset_strong.params import LabelFrameParams
-from audioset_strong.plots.clip_plot import (
+from audioset_strong.plots import (
     ABSENT,
     MAX_ABSENT,
     PRESENT,

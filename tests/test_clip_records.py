@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from audioset_strong.features.audio_files import AudioError
+from audioset_strong.audio.decode import AudioError
 from audioset_strong.params import AudioParams
-from audioset_strong.records.clip_records import class_events, make_record
-from audioset_strong.records.shard_tasks import Clip, ShardSettings
+from audioset_strong.records.plan import Clip, ShardSettings
+from audioset_strong.records.shard import class_events, make_record
 
 
 def _write(path, seconds, rate=16000, channels=1, level=0.1):

@@ -9,7 +9,7 @@ from audioset_strong.models.clip_scores import make_score_patches, score_clips
 from audioset_strong.models.frame_classifier import build_frame_classifier
 from audioset_strong.params import FeatureParams, ModelParams
 from audioset_strong.records.manifest import read_records
-from audioset_strong.records.reader import label_frame_examples
+from audioset_strong.records.streams import label_frame_examples
 
 
 def _mean_and_max(patches):

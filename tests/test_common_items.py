@@ -10,13 +10,13 @@ from eval_examples import (
 )
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.common_items import (
+from audioset_strong.evaluation.evaluate import (
     on_common_classes,
     on_common_label_frames,
     on_listed_clips,
     truth_of_clips,
 )
-from audioset_strong.evaluation.truth_files import read_truth
+from audioset_strong.evaluation.truth import read_truth
 
 
 def scores_of(segment_ids, mids=(X, Y), num_label_frames=None):

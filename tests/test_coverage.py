@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audioset_strong.analysis.coverage import (
+from audioset_strong.label_analysis.coverage import (
     all_segment_ids,
     cover_set,
     make_labelled_set,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audioset_strong.features.audio_files import AudioError, decode_audio
+from audioset_strong.audio.decode import AudioError, decode_audio
 
 
 def _zero_bytes(path):

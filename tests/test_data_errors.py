@@ -9,12 +9,12 @@ from pinned_records import write_pinned_records
 
 from audioset_strong.errors import InputError
 from audioset_strong.params import TrainParams
-from audioset_strong.records.data_errors import (
+from audioset_strong.records.streams import (
     clear_data_errors,
+    label_frame_batches,
     read_batches,
+    training_stream,
 )
-from audioset_strong.records.mixture import training_stream
-from audioset_strong.records.reader import label_frame_batches
 
 _PARAMS = TrainParams(
     training_set="strong", global_batch_size=2, shuffle_block_clips=4

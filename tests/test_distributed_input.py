@@ -13,8 +13,7 @@ from pinned_records import write_pinned_records
 
 from audioset_strong.errors import InputError
 from audioset_strong.params import TrainParams
-from audioset_strong.records.input_workers import InputWorker
-from audioset_strong.records.mixture import training_stream
+from audioset_strong.records.streams import InputWorker, training_stream
 from audioset_strong.training.distributed_input import distribute_stream
 
 _PARAMS = TrainParams(

@@ -8,15 +8,16 @@ import sys
 import pytest
 from label_server import running_server
 
-from audioset_strong.download.fetch import DownloadParams
-from audioset_strong.download.released_files import FileCounts, ReleasedFile
-from audioset_strong.download.released_folder import (
+from audioset_strong.errors import InputError
+from audioset_strong.labels.download import (
+    DownloadParams,
+    FileCounts,
+    ReleasedFile,
     check_files,
     fetch_files,
     result_lines,
     select_files,
 )
-from audioset_strong.errors import InputError
 
 _HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
 _EVENTS = (_HEADER + "abcdefghijk_0\t0.000\t1.500\t/m/1\n").encode()

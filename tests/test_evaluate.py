@@ -12,23 +12,23 @@ from eval_examples import X, Y, Z, hand_framed, hand_score_file, hand_weak
 from test_score_tables import write_table
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.file_evaluation import (
+from audioset_strong.evaluation.evaluate import (
     evaluate_files,
-    evaluate_score_file,
 )
-from audioset_strong.evaluation.ground_truth import STRONG_NEGATIVES
-from audioset_strong.evaluation.score_files import write_score_file
+from audioset_strong.evaluation.items import STRONG_NEGATIVES
+from audioset_strong.evaluation.report import evaluate_score_file
+from audioset_strong.evaluation.scores import write_score_file
 from audioset_strong.labels.class_map import ClassMap, write_class_map
-from audioset_strong.labels.clip_lists import write_clip_list
-from audioset_strong.labels.frame_targets import frame_strong_labels
-from audioset_strong.labels.label_mapping import LabelMapping
-from audioset_strong.labels.label_writers import (
+from audioset_strong.labels.frame_rule import frame_strong_labels
+from audioset_strong.labels.ids import write_clip_list
+from audioset_strong.labels.label_files import (
     write_display_names,
     write_framed_labels,
     write_pairs,
     write_strong_labels,
     write_weak_labels,
 )
+from audioset_strong.labels.label_mapping import LabelMapping
 from audioset_strong.labels.ontology import Ontology
 from audioset_strong.params import LabelMappingParams
 

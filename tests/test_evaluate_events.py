@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 from test_event_scores import _scores, _strong
 
-from audioset_strong.evaluation.score_files import write_score_file
-from audioset_strong.labels.label_writers import write_strong_labels
+from audioset_strong.evaluation.scores import write_score_file
+from audioset_strong.labels.label_files import write_strong_labels
 
 _ROOT = pathlib.Path(__file__).parents[1]
 

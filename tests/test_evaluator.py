@@ -18,7 +18,7 @@ from eval_examples import (
 from scipy.stats import norm
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.evaluator import (
+from audioset_strong.evaluation.results import (
     evaluate_strong,
     evaluate_weak,
     strong_validation_d_prime,

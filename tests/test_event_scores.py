@@ -18,13 +18,13 @@ from eval_examples import X, Y, Z, make_score_file
 from test_event_truth import strong_table
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.event_inputs import _WritableFrame
-from audioset_strong.evaluation.event_results import (
+from audioset_strong.evaluation.events import (
     EventScoreParams,
     EventScores,
+    _WritableFrame,
+    make_event_truth,
+    psds_scores,
 )
-from audioset_strong.evaluation.event_scores import psds_scores
-from audioset_strong.evaluation.event_truth import make_event_truth
 
 _FRAME = 0.96
 
@@ -131,9 +131,7 @@ def test_blocks_of_classes_give_what_all_at_once_give(monkeypatch):
         for frame in (1.0, 5.0)
         if rng.random() < 0.5
     ]
-    monkeypatch.setattr(
-        "audioset_strong.evaluation.event_scores._CLASS_BLOCK", 2
-    )
+    monkeypatch.setattr("audioset_strong.evaluation.events._CLASS_BLOCK", 2)
     params = EventScoreParams(0.3, 0.3, alpha_st=0.2, max_efpr=2000.0)
     result = _psds(scores, strong_table(*rows), params=params)
     ground_truth = {}

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.event_truth import (
+from audioset_strong.evaluation.events import (
     make_event_truth,
     merge_overlapping,
 )

@@ -11,11 +11,13 @@ from pinned_records import write_pinned_records
 from audioset_strong.errors import InputError
 from audioset_strong.labels.training_sets import get_training_set
 from audioset_strong.params import TrainParams
-from audioset_strong.records.example_blocks import Reading
-from audioset_strong.records.input_workers import InputWorker
-from audioset_strong.records.mixture import training_stream
-from audioset_strong.records.reader import training_examples
 from audioset_strong.records.schema import decode_log_mel, parse_record
+from audioset_strong.records.streams import (
+    InputWorker,
+    Reading,
+    training_examples,
+    training_stream,
+)
 
 # Clips of each training set in the pinned records: 35 of the weak group and,
 # of 15 of the strong group, those whose number 35 .. 49 is no multiple of 4.

@@ -16,8 +16,8 @@ import soundfile
 import tensorflow as tf
 
 from audioset_strong.params import FeatureParams, RecordParams
-from audioset_strong.records.beam_run import BeamRun
-from audioset_strong.records.preparation import prepare_records
+from audioset_strong.records.beam import BeamRun
+from audioset_strong.records.prepare import prepare_records
 from audioset_strong.records.schema import parse_record
 
 _NUM_CLIPS = 220

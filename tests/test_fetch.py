@@ -7,13 +7,13 @@ import socket
 import pytest
 from label_server import running_server
 
-from audioset_strong.download.fetch import (
+from audioset_strong.errors import InputError
+from audioset_strong.labels.download import (
     DownloadError,
     DownloadParams,
+    PartFile,
     fetch,
 )
-from audioset_strong.download.part_files import PartFile
-from audioset_strong.errors import InputError
 
 _CONTENT = bytes(range(256)) * 40  # 10,240 bytes, no two blocks alike by place
 _OTHER = _CONTENT[::-1]

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.frame_targets_reference import frame_targets_reference
 
-from audioset_strong.labels import frame_targets
-from audioset_strong.labels.frame_targets import (
+from audioset_strong.labels import frame_rule
+from audioset_strong.labels.frame_rule import (
     Event,
     events_to_frame_targets,
     events_to_label_frames,
@@ -254,7 +254,7 @@ def test_the_order_of_events_does_not_matter(rows, random):
 def test_many_events_are_framed_in_parts(monkeypatch):
     table = _strong(*((f"{i}_0", 0.1 * i, 5.0, "/m/x") for i in range(7)))
     whole = frame_strong_labels(table)
-    monkeypatch.setattr(frame_targets, "_EVENTS_AT_ONCE", 3)
+    monkeypatch.setattr(frame_rule, "_EVENTS_AT_ONCE", 3)
     pd.testing.assert_frame_equal(frame_strong_labels(table), whole)
 
 

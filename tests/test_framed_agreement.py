@@ -4,21 +4,17 @@ import pandas as pd
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.agreement_text import (
+from audioset_strong.labels.frame_rule import frame_strong_labels
+from audioset_strong.labels.framed_agreement import (
     agreement_lines,
+    compare_framed_labels,
     disagreement_lines,
     note_lines,
-)
-from audioset_strong.labels.explicit_negatives import (
-    absent_pairs,
-    read_explicit_negatives,
-)
-from audioset_strong.labels.frame_targets import frame_strong_labels
-from audioset_strong.labels.framed_agreement import (
-    compare_framed_labels,
     overlap_text,
 )
-from audioset_strong.labels.label_writers import (
+from audioset_strong.labels.label_files import (
+    absent_pairs,
+    read_explicit_negatives,
     write_framed_labels,
     write_pairs,
 )

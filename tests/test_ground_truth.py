@@ -15,7 +15,7 @@ from eval_examples import (
 )
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.ground_truth import (
+from audioset_strong.evaluation.items import (
     absent_pairs,
     strong_items,
     weak_items,

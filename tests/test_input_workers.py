@@ -5,11 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from audioset_strong.errors import InputError
-from audioset_strong.records.input_workers import (
-    InputWorker,
-    parts_of_worker,
-)
 from audioset_strong.records.manifest import Shard
+from audioset_strong.records.streams import InputWorker, parts_of_worker
 
 
 def _shards(sizes):

@@ -4,15 +4,13 @@ import time
 
 import pytest
 
-from audioset_strong.analysis.label_analysis import (
+from audioset_strong.label_analysis.tables import (
     analyze_files,
-    read_class_info,
-)
-from audioset_strong.analysis.label_analysis_files import write_analysis
-from audioset_strong.analysis.label_summary import summary_dict
-from audioset_strong.analysis.label_summary_text import (
     markdown_table,
+    read_class_info,
+    summary_dict,
     summary_text,
+    write_analysis,
 )
 from audioset_strong.labels.problems import ProblemLog
 

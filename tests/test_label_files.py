@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels import label_files, label_writers
+from audioset_strong.labels import label_files
 from audioset_strong.labels.class_map import read_class_map
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import LabelFrameParams
@@ -45,7 +45,7 @@ def test_released_weak_files_byte_for_byte(
     assert len(table) == num_rows
     created = datetime.datetime(2017, 3, 5, 10, 54, second)
     assert table.attrs["created"] == created
-    label_writers.write_weak_labels(table, tmp_path / name)
+    label_files.write_weak_labels(table, tmp_path / name)
     assert (tmp_path / name).read_bytes() == path.read_bytes()
 
 
@@ -75,7 +75,7 @@ def test_released_strong_file_byte_for_byte(
     assert problems.num_doubtful == 12
     assert all("once, this" in p.message for p in problems.problems)
     assert table.duplicated().sum() == 12
-    label_writers.write_strong_labels(table, tmp_path / "copy.tsv")
+    label_files.write_strong_labels(table, tmp_path / "copy.tsv")
     assert (tmp_path / "copy.tsv").read_bytes() == path.read_bytes()
 
 
@@ -86,7 +86,7 @@ def test_released_excerpts_of_gun_classes(strong_excerpts, tmp_path, subset):
     table = label_files.read_strong_labels(path, problems)
     assert not problems.problems
     # Some times have fewer decimals than the release writes.
-    label_writers.write_strong_labels(table, tmp_path / "copy.tsv")
+    label_files.write_strong_labels(table, tmp_path / "copy.tsv")
     copy = label_files.read_strong_labels(tmp_path / "copy.tsv")
     pd.testing.assert_frame_equal(copy, table)
 
@@ -98,7 +98,7 @@ def test_released_display_names_byte_for_byte(audioset_labels, tmp_path):
     assert not problems.problems
     assert len(names) == 456
     assert names["/m/01d3sd"] == "Snoring"
-    label_writers.write_display_names(names.items(), tmp_path / "copy.tsv")
+    label_files.write_display_names(names.items(), tmp_path / "copy.tsv")
     assert (tmp_path / "copy.tsv").read_bytes() == path.read_bytes()
 
 
@@ -111,7 +111,7 @@ def test_released_framed_file(strong_excerpts, tmp_path):
     assert table["is_present"].all()
     assert set(table["label_frame"]) == set(range(10))
     # This excerpt drops trailing zeros, so tables are compared, not bytes.
-    label_writers.write_framed_labels(table, tmp_path / "copy.tsv")
+    label_files.write_framed_labels(table, tmp_path / "copy.tsv")
     copy = label_files.read_framed_labels(tmp_path / "copy.tsv")
     pd.testing.assert_frame_equal(copy, table)
 
@@ -130,7 +130,7 @@ def test_framed_round_trip_keeps_negatives(tmp_path):
         "mid": ["/m/x", "/m/x"],
         "is_present": [True, False],
     }
-    label_writers.write_framed_labels(table, path)
+    label_files.write_framed_labels(table, path)
     assert path.read_text() == text
 
 
@@ -144,7 +144,7 @@ def test_ids_with_hyphens_and_underscores(tmp_path):
         "end_seconds": [427.3],
         "mids": [("/m/x",)],
     }
-    label_writers.write_weak_labels(table, tmp_path / "copy.csv")
+    label_files.write_weak_labels(table, tmp_path / "copy.csv")
     lines = (tmp_path / "copy.csv").read_text().splitlines()
     assert lines[3] == '-a_b-c_d_0, 417.300, 427.300, "/m/x"'
 

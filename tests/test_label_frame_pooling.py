@@ -4,9 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.label_frame_pooling import (
-    pool_onto_label_frames,
-)
+from audioset_strong.evaluation.scores import pool_onto_label_frames
 
 
 def slow_pool(scores, edges_ms, pooling):

@@ -4,14 +4,14 @@ import pandas as pd
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.class_map import ClassMap, read_class_map
-from audioset_strong.labels.label_files import read_display_names
-from audioset_strong.labels.label_spaces import (
+from audioset_strong.label_analysis.label_spaces import (
     count_label_sets,
     evaluable_mids,
     label_space_table,
     select_label_set,
 )
+from audioset_strong.labels.class_map import ClassMap, read_class_map
+from audioset_strong.labels.label_files import read_display_names
 from audioset_strong.labels.ontology import MUSIC_MID, Ontology, read_ontology
 
 _MAP = ClassMap(("/m/a", "/m/b"), ("A", "B"))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audioset_strong.labels import label_files, label_writers
+from audioset_strong.labels import label_files
 
 _mids = st.from_regex(r"/[mtg]/[0-9a-z_]{1,8}", fullmatch=True)
 _ytids = st.from_regex(r"[A-Za-z0-9_-]{11}", fullmatch=True)
@@ -95,23 +95,23 @@ def _names_text(draw):
         (
             _weak_text(),
             label_files.read_weak_labels,
-            label_writers.write_weak_labels,
+            label_files.write_weak_labels,
         ),
         (
             _strong_text(),
             label_files.read_strong_labels,
-            label_writers.write_strong_labels,
+            label_files.write_strong_labels,
         ),
         (
             _framed_text(),
             label_files.read_framed_labels,
-            label_writers.write_framed_labels,
+            label_files.write_framed_labels,
         ),
-        (_pairs_text(), label_files.read_pairs, label_writers.write_pairs),
+        (_pairs_text(), label_files.read_pairs, label_files.write_pairs),
         (
             _names_text(),
             label_files.read_display_names,
-            lambda names, path: label_writers.write_display_names(
+            lambda names, path: label_files.write_display_names(
                 names.items(), path
             ),
         ),
@@ -136,7 +136,7 @@ def test_times_with_more_decimals_are_kept(parts):
     # Up to nine decimals are read; seconds below 10,000 keep all of them.
     texts = [f"{ms // 1000}.{ms % 1000:03d}{rest:06d}" for ms, rest in parts]
     seconds = pd.Series([float(text) for text in texts], dtype="float64")
-    written = label_writers.seconds_texts(seconds)
+    written = label_files.seconds_texts(seconds)
     assert [float(text) for text in written] == seconds.tolist()
     for text, given_text in zip(written, texts, strict=True):
         assert len(text) <= len(given_text)
@@ -145,7 +145,7 @@ def test_times_with_more_decimals_are_kept(parts):
 def test_times_have_three_decimals():
     # 0.1 + 0.2 is 0.30000000000000004: noise of floats, not a decimal.
     seconds = pd.Series([0.1 + 0.2, 10.0, 0.0005, 8.64, np.float64(9) * 0.96])
-    assert label_writers.seconds_texts(seconds).tolist() == [
+    assert label_files.seconds_texts(seconds).tolist() == [
         "0.300",
         "10.000",
         "0.0005",
@@ -163,7 +163,7 @@ def test_a_weak_table_without_a_date_gets_the_releases(tmp_path):
             "mids": [("/m/x",), ("/m/x", "/m/y")],
         }
     )
-    label_writers.write_weak_labels(table, tmp_path / "w.csv")
+    label_files.write_weak_labels(table, tmp_path / "w.csv")
     assert (tmp_path / "w.csv").read_text().splitlines() == [
         "# Segments csv created Sun Mar  5 00:00:00 2017",
         "# num_ytids=2, num_segs=2, num_unique_labels=2, num_positive_labels=3",
@@ -176,5 +176,5 @@ def test_a_weak_table_without_a_date_gets_the_releases(tmp_path):
 def test_a_failed_writer_leaves_no_file(tmp_path):
     table = label_files.empty_strong_labels().drop(columns="mid")
     with pytest.raises(KeyError):
-        label_writers.write_strong_labels(table, tmp_path / "s.tsv")
+        label_files.write_strong_labels(table, tmp_path / "s.tsv")
     assert not list(tmp_path.iterdir())

@@ -9,7 +9,7 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from audioset_strong.errors import InputError
-from audioset_strong.records.local_workers import local_runner
+from audioset_strong.records.beam import local_runner
 
 
 def _run(num_workers, function, elements):

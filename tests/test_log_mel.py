@@ -7,13 +7,13 @@ import pytest
 import tensorflow as tf
 from reference.log_mel_reference import log_mel_reference
 
-from audioset_strong.errors import InputError
-from audioset_strong.features import log_mel_graph
-from audioset_strong.features.log_mel import (
+from audioset_strong.audio import log_mel_graph
+from audioset_strong.audio.log_mel import (
     hann_window,
     mel_matrix,
     waveform_to_log_mel,
 )
+from audioset_strong.errors import InputError
 from audioset_strong.params import FeatureParams
 
 _PARAMS = FeatureParams()

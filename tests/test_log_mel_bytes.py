@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.errors import InputError
-from audioset_strong.features.log_mel import waveform_to_log_mel
 from audioset_strong.params import FeatureParams
-from audioset_strong.records.log_mel_bytes import (
+from audioset_strong.records.schema import (
     StoredLogMel,
     cut_bytes,
     decode_all_rows,

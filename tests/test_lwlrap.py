@@ -9,13 +9,13 @@ from reference.lwlrap_reference import (
 from sklearn.metrics import label_ranking_average_precision_score
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation import lwlrap
+from audioset_strong.evaluation import metrics
 
 
 def overall(scores, is_positive):
-    return lwlrap.overall_lwlrap(
-        lwlrap.per_class_lwlrap(scores, is_positive),
-        lwlrap.class_weights(is_positive),
+    return metrics.overall_lwlrap(
+        metrics.per_class_lwlrap(scores, is_positive),
+        metrics.class_weights(is_positive),
     )
 
 
@@ -36,16 +36,16 @@ def test_by_hand():
     # 3, where 1/2 and 2/3 of the classes are true. Item 1: true class 1 leads.
     scores = np.array([[0.5, 0.1, 0.9], [0.1, 0.7, 0.2]])
     is_positive = np.array([[1, 1, 0], [0, 1, 0]], bool)
-    item, class_index, precision = lwlrap.label_precisions(scores, is_positive)
+    item, class_index, precision = metrics.label_precisions(scores, is_positive)
     assert item.tolist() == [0, 0, 1]
     assert class_index.tolist() == [0, 1, 1]
     np.testing.assert_allclose(precision, [1 / 2, 2 / 3, 1])
-    per_class = lwlrap.per_class_lwlrap(scores, is_positive)
+    per_class = metrics.per_class_lwlrap(scores, is_positive)
     np.testing.assert_allclose(per_class, [1 / 2, 5 / 6, np.nan])
-    weights = lwlrap.class_weights(is_positive)
+    weights = metrics.class_weights(is_positive)
     np.testing.assert_allclose(weights, [1 / 3, 2 / 3, 0])
     assert overall(scores, is_positive) == pytest.approx(13 / 18)
-    assert lwlrap.balanced_lwlrap(per_class) == pytest.approx(2 / 3)
+    assert metrics.balanced_lwlrap(per_class) == pytest.approx(2 / 3)
 
 
 def test_perfect_and_inverted():
@@ -77,10 +77,10 @@ def test_against_the_dcase_definition():
     scores, is_positive = random_case()
     per_class, weights = per_class_lwlrap_reference(scores, is_positive)
     np.testing.assert_allclose(
-        lwlrap.per_class_lwlrap(scores, is_positive),
+        metrics.per_class_lwlrap(scores, is_positive),
         np.array(per_class, dtype=float),
     )
-    np.testing.assert_allclose(lwlrap.class_weights(is_positive), weights)
+    np.testing.assert_allclose(metrics.class_weights(is_positive), weights)
 
 
 def nasty_items():
@@ -138,28 +138,28 @@ def test_dcase_ranks_ties_by_class_index_and_we_do_not():
 @pytest.mark.parametrize("num_threads", [1, 3])
 def test_threads_do_not_show(num_threads, monkeypatch):
     scores, is_positive = random_case(num_values=5)
-    whole = lwlrap.label_precisions(scores, is_positive)
-    monkeypatch.setattr(lwlrap, "_BLOCK_CELLS", 7 * 20)
-    parts = lwlrap.label_precisions(scores, is_positive, num_threads)
+    whole = metrics.label_precisions(scores, is_positive)
+    monkeypatch.setattr(metrics, "_BLOCK_CELLS", 7 * 20)
+    parts = metrics.label_precisions(scores, is_positive, num_threads)
     np.testing.assert_array_equal(parts, whole)
 
 
 def test_blocks_do_not_show(monkeypatch):
     scores, is_positive = random_case(num_values=5)
-    whole = lwlrap.per_class_lwlrap(scores, is_positive)
-    monkeypatch.setattr(lwlrap, "_BLOCK_CELLS", 7 * 20)
+    whole = metrics.per_class_lwlrap(scores, is_positive)
+    monkeypatch.setattr(metrics, "_BLOCK_CELLS", 7 * 20)
     np.testing.assert_array_equal(
-        lwlrap.per_class_lwlrap(scores, is_positive), whole
+        metrics.per_class_lwlrap(scores, is_positive), whole
     )
 
 
 def test_without_any_positive():
     none = np.zeros((2, 3), bool)
-    per_class = lwlrap.per_class_lwlrap(np.zeros((2, 3)), none)
+    per_class = metrics.per_class_lwlrap(np.zeros((2, 3)), none)
     assert np.isnan(per_class).all()
-    assert np.isnan(lwlrap.overall_lwlrap(per_class, np.zeros(3)))
-    assert np.isnan(lwlrap.balanced_lwlrap(per_class))
-    assert lwlrap.class_weights(none).tolist() == [0, 0, 0]
+    assert np.isnan(metrics.overall_lwlrap(per_class, np.zeros(3)))
+    assert np.isnan(metrics.balanced_lwlrap(per_class))
+    assert metrics.class_weights(none).tolist() == [0, 0, 0]
 
 
 @settings(max_examples=30, deadline=None)
@@ -176,10 +176,10 @@ def test_without_any_positive():
 def test_depends_on_the_order_within_items_only(rows, random):
     cells = np.array(rows, dtype=np.float64)
     scores, is_positive = cells[..., 0], cells[..., 1] > 0
-    before = lwlrap.per_class_lwlrap(scores, is_positive)
+    before = metrics.per_class_lwlrap(scores, is_positive)
     order = list(range(len(rows)))
     random.shuffle(order)
-    after = lwlrap.per_class_lwlrap(
+    after = metrics.per_class_lwlrap(
         (np.exp(scores) + scores)[order], is_positive[order]
     )
     np.testing.assert_allclose(after, before, rtol=1e-12)
@@ -187,11 +187,11 @@ def test_depends_on_the_order_within_items_only(rows, random):
 
 def test_nan_scores_are_refused():
     with pytest.raises(InputError, match="must not be NaN"):
-        lwlrap.per_class_lwlrap(
+        metrics.per_class_lwlrap(
             np.array([[0.5, np.nan]]), np.array([[True, False]])
         )
 
 
 def test_shapes_must_agree():
     with pytest.raises(InputError, match=r"\(1, 2\), \(1, 3\)"):
-        lwlrap.label_precisions(np.zeros((1, 2)), np.zeros((1, 3), bool))
+        metrics.label_precisions(np.zeros((1, 2)), np.zeros((1, 3), bool))

@@ -15,11 +15,10 @@ import soundfile
 from audioset_strong.errors import InputError
 from audioset_strong.labels import label_files
 from audioset_strong.labels.class_map import read_class_map
-from audioset_strong.simulation import clip_files
-from audioset_strong.simulation.candidates import annotate_candidates
-from audioset_strong.simulation.release import make_release
-from audioset_strong.simulation.sound_sources import SourceSettings
-from audioset_strong.simulation.soundscape_params import SoundscapeParams
+from audioset_strong.simulation import soundscapes
+from audioset_strong.simulation.release import annotate_candidates, make_release
+from audioset_strong.simulation.soundscapes import SoundscapeParams
+from audioset_strong.simulation.sources import SourceSettings
 
 _PARAMS = SoundscapeParams(
     num_weak_clips=6, num_strong_clips=8, num_eval_clips=30, seed=1
@@ -144,7 +143,7 @@ def test_settings_and_counts_are_saved(release_dir):
 def test_an_interrupted_release_is_finished_and_nothing_made_twice(
     release_dir, tmp_path, monkeypatch
 ):
-    make_one = clip_files._ClipMaker.__call__
+    make_one = soundscapes._ClipMaker.__call__
     made = []
 
     def interrupted(self, task):
@@ -153,7 +152,7 @@ def test_an_interrupted_release_is_finished_and_nothing_made_twice(
         made.append(task)
         return make_one(self, task)
 
-    monkeypatch.setattr(clip_files._ClipMaker, "__call__", interrupted)
+    monkeypatch.setattr(soundscapes._ClipMaker, "__call__", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make_release(str(tmp_path), _PARAMS, _SYNTHETIC, num_workers=1)
     # As if killed while writing a line, and one finished clip was lost.
@@ -163,7 +162,7 @@ def test_an_interrupted_release_is_finished_and_nothing_made_twice(
 
     made_later = []
     monkeypatch.setattr(
-        clip_files._ClipMaker,
+        soundscapes._ClipMaker,
         "__call__",
         lambda self, task: made_later.append(task) or make_one(self, task),
     )
@@ -174,11 +173,11 @@ def test_an_interrupted_release_is_finished_and_nothing_made_twice(
 
 def test_two_processes_make_the_same_release_as_one(release_dir, tmp_path):
     # 30 clips are too few to start processes for, so they are forced.
-    tasks = clip_files.list_tasks(_PARAMS)[-6:]
+    tasks = soundscapes.list_tasks(_PARAMS)[-6:]
     for folder in ("train", "eval"):
         (tmp_path / "audio" / folder).mkdir(parents=True)
     arguments = (str(tmp_path), _PARAMS, _SYNTHETIC)
-    entries = list(clip_files._make_in_parallel(tasks, arguments, 2))
+    entries = list(soundscapes._make_in_parallel(tasks, arguments, 2))
     assert len(entries) == 6
     whole = _contents(release_dir)
     for name, data in _contents(tmp_path).items():

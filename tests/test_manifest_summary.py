@@ -2,14 +2,13 @@
 
 import collections
 
-from audioset_strong.records.audit import ClipFault
-from audioset_strong.records.clip_plan import Plan
-from audioset_strong.records.manifest_summary import (
+from audioset_strong.records.plan import Clip, Plan
+from audioset_strong.records.prepare import (
+    ClipFault,
     describe,
     sum_up,
     written_segment_ids,
 )
-from audioset_strong.records.shard_tasks import Clip
 
 
 def test_sums():

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_label_mapping import DUCK, GOOSE, GRAPH, mapping
 
-from audioset_strong.labels.frame_targets import frame_strong_labels
-from audioset_strong.labels.label_mapping import LabelMapping
-from audioset_strong.labels.mapped_labels import (
+from audioset_strong.labels.frame_rule import frame_strong_labels
+from audioset_strong.labels.label_mapping import (
     FramedMappingCounts,
+    LabelMapping,
     map_framed_labels,
     map_strong_labels,
     map_weak_labels,

@@ -14,9 +14,9 @@ from eval_examples import (
 )
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.candidates import mine_candidates
-from audioset_strong.evaluation.score_files import write_score_file
-from audioset_strong.labels.label_writers import write_weak_labels
+from audioset_strong.evaluation.items import mine_candidates
+from audioset_strong.evaluation.scores import write_score_file
+from audioset_strong.labels.label_files import write_weak_labels
 
 
 def test_by_hand():

@@ -9,15 +9,11 @@ import tensorflow as tf
 from audioset_strong.errors import InputError
 from audioset_strong.labels.training_sets import get_training_set
 from audioset_strong.params import TrainParams
-from audioset_strong.records import mixture as mixtures
-from audioset_strong.records.clip_records import class_events
+from audioset_strong.records import streams
 from audioset_strong.records.manifest import Shard, read_records
-from audioset_strong.records.mixture import (
-    Mixture,
-    class_mask,
-    training_stream,
-)
 from audioset_strong.records.schema import ClipRecord, serialize_record
+from audioset_strong.records.shard import class_events
+from audioset_strong.records.streams import Mixture, class_mask, training_stream
 
 _PARAMS = TrainParams(
     training_set="weak",
@@ -93,9 +89,9 @@ def test_the_ends_are_exact(records, mu):
 
 def test_counting_equals_counting():
     mixture = Mixture(0.3, seed=7)
-    chosen = _choices(mixture, 0, 3 * mixtures._BLOCK)
+    chosen = _choices(mixture, 0, 3 * streams._BLOCK)
     assert _within_four_sigma(chosen.mean(), 0.3, len(chosen))
-    block = mixtures._BLOCK
+    block = streams._BLOCK
     for number in (0, 1, 1000, block - 1, block, block + 1, 2 * block + 77):
         assert mixture.count_second(number) == chosen[:number].sum()
         np.testing.assert_array_equal(

@@ -3,7 +3,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from audioset_strong.evaluation.npz_arrays import read_npz
+from audioset_strong.evaluation.scores import read_npz
 
 # Over a megabyte: mapped where it can be.
 LARGE = np.linspace(0, 1, 600_000, dtype=np.float32).reshape(100, 6000)

@@ -18,7 +18,7 @@ import threading
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.object_storage import (
+from audioset_strong.files import (
     clear_storage_errors,
     connect,
     is_remote,

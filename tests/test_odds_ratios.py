@@ -10,19 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import contingency
 
-from audioset_strong.analysis.clip_labels import (
-    match_clips,
-    strong_clip_labels,
-    weak_clip_labels,
-)
-from audioset_strong.analysis.odds_ratios import (
+from audioset_strong.errors import InputError
+from audioset_strong.label_analysis.odds_ratios import (
     OddsRatioParams,
     num_class_pairs,
     odds_ratio_of_cells,
     odds_ratios,
     top_associations,
 )
-from audioset_strong.errors import InputError
+from audioset_strong.label_analysis.statistics import (
+    match_clips,
+    strong_clip_labels,
+    weak_clip_labels,
+)
 
 _CELLS = ["num_both", "num_weak_only", "num_strong_only", "num_neither"]
 _UNCORRECTED = OddsRatioParams(haldane_correction=0.0)

@@ -3,7 +3,7 @@
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.output_files import open_output, temporary_path
+from audioset_strong.files import open_output, temporary_path
 
 
 def test_a_whole_file_gets_its_name(tmp_path):

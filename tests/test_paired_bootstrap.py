@@ -6,12 +6,12 @@ from scipy.stats import kstest
 from simulated_items import gaussian_systems, random_items
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.bootstrap import overall_metrics
-from audioset_strong.evaluation.paired_bootstrap import (
+from audioset_strong.evaluation.bootstrap import (
     compare_resamples,
+    overall_metrics,
     paired_bootstrap,
+    resample_classes,
 )
-from audioset_strong.evaluation.resampling import resample_classes
 
 
 def other_scores(items, seed=1):

@@ -5,13 +5,12 @@ import json
 
 import pytest
 
-from audioset_strong import params as settings
-from audioset_strong.params import FeatureParams
-from audioset_strong.params_json import from_dict, to_dict
+from audioset_strong import params
+from audioset_strong.params import FeatureParams, from_dict, to_dict
 
 _ALL = [
     value
-    for name, value in vars(settings).items()
+    for name, value in vars(params).items()
     if name.endswith("Params") and dataclasses.is_dataclass(value)
 ]
 
@@ -25,9 +24,9 @@ def test_every_field_survives_json(params_class):
         ]
         for field in dataclasses.fields(params_class)
     }
-    for params in (default, params_class(**changes)):
-        saved = json.loads(json.dumps(to_dict(params)))
-        assert from_dict(params_class, saved) == params
+    for values in (default, params_class(**changes)):
+        saved = json.loads(json.dumps(to_dict(values)))
+        assert from_dict(params_class, saved) == values
 
 
 @pytest.mark.parametrize("params_class", _ALL)

@@ -3,8 +3,14 @@
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.params import FeatureParams, ModelParams, TrainParams
-from audioset_strong.params_json import from_dict, load_params, save_params
+from audioset_strong.params import (
+    FeatureParams,
+    ModelParams,
+    TrainParams,
+    from_dict,
+    load_params,
+    save_params,
+)
 
 
 def test_files(tmp_path):

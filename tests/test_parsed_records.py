@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 from pinned_records import write_pinned_records
 
-from audioset_strong.records.parsed_records import parse_records
+from audioset_strong.records.examples import parse_records
 from audioset_strong.records.schema import parse_record
 
 

@@ -14,11 +14,11 @@ from pinned_records import write_pinned_records
 
 from audioset_strong.labels.training_sets import get_training_set
 from audioset_strong.params import TrainParams
-from audioset_strong.records.example_blocks import Reading
-from audioset_strong.records.mixture import training_stream
-from audioset_strong.records.reader import (
+from audioset_strong.records.streams import (
+    Reading,
     label_frame_examples,
     training_examples,
+    training_stream,
 )
 
 

@@ -16,7 +16,7 @@ import pytest
 from tiny_release import prepare_tiny
 
 from audioset_strong.errors import InputError
-from audioset_strong.records.beam_run import BeamRun
+from audioset_strong.records.beam import BeamRun
 
 # What the module sets up takes long: once, in one test process.
 pytestmark = pytest.mark.xdist_group("cluster")

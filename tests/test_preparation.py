@@ -16,10 +16,9 @@ from audioset_strong.params import (
     LabelMappingParams,
     RecordParams,
 )
-from audioset_strong.records.beam_run import BeamRun
+from audioset_strong.records.beam import BeamRun
 from audioset_strong.records.manifest import read_records
-from audioset_strong.records.manifest_summary import describe
-from audioset_strong.records.preparation import prepare_records
+from audioset_strong.records.prepare import describe, prepare_records
 from audioset_strong.records.schema import parse_record
 
 

@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audioset_strong.plots.prior_plot import (
+from audioset_strong.plots import (
     named_classes,
     plot_priors,
     priors_figure,

@@ -4,7 +4,7 @@ import os
 import subprocess
 import sys
 
-from audioset_strong.records.progress import (
+from audioset_strong.records.shard import (
     MISSING,
     UNUSABLE,
     WRITTEN,

@@ -8,10 +8,14 @@ import pytest
 import soundfile
 from pyav_files import encode_with_pyav
 
-from audioset_strong.features import pyav_audio
-from audioset_strong.features.audio_files import AudioError, decode_audio
-from audioset_strong.features.audio_mixing import Mixer, NotDecodableError
-from audioset_strong.features.pyav_audio import read_with_pyav
+from audioset_strong.audio import decode
+from audioset_strong.audio.decode import (
+    AudioError,
+    Mixer,
+    NotDecodableError,
+    decode_audio,
+    read_with_pyav,
+)
 
 
 def _sine(seconds=10.0, sample_rate=48000, num_channels=2):
@@ -109,7 +113,7 @@ def test_all_of_a_file(tmp_path, monkeypatch):
     content = encode_with_pyav(_sine(12.0), 48000, "m4a")
     expected = _decode(tmp_path, content, "m4a", None)
     assert len(expected.waveform) == pytest.approx(192000, abs=800)
-    monkeypatch.setattr(pyav_audio, "_BLOCK_VALUES", 5000)
+    monkeypatch.setattr(decode, "_BLOCK_VALUES", 5000)
     audio = _decode(tmp_path, content, "m4a", None)
     np.testing.assert_array_equal(audio.waveform, expected.waveform)
 

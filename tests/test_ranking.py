@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 from nasty_scores import nasty_classes
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation import ranking
+from audioset_strong.evaluation import metrics
 
 
 def test_by_hand():
     # Positives .2 .6 .6, negatives .1 .6 .9. At or above .2: all three
     # positives, two negatives; at or above .6: two and two, one of them tied.
-    ranked = ranking.rank_class(
+    ranked = metrics.rank_class(
         np.array([0.6, 0.2, 0.6]), np.array([0.9, 0.1, 0.6])
     )
     assert ranked.true_positives.tolist() == [3, 2, 2]
@@ -22,22 +22,22 @@ def test_by_hand():
 
 
 def test_without_items():
-    ranked = ranking.rank_class(np.zeros(0), np.ones(2))
+    ranked = metrics.rank_class(np.zeros(0), np.ones(2))
     assert ranked.true_positives.size == ranked.num_pairs == 0
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("num_threads", [1, 3])
 def test_classes_are_those_of_one_at_a_time(dtype, num_threads, monkeypatch):
-    monkeypatch.setattr(ranking, "_CLASS_BLOCK", 4)  # the last is not full
+    monkeypatch.setattr(metrics, "_CLASS_BLOCK", 4)  # the last is not full
     cases = nasty_classes().values()
     scores = np.stack([s for s, _ in cases], axis=1).astype(dtype)
     truth = np.stack([t for _, t in cases], axis=1)
-    ranked = ranking.rank_classes(scores, truth > 0, truth < 0, num_threads)
+    ranked = metrics.rank_classes(scores, truth > 0, truth < 0, num_threads)
     assert len(ranked) == len(cases)
     for column, own in enumerate(ranked):
         wide, label = scores[:, column].astype(np.float64), truth[:, column]
-        alone = ranking.rank_class(wide[label > 0], wide[label < 0])
+        alone = metrics.rank_class(wide[label > 0], wide[label < 0])
         assert own.num_negatives == alone.num_negatives
         for name in ("true_positives", "false_positives", "num_tied"):
             np.testing.assert_array_equal(
@@ -48,7 +48,7 @@ def test_classes_are_those_of_one_at_a_time(dtype, num_threads, monkeypatch):
 def test_every_float16_keeps_its_order():
     every = np.arange(2**16, dtype=np.uint16).view(np.float16)
     every = every[~np.isnan(every)]
-    keys = ranking.sortable(every)
+    keys = metrics.sortable(every)
     assert keys.dtype == np.int16
     # Ascending values: each above the one before, but for the two zeros.
     by_value = np.argsort(every.astype(np.float64), kind="stable")
@@ -63,7 +63,7 @@ def test_every_float16_keeps_its_order():
 @given(st.lists(st.floats(width=16, allow_nan=False), min_size=2, max_size=2))
 def test_float16_pairs_compare_as_floats(pair):
     low, high = np.array(pair, np.float16)
-    keys = ranking.sortable(np.array(pair, np.float16))
+    keys = metrics.sortable(np.array(pair, np.float16))
     assert (keys[0] < keys[1]) == (low < high)
     assert (keys[0] == keys[1]) == (low == high)
 
@@ -72,4 +72,4 @@ def test_float16_pairs_compare_as_floats(pair):
 def test_nan_is_refused(dtype):
     for nan in (np.nan, -np.nan):
         with pytest.raises(InputError, match="must not be NaN"):
-            ranking.sortable(np.array([0.5, nan], dtype))
+            metrics.sortable(np.array([0.5, nan], dtype))

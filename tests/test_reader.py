@@ -10,14 +10,14 @@ from tiny_release import MIDS
 from audioset_strong.errors import InputError
 from audioset_strong.labels.training_sets import get_training_set
 from audioset_strong.params import FeatureParams
-from audioset_strong.records.example_blocks import Reading
 from audioset_strong.records.manifest import Records, read_records
-from audioset_strong.records.reader import (
+from audioset_strong.records.schema import decode_log_mel, parse_record
+from audioset_strong.records.streams import (
+    Reading,
     label_frame_batches,
     label_frame_examples,
     training_examples,
 )
-from audioset_strong.records.schema import decode_log_mel, parse_record
 
 _FEATURES = FeatureParams()
 _LOW, _HIGH, _NOISE, _NEVER = range(len(MIDS))

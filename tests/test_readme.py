@@ -57,7 +57,7 @@ def test_commands_and_their_flags_exist(command):
     defined = "\n".join(source.read_text() for source in sources)
     if module == "audioset_strong.prepare_records":
         # It takes the options of Beam's runners too.
-        from audioset_strong.records.beam_run import unknown_beam_flags
+        from audioset_strong.records.beam import unknown_beam_flags
 
         arguments = " ".join(unknown_beam_flags(arguments.split()))
     for flag in re.findall(r"--(?:no)?(\w+)", arguments):

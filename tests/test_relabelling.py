@@ -7,12 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioset_strong.errors import InputError
+from audioset_strong.labels.ids import stable_fraction
 from audioset_strong.labels.label_files import read_weak_labels
-from audioset_strong.labels.relabelling import (
+from audioset_strong.labels.training_sets import (
     draw_for_relabelling,
     select_for_relabelling,
 )
-from audioset_strong.labels.segments import stable_fraction
 
 
 def _weak(mids_of_clip):

@@ -2,13 +2,13 @@
 
 import pytest
 
-from audioset_strong.download.file_check import check_file
-from audioset_strong.download.released_files import (
+from audioset_strong.labels.download import (
     LABEL_LICENCE,
     ONTOLOGY_LICENCE,
     RELEASED_FILES,
     FileCounts,
     ReleasedFile,
+    check_file,
 )
 
 _BY_NAME = {released.name: released for released in RELEASED_FILES}

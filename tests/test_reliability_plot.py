@@ -2,11 +2,8 @@ import matplotlib.image
 import numpy as np
 from test_thresholds import make_items
 
-from audioset_strong.evaluation.calibration import reliability_curve
-from audioset_strong.plots.reliability_plot import (
-    plot_reliability,
-    reliability_figure,
-)
+from audioset_strong.evaluation.thresholds import reliability_curve
+from audioset_strong.plots import plot_reliability, reliability_figure
 
 
 def _curve(num_classes=6):

@@ -20,31 +20,38 @@ from eval_examples import (
 from report_examples import random_report
 
 from audioset_strong.evaluation import report as report_lib
-from audioset_strong.evaluation.alignment import Alignment
 from audioset_strong.evaluation.bootstrap import Interval
-from audioset_strong.evaluation.evaluator import evaluate_strong, evaluate_weak
-from audioset_strong.evaluation.ground_truth import (
+from audioset_strong.evaluation.details import RocCurves
+from audioset_strong.evaluation.items import (
     STRONG_NEGATIVES,
     WEAK_NEGATIVES,
+    Alignment,
 )
 from audioset_strong.evaluation.report import (
     headline_text,
     report_dict,
     write_report,
 )
-from audioset_strong.evaluation.report_content import (
+from audioset_strong.evaluation.report_page import (
+    changes_table,
+    curve_path,
+    d_prime_plot,
+    render_page,
+    roc_panel,
+    worst_table,
+)
+from audioset_strong.evaluation.report_text import (
+    format_number,
+    markdown_report,
+)
+from audioset_strong.evaluation.results import (
     EvalReport,
     compare_per_class,
     count_of,
+    evaluate_strong,
+    evaluate_weak,
     result_notes,
 )
-from audioset_strong.evaluation.report_curves import RocCurves
-from audioset_strong.evaluation.report_markdown import markdown_report
-from audioset_strong.evaluation.report_numbers import format_number
-from audioset_strong.evaluation.report_page import render_page
-from audioset_strong.evaluation.report_plot import d_prime_plot
-from audioset_strong.evaluation.report_roc import curve_path, roc_panel
-from audioset_strong.evaluation.report_tables import changes_table, worst_table
 from audioset_strong.labels.problems import ProblemLog
 
 NAMES = {X: "Ex & <why>", Y: "Why"}

@@ -8,14 +8,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audioset_strong.analysis.coverage import make_labelled_set
-from audioset_strong.analysis.coverage_report import (
+from audioset_strong.label_analysis.coverage import (
     cover_sets,
     coverage_lines,
+    make_labelled_set,
     per_class_table,
     write_coverage,
 )
-from audioset_strong.labels.clip_lists import read_clip_list, write_clip_list
+from audioset_strong.labels.ids import read_clip_list, write_clip_list
 from audioset_strong.labels.label_files import read_weak_labels
 from audioset_strong.labels.problems import ProblemLog
 

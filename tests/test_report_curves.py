@@ -5,13 +5,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import trapezoid
 
-from audioset_strong.evaluation.d_prime import auc_of_ranking
-from audioset_strong.evaluation.ground_truth import strong_items
-from audioset_strong.evaluation.ranking import rank_class, rank_classes
-from audioset_strong.evaluation.report_curves import (
-    roc_corners,
-    roc_curves,
-    thinned,
+from audioset_strong.evaluation.details import roc_corners, roc_curves, thinned
+from audioset_strong.evaluation.items import strong_items
+from audioset_strong.evaluation.metrics import (
+    auc_of_ranking,
+    rank_class,
+    rank_classes,
 )
 
 

@@ -6,10 +6,9 @@ from eval_examples import make_score_file
 from report_examples import detail_items, random_labels, random_scores
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.bootstrap import bootstrap
-from audioset_strong.evaluation.ground_truth import strong_items
-from audioset_strong.evaluation.paired_bootstrap import paired_bootstrap
-from audioset_strong.evaluation.report_details import BootstrapSettings
+from audioset_strong.evaluation.bootstrap import bootstrap, paired_bootstrap
+from audioset_strong.evaluation.evaluate import BootstrapSettings
+from audioset_strong.evaluation.items import strong_items
 
 SETTINGS = BootstrapSettings(num_resamples=50, seed=7, level=0.9)
 

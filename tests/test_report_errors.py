@@ -12,8 +12,8 @@ from eval_examples import (
 )
 from report_examples import random_labels, random_scores
 
-from audioset_strong.evaluation.ground_truth import strong_items, weak_items
-from audioset_strong.evaluation.report_errors import COLUMNS, worst_items
+from audioset_strong.evaluation.details import COLUMNS, worst_items
+from audioset_strong.evaluation.items import strong_items, weak_items
 
 
 def test_hand_example():

@@ -6,8 +6,8 @@ from reference.bootstrap_reference import bootstrap_reference
 from simulated_items import random_items
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation import resampling
-from audioset_strong.evaluation.resampling import draw_clips, resample_classes
+from audioset_strong.evaluation import bootstrap
+from audioset_strong.evaluation.bootstrap import draw_clips, resample_classes
 
 
 def test_draws_are_of_clips_with_repetition():
@@ -61,8 +61,8 @@ def test_against_literally_repeated_clips(num_values, dtype):
 def test_blocks_and_threads_do_not_show(monkeypatch):
     items = random_items(num_values=4)
     whole = resample_classes(items, 50, num_threads=1)
-    monkeypatch.setattr(resampling, "_BLOCK_RESAMPLES", 16)
-    monkeypatch.setattr(resampling, "_BLOCK_CLASSES", 2)
+    monkeypatch.setattr(bootstrap, "_BLOCK_RESAMPLES", 16)
+    monkeypatch.setattr(bootstrap, "_BLOCK_CLASSES", 2)
     parts = resample_classes(items, 50, num_threads=3)
     for name in ("aucs", "average_precisions", "lwlraps", "num_positives"):
         ours, theirs = getattr(parts, name), getattr(whole, name)
@@ -74,7 +74,7 @@ def test_blocks_and_threads_do_not_show(monkeypatch):
 def test_double_weights_where_float32_could_not_count(monkeypatch):
     items = random_items()
     single = resample_classes(items, 20)
-    monkeypatch.setattr(resampling, "_MAX_COUNT", 1)
+    monkeypatch.setattr(bootstrap, "_MAX_COUNT", 1)
     double = resample_classes(items, 20)
     np.testing.assert_array_equal(double.aucs, single.aucs)
 

@@ -5,15 +5,14 @@ import dataclasses
 import pytest
 from absl import flags
 
-from audioset_strong import params as settings
-from audioset_strong import run_flags
+from audioset_strong import params, run_flags
 from audioset_strong.errors import InputError
 from audioset_strong.params import TrainParams
-from audioset_strong.simulation import soundscape_params
+from audioset_strong.simulation import soundscapes
 
 _ALL = [
     value
-    for module in (settings, soundscape_params)
+    for module in (params, soundscapes)
     for name, value in vars(module).items()
     if name.endswith("Params") and dataclasses.is_dataclass(value)
 ]

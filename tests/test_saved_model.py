@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from audioset_strong.audio.decode import decode_audio
+from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.errors import InputError
-from audioset_strong.features.audio_files import decode_audio
-from audioset_strong.features.log_mel import waveform_to_log_mel
 from audioset_strong.inference import saved_model as saved_model_lib
 from audioset_strong.inference.saved_model import (
     WaveformClassifier,

@@ -3,8 +3,8 @@ import pytest
 from test_score_classes import CLASS_MAP
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.score_arrays import make_score_file
-from audioset_strong.evaluation.score_files import (
+from audioset_strong.evaluation.scores import (
+    make_score_file,
     read_score_file,
     write_score_file,
 )

@@ -1,7 +1,7 @@
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.score_classes import (
+from audioset_strong.evaluation.scores import (
     KnownClasses,
     find_classes,
     read_known_classes,
@@ -11,8 +11,10 @@ from audioset_strong.labels.class_map import (
     read_class_map,
     write_class_map,
 )
-from audioset_strong.labels.label_files import read_display_names
-from audioset_strong.labels.label_writers import write_display_names
+from audioset_strong.labels.label_files import (
+    read_display_names,
+    write_display_names,
+)
 
 CLASS_MAP = ClassMap(
     ("/m/a", "/m/b", "/m/c"), ("Speech", "Bark", "Chirp, tweet")

@@ -7,10 +7,7 @@ from eval_examples import make_score_file
 from test_score_classes import KNOWN
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.score_files import (
-    read_score_file,
-    write_score_file,
-)
+from audioset_strong.evaluation.scores import read_score_file, write_score_file
 from audioset_strong.labels.class_map import ClassMap
 
 

@@ -4,8 +4,8 @@ from eval_examples import make_score_file
 from test_score_tables import HEADER, WRITTEN, write_table
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.score_files import write_score_file
-from audioset_strong.evaluation.score_reading import read_scores
+from audioset_strong.evaluation.score_tables import read_scores
+from audioset_strong.evaluation.scores import write_score_file
 
 
 def test_a_file_and_a_folder_of_the_same_scores(tmp_path):

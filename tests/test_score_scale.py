@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from eval_examples import X, framed_table, make_score_file, weak_table
 
-from audioset_strong.evaluation.evaluator import evaluate_strong, evaluate_weak
-from audioset_strong.evaluation.score_scale import (
+from audioset_strong.evaluation.results import evaluate_strong, evaluate_weak
+from audioset_strong.evaluation.scores import (
     logits_to_probabilities,
     warn_unless_probabilities,
     with_probabilities,

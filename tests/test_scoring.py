@@ -12,7 +12,7 @@ import tensorflow as tf
 from tiny_release import HELD_OUT
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.score_files import read_score_file
+from audioset_strong.evaluation.scores import read_score_file
 from audioset_strong.inference.scoring import write_scores
 from audioset_strong.models.clip_scores import score_clips
 from audioset_strong.records.manifest import read_records

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.segments import (
+from audioset_strong.labels.ids import (
     is_segment_id,
     make_segment_id,
     stable_fraction,

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from audioset_strong.labels.clip_lists import read_clip_list
+from audioset_strong.labels.ids import read_clip_list
 from audioset_strong.labels.label_files import read_weak_labels
 
 

@@ -7,7 +7,7 @@ import pytest
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import ClassMap, write_class_map
 from audioset_strong.params import AudioParams, RecordParams
-from audioset_strong.records.settings import RecordSettings, check_settings
+from audioset_strong.records.plan import RecordSettings, check_settings
 
 _MAP = ClassMap(("/m/x", "/m/y"), ("X", "Y"))
 

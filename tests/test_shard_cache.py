@@ -9,8 +9,7 @@ from pinned_records import write_pinned_records
 
 from audioset_strong.errors import InputError
 from audioset_strong.params import TrainParams
-from audioset_strong.records.mixture import training_stream
-from audioset_strong.records.shard_cache import cache_shards
+from audioset_strong.records.streams import cache_shards, training_stream
 
 _PARAMS = TrainParams(
     training_set="weak", global_batch_size=8, shuffle_block_clips=8

@@ -5,14 +5,14 @@ import pathlib
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.records import shard_run
-from audioset_strong.records.beam_run import BeamRun
-from audioset_strong.records.shard_run import (
+from audioset_strong.records import prepare
+from audioset_strong.records.beam import BeamRun
+from audioset_strong.records.plan import Clip, ShardTask
+from audioset_strong.records.prepare import (
     make_folders,
     remove_outdated,
     run_tasks,
 )
-from audioset_strong.records.shard_tasks import Clip, ShardTask
 
 _ONE = BeamRun(num_workers=1)
 
@@ -45,9 +45,9 @@ def test_only_what_is_missing_is_written(tmp_path, monkeypatch):
     pathlib.Path(tasks[1].path).unlink()
     (tmp_path / "manifest.json").touch()
     written = []
-    write = shard_run.write_shards
+    write = prepare.write_shards
     monkeypatch.setattr(
-        shard_run,
+        prepare,
         "write_shards",
         lambda names, *rest: written.append(names) or write(names, *rest),
     )
@@ -60,7 +60,7 @@ def test_only_what_is_missing_is_written(tmp_path, monkeypatch):
 
 def test_workers_that_write_elsewhere_are_found_out(tmp_path, monkeypatch):
     make_folders(str(tmp_path))
-    monkeypatch.setattr(shard_run, "write_shards", lambda *_: None)
+    monkeypatch.setattr(prepare, "write_shards", lambda *_: None)
     with pytest.raises(InputError, match="1 of 1 shards, .* the same folder"):
         run_tasks([_task(tmp_path, 0, 1)], str(tmp_path), _ONE)
 

@@ -7,7 +7,7 @@ import pathlib
 import pytest
 
 from audioset_strong.params import AudioParams, FeatureParams
-from audioset_strong.records.shard_tasks import (
+from audioset_strong.records.plan import (
     Clip,
     ShardSettings,
     ShardTask,

@@ -9,18 +9,17 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from audioset_strong.features.log_mel import waveform_to_log_mel
+from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.params import AudioParams, FeatureParams
-from audioset_strong.records import shard_writer
-from audioset_strong.records.progress import ClipTally
-from audioset_strong.records.schema import decode_log_mel, parse_record
-from audioset_strong.records.shard_tasks import (
+from audioset_strong.records import shard
+from audioset_strong.records.plan import (
     Clip,
     ShardSettings,
     ShardTask,
     read_report,
 )
-from audioset_strong.records.shard_writer import write_shard
+from audioset_strong.records.schema import decode_log_mel, parse_record
+from audioset_strong.records.shard import ClipTally, write_shard
 
 _FEATURES = FeatureParams()
 
@@ -170,13 +169,13 @@ def test_a_killed_write_leaves_no_shard(task, monkeypatch):
     def stop(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(shard_writer, "write_json", stop)
+    monkeypatch.setattr(shard, "write_json", stop)
     with pytest.raises(KeyboardInterrupt):
         write_shard(task)
     monkeypatch.undo()
     # The shard is there, but without a report it does not count.
     assert read_report(task) is None
-    monkeypatch.setattr(shard_writer, "serialize_record", stop)
+    monkeypatch.setattr(shard, "serialize_record", stop)
     pathlib.Path(task.path).unlink()
     with pytest.raises(KeyboardInterrupt):
         write_shard(task)

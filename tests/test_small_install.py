@@ -19,8 +19,8 @@ from eval_examples import X, Y, hand_framed, hand_score_file, hand_weak
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from audioset_strong.evaluation.score_files import write_score_file
-from audioset_strong.labels.label_writers import (
+from audioset_strong.evaluation.scores import write_score_file
+from audioset_strong.labels.label_files import (
     write_framed_labels,
     write_weak_labels,
 )

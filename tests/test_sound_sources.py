@@ -10,18 +10,16 @@ import pytest
 import soundfile
 
 from audioset_strong.errors import InputError
-from audioset_strong.simulation import esc50
-from audioset_strong.simulation.sound_classes import (
+from audioset_strong.simulation import sources
+from audioset_strong.simulation.sources import (
     ESC50_CLASSES,
-    SYNTHETIC_CLASSES,
-    release_vocabulary,
-)
-from audioset_strong.simulation.sound_sources import (
     SPLITS,
+    SYNTHETIC_CLASSES,
     Esc50Source,
     SourceSettings,
     SyntheticSource,
     make_source,
+    release_vocabulary,
 )
 
 _RATE = 16000
@@ -165,14 +163,14 @@ def test_textures_are_cut_to_length(esc50_dir):
 def test_any_rate_and_channels_give_16_khz_mono(tmp_path):
     rows = [("a.wav", "rain", "1")]
     folder = _write_esc50(tmp_path / "e", rows, sample_rate=22050, channels=2)
-    waveform = esc50.read_waveform(str(folder / "audio" / "a.wav"))
+    waveform = sources.read_waveform(str(folder / "audio" / "a.wav"))
     assert waveform.shape == (5 * _RATE,)
     assert waveform.dtype == np.float32
 
 
 def test_no_recording_is_in_two_splits_and_no_split_is_empty(esc50_dir):
-    clips = esc50.read_clips(esc50_dir)
-    split_of = esc50.split_recordings(clips)
+    clips = sources.read_clips(esc50_dir)
+    split_of = sources.split_recordings(clips)
     for category in ("dog", "rain"):
         recordings = {c.recording for c in clips if c.category == category}
         splits = [split_of[r] for r in recordings]
@@ -181,16 +179,16 @@ def test_no_recording_is_in_two_splits_and_no_split_is_empty(esc50_dir):
         assert splits.count("validation") == 1
         assert splits.count("train") == 5
     # Order of the table does not matter.
-    assert esc50.split_recordings(clips[::-1]) == split_of
+    assert sources.split_recordings(clips[::-1]) == split_of
 
 
 def test_recordings_of_two_categories_stay_in_one_split():
     clips = [
-        esc50.Esc50Clip(f"{category}{n}", category, str(n))
+        sources.Esc50Clip(f"{category}{n}", category, str(n))
         for category in ("hen", "rooster")
         for n in range(8)
     ]
-    split_of = esc50.split_recordings(clips)
+    split_of = sources.split_recordings(clips)
     assert len(split_of) == 8
     assert set(split_of.values()) == set(SPLITS)
 
@@ -220,7 +218,7 @@ def test_bad_tables_are_refused(tmp_path, table, message):
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta" / "esc50.csv").write_text(table)
     with pytest.raises(InputError, match=message):
-        esc50.read_clips(str(tmp_path))
+        sources.read_clips(str(tmp_path))
 
 
 @pytest.mark.parametrize("content", [b"", b"not audio at all"])
@@ -228,7 +226,7 @@ def test_corrupt_audio_is_refused(tmp_path, content):
     path = tmp_path / "a.ogg"
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"a\.ogg: expected an audio file"):
-        esc50.read_waveform(str(path))
+        sources.read_waveform(str(path))
 
 
 def test_silent_classes_are_refused(tmp_path):

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from audioset_strong.features import soundfile_audio
-from audioset_strong.features.audio_formats import sniff_format
-from audioset_strong.features.audio_mixing import (
+from audioset_strong.audio import decode
+from audioset_strong.audio.decode import (
     BadSamplesError,
     Mixer,
     NotDecodableError,
+    read_with_soundfile,
 )
-from audioset_strong.features.soundfile_audio import read_with_soundfile
+from audioset_strong.audio.formats import sniff_format
 
 
 def _encode(container, seconds=2.0, sample_rate=16000, num_channels=2):
@@ -58,7 +58,7 @@ def test_files_by_number_and_in_memory_give_the_same(tmp_path, container):
 def test_blocks_change_nothing(monkeypatch):
     content = _encode("FLAC")
     expected = _read(content)[1].waveform()
-    monkeypatch.setattr(soundfile_audio, "_BLOCK_VALUES", 1000)
+    monkeypatch.setattr(decode, "_BLOCK_VALUES", 1000)
     read, mixer = _read(content)
     np.testing.assert_array_equal(mixer.waveform(), expected)
     read, mixer = _read(content, 1.3)
@@ -91,7 +91,7 @@ def test_claims_of_billions_of_samples_take_no_memory(monkeypatch):
     sizes = []
     empty = np.empty
     monkeypatch.setattr(
-        soundfile_audio.np,
+        decode.np,
         "empty",
         lambda shape, *rest: (
             sizes.append(np.prod(shape)) or empty(shape, *rest)
@@ -106,7 +106,7 @@ def test_claims_of_billions_of_samples_take_no_memory(monkeypatch):
 
 def test_a_block_of_ten_seconds_is_read_at_once():
     # Blocks cost a search each in FLAC: 48 kHz in 5.1 still fits.
-    assert soundfile_audio._BLOCK_VALUES >= 480_000 * 6
+    assert decode._BLOCK_VALUES >= 480_000 * 6
 
 
 def test_mp3_that_does_not_say_its_length_is_counted():

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.segments import ytid_of_segment
+from audioset_strong.labels.ids import ytid_of_segment
 from audioset_strong.labels.training_sets import is_held_out
 from audioset_strong.simulation import soundscapes
-from audioset_strong.simulation.sound_sources import SyntheticSource
-from audioset_strong.simulation.soundscape_params import SoundscapeParams
+from audioset_strong.simulation.soundscapes import SoundscapeParams
+from audioset_strong.simulation.sources import SyntheticSource
 
 _PARAMS = SoundscapeParams(seed=3)
 _RATE = 16000

@@ -7,17 +7,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audioset_strong.analysis.clip_labels import (
-    match_clips,
-    strong_clip_labels,
-    weak_clip_labels,
-)
-from audioset_strong.analysis.statistics import (
+from audioset_strong.label_analysis.statistics import (
     class_priors,
     compare_instances,
     count_classes,
     count_framed,
+    match_clips,
+    strong_clip_labels,
     summarise_counts,
+    weak_clip_labels,
 )
 from audioset_strong.labels.label_files import (
     read_strong_labels,

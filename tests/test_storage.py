@@ -8,8 +8,8 @@ import tempfile
 
 import pytest
 
-from audioset_strong import storage
-from audioset_strong.storage_listing import list_files
+from audioset_strong import files
+from audioset_strong.files import list_files
 
 pytestmark = pytest.mark.xdist_group("s3")
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -42,9 +42,9 @@ def client(s3_bucket):
 
 
 def _write(path, content):
-    if not storage.is_remote(path):
+    if not files.is_remote(path):
         os.makedirs(os.path.dirname(path), exist_ok=True)
-    with storage.replace_when_whole(path) as temporary:
+    with files.replace_when_whole(path) as temporary:
         pathlib.Path(temporary).write_bytes(content)
 
 
@@ -57,15 +57,15 @@ def test_what_is_written_is_read(folder, num_bytes):
     # TensorFlow reads by the MiB; the ends of such pieces are where it fails.
     content = os.urandom(num_bytes)
     _write(f"{folder}/clip.wav", content)
-    assert storage.read_bytes(f"{folder}/clip.wav") == content
-    assert list(storage.num_bytes_of([f"{folder}/clip.wav"])) == [num_bytes]
+    assert files.read_bytes(f"{folder}/clip.wav") == content
+    assert list(files.num_bytes_of([f"{folder}/clip.wav"])) == [num_bytes]
 
 
 @pytest.mark.parametrize("name", _ODD_NAMES)
 def test_odd_names(folder, name):
     _write(f"{folder}/{name}", name.encode())
-    assert storage.read_bytes(f"{folder}/{name}") == name.encode()
-    assert storage.exists(f"{folder}/{name}")
+    assert files.read_bytes(f"{folder}/{name}") == name.encode()
+    assert files.exists(f"{folder}/{name}")
     size = len(name.encode())
     assert list(list_files(folder)) == [(f"{folder}/{name}", size)]
 
@@ -95,7 +95,7 @@ def test_after_an_error_the_old_file_stays(folder):
     _write(path, b"old")
 
     def fail_halfway():
-        with storage.replace_when_whole(path) as temporary:
+        with files.replace_when_whole(path) as temporary:
             pathlib.Path(temporary).write_bytes(b"half")
             temporaries.append(temporary)
             raise KeyboardInterrupt
@@ -103,7 +103,7 @@ def test_after_an_error_the_old_file_stays(folder):
     temporaries = []
     with pytest.raises(KeyboardInterrupt):
         fail_halfway()
-    assert storage.read_bytes(path) == b"old"
+    assert files.read_bytes(path) == b"old"
     assert not os.path.exists(temporaries[0])
     assert list(list_files(folder)) == [(path, 3)]
 
@@ -111,22 +111,22 @@ def test_after_an_error_the_old_file_stays(folder):
 def test_an_error_before_anything_is_written_passes(folder):
     with (
         pytest.raises(ZeroDivisionError),
-        storage.replace_when_whole(f"{folder}/shard"),
+        files.replace_when_whole(f"{folder}/shard"),
     ):
         1 / 0  # noqa: B018
-    assert not storage.exists(f"{folder}/shard")
+    assert not files.exists(f"{folder}/shard")
 
 
 def test_two_writers_of_one_file_do_not_meet(folder):
     path = f"{folder}/shard.tfrecord"
-    with storage.replace_when_whole(path) as first:
+    with files.replace_when_whole(path) as first:
         pathlib.Path(first).write_bytes(b"first")
-        with storage.replace_when_whole(path) as second:
+        with files.replace_when_whole(path) as second:
             assert second != first
             assert second.endswith(".tfrecord")
             pathlib.Path(second).write_bytes(b"second")
-        assert storage.read_bytes(path) == b"second"
-    assert storage.read_bytes(path) == b"first"
+        assert files.read_bytes(path) == b"second"
+    assert files.read_bytes(path) == b"first"
 
 
 def test_what_a_killed_run_left_is_removed(folder, tmp_path, monkeypatch):
@@ -147,10 +147,10 @@ def test_what_a_killed_run_left_is_removed(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(temporary_dir))
     _write(f"{folder}/done", b"1")
     # Of the folder beside it nothing is removed.
-    assert storage.remove_temporary_files(f"{folder}2") == 0
-    assert storage.remove_temporary_files(f"{folder}/") == 1
-    assert storage.remove_temporary_files(folder) == 0
-    assert storage.exists(f"{folder}/done")
+    assert files.remove_temporary_files(f"{folder}2") == 0
+    assert files.remove_temporary_files(f"{folder}/") == 1
+    assert files.remove_temporary_files(folder) == 0
+    assert files.exists(f"{folder}/done")
     assert list(temporary_dir.iterdir()) == []
 
 
@@ -195,25 +195,25 @@ def test_a_whole_bucket_is_listed(client):
 def test_a_folder_that_is_not_there(folder):
     missing = f"{folder}/none"
     assert list(list_files(missing)) == []
-    assert not storage.exists(missing)
-    assert list(storage.num_bytes_of([missing])) == [None]
-    assert storage.remove_temporary_files(missing) == 0
+    assert not files.exists(missing)
+    assert list(files.num_bytes_of([missing])) == [None]
+    assert files.remove_temporary_files(missing) == 0
     with pytest.raises(FileNotFoundError):
-        storage.read_bytes(missing)
+        files.read_bytes(missing)
 
 
 def test_a_folder_has_no_size(folder):
     _write(f"{folder}/sub/a.wav", b"1")
-    assert storage.exists(f"{folder}/sub")
-    assert list(storage.num_bytes_of([f"{folder}/sub"])) == [None]
+    assert files.exists(f"{folder}/sub")
+    assert list(files.num_bytes_of([f"{folder}/sub"])) == [None]
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        storage.read_bytes,
-        storage.exists,
-        storage.make_folder,
+        files.read_bytes,
+        files.exists,
+        files.make_folder,
         lambda path: list(list_files(path)),
         lambda path: _write(path, b"1"),
     ],
@@ -225,14 +225,14 @@ def test_a_missing_bucket_is_named(s3_bucket, call):
 
 
 def test_a_folder_can_be_made(folder):
-    storage.make_folder(f"{folder}/a/b")
-    storage.make_folder(f"{folder}/a/b")
+    files.make_folder(f"{folder}/a/b")
+    files.make_folder(f"{folder}/a/b")
     _write(f"{folder}/a/b/c", b"1")
 
 
 def test_remote_files_are_copied_here(folder, tmp_path):
     _write(f"{folder}/labels.csv", b"12")
-    copied = storage.local_copy(f"{folder}/labels.csv", str(tmp_path))
+    copied = files.local_copy(f"{folder}/labels.csv", str(tmp_path))
     assert pathlib.Path(copied) == tmp_path / "labels.csv"
     assert pathlib.Path(copied).read_bytes() == b"12"
 

@@ -6,12 +6,12 @@ import shutil
 import pytest
 from tiny_release import prepare_tiny
 
-from audioset_strong import storage
+from audioset_strong import files
+from audioset_strong.files import list_files
 from audioset_strong.params import RecordParams
-from audioset_strong.records.beam_run import BeamRun
+from audioset_strong.records.beam import BeamRun
 from audioset_strong.records.manifest import read_records
-from audioset_strong.records.preparation import prepare_records
-from audioset_strong.storage_listing import list_files
+from audioset_strong.records.prepare import prepare_records
 
 pytestmark = pytest.mark.xdist_group("s3")
 
@@ -22,7 +22,7 @@ def remote_release(s3_bucket, tiny_release):
     folder = f"{s3_bucket}/tiny_release"
     for path, _ in list_files(str(tiny_release)):
         name = pathlib.Path(path).relative_to(tiny_release)
-        with storage.replace_when_whole(f"{folder}/{name}") as temporary:
+        with files.replace_when_whole(f"{folder}/{name}") as temporary:
             shutil.copy(path, temporary)
     return folder
 
@@ -52,7 +52,7 @@ def test_records_are_those_of_local_files(
     found = read_records(s3_dir)
     for shard in read_records(tiny_records_dir).shards:
         expected = (pathlib.Path(tiny_records_dir) / shard.name).read_bytes()
-        assert storage.read_bytes(found.path_of(shard)) == expected
+        assert files.read_bytes(found.path_of(shard)) == expected
     names = {path.removeprefix(f"{s3_dir}/") for path, _ in list_files(s3_dir)}
     assert names == {
         str(path.relative_to(tmp_path))
@@ -66,15 +66,15 @@ def test_only_what_is_missing_is_written_again(
 ):
     manifest = _prepare(remote_release, s3_dir)
     first, *others = read_records(s3_dir).shards
-    storage.remove(f"{s3_dir}/{first.name}")
+    files.remove(f"{s3_dir}/{first.name}")
     uploaded = []
-    replace_when_whole = storage.replace_when_whole
+    replace_when_whole = files.replace_when_whole
 
     def note(path):
         uploaded.append(path)
         return replace_when_whole(path)
 
-    monkeypatch.setattr(storage, "replace_when_whole", note)
+    monkeypatch.setattr(files, "replace_when_whole", note)
     assert _prepare(remote_release, s3_dir) == manifest
     assert [p for p in uploaded if p.endswith(".tfrecord")] == [
         f"{s3_dir}/{first.name}"

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from audioset_strong import storage
+from audioset_strong import files
 from audioset_strong.errors import InputError
+from audioset_strong.files import list_files
 from audioset_strong.params import ModelParams, TrainParams
 from audioset_strong.records.manifest import read_records
-from audioset_strong.records.mixture import training_stream
-from audioset_strong.storage_listing import list_files
+from audioset_strong.records.streams import training_stream
 from audioset_strong.training.workdir import begin_or_resume, read_metrics
 
 pytestmark = pytest.mark.xdist_group("s3")
@@ -44,7 +44,7 @@ def remote_records_dir(s3_bucket, tiny_records_dir):
     folder = f"{s3_bucket}/tiny_records"
     for path, _ in list_files(tiny_records_dir):
         name = os.path.relpath(path, tiny_records_dir)
-        with storage.replace_when_whole(f"{folder}/{name}") as temporary:
+        with files.replace_when_whole(f"{folder}/{name}") as temporary:
             shutil.copy(path, temporary)
     return folder
 
@@ -67,8 +67,8 @@ def test_missing_shards_are_found(remote_records_dir, s3_dir):
     for path, _ in list_files(remote_records_dir):
         if not path.endswith("strong-00000-of-00002.tfrecord"):
             name = path.removeprefix(f"{remote_records_dir}/")
-            with storage.replace_when_whole(f"{s3_dir}/{name}") as temporary:
-                pathlib.Path(temporary).write_bytes(storage.read_bytes(path))
+            with files.replace_when_whole(f"{s3_dir}/{name}") as temporary:
+                pathlib.Path(temporary).write_bytes(files.read_bytes(path))
     with pytest.raises(InputError, match="00000-of-00002.tfrecord is missing"):
         read_records(s3_dir)
 

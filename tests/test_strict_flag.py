@@ -8,8 +8,8 @@ import sys
 import pytest
 from eval_examples import hand_framed, hand_score_file, hand_weak
 
-from audioset_strong.evaluation.score_files import write_score_file
-from audioset_strong.labels.label_writers import (
+from audioset_strong.evaluation.scores import write_score_file
+from audioset_strong.labels.label_files import (
     write_framed_labels,
     write_weak_labels,
 )

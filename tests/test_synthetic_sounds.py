@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from audioset_strong.simulation import active_regions, synthesis
-from audioset_strong.simulation.sound_classes import SYNTHETIC_CLASSES
-from audioset_strong.simulation.synthetic_sounds import SYNTHESIZERS
+from audioset_strong.simulation import sounds, sources
+from audioset_strong.simulation.sounds import SYNTHESIZERS
+from audioset_strong.simulation.sources import SYNTHETIC_CLASSES
 
-_RATE = synthesis.SAMPLE_RATE
+_RATE = sounds.SAMPLE_RATE
 
 
 def test_every_class_has_a_synthesizer():
@@ -68,21 +68,21 @@ def _mean_log_spectrum(sound):
 
 
 def test_tone_has_its_pitch_and_level():
-    sound = synthesis.tone(np.full(_RATE, 440.0), [1.0])
+    sound = sounds.tone(np.full(_RATE, 440.0), [1.0])
     assert np.abs(np.fft.rfft(sound)).argmax() == 440
     assert np.sqrt(np.mean(sound**2)) == pytest.approx(1.0, abs=0.01)
 
 
 def test_tone_leaves_out_harmonics_beyond_nyquist():
     # 5 kHz would fold its second harmonic down to 6 kHz.
-    spectrum = np.abs(np.fft.rfft(synthesis.tone(np.full(_RATE, 5e3), [1, 1])))
+    spectrum = np.abs(np.fft.rfft(sounds.tone(np.full(_RATE, 5e3), [1, 1])))
     assert spectrum[6000] < 0.01 * spectrum[5000]
 
 
 @pytest.mark.parametrize("exponent", [0.0, 1.0, 2.0])
 def test_colored_noise_falls_with_its_exponent(exponent):
     rng = np.random.default_rng(0)
-    noise = synthesis.colored_noise(rng, 20 * _RATE, exponent)
+    noise = sounds.colored_noise(rng, 20 * _RATE, exponent)
     power = np.abs(np.fft.rfft(noise)) ** 2
     hz = np.fft.rfftfreq(len(noise), 1 / _RATE)
     low = power[(hz > 400) & (hz < 600)].mean()
@@ -92,7 +92,7 @@ def test_colored_noise_falls_with_its_exponent(exponent):
 
 
 def test_decay_falls_60_db_in_its_time():
-    envelope = synthesis.decay(_RATE + 1, 1.0)
+    envelope = sounds.decay(_RATE + 1, 1.0)
     assert envelope[0] == 1.0
     assert envelope[-1] == pytest.approx(1e-3)
 
@@ -100,8 +100,8 @@ def test_decay_falls_60_db_in_its_time():
 def test_room_keeps_the_time_limit():
     rng = np.random.default_rng(0)
     sound = rng.standard_normal(_RATE)
-    assert len(synthesis.place_in_room(rng, sound, 1.0)) == _RATE
-    assert len(synthesis.place_in_room(rng, sound, 4.0)) > _RATE
+    assert len(sounds.place_in_room(rng, sound, 1.0)) == _RATE
+    assert len(sounds.place_in_room(rng, sound, 4.0)) > _RATE
 
 
 def _bursts(spans, seconds=5.0, noise_db=-60.0):
@@ -129,21 +129,19 @@ def _bursts(spans, seconds=5.0, noise_db=-60.0):
 )
 @pytest.mark.parametrize("noise_db", [-300.0, -50.0])
 def test_active_regions_are_found(spans, expected, noise_db):
-    found = active_regions.find_active_regions(
-        _bursts(spans, noise_db=noise_db)
-    )
+    found = sources.find_active_regions(_bursts(spans, noise_db=noise_db))
     # A hop of 10 ms, and frames of 20 ms that reach over an edge.
     np.testing.assert_allclose(found, expected, atol=0.021)
 
 
 def test_silence_and_nothing_have_no_active_region():
-    assert active_regions.find_active_regions(np.zeros(_RATE)) == []
-    assert active_regions.find_active_regions(np.zeros(0)) == []
+    assert sources.find_active_regions(np.zeros(_RATE)) == []
+    assert sources.find_active_regions(np.zeros(0)) == []
 
 
 def test_frame_levels_against_plain_sums():
     waveform = np.random.default_rng(0).standard_normal(1600)
-    levels = active_regions.frame_levels_db(waveform)
+    levels = sources.frame_levels_db(waveform)
     assert levels.shape == (10,)
     # Frame 3 is centred on 35 ms.
     expected = 10 * np.log10(np.mean(waveform[400:720] ** 2))

@@ -7,7 +7,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
-from audioset_strong.plots.text_placement import place_names
+from audioset_strong.plots import place_names
 
 
 def _axis():

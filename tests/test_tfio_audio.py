@@ -10,10 +10,10 @@ import soundfile
 import tensorflow as tf
 from audio_bytes import encode, flac_frame_starts, noise
 
+from audioset_strong.audio.decode import AudioError, decode_audio
+from audioset_strong.audio.log_mel import hertz_to_mel, waveform_to_log_mel
+from audioset_strong.audio.tfio_backend import audio_graph, compute_log_mel
 from audioset_strong.errors import InputError
-from audioset_strong.features.audio_files import AudioError, decode_audio
-from audioset_strong.features.log_mel import hertz_to_mel, waveform_to_log_mel
-from audioset_strong.features.tfio_audio import audio_graph, compute_log_mel
 from audioset_strong.params import FeatureParams
 
 pytest.importorskip(

@@ -7,9 +7,8 @@ import pytest
 import tensorflow as tf
 from audio_bytes import encode, flac_frame_starts, noise, samples_of
 
+from audioset_strong.audio.tfio_backend import decode, import_tfio, read_header
 from audioset_strong.errors import InputError
-from audioset_strong.features.tfio_decoding import decode, import_tfio
-from audioset_strong.features.tfio_headers import read_header
 
 pytest.importorskip(
     "tensorflow_io", reason="tensorflow-io is an extra and not installed"

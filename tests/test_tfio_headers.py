@@ -7,8 +7,7 @@ import pytest
 import tensorflow as tf
 from audio_bytes import encode, noise
 
-from audioset_strong.features.tfio_headers import read_header
-from audioset_strong.features.tfio_lossless import ENCODINGS
+from audioset_strong.audio.tfio_backend import ENCODINGS, read_header
 
 
 @tf.function(

@@ -7,11 +7,7 @@ import pytest
 import tensorflow as tf
 from audio_bytes import encode, noise, samples_of
 
-from audioset_strong.features.tfio_lossless import (
-    ENCODINGS,
-    read_flac,
-    read_wav,
-)
+from audioset_strong.audio.tfio_backend import ENCODINGS, read_flac, read_wav
 
 _SIGNATURE = [tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.float64)]
 _GRAPHS = {

@@ -7,7 +7,7 @@ import pytest
 import soxr
 import tensorflow as tf
 
-from audioset_strong.features.tfio_resampling import filter_delay, resample
+from audioset_strong.audio.tfio_backend import filter_delay, resample
 
 tfio = pytest.importorskip(
     "tensorflow_io", reason="tensorflow-io is an extra and not installed"

@@ -6,14 +6,14 @@ import pytest
 from test_thresholds import make_items
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.threshold_files import (
+from audioset_strong.evaluation.thresholds import (
     COLUMNS,
+    choose_thresholds,
     listed,
     read_model_thresholds,
     read_threshold_file,
     write_threshold_file,
 )
-from audioset_strong.evaluation.thresholds import choose_thresholds
 from audioset_strong.labels.class_map import hash_of_mids
 
 

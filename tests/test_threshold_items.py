@@ -3,11 +3,9 @@ import pytest
 from eval_examples import X, hand_framed, hand_score_file, hand_weak
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.alignment import warn_of_gaps
-from audioset_strong.evaluation.threshold_items import (
-    read_threshold_items,
-)
-from audioset_strong.labels.label_writers import (
+from audioset_strong.evaluation.items import warn_of_gaps
+from audioset_strong.evaluation.thresholds import read_threshold_items
+from audioset_strong.labels.label_files import (
     write_framed_labels,
     write_strong_labels,
     write_weak_labels,

@@ -13,11 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.ground_truth import (
-    EvalItems,
-    strong_items,
-    weak_items,
-)
+from audioset_strong.evaluation.items import EvalItems, strong_items, weak_items
 from audioset_strong.evaluation.thresholds import (
     ThresholdParams,
     accepted_at,

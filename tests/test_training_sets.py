@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.frame_targets import Event
+from audioset_strong.labels.frame_rule import Event
 from audioset_strong.labels.training_sets import (
     TRAINING_SETS,
     diffuse_events,

@@ -15,16 +15,15 @@ from eval_examples import (
 )
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.truth_files import read_truth
-from audioset_strong.evaluation.truth_mapping import frame_pairs, map_truth
-from audioset_strong.labels.frame_targets import frame_strong_labels
-from audioset_strong.labels.label_mapping import LabelMapping
-from audioset_strong.labels.label_writers import (
+from audioset_strong.evaluation.truth import frame_pairs, map_truth, read_truth
+from audioset_strong.labels.frame_rule import frame_strong_labels
+from audioset_strong.labels.label_files import (
     write_framed_labels,
     write_pairs,
     write_strong_labels,
     write_weak_labels,
 )
+from audioset_strong.labels.label_mapping import LabelMapping
 from audioset_strong.labels.ontology import Ontology
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import LabelMappingParams

@@ -2,11 +2,9 @@ import numpy as np
 import pytest
 from nasty_scores import nasty_classes
 
-from audioset_strong.evaluation.average_precision import (
+from audioset_strong.evaluation.metrics import (
+    class_auc,
     class_average_precision,
-)
-from audioset_strong.evaluation.d_prime import class_auc
-from audioset_strong.evaluation.weighted_metrics import (
     count_items,
     weighted_auc_and_average_precision,
 )

@@ -5,14 +5,14 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from audioset_strong.labels.frame_targets import (
+from audioset_strong.labels.frame_rule import (
     Event,
     events_to_frame_targets,
     is_window_positive,
 )
 from audioset_strong.params import LabelFrameParams
-from audioset_strong.records.parsed_records import EventsOfClips
-from audioset_strong.records.window_targets import (
+from audioset_strong.records.examples import (
+    EventsOfClips,
     stretch_to_clip,
     window_targets,
 )

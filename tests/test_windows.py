@@ -4,8 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from audioset_strong.params import FeatureParams
-from audioset_strong.records.parsed_records import ParsedRecords
-from audioset_strong.records.windows import draw_windows
+from audioset_strong.records.examples import ParsedRecords, draw_windows
 
 _FEATURES = FeatureParams()
 

@@ -9,10 +9,9 @@ import pytest
 import soundfile
 
 from audioset_strong.errors import InputError
-from audioset_strong.records.beam_run import BeamRun
-from audioset_strong.records.shard_tasks import Clip, ShardTask, save_tasks
-from audioset_strong.records.shard_writer import write_shard
-from audioset_strong.records.writer import WriteShard, write_shards
+from audioset_strong.records.beam import BeamRun, WriteShard, write_shards
+from audioset_strong.records.plan import Clip, ShardTask, save_tasks
+from audioset_strong.records.shard import write_shard
 
 
 def _make_folder(folder):

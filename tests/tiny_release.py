@@ -63,8 +63,8 @@ def write_tiny_release(folder):
 
 def prepare_tiny(release, output_dir, **settings):
     """Prepares records of a tiny release; a fifth of Strong is held out."""
-    from audioset_strong.records.beam_run import BeamRun
-    from audioset_strong.records.preparation import prepare_records
+    from audioset_strong.records.beam import BeamRun
+    from audioset_strong.records.prepare import prepare_records
 
     defaults = {
         "params": RecordParams(held_out_fraction=0.2, clips_per_shard=4),

@@ -31,22 +31,22 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audioset_strong.evaluation.array_evaluation import evaluate_arrays
-    from audioset_strong.evaluation.file_evaluation import (
+    from audioset_strong.evaluation.evaluate import (
+        evaluate_arrays,
         evaluate_files,
-        evaluate_score_file,
     )
     from audioset_strong.evaluation.report import (
+        evaluate_score_file,
         headline_text,
         report_dict,
         write_report,
     )
-    from audioset_strong.evaluation.score_arrays import make_score_file
-    from audioset_strong.evaluation.score_files import (
+    from audioset_strong.evaluation.score_tables import read_scores
+    from audioset_strong.evaluation.scores import (
         ScoreFile,
+        make_score_file,
         write_score_file,
     )
-    from audioset_strong.evaluation.score_reading import read_scores
 
 __all__ = [
     "ScoreFile",
@@ -62,16 +62,16 @@ __all__ = [
 ]
 
 _MODULE_OF_NAME = {
-    "ScoreFile": "score_files",
-    "evaluate_arrays": "array_evaluation",
-    "evaluate_files": "file_evaluation",
-    "evaluate_score_file": "file_evaluation",
+    "ScoreFile": "scores",
+    "evaluate_arrays": "evaluate",
+    "evaluate_files": "evaluate",
+    "evaluate_score_file": "report",
     "headline_text": "report",
-    "make_score_file": "score_arrays",
-    "read_scores": "score_reading",
+    "make_score_file": "scores",
+    "read_scores": "score_tables",
     "report_dict": "report",
     "write_report": "report",
-    "write_score_file": "score_files",
+    "write_score_file": "scores",
 }
 
 

@@ -1,4 +1,4 @@
-"""Thresholds: the score from which on a class counts as present.
+r"""Thresholds: the score from which on a class counts as present.
 
 For each class the threshold that maximises F1 over the items of a validation
 set: label frames (Strong eval) or clips (Weak eval). An item is accepted where
@@ -18,10 +18,60 @@ some of the hardest clips and few, so that thresholds chosen against them are
 too low for audio as it comes; implied ones are the default.
 
 Source: our choice, the paper uses no thresholds (BUILD_NOTES.md "Thresholds").
+
+Threshold files: one threshold a class, written once, read by `predict`.
+
+A CSV whose first line is a comment that holds the settings as JSON:
+
+    # {"class_map_hash": "...", "scores": "val.npz", ...}
+    mid,display_name,threshold,f1,precision,recall,num_positives,...
+    /m/0bt9lr,Dog,0.3125,0.71,0.75,0.67,120,4013,
+
+Columns are those of `thresholds.choose_thresholds`; numbers that are undefined
+are empty. Only mid and threshold are needed, so that thresholds can be written
+by hand, without the comment too.
+
+Settings that `choose_thresholds` writes:
+
+    scores             name of the score file or folder
+    class_map_hash     `class_map.hash_of_mids` of its classes
+    score_notes        how it was read, such as that logits were turned into
+                       probabilities
+    labels             name of the label file
+    items              "label frames" or "clips"
+    negatives          "explicit" or "implied"
+    num_items          how many there were
+    score_range        lowest and highest score
+    default_threshold  threshold of classes with a reason
+    min_positives      positives that F1 needs to choose
+
+Label files -> the items that thresholds are chosen on.
+
+Calibration: do scores of 0.8 mean that 8 of 10 items are positive?
+
+A reliability curve sorts items into bins of equal width by their score and sets
+the mean score of a bin beside its share of positives. The expected calibration
+error (ECE) is the mean distance of the two over bins, weighted by items:
+
+    ECE = sum over bins of  num_items / num_all_items * |mean score - share|
+
+Conventions:
+  * Bin i of n holds scores in [i / n, (i + 1) / n); the last holds 1 too.
+  * An item takes part in a class's curve if it is positive or negative for it.
+    Pooled: all such (item, class) pairs together.
+  * The share of positives depends on which negatives are counted: a curve over
+    explicit negatives is of that set, not of audio as it comes.
+
+Source: Guo et al., "On calibration of modern neural networks", ICML 2017,
+Section 2; for one class at a time, as its items are (BUILD_NOTES.md
+"Calibration").
 """
 
 import dataclasses
-from collections.abc import Mapping
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,7 +80,20 @@ import pandas as pd
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.ground_truth import EvalItems
+from audioset_strong.evaluation.items import EvalItems, strong_items, weak_items
+from audioset_strong.evaluation.scores import ScoreFile
+from audioset_strong.files import open_output
+from audioset_strong.labels.class_map import check_class_hash
+from audioset_strong.labels.frame_rule import frame_strong_labels
+from audioset_strong.labels.label_files import (
+    read_framed_labels,
+    read_strong_labels,
+    read_weak_labels,
+)
+from audioset_strong.labels.problems import ProblemLog
+
+# --- thresholds ------------------------------------------------------------
+
 
 DEFAULT_THRESHOLD = 0.5
 
@@ -253,3 +316,526 @@ def score_range(items: EvalItems) -> tuple[float, float]:
 def are_probabilities(low: float, high: float) -> bool:
     """Whether scores of this range can be probabilities."""
     return low >= -_TOLERANCE and high <= 1 + _TOLERANCE
+
+
+# --- threshold files -------------------------------------------------------
+
+
+COLUMNS = (
+    "mid",
+    "display_name",
+    "threshold",
+    "f1",
+    "precision",
+    "recall",
+    "num_positives",
+    "num_negatives",
+    "reason",
+)
+
+_Path = str | os.PathLike[str]
+_NUM_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ThresholdFile:
+    """Thresholds and how they were chosen.
+
+    Attributes:
+      path: Where they were read, for messages.
+      thresholds: float64 of each mid, finite.
+      settings: As in the module docstring; empty for a file without them.
+    """
+
+    path: str
+    thresholds: dict[str, float]
+    settings: dict[str, Any]
+
+    def missing_mids(self, mids: Sequence[str]) -> list[str]:
+        """Returns the classes that have no threshold, in their order."""
+        return [mid for mid in mids if mid not in self.thresholds]
+
+    def extra_mids(self, mids: Sequence[str]) -> list[str]:
+        """Returns the classes of the file that are not among these."""
+        known = set(mids)
+        return [mid for mid in self.thresholds if mid not in known]
+
+    def vector(
+        self, mids: Sequence[str], threshold_of_missing: float | None = None
+    ) -> npt.NDArray[np.float64]:
+        """Returns the threshold of each class, for scores in [0, 1].
+
+        Args:
+          mids: One mid a class.
+          threshold_of_missing: Threshold of classes that the file lacks; None
+            if it has to have all.
+
+        Returns:
+          float64 `[num_classes]`, in [0, 1].
+
+        Raises:
+          InputError: The file lacks a class, or a threshold is outside [0, 1].
+        """
+        missing = self.missing_mids(mids)
+        if missing and threshold_of_missing is None:
+            raise InputError(
+                f"{self.path}: expected a threshold for each of the "
+                f"{len(mids)} classes of the model; {len(missing)} have none: "
+                f"{listed(missing)}. Choose thresholds on a score file of this "
+                f"model, or give --threshold too, which they then get."
+            )
+        outside = [
+            mid
+            for mid in mids
+            if not 0 <= self.thresholds.get(mid, 0.0) <= 1  # the model's only
+        ]
+        if outside:
+            raise InputError(
+                f"{self.path}: expected thresholds in [0, 1], as the model's "
+                f"scores are; {len(outside)} lie outside: {outside[0]} has "
+                f"{self.thresholds[outside[0]]:g}. Thresholds on logits do "
+                f"not fit: choose them again, with --logits."
+            )
+        return np.array(
+            [self.thresholds.get(mid, threshold_of_missing) for mid in mids],
+            dtype=np.float64,
+        )
+
+
+def listed(mids: Sequence[str]) -> str:
+    """Names the first classes, and how many more there are."""
+    shown = ", ".join(mids[:_NUM_SHOWN])
+    num_more = len(mids) - _NUM_SHOWN
+    return f"{shown} and {num_more} more" if num_more > 0 else shown
+
+
+def write_threshold_file(
+    table: pd.DataFrame, settings: Mapping[str, Any], path: _Path
+) -> None:
+    """Writes thresholds, whole or not at all.
+
+    Args:
+      table: From `thresholds.choose_thresholds`.
+      settings: As in the module docstring, JSON-ready.
+      path: CSV to write; the folder exists.
+    """
+    with open_output(path) as file:
+        file.write(f"# {json.dumps(dict(settings))}\n")
+        # repr of a float reads back as the same float: a score that is its
+        # class's threshold stays accepted.
+        table[list(COLUMNS)].to_csv(file, index=False, lineterminator="\n")
+
+
+def read_threshold_file(path: _Path) -> ThresholdFile:
+    """Reads thresholds.
+
+    Args:
+      path: What `write_threshold_file` wrote, or a CSV with the columns mid and
+        threshold.
+
+    Returns:
+      The thresholds and their settings.
+
+    Raises:
+      InputError: A column is missing, a class stands twice, a threshold is not
+        a finite number, or the classes are not those of the file's hash. Names
+        the file, and the class.
+    """
+    with open(path, encoding="utf-8", newline="") as file:
+        text = file.read()
+    name = os.fspath(path)
+    settings: dict[str, Any] = {}
+    if text.startswith("#"):
+        first, _, text = text.partition("\n")
+        settings = _parse_settings(first, name)
+    table = _parse_table(text, name)
+    mids = table["mid"].tolist()
+    if "class_map_hash" in settings:
+        check_class_hash(
+            mids,
+            str(settings["class_map_hash"]),
+            name,
+            "Lines were added, removed or reordered: choose thresholds again, "
+            "or remove the first line, which holds the hash.",
+        )
+    thresholds = [
+        _threshold(name, mid, value)
+        for mid, value in zip(mids, table["threshold"], strict=True)
+    ]
+    return ThresholdFile(
+        name, dict(zip(mids, thresholds, strict=True)), settings
+    )
+
+
+def read_model_thresholds(
+    path: _Path,
+    mids: Sequence[str],
+    threshold_of_missing: float | None = None,
+) -> npt.NDArray[np.float64]:
+    """Reads the thresholds of a model whose scores are probabilities.
+
+    Warns of classes that get `threshold_of_missing`, of classes of the file
+    that the model lacks, and of thresholds from scores of another scale.
+
+    Args:
+      path: Threshold file.
+      mids: Classes of the model.
+      threshold_of_missing: As in `ThresholdFile.vector`.
+
+    Returns:
+      float64 `[num_classes]`, in [0, 1].
+
+    Raises:
+      InputError: As `read_threshold_file` and `ThresholdFile.vector`.
+    """
+    file = read_threshold_file(path)
+    thresholds = file.vector(mids, threshold_of_missing)
+    missing, extra = file.missing_mids(mids), file.extra_mids(mids)
+    if missing:
+        logging.warning(
+            "%d of %d classes have no threshold in %s and get %g: %s.",
+            len(missing),
+            len(mids),
+            file.path,
+            threshold_of_missing,
+            listed(missing),
+        )
+    if extra:
+        logging.warning(
+            "Thresholds of %d classes that the model lacks are not used: %s.",
+            len(extra),
+            listed(extra),
+        )
+    low, high = file.settings.get("score_range", (0, 1))
+    if not are_probabilities(low, high):
+        logging.warning(
+            "%s was chosen on scores in [%g, %g], which are no probabilities "
+            "as the model's are: choose thresholds on its own score file.",
+            file.path,
+            low,
+            high,
+        )
+    return thresholds
+
+
+def _parse_settings(line: str, name: str) -> dict[str, Any]:
+    try:
+        settings = json.loads(line.lstrip("#"))
+    except json.JSONDecodeError:
+        settings = None
+    if not isinstance(settings, dict):
+        raise InputError(
+            f"{name}:1: expected the settings as a JSON object after '#', "
+            f"found '{line[:60].rstrip()}'. Remove the line, or choose "
+            f"thresholds again."
+        )
+    return settings
+
+
+def _parse_table(text: str, name: str) -> pd.DataFrame:
+    """Parses the lines; every value is a str."""
+    try:
+        table = pd.read_csv(io.StringIO(text), dtype=str, keep_default_na=False)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError) as error:
+        raise InputError(
+            f"{name}: expected a CSV of thresholds. It cannot be read as one: "
+            f"{error}".splitlines()[0]
+        ) from error
+    needed = {"mid", "threshold"}
+    if not needed <= set(table.columns):
+        raise InputError(
+            f"{name}: expected a CSV with the columns mid and threshold, found "
+            f"{list(table.columns)[:9]}. Give what choose_thresholds wrote."
+        )
+    if table.empty:
+        raise InputError(f"{name}: expected at least one class, found none.")
+    repeated = table.loc[table["mid"].duplicated(), "mid"].tolist()
+    if repeated:
+        raise InputError(
+            f"{name}: expected one threshold a class; {len(repeated)} stand "
+            f"more than once: {listed(repeated)}. Keep one of each."
+        )
+    return table
+
+
+def _threshold(name: str, mid: str, value: str) -> float:
+    """Parses one threshold."""
+    try:
+        threshold = float(value)
+    except ValueError:
+        threshold = float("nan")
+    if not np.isfinite(threshold):
+        raise InputError(
+            f"{name}: expected a finite number as threshold of {mid}, found "
+            f"'{value}'."
+        )
+    return threshold
+
+
+# --- threshold items -------------------------------------------------------
+
+
+class ThresholdItems(NamedTuple):
+    """Items and what they are.
+
+    Attributes:
+      items: Label frames or clips.
+      item_name: "label frames" or "clips".
+      negatives: "implied" or "explicit".
+      labels_path: The file that labels them.
+    """
+
+    items: EvalItems
+    item_name: str
+    negatives: str
+    labels_path: str
+
+    def text(self) -> str:
+        """Returns one phrase on the items."""
+        return (
+            f"{len(self.items.scores)} {self.item_name} with {self.negatives} "
+            f"negatives"
+        )
+
+    def settings(self) -> dict[str, Any]:
+        """Returns what a threshold file says of its items."""
+        return {
+            "labels": os.path.basename(self.labels_path),
+            "items": self.item_name,
+            "negatives": self.negatives,
+            "num_items": len(self.items.scores),
+            "score_range": list(score_range(self.items)),
+        }
+
+
+def read_threshold_items(
+    score_file: ScoreFile,
+    problems: ProblemLog | None = None,
+    *,
+    strong_path: _Path | None = None,
+    framed_path: _Path | None = None,
+    weak_path: _Path | None = None,
+    negatives: str = "implied",
+) -> ThresholdItems:
+    """Reads the one label file that is given, and makes items of it.
+
+    Args:
+      score_file: What the model scored.
+      problems: Takes what is wrong with the label file.
+      strong_path: Strong TSV, framed by the paper's rule. Its explicit
+        negatives are the complementary ones.
+      framed_path: Framed TSV.
+      weak_path: Weak CSV, which has implied negatives only.
+      negatives: "implied" or "explicit".
+
+    Returns:
+      The items.
+
+    Raises:
+      InputError: Not exactly one file was given, weak labels were asked for
+        explicit negatives, or no clip is both scored and labelled.
+    """
+    given = [p for p in (strong_path, framed_path, weak_path) if p is not None]
+    if len(given) != 1:
+        raise InputError(
+            f"Expected one of --strong_labels, --framed_labels and "
+            f"--weak_labels; found {len(given)}."
+        )
+    path = os.fspath(given[0])
+    if weak_path is not None:
+        if negatives == "explicit":
+            raise InputError(
+                "Weak labels mark nothing absent: --weak_labels has implied "
+                "negatives only. Give framed labels for explicit ones."
+            )
+        weak = read_weak_labels(weak_path, problems)
+        items = weak_items(score_file, weak)
+        return ThresholdItems(items, "clips", negatives, path)
+    if framed_path is not None:
+        framed = read_framed_labels(framed_path, problems)
+    else:
+        framed = frame_strong_labels(read_strong_labels(path, problems))
+    items = strong_items(score_file, framed, negatives)
+    return ThresholdItems(items, "label frames", negatives, path)
+
+
+# --- calibration -----------------------------------------------------------
+
+
+NUM_BINS = 10
+
+_Ints = npt.NDArray[np.int64]
+
+# Classes binned at a time: their items are widened to float64.
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ReliabilityCurve:
+    """Scores against shares of positives, in bins.
+
+    Attributes:
+      mids: str `[num_classes]`.
+      num_items: int64 `[num_classes, num_bins]`.
+      num_positives: int64, same shape.
+      score_sums: float64, same shape: sum of the scores of a bin.
+    """
+
+    mids: npt.NDArray[np.str_]
+    num_items: _Ints
+    num_positives: _Ints
+    score_sums: _Floats
+
+    @property
+    def bin_edges(self) -> _Floats:
+        """Edges of the bins, float64 `[num_bins + 1]`, from 0 to 1."""
+        num_bins = self.num_items.shape[1]
+        return np.arange(num_bins + 1) / num_bins
+
+    @property
+    def mean_scores(self) -> _Floats:
+        """Mean score of each class's bin; NaN where it is empty."""
+        return _ratio(self.score_sums, self.num_items)
+
+    @property
+    def positive_shares(self) -> _Floats:
+        """Share of positives in each class's bin; NaN where it is empty."""
+        return _ratio(self.num_positives, self.num_items)
+
+    def pooled(self) -> "ReliabilityCurve":
+        """Returns the curve of all classes together, as one class "pooled"."""
+        return ReliabilityCurve(
+            mids=np.array(["pooled"]),
+            num_items=self.num_items.sum(axis=0, keepdims=True),
+            num_positives=self.num_positives.sum(axis=0, keepdims=True),
+            score_sums=self.score_sums.sum(axis=0, keepdims=True),
+        )
+
+    def calibration_errors(self) -> _Floats:
+        """Returns the ECE of each class.
+
+        Returns:
+          float64 `[num_classes]` in [0, 1]; NaN for a class without items.
+        """
+        # A bin's weight cancels the division in its two means.
+        distances = np.abs(self.score_sums - self.num_positives)
+        return _ratio(distances.sum(axis=1), self.num_items.sum(axis=1))
+
+    def table(
+        self, display_names: Mapping[str, str] | None = None
+    ) -> pd.DataFrame:
+        """Returns the curve as rows, the pooled one first.
+
+        Args:
+          display_names: Name of each mid.
+
+        Returns:
+          One row for each bin that has items: mid str ("pooled" for all
+          classes), display_name str, bin_low and bin_high float64, num_items
+          and num_positives int64, mean_score and positive_share float64, and
+          calibration_error float64: the ECE over all bins of the class.
+        """
+        both = [_rows_of_bins(curve) for curve in (self.pooled(), self)]
+        rows = pd.concat(both, ignore_index=True)
+        names = display_names or {}
+        rows.insert(1, "display_name", [names.get(m, "") for m in rows["mid"]])
+        return rows
+
+
+def _ratio(part: _Floats | _Ints, whole: _Ints) -> _Floats:
+    with np.errstate(invalid="ignore"):  # 0 / 0
+        ratio: _Floats = np.asarray(part / whole, dtype=np.float64)
+    return ratio
+
+
+def _rows_of_bins(curve: ReliabilityCurve) -> pd.DataFrame:
+    """Lists the bins that have items."""
+    column, bin_index = np.nonzero(curve.num_items)
+    cells = column, bin_index
+    return pd.DataFrame(
+        {
+            "mid": curve.mids[column].astype(object),
+            "bin_low": curve.bin_edges[bin_index],
+            "bin_high": curve.bin_edges[bin_index + 1],
+            "num_items": curve.num_items[cells],
+            "num_positives": curve.num_positives[cells],
+            "mean_score": curve.mean_scores[cells],
+            "positive_share": curve.positive_shares[cells],
+            "calibration_error": curve.calibration_errors()[column],
+        }
+    )
+
+
+def reliability_curve(
+    items: EvalItems, num_bins: int = NUM_BINS
+) -> ReliabilityCurve:
+    """Bins the items of each class by their scores.
+
+    Args:
+      items: Label frames or clips (`ground_truth.py`), with scores in [0, 1].
+      num_bins: Bins of [0, 1].
+
+    Returns:
+      The curve of every class.
+
+    Raises:
+      InputError: Scores are not probabilities, or `num_bins` is below 1.
+    """
+    if num_bins < 1:
+        raise InputError(f"num_bins must be 1 or more. Received: {num_bins}.")
+    low, high = score_range(items)
+    if not are_probabilities(low, high):
+        raise InputError(
+            f"A reliability curve needs probabilities, scores in [0, 1]; found "
+            f"{low:g} to {high:g}. If they are logits, take their sigmoid."
+        )
+    num_classes = items.mids.size
+    counts = np.zeros((2, num_classes, num_bins), dtype=np.int64)
+    sums = np.zeros((num_classes, num_bins))
+    for start in range(0, num_classes, _CLASS_BLOCK):
+        block = np.s_[start : start + _CLASS_BLOCK]
+        counts[:, block], sums[block] = _bin_block(items, block, num_bins)
+    return ReliabilityCurve(items.mids, counts[0], counts[1], sums)
+
+
+def write_reliability(
+    curve: ReliabilityCurve,
+    path: str | os.PathLike[str],
+    display_names: Mapping[str, str] | None = None,
+) -> None:
+    """Writes `ReliabilityCurve.table` as a CSV.
+
+    Args:
+      curve: Of every class.
+      path: CSV to write; the folder exists.
+      display_names: Name of each mid.
+    """
+    with open_output(path) as file:
+        table = curve.table(display_names)
+        table.to_csv(file, index=False, lineterminator="\n")
+
+
+def _bin_block(
+    items: EvalItems, block: slice, num_bins: int
+) -> tuple[_Ints, _Floats]:
+    """Bins a few classes.
+
+    Returns:
+      int64 `[2, num_classes_of_block, num_bins]`: items and positives.
+      float64 `[num_classes_of_block, num_bins]`: sums of scores.
+    """
+    positive = items.is_positive[:, block]
+    row, column = np.nonzero(positive | items.is_negative[:, block])
+    scores = items.scores[:, block][row, column].astype(np.float64)
+    # The last bin holds 1 too.
+    bins = np.clip((scores * num_bins).astype(np.int64), 0, num_bins - 1)
+    cell = column * num_bins + bins
+    num_classes = positive.shape[1]
+
+    def sums_of(values: npt.NDArray[Any]) -> _Floats:
+        sums = np.bincount(cell, values, minlength=num_classes * num_bins)
+        return sums.astype(np.float64).reshape(num_classes, num_bins)
+
+    # Sums of ones in float64 are whole numbers.
+    ones = np.ones(scores.size)
+    counts = np.stack([sums_of(ones), sums_of(positive[row, column])])
+    return counts.astype(np.int64), sums_of(scores)

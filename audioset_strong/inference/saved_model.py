@@ -27,20 +27,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from audioset_strong.errors import InputError
-from audioset_strong.features.log_mel_graph import (
+from audioset_strong.audio.log_mel_graph import (
     log_mel_to_patches,
     pad_to_one_patch,
     waveform_to_log_mel,
 )
+from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
     ClassMap,
     check_class_hash,
     read_class_map,
     write_class_map,
 )
-from audioset_strong.params import FeatureParams
-from audioset_strong.params_json import from_dict, to_dict
+from audioset_strong.params import FeatureParams, from_dict, to_dict
 from audioset_strong.training.workdir import load_classifier
 
 # Largest difference of a score between the exported and the in-memory model.

@@ -6,7 +6,7 @@ import numpy as np
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.score_files import ScoreFile, write_score_file
+from audioset_strong.evaluation.scores import ScoreFile, write_score_file
 from audioset_strong.labels.class_map import describe_other_classes
 from audioset_strong.models.clip_scores import make_score_patches, score_clips
 from audioset_strong.records.manifest import GROUPS, read_records

@@ -15,12 +15,9 @@ import re
 from collections.abc import Sequence
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.label_text import LabelText, shown
-from audioset_strong.output_files import open_output
-
-# No space, comma, quote, control character or half of a surrogate pair, so that
-# a mid can stand in every label file.
-MID_PATTERN = r"[^\s\",\x00-\x1f\ud800-\udfff]+"
+from audioset_strong.files import open_output
+from audioset_strong.labels.ids import MID_PATTERN
+from audioset_strong.labels.line_parser import LabelText, shown
 
 _HEADER = "index,mid,display_name"
 _NAME_CHARACTER = r"[^\",\x00-\x1f\ud800-\udfff]"

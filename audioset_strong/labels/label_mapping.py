@@ -13,19 +13,33 @@ A mapping says what a *positive* label becomes: one or several classes. Mids
 that are not in the ontology (32 of the strong ones) have no ancestors and stay
 as they are. Each mapping is idempotent: applied twice it does what it does
 once. `mapped_labels.py` applies it to label tables.
+
+Label mapping of whole tables: weak, strong and framed.
+
+A mapping (`label_mapping.py`) says what a positive label becomes. Here it is
+looked up once for each distinct class, or list of classes, and not once a row,
+so that the whole release takes seconds. A mapping that changes nothing returns
+the table as it is.
 """
 
 import dataclasses
 import os
 from collections.abc import Collection
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
 from absl import logging
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.label_files import read_display_names
 from audioset_strong.labels.ontology import MUSIC_MID, Ontology, read_ontology
 from audioset_strong.labels.problems import ProblemLog
-from audioset_strong.params import LabelMappingParams
+from audioset_strong.params import LabelFrameParams, LabelMappingParams
+
+# --- label mapping ---------------------------------------------------------
+
 
 _Path = str | os.PathLike[str]
 
@@ -225,3 +239,230 @@ def describe_mapping(mapping: LabelMapping) -> list[str]:
             f"strong labels keep {len(music.kept)}: {', '.join(music.kept)}."
         )
     return lines
+
+
+# --- mapped labels ---------------------------------------------------------
+
+
+_Ints = npt.NDArray[np.int64]
+_Bools = npt.NDArray[np.bool_]
+_Objects = npt.NDArray[np.object_]
+
+
+def map_weak_labels(weak: pd.DataFrame, mapping: LabelMapping) -> pd.DataFrame:
+    """Maps the labels of a weak table.
+
+    Args:
+      weak: Weak table (`label_files`).
+      mapping: What labels become.
+
+    Returns:
+      The same rows. `mids` has what replaces the clip's labels, in their order,
+      and then their ancestors; each mid once.
+    """
+    if mapping.is_identity:
+        return weak
+    mapped: dict[tuple[str, ...], tuple[str, ...]] = {}
+    for mids in weak["mids"]:
+        if mids not in mapped:
+            targets = [mapping.targets_of(mid) for mid in mids]
+            first = [found[0] for found in targets]
+            ancestors = [mid for found in targets for mid in found[1:]]
+            mapped[mids] = tuple(dict.fromkeys([*first, *ancestors]))
+    values = np.empty(len(weak), dtype=object)
+    values[:] = [mapped[mids] for mids in weak["mids"]]
+    return weak.assign(mids=pd.Series(values, index=weak.index, dtype=object))
+
+
+def map_strong_labels(
+    strong: pd.DataFrame, mapping: LabelMapping
+) -> pd.DataFrame:
+    """Maps the events of a strong table.
+
+    Args:
+      strong: Strong table (`label_files`); further columns are kept.
+      mapping: What labels become.
+
+    Returns:
+      Each event in its place with what replaces its class, followed by one
+      event with the same times for each ancestor. Of events with the same clip,
+      class and times the first is kept.
+    """
+    if mapping.is_identity:
+        return strong
+    expanded = _expand(strong["mid"], mapping)
+    segment, _ = pd.factorize(strong["segment_id"])
+    keys = pd.DataFrame(
+        {
+            "segment": segment[expanded.row],
+            "target": expanded.target,
+            "onset": strong["onset_seconds"].to_numpy()[expanded.row],
+            "offset": strong["offset_seconds"].to_numpy()[expanded.row],
+        }
+    )
+    is_kept = ~keys.duplicated().to_numpy()
+    mapped = strong.take(expanded.row[is_kept]).reset_index(drop=True)
+    mids = expanded.classes[expanded.target[is_kept]]
+    return mapped.assign(mid=pd.Series(mids, dtype=object))
+
+
+@dataclasses.dataclass(frozen=True)
+class FramedMappingCounts:
+    """What mapping a framed table did.
+
+    Attributes:
+      num_pairs_gained: (clip, class) pairs that got positives of other classes.
+      num_contradicted_pairs: Explicit negatives, as (clip, class) pairs, of
+        which a label frame is now PRESENT.
+      num_overridden_negatives: NOT_PRESENT label frames that are now PRESENT,
+        of these and of other pairs.
+      num_replaced_negatives: NOT_PRESENT label frames of classes that were
+        replaced by a wider one, left out: that geese are absent does not say
+        that "Ducks, geese, waterfowl" is.
+    """
+
+    num_pairs_gained: int = 0
+    num_contradicted_pairs: int = 0
+    num_overridden_negatives: int = 0
+    num_replaced_negatives: int = 0
+
+
+def map_framed_labels(
+    framed: pd.DataFrame,
+    mapping: LabelMapping,
+    params: LabelFrameParams = LabelFrameParams(),
+) -> tuple[pd.DataFrame, FramedMappingCounts]:
+    """Maps the labels of a framed table, as if its events had been mapped.
+
+    A (clip, class) pair that gets a PRESENT of another class is PRESENT on
+    every label frame on which it or any class that becomes it is. All other
+    label frames of such a pair are complementary negatives, as the frame rule
+    makes them of the mapped events. So an explicit negative never holds against
+    a descendant that was heard; where it would, it is counted.
+
+    Args:
+      framed: Framed table (`label_files`), label frames inside the grid.
+      mapping: What labels become.
+      params: The grid of label frames.
+
+    Returns:
+      mapped: The rows of the pairs that got nothing, in file order; then those
+        of the others, all label frames, sorted by segment_id, mid and
+        label_frame.
+      counts: What was done.
+    """
+    if mapping.is_identity:
+        return framed, FramedMappingCounts()
+    grid = _FramedGrid(framed, mapping, params.num_label_frames)
+    kept = framed[~grid.is_gaining & ~grid.is_replaced]
+    mapped = pd.concat([kept, grid.gained_table()], ignore_index=True)
+    return mapped.astype(framed.dtypes.to_dict()), grid.count()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Expanded:
+    """Rows repeated, once for each class that their label becomes.
+
+    Attributes:
+      row: int64 `[num_expanded]`, rows of the table, ascending.
+      target: int64 `[num_expanded]`, index into `classes`.
+      classes: str `[num_classes]`, sorted: all mids of the table and all that
+        they become.
+      own: int64 `[num_rows]`, index of each row's own mid.
+      replaced_by: int64 `[num_rows]`, index of what each row's mid becomes.
+    """
+
+    row: _Ints
+    target: _Ints
+    classes: _Objects
+    own: _Ints
+    replaced_by: _Ints
+
+
+def _expand(mids: "pd.Series[Any]", mapping: LabelMapping) -> _Expanded:
+    """Looks up each distinct mid and repeats the rows."""
+    code, distinct = pd.factorize(mids)
+    targets = [mapping.targets_of(mid) for mid in distinct]
+    names = sorted({*distinct, *(mid for found in targets for mid in found)})
+    index = {mid: number for number, mid in enumerate(names)}
+    classes = np.empty(len(names), dtype=object)
+    classes[:] = names
+    # Targets of all distinct mids, one after the other.
+    flat = np.array([index[m] for found in targets for m in found], np.int64)
+    lengths = np.array([len(found) for found in targets], dtype=np.int64)
+    starts = np.cumsum(lengths) - lengths
+    counts = lengths[code]
+    row = np.repeat(np.arange(len(code)), counts)
+    within = np.arange(len(row)) - np.repeat(np.cumsum(counts) - counts, counts)
+    own = np.array([index[mid] for mid in distinct], dtype=np.int64)
+    return _Expanded(
+        row=row,
+        target=flat[starts[code][row] + within],
+        classes=classes,
+        own=own[code],
+        replaced_by=flat[starts][code],
+    )
+
+
+class _FramedGrid:
+    """A framed table on its way: which pairs gain, and what they become.
+
+    A pair is (clip, class), numbered `clip * num_classes + class`; clips and
+    classes are sorted, so pairs in ascending order are sorted by name.
+    """
+
+    def __init__(
+        self, framed: pd.DataFrame, mapping: LabelMapping, num_label_frames: int
+    ) -> None:
+        clip, clips = pd.factorize(framed["segment_id"], sort=True)
+        self._clips = np.asarray(clips, dtype=object)
+        expanded = _expand(framed["mid"], mapping)
+        self._classes = expanded.classes
+        num_classes = len(expanded.classes)
+        self._is_present = framed["is_present"].to_numpy()
+        self._label_frame = framed["label_frame"].to_numpy()
+        self._pair = clip * num_classes + expanded.own
+        self.is_replaced: _Bools = expanded.replaced_by != expanded.own
+
+        is_positive = self._is_present[expanded.row]
+        row, target = expanded.row[is_positive], expanded.target[is_positive]
+        pair = clip[row] * num_classes + target
+        self._gained = np.unique(pair[target != expanded.own[row]])
+        self.is_gaining: _Bools = np.isin(self._pair, self._gained)
+
+        self._present = np.zeros((len(self._gained), num_label_frames), bool)
+        is_cell = np.isin(pair, self._gained)
+        self._present[
+            np.searchsorted(self._gained, pair[is_cell]),
+            self._label_frame[row[is_cell]],
+        ] = True
+
+    def gained_table(self) -> pd.DataFrame:
+        """Writes the pairs that gained out as framed rows."""
+        num_pairs, num_label_frames = self._present.shape
+        clip, target = np.divmod(self._gained, max(1, len(self._classes)))
+        return pd.DataFrame(
+            {
+                "segment_id": np.repeat(self._clips[clip], num_label_frames),
+                "label_frame": np.tile(np.arange(num_label_frames), num_pairs),
+                "mid": np.repeat(self._classes[target], num_label_frames),
+                "is_present": self._present.reshape(-1),
+            }
+        )
+
+    def count(self) -> FramedMappingCounts:
+        """Counts what was gained and overridden."""
+        rows = np.nonzero(self.is_gaining & ~self._is_present)[0]
+        place = np.searchsorted(self._gained, self._pair[rows])
+        overridden = rows[self._present[place, self._label_frame[rows]]]
+        has_own_positive = np.isin(
+            self._pair[overridden], self._pair[self._is_present]
+        )
+        contradicted = self._pair[overridden[~has_own_positive]]
+        num_replaced = int((self.is_replaced & ~self._is_present).sum())
+        return FramedMappingCounts(
+            num_pairs_gained=len(self._gained),
+            num_contradicted_pairs=len(np.unique(contradicted)),
+            num_overridden_negatives=len(overridden),
+            num_replaced_negatives=num_replaced,
+        )

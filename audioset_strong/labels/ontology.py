@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from audioset_strong.errors import InputError
-from audioset_strong.output_files import open_output
+from audioset_strong.files import open_output
 
 MUSIC_MID = "/m/04rlf"
 

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.output_files import open_output
+from audioset_strong.files import open_output
 
 _Path = str | os.PathLike[str]
 

@@ -8,9 +8,8 @@ import numpy as np
 import tensorflow as tf
 import tqdm
 
-from audioset_strong.records.data_errors import read_batches
 from audioset_strong.records.manifest import Records
-from audioset_strong.records.reader import label_frame_batches
+from audioset_strong.records.streams import label_frame_batches, read_batches
 
 
 class ScoredClips(NamedTuple):

@@ -22,8 +22,8 @@ from audioset_strong.records.manifest import (
     read_json,
     read_records,
 )
+from audioset_strong.records.plan import RecordSettings
 from audioset_strong.records.schema import LABEL_SETS
-from audioset_strong.records.settings import RecordSettings
 
 _SETTINGS = tuple(f.name for f in dataclasses.fields(RecordSettings))
 _WIDTH = 13

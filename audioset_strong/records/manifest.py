@@ -17,20 +17,20 @@ import json
 import os
 from typing import Any
 
-from audioset_strong import storage
+from audioset_strong import files
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
     ClassMap,
     check_class_hash,
     parse_class_map,
 )
-from audioset_strong.labels.segments import ytid_of_segment
+from audioset_strong.labels.ids import ytid_of_segment
 from audioset_strong.params import (
     FeatureParams,
     LabelFrameParams,
     RecordParams,
+    from_dict,
 )
-from audioset_strong.params_json import from_dict
 
 GROUPS = ("weak", "strong", "held_out")
 MANIFEST_NAME = "manifest.json"
@@ -104,7 +104,7 @@ class Records:
 def write_text(text: str, path: str) -> None:
     """Writes a file whole or not at all, locally or to object storage."""
     with (
-        storage.replace_when_whole(path) as temporary_path,
+        files.replace_when_whole(path) as temporary_path,
         open(temporary_path, "w", encoding="utf-8", newline="") as file,
     ):
         file.write(text)
@@ -122,7 +122,7 @@ def read_json(path: str) -> dict[str, Any]:
       InputError: The file is not JSON.
     """
     try:
-        values: dict[str, Any] = json.loads(storage.read_bytes(path))
+        values: dict[str, Any] = json.loads(files.read_bytes(path))
     except ValueError as error:
         raise InputError(f"{path}: expected JSON: {error}.") from error
     return values
@@ -136,14 +136,14 @@ def read_records(records_dir: str) -> Records:
         wrong size, or the class map is not the one the records were made with.
     """
     manifest_path = os.path.join(records_dir, MANIFEST_NAME)
-    if not storage.exists(manifest_path):
+    if not files.exists(manifest_path):
         raise InputError(
             f"{records_dir} holds no {MANIFEST_NAME}, so no finished records. "
             f"Run prepare_records with --output_dir={records_dir}."
         )
     manifest = read_json(manifest_path)
     class_map_path = os.path.join(records_dir, CLASS_MAP_NAME)
-    class_map_text = storage.read_bytes(class_map_path).decode()
+    class_map_text = files.read_bytes(class_map_path).decode()
     class_map = parse_class_map(class_map_text, class_map_path)
     check_class_hash(
         class_map.mids,
@@ -170,7 +170,7 @@ def read_records(records_dir: str) -> Records:
 def _check_shards(records: Records) -> None:
     """Raises `InputError` if a shard is missing or truncated."""
     paths = [records.path_of(shard) for shard in records.shards]
-    sizes = storage.num_bytes_of(paths)
+    sizes = files.num_bytes_of(paths)
     for path, num_bytes, shard in zip(
         paths, sizes, records.shards, strict=True
     ):
@@ -193,12 +193,12 @@ def read_segment_ids(records_dir: str) -> list[str]:
       InputError: The folder has no list of them.
     """
     path = os.path.join(records_dir, SEGMENT_IDS_NAME)
-    if not storage.exists(path):
+    if not files.exists(path):
         raise InputError(
             f"{records_dir} holds no {SEGMENT_IDS_NAME}. Run the same "
             f"prepare_records again: it keeps its shards and writes the list."
         )
-    return storage.read_bytes(path).decode().splitlines()
+    return files.read_bytes(path).decode().splitlines()
 
 
 def check_no_shared_clips(

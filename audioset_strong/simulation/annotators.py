@@ -18,12 +18,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pandas as pd
 
-from audioset_strong.simulation.sound_classes import (
-    SoundClass,
-    release_vocabulary,
+from audioset_strong.simulation.soundscapes import (
+    CLIP_SECONDS,
+    SoundscapeParams,
+    clip_rng,
 )
-from audioset_strong.simulation.soundscape_params import SoundscapeParams
-from audioset_strong.simulation.soundscapes import CLIP_SECONDS, clip_rng
+from audioset_strong.simulation.sources import SoundClass, release_vocabulary
 
 # Shortest event an annotator marks.
 _MIN_MARKED_SECONDS = 0.02

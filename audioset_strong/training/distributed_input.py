@@ -3,9 +3,8 @@
 import tensorflow as tf
 
 from audioset_strong.params import TrainParams
-from audioset_strong.records.input_workers import InputWorker
 from audioset_strong.records.manifest import Records
-from audioset_strong.records.mixture import training_stream
+from audioset_strong.records.streams import InputWorker, training_stream
 
 
 def distribute_stream(

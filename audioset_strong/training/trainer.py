@@ -14,16 +14,15 @@ import tqdm
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.evaluator import strong_validation_d_prime
+from audioset_strong.evaluation.results import strong_validation_d_prime
 from audioset_strong.models.clip_scores import make_score_patches, score_clips
 from audioset_strong.models.frame_classifier import (
     build_frame_classifier,
     classification_loss,
 )
 from audioset_strong.params import ModelParams, TrainParams
-from audioset_strong.records.data_errors import read_batches
 from audioset_strong.records.manifest import Records, read_records
-from audioset_strong.records.shard_cache import cache_shards
+from audioset_strong.records.streams import cache_shards, read_batches
 from audioset_strong.training import workdir as workdirs
 from audioset_strong.training.distributed_input import distribute_stream
 from audioset_strong.training.strategy import get_strategy, make_reproducible

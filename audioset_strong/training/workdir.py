@@ -17,6 +17,7 @@ import keras
 import tensorflow as tf
 
 from audioset_strong.errors import InputError
+from audioset_strong.files import open_output, refuse_remote
 from audioset_strong.labels.class_map import (
     ClassMap,
     check_class_hash,
@@ -26,14 +27,15 @@ from audioset_strong.labels.class_map import (
     write_class_map,
 )
 from audioset_strong.models.frame_classifier import build_frame_classifier
-from audioset_strong.output_files import open_output, refuse_remote
 from audioset_strong.params import (
     FeatureParams,
     LabelFrameParams,
     ModelParams,
     TrainParams,
+    load_params,
+    save_params,
+    to_dict,
 )
-from audioset_strong.params_json import load_params, save_params, to_dict
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,18 +27,17 @@ import tensorflow as tf
 from absl import flags
 
 from audioset_strong import run_flags
-from audioset_strong.errors import InputError
-from audioset_strong.features import (
-    audio_mixing,
-    log_mel,
-    log_mel_graph,
-    soundfile_audio,
-    tfio_audio,
+from audioset_strong.audio import decode, log_mel, log_mel_graph, tfio_backend
+from audioset_strong.audio.backends import compute_log_mel
+from audioset_strong.audio.tfio_backend import (
+    decode as tfio_decode,
 )
-from audioset_strong.features.audio_backends import compute_log_mel
-from audioset_strong.features.tfio_decoding import decode, import_tfio
-from audioset_strong.features.tfio_headers import read_header
-from audioset_strong.features.tfio_resampling import resample
+from audioset_strong.audio.tfio_backend import (
+    import_tfio,
+    read_header,
+    resample,
+)
+from audioset_strong.errors import InputError
 from audioset_strong.params import FeatureParams
 
 _AUDIO_DIR = flags.DEFINE_string(
@@ -79,12 +78,10 @@ def _default_steps(path: str) -> _Steps:
     """The default backend; each step takes what the one before gave."""
 
     def read(_: Any) -> np.ndarray:
-        mixer = audio_mixing.Mixer()
+        mixer = decode.Mixer()
         container = os.path.splitext(path)[1][1:]
         with open(path, "rb", buffering=0) as file:
-            soundfile_audio.read_with_soundfile(
-                file, container, _SECONDS, mixer
-            )
+            decode.read_with_soundfile(file, container, _SECONDS, mixer)
         return mixer.waveform()
 
     return {
@@ -108,14 +105,16 @@ def _make_graphs() -> dict[str, Any]:
     file, mono = ([], tf.string), ([None], tf.float32)
 
     def usual(contents: tf.Tensor) -> tf.Tensor:
-        samples = decode(read_header(contents, seconds))
+        samples = tfio_decode(read_header(contents, seconds))
         channels = tfio.audio.resample(samples, rate, _FEATURES.sample_rate)
         waveform = tf.reduce_mean(tf.ensure_shape(channels, [None, 2]), axis=1)
         return log_mel_graph.waveform_to_log_mel(waveform, _FEATURES)
 
     return {
         "decode and mix": _graph(
-            lambda x: tf.reduce_mean(decode(read_header(x, seconds)), axis=1),
+            lambda x: tf.reduce_mean(
+                tfio_decode(read_header(x, seconds)), axis=1
+            ),
             file,
         ),
         "resample": _graph(
@@ -130,14 +129,16 @@ def _make_graphs() -> dict[str, Any]:
 
 def _tfio_steps(path: str, graphs: dict[str, Any]) -> _Steps:
     """The tensorflow-io backend."""
-    whole = tfio_audio.audio_graph(_FEATURES)
+    whole = tfio_backend.audio_graph(_FEATURES)
     return {
         "decode and mix": lambda _: graphs["decode and mix"](
             tf.io.read_file(path)
         ),
         "resample": lambda x: graphs["resample"](x),
         "log-mel": lambda x: graphs["log-mel"](x),
-        "all": lambda _: tfio_audio.compute_log_mel(path, _SECONDS, _FEATURES),
+        "all": lambda _: tfio_backend.compute_log_mel(
+            path, _SECONDS, _FEATURES
+        ),
         "all, graph only": lambda _: whole(tf.io.read_file(path), _SECONDS),
         "all, usual graph": lambda _: graphs["usual"](tf.io.read_file(path)),
     }

@@ -32,16 +32,19 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from audioset_strong import run_flags
 from audioset_strong.evaluation import bootstrap
-from audioset_strong.evaluation.evaluator import evaluate_items
-from audioset_strong.evaluation.ground_truth import (
+from audioset_strong.evaluation.bootstrap import (
+    compare_resamples,
+    draw_clips,
+    resample_classes,
+)
+from audioset_strong.evaluation.items import (
     STRONG_NEGATIVES,
     EvalItems,
     strong_items,
     weak_items,
 )
-from audioset_strong.evaluation.paired_bootstrap import compare_resamples
-from audioset_strong.evaluation.resampling import draw_clips, resample_classes
-from audioset_strong.evaluation.score_files import read_score_file
+from audioset_strong.evaluation.results import evaluate_items
+from audioset_strong.evaluation.scores import read_score_file
 from audioset_strong.labels.label_files import (
     read_framed_labels,
     read_weak_labels,

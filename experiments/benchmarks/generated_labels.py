@@ -12,11 +12,11 @@ from datetime import datetime
 import numpy as np
 import pandas as pd
 
-from audioset_strong.labels.label_writers import (
+from audioset_strong.labels.ids import make_segment_id
+from audioset_strong.labels.label_files import (
     write_strong_labels,
     write_weak_labels,
 )
-from audioset_strong.labels.segments import make_segment_id
 
 NUM_WEAK_CLIPS = 2_041_789
 NUM_STRONG_EVENTS = 934_821

@@ -12,8 +12,8 @@ import os
 import numpy as np
 import pandas as pd
 
-from audioset_strong.evaluation.score_files import ScoreFile, write_score_file
-from audioset_strong.labels.label_writers import (
+from audioset_strong.evaluation.scores import ScoreFile, write_score_file
+from audioset_strong.labels.label_files import (
     write_framed_labels,
     write_weak_labels,
 )

@@ -25,13 +25,13 @@ from collections.abc import Callable, Sequence
 from absl import flags
 
 from audioset_strong import run_flags
-from audioset_strong.labels.frame_targets import frame_strong_labels
+from audioset_strong.labels.frame_rule import frame_strong_labels
 from audioset_strong.labels.label_files import (
     read_framed_labels,
     read_strong_labels,
     read_weak_labels,
+    write_framed_labels,
 )
-from audioset_strong.labels.label_writers import write_framed_labels
 from audioset_strong.labels.problems import ProblemLog
 from experiments.benchmarks.generated_labels import (
     NUM_FRAMED_ROWS,

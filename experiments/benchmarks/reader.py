@@ -34,12 +34,12 @@ from absl import flags
 from audioset_strong import run_flags
 from audioset_strong.labels.training_sets import get_training_set
 from audioset_strong.params import TrainParams
-from audioset_strong.records.example_blocks import Reading
 from audioset_strong.records.manifest import Records
-from audioset_strong.records.mixture import training_stream
-from audioset_strong.records.reader import (
+from audioset_strong.records.streams import (
+    Reading,
     label_frame_batches,
     training_examples,
+    training_stream,
     without_tuner,
 )
 from experiments.benchmarks.generated_records import (

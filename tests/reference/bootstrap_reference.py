@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from audioset_strong.evaluation.evaluator import evaluate_items
+from audioset_strong.evaluation.results import evaluate_items
 
 
 def resampled_items(items, times_drawn):

@@ -1,0 +1,51 @@
+"""The two ways from an audio file to log-mel features, by name.
+
+`soundfile` decodes with libsndfile, resamples with soxr and computes features
+in NumPy; `tfio` does all three in the TensorFlow graph (`tfio_audio.py`), with
+tensorflow-io's decoders. BUILD_NOTES.md "Decoding" says how they differ.
+"""
+
+import numpy as np
+
+from audioset_strong.audio.decode import DecodedAudio, decode_audio
+from audioset_strong.audio.log_mel import waveform_to_log_mel
+from audioset_strong.errors import InputError
+from audioset_strong.params import FeatureParams
+
+AUDIO_BACKENDS = ("soundfile", "tfio")
+
+
+def compute_log_mel(
+    path: str,
+    clip_seconds: float,
+    features: FeatureParams,
+    audio_backend: str = "soundfile",
+) -> tuple[DecodedAudio, np.ndarray]:
+    """Decodes an audio file and computes its features.
+
+    Args:
+      path: The file, local or in object storage.
+      clip_seconds: Audio after this is not used.
+      features: The front end.
+      audio_backend: One of `AUDIO_BACKENDS`.
+
+    Returns:
+      The waveform with what the file was like, and float32 `[num_stft_frames,
+      mel_bands]`.
+
+    Raises:
+      AudioError: The file cannot be used.
+      InputError: There is no such backend, or it is not installed.
+    """
+    if audio_backend == "tfio":
+        # tensorflow-io is an extra.
+        from audioset_strong.audio import tfio_backend
+
+        return tfio_backend.compute_log_mel(path, clip_seconds, features)
+    if audio_backend != "soundfile":
+        raise InputError(
+            f"Expected an audio_backend of {list(AUDIO_BACKENDS)}. Received: "
+            f"{audio_backend!r}."
+        )
+    audio = decode_audio(path, features.sample_rate, clip_seconds)
+    return audio, waveform_to_log_mel(audio.waveform, features)

@@ -1,0 +1,71 @@
+"""Log-mel features in the TensorFlow graph, for the exported model.
+
+The same front end as `log_mel.py`, which also gives the mel matrix, so that the
+two can differ by rounding only.
+"""
+
+import tensorflow as tf
+
+from audioset_strong.audio.log_mel import hann_window, mel_matrix
+from audioset_strong.params import FeatureParams
+
+
+def waveform_to_log_mel(
+    waveform: tf.Tensor, params: FeatureParams
+) -> tf.Tensor:
+    """Computes log-mel features.
+
+    Args:
+      waveform: float32 `[num_samples]`, mono, at `params.sample_rate`; at least
+        one STFT window (TensorFlow's FFT refuses an empty batch).
+      params: The front end.
+
+    Returns:
+      float32 `[num_stft_frames, mel_bands]`.
+    """
+    magnitude = tf.abs(
+        tf.signal.stft(
+            waveform,
+            frame_length=params.stft_window_samples,
+            frame_step=params.stft_hop_samples,
+            fft_length=params.fft_length,
+            window_fn=lambda length, dtype: tf.constant(
+                hann_window(params.stft_window_samples), dtype
+            ),
+        )
+    )  # [num_stft_frames, num_bins]
+    mel = tf.matmul(magnitude, tf.constant(mel_matrix(params)))
+    return tf.math.log(mel + params.log_offset)
+
+
+def pad_to_one_patch(waveform: tf.Tensor, params: FeatureParams) -> tf.Tensor:
+    """Appends zeros to a waveform that is shorter than one patch needs.
+
+    For inference only, where every input must give a score; nothing is padded
+    in training or evaluation.
+
+    Args:
+      waveform: float32 `[num_samples]`.
+      params: The front end.
+
+    Returns:
+      float32 `[max(num_samples, params.patch_window_samples)]`.
+    """
+    missing = params.patch_window_samples - tf.shape(waveform)[0]
+    return tf.pad(waveform, [[0, tf.maximum(missing, 0)]])
+
+
+def log_mel_to_patches(log_mel: tf.Tensor, params: FeatureParams) -> tf.Tensor:
+    """Cuts features into consecutive patches; the incomplete last is dropped.
+
+    Args:
+      log_mel: float32 `[num_stft_frames, mel_bands]`.
+      params: The front end.
+
+    Returns:
+      float32 `[num_patches, patch_stft_frames, mel_bands]`.
+    """
+    patch_stft_frames = params.patch_stft_frames
+    num_patches = tf.shape(log_mel)[0] // patch_stft_frames
+    whole = log_mel[: num_patches * patch_stft_frames]
+    return tf.reshape(whole, [-1, patch_stft_frames, params.mel_bands])

@@ -1,0 +1,290 @@
+"""ROC curves of each class, thinned to what a page can show.
+
+Conventions:
+  * A curve goes from (0, 0) to (1, 1), from the highest score down; a tie of
+    positives and negatives is a slanted line, as AUC counts it.
+  * A curve of more corners than may be kept is cut at equal lengths, measured
+    along both axes, with n points 2 / (n - 1) apart. No point of the curve is
+    then further than 1 / (n - 1), in both axes together, from what is drawn.
+
+The worst errors: negatives that score high and positives that score low.
+
+Scores of two classes do not compare, so errors are ranked within the class:
+the error of a negative is the share of the class's positives that it outscores,
+that of a positive the share of the class's negatives that outscore it, a tie
+counting half. Of n others, k on the wrong side give k / (n + 1): to be wrong
+against 2,000 others weighs more than to be wrong against one.
+
+So that one sound or one class does not fill the list, it has the worst label
+frame of each clip and class, and at most three of a class and kind. Among equal
+errors the one with more others comes first, then classes in their order.
+
+Source: our choice (BUILD_NOTES.md "Worst errors").
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from audioset_strong.evaluation.items import EvalItems
+from audioset_strong.evaluation.metrics import (
+    ClassRanking,
+    rank_classes,
+    sortable,
+    thread_pool,
+)
+from audioset_strong.params import LabelFrameParams
+
+# --- report curves ---------------------------------------------------------
+
+
+# Enough that no curve is off by more than 1/25 along the axes; 527 classes of
+# two systems then take 0.2 MB of the page, one evaluation.
+MAX_POINTS = 26
+
+_Floats = npt.NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class RocCurves:
+    """Curves of the classes that have an AUC.
+
+    Attributes:
+      points: By mid, float64 `[num_points, 2]` in [0, 1], ascending: false
+        positive rate and true positive rate.
+      max_points: Points that a curve has at most.
+    """
+
+    points: dict[str, _Floats]
+    max_points: int
+
+
+def roc_curves(
+    items: EvalItems,
+    max_points: int = MAX_POINTS,
+    rankings: Sequence[ClassRanking] | None = None,
+) -> RocCurves:
+    """Computes the ROC curve of every class that has one.
+
+    Args:
+      items: Aligned scores, positives and negatives.
+      max_points: Points of a curve, at least 2.
+      rankings: `ranking.rank_classes` of the items, if it is there already.
+
+    Returns:
+      The curves.
+
+    Raises:
+      InputError: A score is NaN.
+    """
+    if rankings is None:
+        rankings = rank_classes(
+            items.scores, items.is_positive, items.is_negative
+        )
+    return RocCurves(
+        points={
+            mid: thinned(roc_corners(ranking), max_points)
+            for mid, ranking in zip(items.mids.tolist(), rankings, strict=True)
+            if ranking.num_pairs
+        },
+        max_points=max_points,
+    )
+
+
+def roc_corners(ranking: ClassRanking) -> _Floats:
+    """Finds the corners of the ROC curve of a class.
+
+    Only positives make corners: between two of them the curve runs level.
+
+    Args:
+      ranking: Of a class with a positive and a negative.
+
+    Returns:
+      float64 `[num_corners, 2]` in [0, 1], ascending.
+    """
+    # One of each tie of positives, from the highest score down.
+    _, first = np.unique(ranking.true_positives, return_index=True)
+    true, false, tied = (
+        values[first].astype(np.float64)
+        for values in (
+            ranking.true_positives,
+            ranking.false_positives,
+            ranking.num_tied,
+        )
+    )
+    corners = np.zeros((2 * true.size + 2, 2))
+    corners[1:-1:2, 0], corners[2:-1:2, 0] = false - tied, false
+    corners[3:-1:2, 1], corners[2:-1:2, 1] = true[:-1], true
+    corners /= ranking.num_negatives, ranking.true_positives.size
+    corners[-1] = 1, 1
+    is_new = np.r_[True, (np.diff(corners, axis=0) != 0).any(axis=1)]
+    distinct: _Floats = corners[is_new]
+    return distinct
+
+
+def thinned(corners: _Floats, max_points: int) -> _Floats:
+    """Cuts a curve at equal lengths if it has too many corners.
+
+    Args:
+      corners: float64 `[num_corners, 2]`, ascending from (0, 0) to (1, 1).
+      max_points: Points to keep, at least 2.
+
+    Returns:
+      float64 `[at most max_points, 2]`, on the curve, ascending.
+    """
+    if len(corners) <= max_points:
+        return corners
+    length = corners.sum(axis=1)  # Both axes only ever rise.
+    cuts = np.linspace(0, 2, max_points)
+    return np.stack(
+        [np.interp(cuts, length, corners[:, axis]) for axis in (0, 1)], axis=1
+    )
+
+
+# --- report errors ---------------------------------------------------------
+
+
+NUM_WORST = 30
+_MAX_OF_CLASS = 3
+
+# As many items of a class as its worst clips can have label frames, so that
+# only these are sorted.
+_ENOUGH = _MAX_OF_CLASS * LabelFrameParams().num_label_frames
+
+# Classes copied to contiguous columns at a time, as in `ranking`.
+_CLASS_BLOCK = 32
+
+_Ints = npt.NDArray[np.int64]
+
+COLUMNS = (
+    "kind",
+    "segment_id",
+    "label_frame",
+    "onset_seconds",
+    "offset_seconds",
+    "mid",
+    "display_name",
+    "score",
+    "error",
+    "num_others",
+)
+
+
+def worst_items(
+    items: EvalItems,
+    evaluation: str,
+    num_worst: int = NUM_WORST,
+    names: Mapping[str, str] | None = None,
+) -> pd.DataFrame:
+    """Finds the items that hurt their classes' AUC most.
+
+    Args:
+      items: Aligned scores, positives and negatives.
+      evaluation: "strong" if the items are label frames, "weak" if clips.
+      num_worst: Errors to list, as many of them false alarms as misses, as far
+        as there are.
+      names: Display name of each mid.
+
+    Returns:
+      `COLUMNS`, one row an error, worst first within a kind: kind
+      "false alarm" (a negative) or "miss" (a positive); segment_id str;
+      label_frame Int64, missing for whole clips, as are onset_seconds and
+      offset_seconds, Float64; mid and display_name str; score float64; error
+      float64 in (0, 1); num_others int64: positives of the class for a false
+      alarm, negatives for a miss.
+    """
+    starts = range(0, items.mids.size, _CLASS_BLOCK)
+    with thread_pool(None) as pool:
+        blocks = pool.map(lambda s: list(_worst_of_block(items, s)), starts)
+        found = [row for block in blocks for row in block]
+    table = _worst_of_all(found, num_worst)
+    item = table["item"].to_numpy(dtype=np.int64)
+    column = table["column"].to_numpy(dtype=np.int64)
+    clip = items.clip_of_item[item]
+    mids = items.mids[column].tolist()
+    table["segment_id"] = items.segment_ids[clip].tolist()
+    table["mid"] = pd.Series(mids, dtype=object)
+    display_names = [(names or {}).get(mid, "") for mid in mids]
+    table["display_name"] = pd.Series(display_names, dtype=object)
+    table["score"] = items.scores[item, column].astype(np.float64)
+    # Scored label frames of a clip follow one another from its start.
+    label_frame = item - np.searchsorted(items.clip_of_item, clip)
+    table["label_frame"] = pd.Series(label_frame, dtype="Int64")
+    if evaluation == "weak":
+        table["label_frame"] = pd.Series(pd.NA, table.index, dtype="Int64")
+    return _with_times(table)[list(COLUMNS)]
+
+
+def _worst_of_block(
+    items: EvalItems, start: int
+) -> Iterator[tuple[str, int, int, float, int]]:
+    """Finds the worst of each class of a block, as rows of `_worst_of_all`."""
+    block = np.s_[:, start : start + _CLASS_BLOCK]
+    scores = sortable(np.ascontiguousarray(items.scores[block].T))
+    positive = np.ascontiguousarray(items.is_positive[block].T)
+    negative = np.ascontiguousarray(items.is_negative[block].T)
+    for column, (row, p, n) in enumerate(
+        zip(scores, positive, negative, strict=True), start
+    ):
+        positives, negatives = np.flatnonzero(p), np.flatnonzero(n)
+        for kind, sign, own, others in (
+            ("false alarm", -1, negatives, row[positives]),
+            ("miss", 1, positives, row[negatives]),
+        ):
+            if not others.size:
+                continue
+            for item in _worst_of_class(items.clip_of_item, row, own, sign):
+                error = _error(row[item], others, sign)
+                if error > 0:
+                    yield kind, item, column, error, others.size
+
+
+def _worst_of_class(
+    clip_of_item: _Ints, scores: npt.NDArray[Any], own: _Ints, sign: int
+) -> list[int]:
+    """Returns the first of a class's own items by sign * score, one a clip."""
+    # int16 holds its negatives: no bit pattern of a number is its least value.
+    keys = scores[own] if sign > 0 else -scores[own]
+    if own.size > _ENOUGH:
+        is_near = keys <= np.partition(keys, _ENOUGH - 1)[_ENOUGH - 1]
+        own, keys = own[is_near], keys[is_near]
+    own = own[np.argsort(keys, kind="stable")]
+    _, first = np.unique(clip_of_item[own], return_index=True)
+    worst: list[int] = own[np.sort(first)[:_MAX_OF_CLASS]].tolist()
+    return worst
+
+
+def _error(score: Any, others: npt.NDArray[Any], sign: int) -> float:
+    """Returns the share of others on the wrong side (module docstring)."""
+    is_wrong = others > score if sign > 0 else others < score
+    num_wrong = is_wrong.sum() + 0.5 * (others == score).sum()
+    return float(num_wrong / (others.size + 1))
+
+
+def _worst_of_all(
+    found: list[tuple[str, int, int, float, int]], num_worst: int
+) -> pd.DataFrame:
+    """Keeps the worst errors of each kind."""
+    table = pd.DataFrame(
+        found, columns=["kind", "item", "column", "error", "num_others"]
+    ).sort_values(["error", "num_others"], ascending=False, kind="stable")
+    kept = [
+        table[table["kind"] == kind].head(num_worst // 2)
+        for kind in ("false alarm", "miss")
+    ]
+    return pd.concat(kept, ignore_index=True).astype(
+        {"error": "float64", "num_others": "int64"}
+    )
+
+
+def _with_times(table: pd.DataFrame) -> pd.DataFrame:
+    """Adds the seconds of label frames, missing where there is none."""
+    hop = LabelFrameParams().label_frame_seconds
+    frame = table["label_frame"].astype("Float64")
+    table["onset_seconds"] = (frame * hop).round(2)
+    table["offset_seconds"] = ((frame + 1) * hop).round(2)
+    return table

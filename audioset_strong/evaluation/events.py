@@ -1,0 +1,673 @@
+"""Strong labels -> the truth of event-based metrics.
+
+Conventions:
+  * Events of one class that overlap or touch are one event: metrics that match
+    events cannot say which of two overlapping ones a detection is. (Framing
+    never merges: `frame_targets.py`.)
+  * Evaluated are the clips that are scored and have an event, and the classes
+    that are scored and have an event in these clips. A strong label file does
+    not name clips that annotators found empty; `clips` can.
+  * Nothing is dropped silently: what is left out is counted and listed.
+
+What `sed_scores_eval` takes: score tables, lists of events, lengths.
+
+Event-based metrics: what they depend on, and what came out.
+
+`event_scores.py` computes them.
+
+PSDS and F1 of events, from `sed_scores_eval`: an optional extra.
+
+    pip install '.[psds]'
+
+Three ways to compare detected events with strong labels. A detection is a run
+of windows (label frames, or the rows of a score table) that reach a threshold:
+
+  PSDS             area under the curve of found events against false alarms an
+                   hour, over all thresholds, less the spread of classes. A
+                   detection counts if `dtc_threshold` of it lies in events of
+                   its class, an event is found if `gtc_threshold` of it lies in
+                   such detections. The defaults are "PSDS1"; papers share the
+                   name and not the parameters, so they are always printed.
+  intersection F1  the same two criteria, at one threshold
+  collar F1        onset and offset within a collar, at one threshold
+
+The truth is complete: what is no event is a false alarm. Explicit negatives
+play no part, so that these numbers say nothing of the paper's. On label frames
+of 0.96 s few events meet a collar of 0.2 s: score tables of a finer frame rate
+are what collars are for.
+
+Classes are computed a few at a time: `sed_scores_eval` holds every threshold of
+every clip and class, about 2 kB a pair, so 14 GB for 17,000 clips and 416
+classes. Time is about a third of a millisecond a pair: `num_jobs` shares it.
+
+Source: Bilen et al., "A framework for the robust evaluation of sound event
+detection", ICASSP 2020; Ebbers et al., "Threshold independent evaluation of
+sound event detection scores", ICASSP 2022. Defaults: PSDS1 and the F1 of DCASE
+2021 to 2023, task 4 (BUILD_NOTES.md "Event scores").
+"""
+
+import dataclasses
+import importlib
+import importlib.metadata
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from audioset_strong.errors import InputError
+from audioset_strong.evaluation.scores import ScoreFile
+from audioset_strong.labels.frame_rule import to_milliseconds
+
+# --- event truth -----------------------------------------------------------
+
+
+_PAIR_KEYS = ["segment_id", "mid"]
+
+_Bools = npt.NDArray[np.bool_]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EventTruth:
+    """Events of the clips and classes that are evaluated.
+
+    Attributes:
+      segment_ids: Clips that are evaluated, in the order of the scores.
+      mids: Classes that are evaluated, in the order of the scores.
+      events: Strong table (`label_files`), merged.
+      num_events_merged: How many events went into others.
+      clips_not_scored: Labelled clips without scores.
+      clips_without_labels: Scored clips without an event, unless they were
+        named as labelled.
+      mids_not_scored: Labelled classes without scores.
+      mids_without_events: Scored classes without an event in these clips.
+      events_left_out: How many events were left out, for each reason.
+    """
+
+    segment_ids: tuple[str, ...]
+    mids: tuple[str, ...]
+    events: pd.DataFrame
+    num_events_merged: int
+    clips_not_scored: tuple[str, ...]
+    clips_without_labels: tuple[str, ...]
+    mids_not_scored: tuple[str, ...]
+    mids_without_events: tuple[str, ...]
+    events_left_out: dict[str, int]
+
+
+def make_event_truth(
+    strong: pd.DataFrame,
+    scored_clips: Sequence[str],
+    scored_mids: Sequence[str],
+    clips: Collection[str] | None = None,
+) -> EventTruth:
+    """Finds the clips, classes and events to evaluate.
+
+    Args:
+      strong: Strong table (`label_files`).
+      scored_clips: segment_id of every scored clip.
+      scored_mids: Mid of every scored class.
+      clips: Clips that annotators listened to, with or without an event; None
+        for those with one.
+
+    Returns:
+      The truth.
+
+    Raises:
+      InputError: No scored clip has an event of a scored class.
+    """
+    labelled = set(strong["segment_id"]) if clips is None else set(clips)
+    segment_ids = tuple(clip for clip in scored_clips if clip in labelled)
+    in_clip = strong["segment_id"].isin(segment_ids).to_numpy()
+    in_class = strong["mid"].isin(scored_mids).to_numpy()
+    # An event of no length has no overlap with anything.
+    has_length = (strong["offset_seconds"] > strong["onset_seconds"]).to_numpy()
+    used = strong[in_clip & in_class & has_length]
+    events = merge_overlapping(used)
+    mids_with_events = set(events["mid"])
+    if events.empty:
+        raise InputError(
+            f"Expected events of scored classes in scored clips; found none "
+            f"among {len(strong)} events, {len(scored_clips)} scored clips "
+            f"(such as {_first(scored_clips)}) and {len(scored_mids)} scored "
+            f"classes (such as {_first(scored_mids)}). Give strong labels of "
+            f"the set that was scored."
+        )
+    return EventTruth(
+        segment_ids=segment_ids,
+        mids=tuple(mid for mid in scored_mids if mid in mids_with_events),
+        events=events,
+        num_events_merged=len(used) - len(events),
+        clips_not_scored=tuple(sorted(labelled - set(scored_clips))),
+        clips_without_labels=tuple(
+            clip for clip in scored_clips if clip not in labelled
+        ),
+        mids_not_scored=tuple(sorted(set(strong["mid"]) - set(scored_mids))),
+        mids_without_events=tuple(
+            mid for mid in scored_mids if mid not in mids_with_events
+        ),
+        events_left_out=_count_left_out(in_clip, in_class, has_length),
+    )
+
+
+def _count_left_out(
+    in_clip: _Bools, in_class: _Bools, has_length: _Bools
+) -> dict[str, int]:
+    return {
+        "clip_not_evaluated": int((~in_clip).sum()),
+        "class_not_scored": int((in_clip & ~in_class).sum()),
+        "no_length": int((in_clip & in_class & ~has_length).sum()),
+    }
+
+
+def _first(names: Sequence[str]) -> str:
+    return names[0] if len(names) else "none"
+
+
+def merge_overlapping(strong: pd.DataFrame) -> pd.DataFrame:
+    """Makes one event of events of a class that overlap or touch.
+
+    Args:
+      strong: Strong table (`label_files`).
+
+    Returns:
+      Strong table, by clip, class and onset; times are compared as whole
+      milliseconds, the precision of the label files.
+    """
+    ordered = strong.sort_values(
+        [*_PAIR_KEYS, "onset_seconds"], kind="stable", ignore_index=True
+    )
+    pair = ordered.groupby(_PAIR_KEYS, sort=False).ngroup()
+    onset = pd.Series(to_milliseconds(ordered["onset_seconds"]))
+    offset = pd.Series(to_milliseconds(ordered["offset_seconds"]))
+    # Where everything before an event has ended: not its neighbour alone, since
+    # a long event can hold several short ones.
+    ended = offset.groupby(pair).cummax().groupby(pair).shift()
+    is_new = ended.isna() | (onset > ended)
+    merged = ordered.groupby(is_new.cumsum().to_numpy(), sort=False).agg(
+        segment_id=("segment_id", "first"),
+        onset_seconds=("onset_seconds", "first"),
+        offset_seconds=("offset_seconds", "max"),
+        mid=("mid", "first"),
+    )
+    return merged.reset_index(drop=True)
+
+
+# --- event inputs ----------------------------------------------------------
+
+
+ScoreTables = Mapping[str, pd.DataFrame]
+
+# Of each clip: onset and offset in seconds, and mid.
+Events = dict[str, list[tuple[float, float, str]]]
+
+
+class _WritableFrame(pd.DataFrame):
+    """A data frame whose array is a copy, which can be written to.
+
+    `sed_scores_eval` 0.0.4 asks for a writable array of scores (though it does
+    not write), and pandas 3 gives a read-only one.
+    """
+
+    @property
+    def _constructor(self) -> type["_WritableFrame"]:
+        return _WritableFrame
+
+    def to_numpy(self, *args: Any, **kwargs: Any) -> npt.NDArray[Any]:
+        return super().to_numpy(*args, **kwargs).copy()
+
+
+def scored_clips_and_mids(
+    scores: ScoreFile | ScoreTables,
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Returns the clips and classes that have scores.
+
+    Raises:
+      InputError: Score tables have other columns, gaps, overlaps, or scores
+        that are not finite.
+    """
+    if isinstance(scores, ScoreFile):
+        has_scores = scores.num_label_frames > 0
+        clips = tuple(map(str, scores.segment_ids[has_scores]))
+        return clips, tuple(map(str, scores.mids))
+    if not scores:
+        raise InputError("Expected a score table for each clip, found none.")
+    columns = [tuple(table.columns) for table in scores.values()]
+    if len(set(columns)) != 1 or columns[0][:2] != ("onset", "offset"):
+        raise InputError(
+            f"Score tables must have one list of columns, first onset and "
+            f"offset. Received: {len(set(columns))} lists, such as "
+            f"{list(columns[0][:4])}."
+        )
+    for segment_id, table in scores.items():
+        _check_table(segment_id, table)
+    return tuple(scores), columns[0][2:]
+
+
+def _check_table(segment_id: str, table: pd.DataFrame) -> None:
+    """Checks that windows follow each other, with finite scores."""
+    onset, offset = table["onset"].to_numpy(), table["offset"].to_numpy()
+    if not len(table) or not np.isfinite(table.to_numpy(np.float64)).all():
+        raise InputError(
+            f"The score table of {segment_id} must have rows of finite "
+            f"numbers. Check the model that wrote it."
+        )
+    if (offset <= onset).any() or (offset[:-1] != onset[1:]).any():
+        raise InputError(
+            f"Each row of the score table of {segment_id} must end where the "
+            f"next begins, after its own begin. Write gapless windows."
+        )
+
+
+def score_tables(
+    scores: ScoreFile | ScoreTables,
+    segment_ids: Sequence[str],
+    mids: Sequence[str],
+) -> Iterator[tuple[str, pd.DataFrame]]:
+    """Yields each clip's scores of a few classes as `sed_scores_eval` reads."""
+    names = ["onset", "offset", *mids]
+    if not isinstance(scores, ScoreFile):
+        for segment_id in segment_ids:
+            yield segment_id, _WritableFrame(scores[segment_id][names])
+        return
+    rows = pd.Index(scores.segment_ids).get_indexer(pd.Index(segment_ids))
+    columns = pd.Index(scores.mids).get_indexer(pd.Index(mids))
+    num_label_frames = scores.scores.shape[1]
+    edges = np.arange(num_label_frames + 1) * scores.label_frame_seconds
+    for segment_id, row in zip(segment_ids, rows, strict=True):
+        values = np.empty((scores.num_label_frames[row], len(names)))
+        num_frames = len(values)
+        values[:, 0], values[:, 1] = edges[:num_frames], edges[1:][:num_frames]
+        values[:, 2:] = scores.scores[row, :num_frames][:, columns]
+        yield segment_id, _WritableFrame(values, columns=names)
+
+
+def events_of_clips(truth: EventTruth, mids: Sequence[str]) -> Events:
+    """Returns the events of a few classes, by clip."""
+    events: Events = {segment_id: [] for segment_id in truth.segment_ids}
+    table = truth.events[truth.events["mid"].isin(mids)]
+    for segment_id, onset, offset, mid in zip(
+        table["segment_id"],
+        table["onset_seconds"],
+        table["offset_seconds"],
+        table["mid"],
+        strict=True,
+    ):
+        events[segment_id].append((float(onset), float(offset), mid))
+    return events
+
+
+def threshold_of_mid(
+    thresholds: float | Mapping[str, float], mids: Sequence[str]
+) -> dict[str, float]:
+    """Returns a finite threshold of each class."""
+    if isinstance(thresholds, int | float):
+        thresholds = dict.fromkeys(mids, float(thresholds))
+    return _checked("threshold", thresholds, mids, low=-np.inf)
+
+
+def seconds_of_clip(
+    audio_seconds: float | Mapping[str, float], segment_ids: Sequence[str]
+) -> dict[str, float]:
+    """Returns the length of each clip."""
+    if isinstance(audio_seconds, int | float):
+        audio_seconds = dict.fromkeys(segment_ids, float(audio_seconds))
+    return _checked("length in seconds", audio_seconds, segment_ids, low=0.0)
+
+
+def _checked(
+    what: str, values: Mapping[str, float], keys: Sequence[str], low: float
+) -> dict[str, float]:
+    """Checks that each key has a finite number above `low`."""
+    for key in keys:
+        if not low < values.get(key, np.nan) < np.inf:
+            raise InputError(
+                f"Expected a {what} of {key}, found {values.get(key)}."
+            )
+    return {key: float(values[key]) for key in keys}
+
+
+# --- event results ---------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class EventScoreParams:
+    """All that the numbers depend on besides scores and truth.
+
+    Attributes:
+      dtc_threshold: PSDS: least share of a detection inside events.
+      gtc_threshold: PSDS: least share of an event inside detections.
+      cttc_threshold: PSDS: least share of a detection inside events of another
+        class for a cross trigger; used where alpha_ct is above 0.
+      alpha_ct: PSDS: weight of cross triggers. Above 0 all classes are computed
+        at once, which takes memory by their square.
+      alpha_st: PSDS: weight of the spread of classes.
+      max_efpr: PSDS: false alarms an hour up to which the area is taken.
+      f1_dtc_threshold: Intersection F1: as dtc_threshold.
+      f1_gtc_threshold: Intersection F1: as gtc_threshold.
+      onset_collar: Collar F1: seconds.
+      offset_collar: Collar F1: seconds, or `offset_collar_rate` of the event
+        where that is more.
+      offset_collar_rate: Collar F1: share of an event's length.
+    """
+
+    dtc_threshold: float = 0.7
+    gtc_threshold: float = 0.7
+    cttc_threshold: float = 0.3
+    alpha_ct: float = 0.0
+    alpha_st: float = 1.0
+    max_efpr: float = 100.0
+    f1_dtc_threshold: float = 0.5
+    f1_gtc_threshold: float = 0.5
+    onset_collar: float = 0.2
+    offset_collar: float = 0.2
+    offset_collar_rate: float = 0.2
+
+    def psds_arguments(self) -> dict[str, Any]:
+        """Returns the parameters of PSDS by their names there."""
+        has_cross_triggers = self.alpha_ct > 0
+        return {
+            "dtc_threshold": self.dtc_threshold,
+            "gtc_threshold": self.gtc_threshold,
+            "cttc_threshold": self.cttc_threshold
+            if has_cross_triggers
+            else None,
+            "alpha_ct": self.alpha_ct,
+            "alpha_st": self.alpha_st,
+            "unit_of_time": "hour",
+            "max_efpr": self.max_efpr,
+        }
+
+    def intersection_arguments(self) -> dict[str, float]:
+        """Returns the parameters of the intersection F1."""
+        return {
+            "dtc_threshold": self.f1_dtc_threshold,
+            "gtc_threshold": self.f1_gtc_threshold,
+        }
+
+    def collar_arguments(self) -> dict[str, float]:
+        """Returns the parameters of the collar F1."""
+        return {
+            "onset_collar": self.onset_collar,
+            "offset_collar": self.offset_collar,
+            "offset_collar_rate": self.offset_collar_rate,
+        }
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EventScores:
+    """Event-based metrics of one system.
+
+    Attributes:
+      psds: In [0, 1].
+      intersection_f1: Mean over classes, in [0, 1].
+      intersection_f1_micro: Of all classes' detections together.
+      collar_f1: Mean over classes, in [0, 1].
+      collar_f1_micro: Of all classes' detections together.
+      per_class: One row an evaluated class, in the order of the scores: mid
+        str, display_name str, num_events int64 (merged), threshold, psds,
+        intersection_f1 and collar_f1 float64 in [0, 1].
+      params: What the numbers depend on.
+      threshold_text: What the thresholds of the F1 are.
+      audio_seconds: Of all evaluated clips together.
+      truth: Clips, classes and events, and what was left out.
+      version: Of `sed_scores_eval`.
+    """
+
+    psds: float
+    intersection_f1: float
+    intersection_f1_micro: float
+    collar_f1: float
+    collar_f1_micro: float
+    per_class: pd.DataFrame
+    params: EventScoreParams
+    threshold_text: str
+    audio_seconds: float
+    truth: EventTruth
+    version: str
+
+    def lines(self) -> list[str]:
+        """Returns each number beside all of its parameters, a line each."""
+        truth, threshold = self.truth, {"threshold": self.threshold_text}
+        return [
+            _line("PSDS", self.psds, self.params.psds_arguments()),
+            *(
+                _line(f"{name} F1, {average}", value, arguments | threshold)
+                for name, arguments, values in (
+                    (
+                        "Intersection",
+                        self.params.intersection_arguments(),
+                        (self.intersection_f1, self.intersection_f1_micro),
+                    ),
+                    (
+                        "Collar",
+                        self.params.collar_arguments(),
+                        (self.collar_f1, self.collar_f1_micro),
+                    ),
+                )
+                for average, value in zip(
+                    ("mean of classes", "all together"), values, strict=True
+                )
+            ),
+            f"over {len(truth.events)} events ({truth.num_events_merged} "
+            f"overlapped one of their class and were merged) of "
+            f"{len(truth.mids)} classes in {len(truth.segment_ids)} clips, "
+            f"{self.audio_seconds / 3600:.2f} hours; sed_scores_eval "
+            f"{self.version}",
+        ]
+
+
+def _line(name: str, value: float, arguments: Mapping[str, Any]) -> str:
+    text = ", ".join(
+        f"{key} {'none' if item is None else item}"
+        for key, item in arguments.items()
+    )
+    return f"{name}: {value:.4f} ({text})"
+
+
+# --- event scores ----------------------------------------------------------
+
+
+Thresholds = float | Mapping[str, float]
+
+# Classes at a time: some 1 GB for 17,000 clips.
+_CLASS_BLOCK = 32
+
+_CLIP_SECONDS = 10.0
+
+
+def psds_scores(
+    scores: ScoreFile | ScoreTables,
+    strong: pd.DataFrame,
+    params: EventScoreParams = EventScoreParams(),
+    thresholds: Thresholds = 0.5,
+    *,
+    audio_seconds: float | Mapping[str, float] = _CLIP_SECONDS,
+    clips: Collection[str] | None = None,
+    display_names: Mapping[str, str] | None = None,
+    num_jobs: int = 1,
+) -> EventScores:
+    """Computes PSDS and the F1 of events.
+
+    Args:
+      scores: Score file, for label frames; or at any frame rate a table for
+        each segment_id, with the columns onset and offset (seconds, gapless)
+        and one column a class, named by its mid, the same in every table.
+      strong: Strong table (`label_files`) of all events of its clips.
+      params: What the numbers depend on.
+      thresholds: Of the F1: least score of an event, or that of each mid, such
+        as `threshold_files.ThresholdFile.thresholds`. PSDS needs none.
+      audio_seconds: Length of the clips, or of each: what false alarms are
+        counted by.
+      clips: Clips that annotators listened to, with or without an event; None
+        for those with one (`event_truth.py`).
+      display_names: Name of each mid.
+      num_jobs: Processes.
+
+    Returns:
+      The numbers, with all that they depend on.
+
+    Raises:
+      InputError: `sed_scores_eval` is not installed, no scored clip has an
+        event of a scored class, or a threshold or length is missing or not a
+        number.
+    """
+    classes = _ClassScores(_import_library(), params, num_jobs)
+    truth = make_event_truth(strong, *scored_clips_and_mids(scores), clips)
+    threshold_of = threshold_of_mid(thresholds, truth.mids)
+    seconds_of = seconds_of_clip(audio_seconds, truth.segment_ids)
+    block = len(truth.mids) if params.alpha_ct > 0 else _CLASS_BLOCK
+    for start in range(0, len(truth.mids), block):
+        mids = truth.mids[start : start + block]
+        classes.add(
+            dict(score_tables(scores, truth.segment_ids, mids)),
+            events_of_clips(truth, mids),
+            {mid: threshold_of[mid] for mid in mids},
+            seconds_of,
+        )
+    return EventScores(
+        psds=classes.psds_of_all(),
+        intersection_f1=classes.mean_f1("intersection"),
+        intersection_f1_micro=classes.micro_f1("intersection"),
+        collar_f1=classes.mean_f1("collar"),
+        collar_f1_micro=classes.micro_f1("collar"),
+        per_class=_per_class_table(
+            truth,
+            display_names or {},
+            threshold=threshold_of,
+            psds=classes.psds(),
+            intersection_f1=classes.f1["intersection"],
+            collar_f1=classes.f1["collar"],
+        ),
+        params=params,
+        threshold_text=f"{thresholds:g}"
+        if isinstance(thresholds, int | float)
+        else "of each class",
+        audio_seconds=sum(seconds_of.values()),
+        truth=truth,
+        version=importlib.metadata.version("sed_scores_eval"),
+    )
+
+
+def _import_library() -> Any:
+    """Imports `sed_scores_eval`, which takes a second and many packages."""
+    try:
+        return importlib.import_module("sed_scores_eval")
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"PSDS and the F1 of events come from sed_scores_eval, an optional "
+            f"extra: expected it to be installed, found no module "
+            f"{error.name}. Install it: pip install '.[psds]'."
+        ) from error
+
+
+class _ClassScores:
+    """Gathers the scores of classes, a few classes at a time."""
+
+    def __init__(
+        self, library: Any, params: EventScoreParams, num_jobs: int
+    ) -> None:
+        self._library = library
+        self._params = params
+        self._num_jobs = num_jobs
+        self._rocs: dict[str, Any] = {}
+        self.f1: dict[str, dict[str, float]] = {
+            "intersection": {},
+            "collar": {},
+        }
+        # Found events, detections that are none, events: of each class.
+        self._counts: dict[str, list[tuple[int, int, int]]] = {
+            name: [] for name in self.f1
+        }
+
+    def add(
+        self,
+        tables: dict[str, pd.DataFrame],
+        events: Events,
+        threshold_of: Mapping[str, float],
+        seconds_of: Mapping[str, float],
+    ) -> None:
+        """Computes a few classes: those of the thresholds."""
+        _, rocs = self._library.intersection_based.psd_roc(
+            tables,
+            events,
+            seconds_of,
+            **self._params.psds_arguments(),
+            num_jobs=self._num_jobs,
+        )
+        self._rocs |= rocs
+        # `sed_scores_eval` detects above a threshold, we from it on.
+        just_below = {
+            mid: float(np.nextafter(threshold, -np.inf))
+            for mid, threshold in threshold_of.items()
+        }
+        for name, module, arguments in (
+            (
+                "intersection",
+                self._library.intersection_based,
+                self._params.intersection_arguments(),
+            ),
+            (
+                "collar",
+                self._library.collar_based,
+                self._params.collar_arguments(),
+            ),
+        ):
+            f1, _, _, counts = module.fscore(
+                tables,
+                events,
+                just_below,
+                **arguments,
+                num_jobs=self._num_jobs,
+            )
+            for mid in threshold_of:
+                self.f1[name][mid] = float(f1[mid])
+                self._counts[name].append(
+                    tuple(counts[mid][key] for key in ("tps", "fps", "n_ref"))
+                )
+
+    def mean_f1(self, name: str) -> float:
+        """Returns the mean F1 of classes."""
+        return float(np.mean(list(self.f1[name].values())))
+
+    def micro_f1(self, name: str) -> float:
+        """Returns the F1 of all classes' detections together."""
+        num_true, num_false, num_events = np.sum(self._counts[name], axis=0)
+        return float(2 * num_true / (num_true + num_false + num_events))
+
+    def psds(self) -> dict[str, float]:
+        """Returns the area under the curve of each class."""
+        area = self._library.intersection_based.psds_from_psd_roc
+        return {
+            mid: float(area(found, false_alarms, self._params.max_efpr))
+            for mid, (found, false_alarms, _) in self._rocs.items()
+        }
+
+    def psds_of_all(self) -> float:
+        """Joins the curves of all classes, and returns the area."""
+        module, params = self._library.intersection_based, self._params
+        curve = module.multi_class_psd_roc_from_single_class_psd_rocs(
+            self._rocs, alpha_st=params.alpha_st, max_efpr=params.max_efpr
+        )
+        return float(module.psds_from_psd_roc(*curve, params.max_efpr))
+
+
+def _per_class_table(
+    truth: EventTruth,
+    names: Mapping[str, str],
+    **columns: Mapping[str, float],
+) -> pd.DataFrame:
+    """Makes `EventScores.per_class`."""
+    num_events = truth.events["mid"].value_counts()
+    return pd.DataFrame(
+        {
+            "mid": list(truth.mids),
+            "display_name": [names.get(mid, "") for mid in truth.mids],
+            "num_events": [int(num_events[mid]) for mid in truth.mids],
+            **{
+                name: [values[mid] for mid in truth.mids]
+                for name, values in columns.items()
+            },
+        }
+    )

@@ -1,0 +1,474 @@
+"""One evaluation: per-class and overall metrics of a score file.
+
+The Strong eval scores label frames, the Weak eval whole clips, by the mean of
+their label frames. Either sets positives against one kind of negatives:
+
+  strong  explicit            NOT_PRESENT label frames, complementary negatives
+                              among them: the paper's Strong eval
+  strong  explicit_only       of those, where the clip never has the class
+  strong  complementary_only  of those, where the clip has it at other times
+  strong  implied             every other label frame of the labelled clips
+  weak    explicit            clips that the framed file rules out, or listed
+                              pairs: the paper's Weak eval
+  weak    implied             every other clip: the field's usual AudioSet
+                              evaluation, as of YAMNet and PANNs
+
+lwlrap uses positives only and is the same for all kinds of negatives.
+
+Source: Section 4.1 of the paper.
+
+What a report says, whatever it is written as.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from audioset_strong.errors import InputError
+from audioset_strong.evaluation import metrics
+from audioset_strong.evaluation.bootstrap import BootstrapResult, PairedResult
+from audioset_strong.evaluation.details import RocCurves
+from audioset_strong.evaluation.items import (
+    RANK_OVER,
+    WEAK_NEGATIVES,
+    Alignment,
+    EvalItems,
+    check_negatives,
+    class_table,
+    strong_items,
+    weak_items,
+)
+from audioset_strong.evaluation.metrics import (
+    ClassRanking,
+    mean_average_precision,
+)
+from audioset_strong.evaluation.scores import ScoreFile
+from audioset_strong.labels.problems import ProblemLog
+
+# --- evaluator -------------------------------------------------------------
+
+
+__all__ = [
+    "RANK_OVER",
+    "EvalResult",
+    "evaluate_items",
+    "evaluate_strong",
+    "evaluate_weak",
+    "strong_validation_d_prime",
+]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EvalResult:
+    """Metrics of one evaluation.
+
+    Attributes:
+      evaluation: "strong" or "weak".
+      negatives: Kind of negatives (module docstring).
+      rank_over: Classes that lwlrap ranks: "all" or "evaluated".
+      d_prime: d' of the mean AUC: the headline.
+      mean_auc: Unweighted mean over classes with an AUC.
+      mean_d_prime: Mean of the classes' d'; may be infinite.
+      mean_average_precision: mAP: unweighted mean over the same classes.
+      lwlrap: Mean over all (item, true class) pairs.
+      balanced_lwlrap: Unweighted mean over classes with positives.
+      num_classes: Classes with an AUC.
+      num_classes_lwlrap: Classes with positives.
+      num_classes_infinite_d_prime: Classes with AUC 0 or 1.
+      num_items: Clips or label frames.
+      num_positives: (item, class) pairs, over all classes.
+      num_negatives: The same for negatives.
+      per_class: One row a class, those of the score file in its order and then
+        labelled ones that it lacks: mid str, display_name str, num_positives
+        and num_negatives int64, auc, d_prime, average_precision and lwlrap
+        float64 with NaN where undefined, undefined_reason str, "" where auc
+        (and so average_precision) is defined.
+      alignment: What was left out.
+    """
+
+    evaluation: str
+    negatives: str
+    rank_over: str
+    d_prime: float
+    mean_auc: float
+    mean_d_prime: float
+    mean_average_precision: float
+    lwlrap: float
+    balanced_lwlrap: float
+    num_classes: int
+    num_classes_lwlrap: int
+    num_classes_infinite_d_prime: int
+    num_items: int
+    num_positives: int
+    num_negatives: int
+    per_class: pd.DataFrame
+    alignment: Alignment
+
+    @property
+    def undefined_classes(self) -> pd.DataFrame:
+        """Rows of `per_class` without an AUC."""
+        return self.per_class[self.per_class["undefined_reason"] != ""]
+
+
+def evaluate_strong(
+    score_file: ScoreFile,
+    framed: pd.DataFrame,
+    negatives: str = "explicit",
+    rank_over: str = "all",
+    display_names: Mapping[str, str] | None = None,
+) -> EvalResult:
+    """Evaluates label frames against a framed table.
+
+    Args:
+      score_file: What the model scored.
+      framed: Framed table (`label_files`).
+      negatives: One of `STRONG_NEGATIVES` (module docstring).
+      rank_over: Classes that lwlrap ranks: "all" of the score file, or the
+        "evaluated" ones, which have a positive.
+      display_names: Name of each mid, for the per-class table.
+
+    Returns:
+      The metrics.
+
+    Raises:
+      InputError: No clip is both scored and labelled, or an argument is not
+        one of its values.
+    """
+    items = strong_items(score_file, framed, negatives)
+    return evaluate_items(items, "strong", negatives, rank_over, display_names)
+
+
+def evaluate_weak(
+    score_file: ScoreFile,
+    weak: pd.DataFrame,
+    framed: pd.DataFrame | None = None,
+    negatives: str = "explicit",
+    rank_over: str = "all",
+    display_names: Mapping[str, str] | None = None,
+    explicit_negatives: pd.DataFrame | None = None,
+) -> EvalResult:
+    """Evaluates clips, scored by their mean, against a weak table.
+
+    Args:
+      score_file: What the model scored.
+      weak: Weak table (`label_files`).
+      framed: Framed table, for explicit negatives; else unused.
+      negatives: One of `WEAK_NEGATIVES` (module docstring).
+      rank_over: As in `evaluate_strong`.
+      display_names: Name of each mid, for the per-class table.
+      explicit_negatives: Instead of a framed table, columns segment_id and mid:
+        the pairs that annotators marked absent.
+
+    Returns:
+      The metrics.
+
+    Raises:
+      InputError: No clip is both scored and labelled, explicit negatives have
+        no table or two, or an argument is not one of its values.
+    """
+    check_negatives(negatives, WEAK_NEGATIVES)
+    if negatives == "implied":
+        framed = explicit_negatives = None
+    elif framed is None and explicit_negatives is None:
+        raise InputError(
+            "Explicit negatives of the Weak eval come from framed labels or a "
+            "table of pairs; found neither. Give one, or ask for implied "
+            "negatives."
+        )
+    items = weak_items(score_file, weak, framed, explicit_negatives)
+    return evaluate_items(items, "weak", negatives, rank_over, display_names)
+
+
+def strong_validation_d_prime(
+    scores: npt.NDArray[np.floating[Any]], targets: npt.NDArray[Any]
+) -> tuple[float, float]:
+    """Scores a checkpoint on held-out label frames.
+
+    Every item that is not positive for a class is a negative: held-out clips
+    of the training set need no explicit negatives.
+
+    Args:
+      scores: float `[num_items, num_classes]`, no NaN.
+      targets: float, int or bool, same shape; > 0 is positive.
+
+    Returns:
+      d_prime: d' of the mean AUC, NaN if no class has both kinds of items.
+      lwlrap: Ranked over all classes, NaN without any positive.
+
+    Raises:
+      InputError: The shapes differ or a score is NaN.
+    """
+    is_positive = np.asarray(targets) > 0
+    aucs = metrics.per_class_auc(scores, is_positive, ~is_positive)
+    per_class = metrics.per_class_lwlrap(scores, is_positive)
+    weights = metrics.class_weights(is_positive)
+    return (
+        metrics.d_prime_of_mean_auc(aucs),
+        metrics.overall_lwlrap(per_class, weights),
+    )
+
+
+def evaluate_items(
+    items: EvalItems,
+    evaluation: str,
+    negatives: str,
+    rank_over: str = "all",
+    display_names: Mapping[str, str] | None = None,
+    rankings: Sequence[ClassRanking] | None = None,
+    lwlraps: npt.NDArray[np.float64] | None = None,
+) -> EvalResult:
+    """Computes every metric of aligned items.
+
+    Args:
+      items: Aligned scores, positives and negatives.
+      evaluation: "strong" or "weak": what the items are, for the result.
+      negatives: Their kind of negatives, for the result.
+      rank_over: As in `evaluate_strong`.
+      display_names: Name of each mid, for the per-class table.
+      rankings: As in `class_table`.
+      lwlraps: As in `class_table`.
+
+    Returns:
+      The metrics.
+
+    Raises:
+      InputError: A score is NaN, or rank_over is not one of its values.
+    """
+    per_class = class_table(items, rank_over, display_names, rankings, lwlraps)
+    aucs = per_class["auc"].to_numpy()
+    num_positives = per_class["num_positives"].to_numpy()
+    of_classes = per_class["lwlrap"].to_numpy()
+    return EvalResult(
+        evaluation=evaluation,
+        negatives=negatives,
+        rank_over=rank_over,
+        d_prime=metrics.d_prime_of_mean_auc(aucs),
+        mean_auc=metrics.mean_auc(aucs),
+        mean_d_prime=metrics.mean_d_prime(aucs),
+        mean_average_precision=mean_average_precision(
+            per_class["average_precision"].to_numpy()
+        ),
+        lwlrap=metrics.overall_lwlrap(
+            of_classes, num_positives / max(1, num_positives.sum())
+        ),
+        balanced_lwlrap=metrics.balanced_lwlrap(of_classes),
+        num_classes=int((~np.isnan(aucs)).sum()),
+        num_classes_lwlrap=int((num_positives > 0).sum()),
+        num_classes_infinite_d_prime=int(np.isin(aucs, (0.0, 1.0)).sum()),
+        num_items=len(items.scores),
+        num_positives=int(num_positives.sum()),
+        num_negatives=int(per_class["num_negatives"].sum()),
+        per_class=per_class,
+        alignment=items.alignment,
+    )
+
+
+# --- report content --------------------------------------------------------
+
+
+OVERALL_METRICS = (
+    "d_prime",
+    "mean_auc",
+    "mean_d_prime",
+    "mean_average_precision",
+    "lwlrap",
+    "balanced_lwlrap",
+)
+CLASS_METRICS = ("auc", "d_prime", "average_precision", "lwlrap")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EvalDetails:
+    """What is known of one evaluation beyond its metrics, all optional.
+
+    Attributes:
+      evaluation: "strong" or "weak".
+      negatives: Kind of negatives, as in `EvalResult`.
+      intervals: Confidence intervals.
+      baseline_intervals: Those of the baseline.
+      paired: Differences from the baseline on the same resamples.
+      not_paired_reason: Why there are none, "" if there are or none are asked.
+      curves: ROC curves.
+      baseline_curves: Those of the baseline.
+      worst: `report_errors.worst_items`.
+    """
+
+    evaluation: str
+    negatives: str
+    intervals: BootstrapResult | None = None
+    baseline_intervals: BootstrapResult | None = None
+    paired: PairedResult | None = None
+    not_paired_reason: str = ""
+    curves: RocCurves | None = None
+    baseline_curves: RocCurves | None = None
+    worst: pd.DataFrame | None = None
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EvalReport:
+    """Everything that a report shows.
+
+    Attributes:
+      inputs: Path of each input; None for those not given.
+      rank_over: Classes that lwlrap ranks.
+      results: One a (evaluation, negatives), in the order to show.
+      baseline_results: The same evaluations of the baseline; empty without one.
+      problems: Label lines that were left out.
+      details: Intervals, curves and errors of as many of the results as there
+        are (`report_details.join_details`), in any order.
+    """
+
+    inputs: Mapping[str, str | None]
+    rank_over: str
+    results: tuple[EvalResult, ...]
+    baseline_results: tuple[EvalResult, ...] = ()
+    problems: ProblemLog = dataclasses.field(default_factory=ProblemLog)
+    details: tuple[EvalDetails, ...] = ()
+
+    def baseline_of(self, result: EvalResult) -> EvalResult | None:
+        """Returns the same evaluation of the baseline, if there is one."""
+        key = (result.evaluation, result.negatives)
+        for baseline in self.baseline_results:
+            if (baseline.evaluation, baseline.negatives) == key:
+                return baseline
+        return None
+
+    def details_of(self, result: EvalResult) -> EvalDetails:
+        """Returns the details of an evaluation, without any if it has none."""
+        key = (result.evaluation, result.negatives)
+        for details in self.details:
+            if (details.evaluation, details.negatives) == key:
+                return details
+        return EvalDetails(*key)
+
+
+def count_of(count: int, noun: str) -> str:
+    """Writes a count and its noun, such as "1 class" or "2,000 clips"."""
+    plural = "es" if noun.endswith("s") else "s"
+    return f"{count:,} {noun}{'' if count == 1 else plural}"
+
+
+def resamples_note(details: EvalDetails) -> str:
+    """Says where intervals come from; "" without any."""
+    intervals = details.intervals
+    if intervals is None:
+        return ""
+    return (
+        f"Intervals are {100 * intervals.level:g} % percentile intervals of "
+        f"{intervals.num_resamples:,} bootstrap resamples of the clips, seed "
+        f"{intervals.seed}."
+    )
+
+
+def result_notes(
+    result: EvalResult,
+    baseline: EvalResult | None = None,
+    details: EvalDetails | None = None,
+) -> list[str]:
+    """Says in words what a reader of the numbers must know."""
+    notes = []
+    if result.num_classes == 0:
+        notes.append("No class has a positive and a negative: d' is undefined.")
+    elif not math.isfinite(result.d_prime):
+        notes.append("The mean AUC is 0 or 1: d' is infinite.")
+    if result.num_classes_infinite_d_prime:
+        infinite = count_of(result.num_classes_infinite_d_prime, "class")
+        notes.append(
+            f"The mean d' over classes is infinite or undefined: {infinite} "
+            f"with AUC 0 or 1."
+        )
+    if result.num_classes_lwlrap == 0:
+        notes.append("No class has a positive: lwlrap is undefined.")
+    outside = [] if details is None else _outside_interval(details)
+    if outside:
+        notes.append(
+            f"Outside of their intervals: {', '.join(outside)}. Resamples "
+            f"repeat clips, which raises these, most where classes have few "
+            f"clips; compare systems by their difference."
+        )
+    if details is not None and details.not_paired_reason:
+        notes.append(
+            f"Differences have no intervals: {details.not_paired_reason}"
+        )
+    if baseline is not None and not _same_items(result, baseline):
+        notes.append(
+            "The baseline was evaluated on other clips, label frames or "
+            "classes: the differences are not over the same items."
+        )
+    return notes
+
+
+def _outside_interval(details: EvalDetails) -> list[str]:
+    """Names the metrics whose resamples are too biased to hold them."""
+    if details.intervals is None:
+        return []
+    return [
+        name
+        for name, interval in details.intervals.overall.items()
+        if interval.estimate < interval.low or interval.estimate > interval.high
+    ]
+
+
+def _same_items(result: EvalResult, baseline: EvalResult) -> bool:
+    """Whether two results are of the same clips, label frames and classes."""
+    columns = ["mid", "num_positives", "num_negatives"]
+    tables = [
+        r.per_class[columns].sort_values("mid", ignore_index=True)
+        for r in (result, baseline)
+    ]
+    ours, theirs = result.alignment, baseline.alignment
+    return (
+        tables[0].equals(tables[1])
+        and result.num_items == baseline.num_items
+        and ours.num_clips_evaluated == theirs.num_clips_evaluated
+        and ours.clips_not_scored == theirs.clips_not_scored
+        and ours.clips_without_scores == theirs.clips_without_scores
+    )
+
+
+def compare_per_class(
+    result: EvalResult,
+    baseline: EvalResult | None,
+    details: EvalDetails | None = None,
+) -> pd.DataFrame:
+    """Puts intervals and the baseline beside a result's per-class metrics.
+
+    Args:
+      result: What to show.
+      baseline: The same evaluation of the baseline; None for none.
+      details: Its intervals, if there are any.
+
+    Returns:
+      `result.per_class` and, float64, NaN where undefined or for classes that
+      the other lacks: with intervals auc_low and auc_high; with a baseline
+      baseline_ and _difference of each of `CLASS_METRICS`; with both
+      auc_difference_low and auc_difference_high.
+    """
+    table = result.per_class.copy()
+    if details is not None and details.intervals is not None:
+        _join(table, details.intervals.per_class, ("auc_low", "auc_high"))
+    if baseline is None:
+        return table
+    theirs = baseline.per_class.set_index("mid").reindex(table["mid"])
+    for name in CLASS_METRICS:
+        table[f"baseline_{name}"] = theirs[name].to_numpy()
+    for name in CLASS_METRICS:
+        table[f"{name}_difference"] = table[name] - table[f"baseline_{name}"]
+    if details is not None and details.paired is not None:
+        columns = ("auc_difference_low", "auc_difference_high")
+        _join(table, details.paired.per_class, columns)
+    return table
+
+
+def _join(
+    table: pd.DataFrame, other: pd.DataFrame, columns: tuple[str, ...]
+) -> None:
+    """Adds columns of another table of classes, by mid."""
+    by_mid = other.set_index("mid").reindex(table["mid"])
+    for column in columns:
+        table[column] = by_mid[column].to_numpy()

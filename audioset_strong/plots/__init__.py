@@ -1,1 +1,0 @@
-"""Figures, as PNG. Needs no TensorFlow."""

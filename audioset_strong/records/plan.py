@@ -1,0 +1,569 @@
+"""What each shard is to hold, as files that a worker anywhere can read.
+
+    plan/<shard>.json     the clips of a shard: what `write_shard` is given
+    reports/<shard>.json  what came of it, written last
+
+A shard is finished when its report is there, was made for the same plan, and
+the shard has the size that the report says. The plan names each audio file and
+its size, so a file that came or changed makes its shard anew.
+
+Settings that a folder of records is made with, saved before its first shard.
+
+settings.json  all of them, so that a re-run with others is refused
+
+Plans records: joins label tables and audio files into clips and shards.
+"""
+
+import collections
+import concurrent.futures
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from audioset_strong import files
+from audioset_strong.audio.listing import find_audio
+from audioset_strong.errors import InputError
+from audioset_strong.labels.class_map import (
+    ClassMap,
+    describe_other_classes,
+    parse_class_map,
+)
+from audioset_strong.labels.frame_rule import Event
+from audioset_strong.labels.ids import stable_fraction, ytid_of_segment
+from audioset_strong.labels.label_files import (
+    empty_strong_labels,
+    empty_weak_labels,
+    read_strong_labels,
+    read_weak_labels,
+)
+from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.training_sets import (
+    is_held_out,
+    is_in_strong_fraction,
+    strong_events_by_segment,
+    weak_events,
+)
+from audioset_strong.params import (
+    AudioParams,
+    FeatureParams,
+    LabelFrameParams,
+    LabelMappingParams,
+    RecordParams,
+    from_dict,
+)
+from audioset_strong.records.manifest import (
+    CLASS_MAP_NAME,
+    GROUPS,
+    read_json,
+    write_json,
+    write_text,
+)
+
+# --- shard tasks -----------------------------------------------------------
+
+
+PLAN_DIR_NAME = "plan"
+REPORTS_DIR_NAME = "reports"
+
+# What `write_shard` says of a shard: "fingerprint" of its plan, "shard" (a
+# `Shard` as a dict), "left_out" and "faults" (rows of segment_id, reason,
+# detail) and "notes" (number of clips by note).
+Report = dict[str, Any]
+
+# Files looked at at the same time: object storage takes long to answer, but
+# answers many.
+_NUM_THREADS = 16
+
+
+@dataclasses.dataclass(frozen=True)
+class Clip:
+    """A clip to write.
+
+    Attributes:
+      segment_id: Its name.
+      audio_path: Its audio; "" if there is none.
+      clip_seconds: Audio after this is left out.
+      events: For each label set that knows the clip, its events: class index,
+        onset and offset in seconds.
+      audio_bytes: Size of the audio file when it was listed.
+    """
+
+    segment_id: str
+    audio_path: str
+    clip_seconds: float
+    events: dict[str, list[tuple[int, float, float]]]
+    audio_bytes: int = 0
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardSettings:
+    """Settings that the bytes of a shard depend on.
+
+    Attributes:
+      features: The front end.
+      audio: How audio is decoded and which faults are left out.
+      log_mel_dtype: How log-mel features are stored.
+    """
+
+    features: FeatureParams = FeatureParams()
+    audio: AudioParams = AudioParams()
+    log_mel_dtype: str = RecordParams.log_mel_dtype
+
+
+@dataclasses.dataclass(frozen=True)
+class ShardTask:
+    """One shard to write.
+
+    Attributes:
+      output_dir: Folder of the records.
+      group: Group of the shard.
+      name: File name of the shard.
+      clips: Its clips, sorted by segment_id.
+      settings: What its bytes depend on besides the clips.
+    """
+
+    output_dir: str
+    group: str
+    name: str
+    clips: tuple[Clip, ...]
+    settings: ShardSettings = ShardSettings()
+
+    @property
+    def path(self) -> str:
+        """Where the shard is written."""
+        return os.path.join(self.output_dir, self.name)
+
+    @property
+    def report_path(self) -> str:
+        """Where the report is written."""
+        name = f"{self.name}.json"
+        return os.path.join(self.output_dir, REPORTS_DIR_NAME, name)
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of all that the shard depends on but the audio's samples."""
+        return hashlib.sha256(_format_task(self).encode()).hexdigest()[:16]
+
+
+def _plan_path(output_dir: str, name: str) -> str:
+    return os.path.join(output_dir, PLAN_DIR_NAME, f"{name}.json")
+
+
+def _format_task(task: ShardTask) -> str:
+    """Writes a task as JSON, a line for each clip."""
+    head = {
+        "group": task.group,
+        "name": task.name,
+        "settings": dataclasses.asdict(task.settings),
+    }
+    clips = ",\n".join(
+        json.dumps(
+            [
+                clip.segment_id,
+                clip.audio_path,
+                clip.clip_seconds,
+                clip.events,
+                clip.audio_bytes,
+            ]
+        )
+        for clip in task.clips
+    )
+    return f'{json.dumps(head)[:-1]}, "clips": [\n{clips}\n]}}\n'
+
+
+def save_task(task: ShardTask) -> None:
+    """Writes the plan of a shard; its folder exists."""
+    write_text(_format_task(task), _plan_path(task.output_dir, task.name))
+
+
+def load_task(output_dir: str, name: str) -> ShardTask:
+    """Reads what `save_task` wrote.
+
+    Args:
+      output_dir: Folder of the records.
+      name: File name of the shard.
+    """
+    values = read_json(_plan_path(output_dir, name))
+    settings = values["settings"]
+    return ShardTask(
+        output_dir,
+        values["group"],
+        values["name"],
+        tuple(_read_clip(*fields) for fields in values["clips"]),
+        ShardSettings(
+            from_dict(FeatureParams, settings["features"]),
+            from_dict(AudioParams, settings["audio"]),
+            settings["log_mel_dtype"],
+        ),
+    )
+
+
+def _read_clip(
+    segment_id: str,
+    audio_path: str,
+    clip_seconds: float,
+    events: dict[str, list[list[Any]]],
+    audio_bytes: int,
+) -> Clip:
+    """Makes a clip from JSON, which knows no tuples."""
+    as_tuples = {
+        label_set: [(index, onset, offset) for index, onset, offset in of_set]
+        for label_set, of_set in events.items()
+    }
+    return Clip(segment_id, audio_path, clip_seconds, as_tuples, audio_bytes)
+
+
+def read_report(task: ShardTask) -> Report | None:
+    """Reads the report of a finished shard; None if it is not finished."""
+    return read_reports([task]).get(task.name)
+
+
+def read_reports(tasks: Sequence[ShardTask]) -> dict[str, Report]:
+    """Reads the reports of all finished shards, by the shard's name."""
+    sizes = files.num_bytes_of([task.path for task in tasks])
+    report_sizes = files.num_bytes_of([task.report_path for task in tasks])
+    found = [
+        (task, size)
+        for task, size, report_size in zip(
+            tasks, sizes, report_sizes, strict=True
+        )
+        if size is not None and report_size is not None
+    ]
+    with concurrent.futures.ThreadPoolExecutor(_NUM_THREADS) as executor:
+        reports = executor.map(
+            lambda item: read_json(item[0].report_path), found
+        )
+        return {
+            task.name: report
+            for (task, size), report in zip(found, reports, strict=True)
+            if report["shard"]["num_bytes"] == size
+            and report["fingerprint"] == task.fingerprint
+        }
+
+
+def save_tasks(tasks: Sequence[ShardTask]) -> None:
+    """Writes the plans of shards."""
+    with concurrent.futures.ThreadPoolExecutor(_NUM_THREADS) as executor:
+        list(executor.map(save_task, tasks))
+
+
+# --- settings --------------------------------------------------------------
+
+
+SETTINGS_NAME = "settings.json"
+
+# Settings that an older folder may lack: they were as their defaults are.
+_DEFAULTS = {
+    "records": dataclasses.asdict(RecordParams()),
+    "label_mapping": dataclasses.asdict(LabelMappingParams()),
+    "audio": dataclasses.asdict(AudioParams()),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class RecordSettings:
+    """All settings of a folder of records.
+
+    Attributes:
+      records: Shares, shards and storage.
+      features: The front end.
+      audio: How audio is decoded, and which faults are left out.
+      label_frames: Grid of label frames, for readers.
+      label_mapping: How labels were mapped.
+    """
+
+    records: RecordParams = RecordParams()
+    features: FeatureParams = FeatureParams()
+    audio: AudioParams = AudioParams()
+    label_frames: LabelFrameParams = LabelFrameParams()
+    label_mapping: LabelMappingParams = LabelMappingParams()
+
+    @property
+    def of_shards(self) -> ShardSettings:
+        """Those that the bytes of a shard depend on."""
+        return ShardSettings(
+            self.features, self.audio, self.records.log_mel_dtype
+        )
+
+    def as_json(self, class_map: ClassMap) -> dict[str, Any]:
+        """Returns the settings and the hash of the classes, JSON-ready."""
+        return {
+            **dataclasses.asdict(self),
+            "class_map_hash": class_map.content_hash,
+        }
+
+
+def check_settings(
+    output_dir: str, settings: dict[str, Any], class_map: ClassMap
+) -> None:
+    """Saves the settings of a new folder, or compares them in an old one.
+
+    Args:
+      output_dir: Folder of the records; its class map is that of its settings.
+      settings: Of the records that are to be made, JSON-ready.
+      class_map: Classes of the same.
+
+    Raises:
+      InputError: The folder was begun with other settings or classes.
+    """
+    path = os.path.join(output_dir, SETTINGS_NAME)
+    if files.exists(path):
+        found = read_json(path)
+        for name, default in _DEFAULTS.items():
+            found[name] = {**default, **found.get(name, {})}
+        differing = [
+            f"{name}: {found.get(name)} there, {value} now"
+            for name, value in settings.items()
+            if found.get(name) != value
+        ]
+        if differing:
+            differing += _other_classes(output_dir, class_map)
+            raise InputError(
+                f"{output_dir} holds records made with other settings "
+                f"({'; '.join(differing)}). Give another --output_dir or "
+                f"delete it."
+            )
+    write_json(settings, path)
+
+
+def _other_classes(output_dir: str, class_map: ClassMap) -> list[str]:
+    """Says which classes differ, if the folder still has its class map."""
+    path = os.path.join(output_dir, CLASS_MAP_NAME)
+    if not files.exists(path):
+        return []
+    mids = parse_class_map(files.read_bytes(path).decode(), path).mids
+    text = describe_other_classes(mids, class_map.mids, path, "--class_map")
+    return [text] if text else []
+
+
+# --- clip plan -------------------------------------------------------------
+
+
+# Class index, onset and offset of the events of a clip, by label set.
+_EventsOfSet = dict[str, list[tuple[int, float, float]]]
+
+
+def read_label_tables(
+    weak_paths: Sequence[str], strong_paths: Sequence[str], problems: ProblemLog
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Reads label files into one weak and one strong table (`label_files`).
+
+    Args:
+      weak_paths: Weak CSVs.
+      strong_paths: Strong TSVs.
+      problems: Takes the lines that are left out.
+
+    Raises:
+      InputError: A file has the wrong header.
+    """
+    weak = [read_weak_labels(path, problems) for path in weak_paths]
+    strong = [read_strong_labels(path, problems) for path in strong_paths]
+    return (
+        pd.concat([empty_weak_labels(), *weak], ignore_index=True),
+        pd.concat([empty_strong_labels(), *strong], ignore_index=True),
+    )
+
+
+class AudioIndex(NamedTuple):
+    """Audio files, for clips to find theirs.
+
+    Attributes:
+      path_of_stem: Path of each key (`audio_names.index_paths`).
+      num_bytes_of_path: Size of each file.
+    """
+
+    path_of_stem: Mapping[str, str]
+    num_bytes_of_path: Mapping[str, int]
+
+
+@dataclasses.dataclass
+class Plan:
+    """What is to be written.
+
+    Attributes:
+      clips: Every clip that a label set knows and that is not left out, by
+        group.
+      unmapped: Number of events of each mid that is not in the class map.
+      left_out: segment_id, reason and detail of clips that are not even tried.
+      notes: Number of clips of which something was left out.
+    """
+
+    clips: dict[str, list[Clip]]
+    unmapped: collections.Counter[str]
+    left_out: list[tuple[str, str, str]] = dataclasses.field(
+        default_factory=list
+    )
+    notes: collections.Counter[str] = dataclasses.field(
+        default_factory=collections.Counter
+    )
+
+
+def plan_clips(
+    weak: pd.DataFrame,
+    strong: pd.DataFrame,
+    class_map: ClassMap,
+    audio: AudioIndex,
+    params: RecordParams,
+    eval_ytids: Collection[str] = frozenset(),
+) -> Plan:
+    """Joins labels and audio, clip by clip.
+
+    Args:
+      weak: Weak table (`label_files`).
+      strong: Strong table (`label_files`).
+      class_map: Gives the class index of each mid.
+      audio: The audio files.
+      params: Held-out share, share of Strong and clip length.
+      eval_ytids: YouTube ids of evaluation clips, which are left out.
+
+    Returns:
+      The clips of each group, the mids that the class map lacks, and what is
+      left out.
+    """
+    weak, strong, left_out = _without_ytids(weak, strong, eval_ytids)
+    unmapped: collections.Counter[str] = collections.Counter()
+    events: dict[str, _EventsOfSet] = {}
+    seconds: dict[str, float] = {}
+    index_of_mid = class_map.index_of_mid
+    rows = zip(
+        weak["segment_id"],
+        weak["end_seconds"] - weak["start_seconds"],
+        weak["mids"],
+        strict=True,
+    )
+    for segment_id, clip_seconds, mids in rows:
+        seconds[segment_id] = min(clip_seconds, params.clip_seconds)
+        # Spans any clip, also one whose audio is shorter.
+        spanning = weak_events(mids, params.clip_seconds)
+        events.setdefault(segment_id, {})["weak"] = index_events(
+            spanning, index_of_mid, unmapped
+        )
+    for segment_id, of_clip in strong_events_by_segment(strong).items():
+        events.setdefault(segment_id, {})["strong"] = index_events(
+            of_clip, index_of_mid, unmapped
+        )
+    clips: dict[str, list[Clip]] = {group: [] for group in GROUPS}
+    plan = Plan(clips, unmapped, left_out)
+    _keep_strong_fraction(events, plan, params)
+    for segment_id in sorted(events):
+        group = _group_of(segment_id, "strong" in events[segment_id], params)
+        path = find_audio(segment_id, audio.path_of_stem) or ""
+        clips[group].append(
+            Clip(
+                segment_id,
+                path,
+                seconds.get(segment_id, params.clip_seconds),
+                events[segment_id],
+                audio.num_bytes_of_path.get(path, 0),
+            )
+        )
+    return plan
+
+
+def index_events(
+    events: Sequence[Event],
+    index_of_mid: Mapping[str, int],
+    unmapped: collections.Counter[str],
+) -> list[tuple[int, float, float]]:
+    """Replaces mids by class indices.
+
+    Args:
+      events: Events of one clip.
+      index_of_mid: The class map.
+      unmapped: Counts the events whose mid is not in the class map; they are
+        left out, the clip and its other events are kept.
+    """
+    indexed = []
+    for mid, onset, offset in events:
+        if mid in index_of_mid:
+            indexed.append((index_of_mid[mid], onset, offset))
+        else:
+            unmapped[mid] += 1
+    return indexed
+
+
+def _without_ytids(
+    weak: pd.DataFrame, strong: pd.DataFrame, eval_ytids: Collection[str]
+) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, str, str]]]:
+    """Drops the labels of evaluation clips, and lists these clips."""
+    if not eval_ytids:
+        return weak, strong, []
+    segment_ids = {*weak["segment_id"], *strong["segment_id"]}
+    of_eval = {s for s in segment_ids if ytid_of_segment(s) in eval_ytids}
+    left_out = [
+        (segment_id, "eval_clip", "its YouTube id is in --eval_labels")
+        for segment_id in sorted(of_eval)
+    ]
+    return (
+        weak[~weak["segment_id"].isin(of_eval)],
+        strong[~strong["segment_id"].isin(of_eval)],
+        left_out,
+    )
+
+
+def _keep_strong_fraction(
+    events: dict[str, _EventsOfSet], plan: Plan, params: RecordParams
+) -> None:
+    """Takes the strong labels from clips outside of the share of Strong.
+
+    The held-out part keeps its labels, so that models that were trained on
+    different shares are validated on the same clips.
+    """
+    fraction, seed = params.strong_fraction, params.strong_fraction_seed
+    outside = [
+        segment_id
+        for segment_id, of_clip in sorted(events.items())
+        if _group_of(segment_id, "strong" in of_clip, params) == "strong"
+        and not is_in_strong_fraction(
+            ytid_of_segment(segment_id), fraction, seed
+        )
+    ]
+    for segment_id in outside:
+        del events[segment_id]["strong"]
+        if events[segment_id]:
+            plan.notes["strong labels left out by strong_fraction"] += 1
+        else:
+            del events[segment_id]
+            plan.left_out.append(
+                (
+                    segment_id,
+                    "outside_strong_fraction",
+                    "it has no weak labels to stay for",
+                )
+            )
+
+
+def _group_of(
+    segment_id: str, has_strong_labels: bool, params: RecordParams
+) -> str:
+    """Chooses the group of shards that a clip goes to."""
+    if not has_strong_labels:
+        return "weak"
+    ytid = ytid_of_segment(segment_id)
+    return (
+        "held_out" if is_held_out(ytid, params.held_out_fraction) else "strong"
+    )
+
+
+def plan_shards(
+    plan: Plan, output_dir: str, clips_per_shard: int, settings: ShardSettings
+) -> list[ShardTask]:
+    """Distributes the clips of each group over shards by a stable hash."""
+    tasks = []
+    for group, clips in plan.clips.items():
+        num_shards = -(-len(clips) // clips_per_shard)
+        of_shard: list[list[Clip]] = [[] for _ in range(num_shards)]
+        for clip in clips:
+            fraction = stable_fraction(clip.segment_id, salt="shard")
+            of_shard[int(fraction * num_shards)].append(clip)
+        for index, shard_clips in enumerate(of_shard):
+            name = f"{group}-{index:05d}-of-{num_shards:05d}.tfrecord"
+            tasks.append(
+                ShardTask(output_dir, group, name, tuple(shard_clips), settings)
+            )
+    return tasks
