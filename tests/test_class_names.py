@@ -3,20 +3,24 @@
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.label_analysis.tables import ClassNames
-from audioset_strong.labels.class_map import read_class_map
-from audioset_strong.labels.label_files import read_display_names
+from audioset_strong.label_analysis.class_names import (
+    ClassInfo,
+    read_class_info,
+)
 
-_NAMES = ClassNames(
-    strong={"/m/duck": "Ducks, geese, waterfowl", "/m/man": "Male speech, man"},
-    weak={
+_NAMES = ClassInfo(
+    strong_names={
+        "/m/duck": "Ducks, geese, waterfowl",
+        "/m/man": "Male speech, man",
+    },
+    weak_names={
         "/m/duck": "Duck",
         "/m/in1": "Inside, small room",
         "/m/in2": "Inside, large room",
         "/m/man": "Male speech, man",
         "/m/speech": "Speech",
     },
-    ontology={"/m/speech": "Spoken", "/m/source": "Source"},
+    ontology_names={"/m/speech": "Spoken", "/m/source": "Source"},
 )
 _MIDS = ["/m/duck", "/m/man", "/m/in1", "/m/in2", "/m/speech", "/m/bare"]
 
@@ -75,13 +79,12 @@ def test_a_class_outside_the_choices_is_unknown():
 
 
 def test_twelve_released_names_differ(audioset_labels):
-    class_map = read_class_map(audioset_labels / "class_labels_indices.csv")
-    names = ClassNames(
-        strong=read_display_names(audioset_labels / "mid_to_display_name.tsv"),
-        weak=dict(zip(class_map.mids, class_map.display_names, strict=True)),
+    names = read_class_info(
+        audioset_labels / "class_labels_indices.csv",
+        audioset_labels / "mid_to_display_name.tsv",
     )
-    differing = [m for m in class_map.mids if names.differing_weak_name(m)]
+    differing = [m for m in names.weak_names if names.differing_weak_name(m)]
     assert len(differing) == 12
-    everything = {*names.strong, *names.weak}
+    everything = {*names.strong_names, *names.weak_names}
     for mid in everything:
         assert names.find_mid(names.name(mid), everything) == mid

@@ -7,9 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from audioset_strong.errors import InputError
 from audioset_strong.label_analysis.statistics import (
     class_priors,
-    compare_instances,
     count_classes,
     count_framed,
     match_clips,
@@ -26,26 +26,75 @@ from audioset_strong.labels.problems import ProblemLog
 X, Y, Z, W = "/m/x", "/m/y", "/m/z", "/m/w"
 
 
-def _hand_weak():
-    rows = [
-        ("a_0", 0.0, 10.0, (X, Y)),
-        ("b_0", 0.0, 10.0, (X,)),
-        ("c_0", 0.0, 10.0, (X, Z)),
-    ]
+def _weak(mids_of_clip):
+    rows = [(s, 0.0, 10.0, tuple(mids)) for s, mids in mids_of_clip]
     columns = ["segment_id", "start_seconds", "end_seconds", "mids"]
     return pd.DataFrame(rows, columns=columns)
 
 
-def _hand_strong():
-    rows = [
-        ("a_0", 0.0, 1.0, X),
-        ("a_0", 2.0, 3.0, X),
-        ("a_0", 2.0, 3.0, W),
-        ("b_0", 0.0, 1.0, W),
-        ("d_0", 0.0, 1.0, Y),
-    ]
+def _strong(pairs):
+    rows = [(segment_id, 0.0, 1.0, mid) for segment_id, mid in pairs]
     columns = ["segment_id", "onset_seconds", "offset_seconds", "mid"]
     return pd.DataFrame(rows, columns=columns)
+
+
+def test_weak_matrix_by_hand():
+    labels = weak_clip_labels(
+        _weak([("b_0", ["/m/y", "/m/x"]), ("a_0", ["/m/y"])])
+    )
+    assert labels.segment_ids.tolist() == ["a_0", "b_0"]
+    assert labels.mids.tolist() == ["/m/x", "/m/y"]
+    assert labels.matrix.toarray().tolist() == [[0, 1], [1, 1]]
+    assert labels.clips_per_class.tolist() == [1, 2]
+    assert (labels.num_clips, labels.num_instances) == (2, 3)
+
+
+def test_repeated_labels_count_once():
+    # A mid twice in a row, and a clip in two rows, as of two files.
+    labels = weak_clip_labels(
+        _weak([("a_0", ["/m/x", "/m/x"]), ("a_0", ["/m/x", "/m/y"])])
+    )
+    assert labels.matrix.toarray().tolist() == [[1, 1]]
+    # Two events of a class in a clip are one instance.
+    labels = strong_clip_labels(_strong([("a_0", "/m/x"), ("a_0", "/m/x")]))
+    assert labels.matrix.toarray().tolist() == [[1]]
+
+
+def test_common_clips_are_matched_by_segment_id():
+    weak = weak_clip_labels(
+        _weak([("c_0", ["/m/x"]), ("b_0", ["/m/y"]), ("a_0", ["/m/x"])])
+    )
+    strong = strong_clip_labels(
+        _strong([("b_0", "/m/u"), ("d_0", "/m/v"), ("c_0", "/m/w")])
+    )
+    common = match_clips(weak, strong)
+    assert common.weak.segment_ids.tolist() == ["b_0", "c_0"]
+    assert common.strong.segment_ids.tolist() == ["b_0", "c_0"]
+    # Columns x, y and u, v, w: class v, of d_0 only, stays with no clip.
+    assert common.weak.matrix.toarray().tolist() == [[0, 1], [1, 0]]
+    assert common.strong.matrix.toarray().tolist() == [[1, 0, 0], [0, 0, 1]]
+    assert common.strong.clips_per_class.tolist() == [1, 0, 1]
+    assert (common.num_weak_only, common.num_strong_only) == (1, 1)
+
+
+def test_nothing_in_common_is_an_error_with_an_example():
+    weak = weak_clip_labels(_weak([("a_0", ["/m/x"])]))
+    strong = strong_clip_labels(_strong([("b_0", "/m/x")]))
+    with pytest.raises(InputError, match="such as a_0.*such as b_0.*none"):
+        match_clips(weak, strong)
+    with pytest.raises(InputError, match="the 0 weak ones and the 0 strong"):
+        match_clips(
+            weak_clip_labels(_weak([])), strong_clip_labels(_strong([]))
+        )
+
+
+def _hand_weak():
+    return _weak([("a_0", (X, Y)), ("b_0", (X,)), ("c_0", (X, Z))])
+
+
+def _hand_strong():
+    pairs = [("a_0", X), ("a_0", X), ("a_0", W), ("b_0", W), ("d_0", Y)]
+    return _strong(pairs)
 
 
 def _hand_framed():
@@ -85,26 +134,13 @@ def test_counts_by_hand():
     ]
 
 
-def test_counts_without_framed_labels():
-    strong = _hand_strong()
-    counts = count_classes(
-        weak_clip_labels(_hand_weak()), strong_clip_labels(strong), strong
-    )
-    assert counts.columns.tolist() == [
-        "mid",
-        "num_weak_clips",
-        "num_strong_clips",
-        "num_events",
-    ]
-    assert counts["mid"].tolist() == [W, X, Y, Z]
-
-
 def test_explicit_negatives_that_list_fewer_label_frames_are_known():
     counts = count_framed(_hand_framed())
     # c_0 lists two label frames of x, b_0 three, as most do.
     assert counts.loc[X, "num_partly_listed_clips"] == 1
     # a_0 lists one of w, but that pair is not an explicit negative.
     assert counts.loc[W, "num_partly_listed_clips"] == 0
+    assert count_framed(_hand_framed().iloc[:0]).empty
 
 
 def test_repeated_label_frames_count_once_as_present():
@@ -114,10 +150,6 @@ def test_repeated_label_frames_count_once_as_present():
     pd.testing.assert_frame_equal(
         count_framed(repeated).sort_index(), count_framed(framed).sort_index()
     )
-
-
-def test_empty_framed_labels():
-    assert count_framed(_hand_framed().iloc[:0]).empty
 
 
 def test_summary_by_hand():
@@ -145,14 +177,13 @@ def _hand_common():
 
 
 def test_instances_by_hand():
-    instances = compare_instances(_hand_common())
+    common = _hand_common()
     # a_0 and b_0: weak x, y and x; strong x, w and w.
-    assert instances.num_clips == 2
-    assert (instances.num_weak_only, instances.num_strong_only) == (1, 1)
-    assert instances.num_weak_instances == 3
-    assert instances.num_strong_instances == 3
-    assert instances.weak_labels_per_clip == 1.5
-    assert instances.strong_to_weak == 1.0
+    assert common.num_clips == 2
+    assert (common.num_weak_only, common.num_strong_only) == (1, 1)
+    assert common.weak.num_instances == common.strong.num_instances == 3
+    assert common.weak_labels_per_clip == common.strong_labels_per_clip == 1.5
+    assert common.strong_to_weak == 1.0
 
 
 def test_priors_by_hand():
@@ -248,9 +279,8 @@ def test_instances_against_plain_python(strong_excerpts, audioset_labels):
         segment_id = f"{ytid}_{round(float(start) * 1000)}"
         weak[segment_id] = set(quoted.strip('"').split(","))
     both = weak.keys() & strong.keys()
-    instances = compare_instances(common)
-    assert instances.num_clips == len(both)
-    assert instances.num_weak_only == len(weak) - len(both)
-    assert instances.num_strong_only == len(strong) - len(both)
-    assert instances.num_weak_instances == sum(len(weak[s]) for s in both)
-    assert instances.num_strong_instances == sum(len(strong[s]) for s in both)
+    assert common.num_clips == len(both)
+    assert common.num_weak_only == len(weak) - len(both)
+    assert common.num_strong_only == len(strong) - len(both)
+    assert common.weak.num_instances == sum(len(weak[s]) for s in both)
+    assert common.strong.num_instances == sum(len(strong[s]) for s in both)
