@@ -35,12 +35,14 @@ from audioset_strong.label_analysis.coverage import (
     cover_sets,
     coverage_lines,
     read_labelled_sets,
-    write_common_clips,
     write_coverage,
-    write_present_clips,
 )
 from audioset_strong.labels.class_map import read_known_classes
-from audioset_strong.labels.ids import read_clip_list
+from audioset_strong.labels.ids import (
+    hash_of_clips,
+    read_clip_list,
+    write_clip_list,
+)
 from audioset_strong.labels.problems import ProblemLog
 
 _AUDIO_DIR = flags.DEFINE_string(
@@ -85,7 +87,9 @@ def main(argv: Sequence[str]) -> None:
             "Expected label files: --weak_labels, --strong_labels or "
             "--framed_labels."
         )
-    others = read_clip_list(_COMMON_WITH.value) if _COMMON_WITH.value else None
+    others = None
+    if _COMMON_WITH.value:
+        others = set(read_clip_list(_COMMON_WITH.value))
     problems = ProblemLog(is_strict=_STRICT.value)
     sets = read_labelled_sets(paths, problems)
     classes = read_known_classes(
@@ -99,24 +103,44 @@ def main(argv: Sequence[str]) -> None:
     # All is written before anything is printed to a pipe that can close.
     lines += coverage_lines(coverage)
     names = ", ".join(sorted(s.name for s in sets))
-    comment = f"Made by report_coverage of the clips of {names}\nthat "
+    made_of = f"Made by report_coverage of the clips of {names}\nthat"
     found = set(labelled) & set(present)
-    if _WRITE_CLIPS.value:
+    if _WRITE_CLIPS.value and found:
         where = _AUDIO_DIR.value or _CLIPS.value
-        lines += write_present_clips(
-            found, _WRITE_CLIPS.value, f"{comment}are in {where}."
+        comment = f"{made_of} are in {where}."
+        write_clip_list(found, _WRITE_CLIPS.value, comment)
+        lines.append(
+            f"{len(found):,} clips, hash {hash_of_clips(found)}: "
+            f"{_WRITE_CLIPS.value}"
         )
+    elif _WRITE_CLIPS.value:
+        # Readers take an empty list for a mistake.
+        lines.append(f"No clip is there: {_WRITE_CLIPS.value} is not written.")
     if others is not None:
-        path = os.path.join(_OUTPUT_DIR.value, "common_clips.txt")
-        lines += write_common_clips(
-            found,
-            set(others),
-            path,
-            f"{comment}two copies have.",
-            _COMMON_WITH.value,
+        lines += _write_common_clips(
+            found, others, f"{made_of} two copies have."
         )
     print("\n".join(lines))
     print(f"Report: {os.path.join(_OUTPUT_DIR.value, 'coverage.json')}")
+
+
+def _write_common_clips(
+    ours: set[str], theirs: set[str], comment: str
+) -> list[str]:
+    """Writes the clips that two copies have: the same file from either side."""
+    common = ours & theirs
+    if not common:
+        raise InputError(
+            f"{_COMMON_WITH.value} and the {len(ours):,} clips that are here "
+            f"share none. Give a list of clips of the same label files."
+        )
+    path = os.path.join(_OUTPUT_DIR.value, "common_clips.txt")
+    write_clip_list(common, path, comment)
+    return [
+        f"{len(common):,} clips are here and in {_COMMON_WITH.value}, "
+        f"{len(ours - theirs):,} only here, {len(theirs - ours):,} only there.",
+        f"Common clips, hash {hash_of_clips(common)}: {path}",
+    ]
 
 
 def _find_clips(
@@ -127,6 +151,7 @@ def _find_clips(
         survey = survey_audio(_AUDIO_DIR.value, labelled)
         lines = [*survey.lines(), ""]
         return survey.matches.path_of_clip, survey.as_json(), lines
+    assert _CLIPS.value is not None  # main has checked it
     clips = read_clip_list(_CLIPS.value)
     known = set(labelled)
     unknown = [clip for clip in clips if clip not in known]

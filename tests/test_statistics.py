@@ -154,20 +154,22 @@ def test_repeated_label_frames_count_once_as_present():
 
 def test_summary_by_hand():
     counts = pd.DataFrame({"mid": [W, X, Y, Z], "n": [2, 0, 2, 7]})
-    summary = summarise_counts(counts, "n")
     # Over 2, 2 and 7: zero is not a minimum.
-    assert (summary.num_classes, summary.num_classes_without) == (3, 1)
-    assert (summary.minimum, summary.minimum_mids) == (2, (W, Y))
-    assert (summary.maximum, summary.maximum_mids) == (7, (Z,))
-    assert summary.mean == pytest.approx(11 / 3)
-    assert (summary.median, summary.total) == (2.0, 11)
-
-
-def test_summary_of_nothing():
-    summary = summarise_counts(pd.DataFrame({"mid": [X], "n": [0]}), "n")
-    assert (summary.num_classes, summary.num_classes_without) == (0, 1)
-    assert summary.minimum is summary.mean is None
-    assert summary.minimum_mids == ()
+    assert summarise_counts(counts, "n") == {
+        "num_classes": 3,
+        "num_classes_without": 1,
+        "total": 11,
+        "minimum": 2,
+        "maximum": 7,
+        "mean": pytest.approx(11 / 3),
+        "median": 2.0,
+        "minimum_mids": [W, Y],
+        "maximum_mids": [Z],
+    }
+    nothing = summarise_counts(counts.iloc[1:2], "n")
+    assert (nothing["num_classes"], nothing["num_classes_without"]) == (0, 1)
+    assert nothing["minimum"] is nothing["mean"] is None
+    assert nothing["minimum_mids"] == []
 
 
 def _hand_common():

@@ -42,9 +42,7 @@ import numpy.typing as npt
 import pandas as pd
 
 import audioset_strong
-from audioset_strong.errors import InputError
 from audioset_strong.files import make_folder_output_files, open_output
-from audioset_strong.labels.ids import hash_of_clips, write_clip_list
 from audioset_strong.labels.label_files import (
     read_framed_labels,
     read_strong_labels,
@@ -368,14 +366,11 @@ def per_class_table(coverage: Coverage) -> pd.DataFrame:
     }
     for covered in coverage.sets:
         counts = covered.per_class.reindex(mids, fill_value=0)
-        num_clips, num_present = (
-            counts.pop("num_clips"),
-            counts.pop("num_clips_present"),
-        )
+        shares = counts["num_clips_present"] / counts["num_clips"]
         of_set = {
-            "num_clips": num_clips,
-            "num_present": num_present,
-            "share": (num_present / num_clips).round(6),  # NaN for 0 of 0
+            "num_clips": counts["num_clips"],
+            "num_present": counts["num_clips_present"],
+            "share": shares.round(6),  # NaN for 0 of 0
         }
         if covered.kind == "framed":
             for sign in ("num_positives", "num_negatives"):
@@ -384,58 +379,6 @@ def per_class_table(coverage: Coverage) -> pd.DataFrame:
         for name, values in of_set.items():
             columns[f"{covered.name} {name}"] = values.to_numpy()
     return pd.DataFrame(columns)
-
-
-def write_present_clips(
-    present: Collection[str], path: str, comment: str
-) -> list[str]:
-    """Writes the list of the labelled clips that are there.
-
-    Args:
-      present: Segment ids.
-      path: Clip list to write; not written without any clip, because readers
-        take an empty list for a mistake.
-      comment: What the clips are, for the head of the list.
-
-    Returns:
-      What was done, as lines for people.
-    """
-    if not present:
-        return [f"No clip is there: {path} is not written."]
-    write_clip_list(present, path, comment)
-    return [f"{len(present):,} clips, hash {hash_of_clips(present)}: {path}"]
-
-
-def write_common_clips(
-    ours: set[str], theirs: set[str], path: str, comment: str, their_path: str
-) -> list[str]:
-    """Writes the clips that two copies have: the same file from either side.
-
-    Args:
-      ours: Labelled clips that are here.
-      theirs: Clips of the other list.
-      path: Clip list to write.
-      comment: What the clips are, for the head of the list.
-      their_path: The other list, for messages.
-
-    Returns:
-      What was done, as lines for people.
-
-    Raises:
-      InputError: They share no clip.
-    """
-    common = ours & theirs
-    if not common:
-        raise InputError(
-            f"{their_path} and the {len(ours):,} clips that are here share "
-            f"none. Give a list of clips of the same label files."
-        )
-    write_clip_list(common, path, comment)
-    return [
-        f"{len(common):,} clips are here and in {their_path}, "
-        f"{len(ours - theirs):,} only here, {len(theirs - ours):,} only there.",
-        f"Common clips, hash {hash_of_clips(common)}: {path}",
-    ]
 
 
 # --- Text --------------------------------------------------------------------

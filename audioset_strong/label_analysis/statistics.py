@@ -286,64 +286,36 @@ def count_framed(framed: pd.DataFrame) -> pd.DataFrame:
     return counts.groupby("mid").sum().astype("int64")
 
 
-@dataclasses.dataclass(frozen=True)
-class CountSummary:
-    """How a count is spread over the classes that have any.
+def summarise_counts(counts: pd.DataFrame, column: str) -> dict[str, Any]:
+    """Summarises how a count is spread over the classes that have any.
 
     As in Section 3.3 of the paper, classes with a count of zero are not in the
     minimum, mean and median; they are counted apart.
-
-    Attributes:
-      num_classes: Classes with a count above zero.
-      num_classes_without: Classes with a count of zero.
-      total: Sum over classes.
-      minimum: Smallest count; None without classes, as are the next three.
-      maximum: Largest count.
-      mean: Mean count.
-      median: Median count.
-      minimum_mids: Classes that have the smallest count, by mid.
-      maximum_mids: Classes that have the largest count, by mid.
-    """
-
-    num_classes: int
-    num_classes_without: int
-    total: int
-    minimum: int | None
-    maximum: int | None
-    mean: float | None
-    median: float | None
-    minimum_mids: tuple[str, ...]
-    maximum_mids: tuple[str, ...]
-
-
-def summarise_counts(counts: pd.DataFrame, column: str) -> CountSummary:
-    """Summarises one column of `count_classes`.
 
     Args:
       counts: Columns `mid` and `column`.
       column: int64, at least 0.
 
     Returns:
-      The summary over the classes that have any.
+      JSON-ready: `num_classes` with a count above zero, `num_classes_without`,
+      `total`; `minimum`, `maximum`, `mean` and `median`, None without classes;
+      `minimum_mids` and `maximum_mids`, the classes that have these counts.
     """
     some = counts.loc[counts[column] > 0]
-    values = some[column].to_numpy()
-    num_classes_without = len(counts) - len(some)
-    if not len(some):
-        nothing = (None, None, None, None)
-        return CountSummary(0, num_classes_without, 0, *nothing, (), ())
-    lowest, highest = int(values.min()), int(values.max())
-    return CountSummary(
-        num_classes=len(some),
-        num_classes_without=num_classes_without,
-        total=int(values.sum()),
-        minimum=lowest,
-        maximum=highest,
-        mean=float(values.mean()),
-        median=float(np.median(values)),
-        minimum_mids=tuple(some.loc[values == lowest, "mid"]),
-        maximum_mids=tuple(some.loc[values == highest, "mid"]),
-    )
+    values = some[column]
+    lowest, highest = values.min(), values.max()
+    has_any = len(some) > 0
+    return {
+        "num_classes": len(some),
+        "num_classes_without": len(counts) - len(some),
+        "total": int(values.sum()),
+        "minimum": int(lowest) if has_any else None,
+        "maximum": int(highest) if has_any else None,
+        "mean": float(values.mean()) if has_any else None,
+        "median": float(values.median()) if has_any else None,
+        "minimum_mids": some.loc[values == lowest, "mid"].tolist(),
+        "maximum_mids": some.loc[values == highest, "mid"].tolist(),
+    }
 
 
 def class_priors(

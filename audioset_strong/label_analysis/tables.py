@@ -136,7 +136,7 @@ def summary_dict(analysis: LabelAnalysis) -> dict[str, Any]:
                           num_weak_instances, num_strong_instances,
                           weak_labels_per_clip, strong_labels_per_clip,
                           strong_to_weak}; "only" clips are not compared
-        counts_per_class  {count: `CountSummary`} over all classes, and
+        counts_per_class  {count: `summarise_counts`} over all classes, and
         counts_per_class_of_class_map   over those of the class map (null
                           without one)
         num_partly_listed as in `LabelAnalysis`
@@ -154,10 +154,8 @@ def summary_dict(analysis: LabelAnalysis) -> dict[str, Any]:
     common, counts = analysis.common, analysis.counts
     weak_names, music = analysis.classes.weak_names, analysis.classes.music_mids
     of_class_map = counts[counts["mid"].isin(list(weak_names))]
-    has_weak, has_strong = (
-        counts["num_weak_clips"] > 0,
-        counts["num_strong_clips"] > 0,
-    )
+    has_weak = counts["num_weak_clips"] > 0
+    has_strong = counts["num_strong_clips"] > 0
     is_weak_class = has_weak
     if weak_names:
         is_weak_class = counts["mid"].isin(list(weak_names))
@@ -177,16 +175,16 @@ def summary_dict(analysis: LabelAnalysis) -> dict[str, Any]:
             "strong_to_weak": common.strong_to_weak,
         },
         "counts_per_class": _summarise_all(counts),
-        "counts_per_class_of_class_map": _summarise_all(of_class_map)
-        if weak_names
-        else None,
+        "counts_per_class_of_class_map": (
+            _summarise_all(of_class_map) if weak_names else None
+        ),
         "num_partly_listed": analysis.num_partly_listed,
         "weak_classes_without_strong_labels": {
             "num_weak_classes": int(is_weak_class.sum()),
             "num_classes": len(no_strong),
-            "num_music_descendants": None
-            if music is None
-            else len(set(music) & set(no_strong)),
+            "num_music_descendants": (
+                None if music is None else len(set(music) & set(no_strong))
+            ),
             "mids": no_strong,
         },
         "strong_classes_without_weak_labels": {
@@ -205,7 +203,7 @@ def summary_dict(analysis: LabelAnalysis) -> dict[str, Any]:
 def _summarise_all(counts: pd.DataFrame) -> dict[str, Any]:
     """Summarises every count of the table."""
     return {
-        column: dataclasses.asdict(summarise_counts(counts, column))
+        column: summarise_counts(counts, column)
         for column in counts.columns.drop("mid")
     }
 
