@@ -7,8 +7,6 @@ import sys
 
 import pytest
 
-from audioset_strong.errors import InputError
-from audioset_strong.label_analysis import tables
 from audioset_strong.label_analysis.analysis import analyze_files
 from audioset_strong.label_analysis.class_names import read_class_info
 from audioset_strong.label_analysis.odds_ratios import OddsRatioParams
@@ -188,16 +186,6 @@ def test_unknown_class_ends_in_one_line(release, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_strict_writes_nothing_if_a_line_is_wrong(release, tmp_path):
-    path = tmp_path / "strong.tsv"
-    path.write_text((release / "strong.tsv").read_text() + "a_0\tx\t1\t/m/x\n")
-    flags = [f"--strong_labels={path}", "--strict"]
-    done = _run(release, tmp_path / "out", *flags)
-    assert done.returncode == 2
-    assert "strong.tsv:8" in done.stderr
-    assert not (tmp_path / "out").exists()
-
-
 def _analyze(release, **settings):
     return analyze_files(
         [release / "weak.csv"], [release / "strong.tsv"], **settings
@@ -245,12 +233,6 @@ def test_ratios_that_are_not_finite_are_null_in_json(release, tmp_path):
     assert ",inf," in (tmp_path / "odds_ratios.csv").read_text()
 
 
-def test_ambiguous_class(release):
-    classes = read_class_info(release / "classes.csv", release / "names.tsv")
-    with pytest.raises(InputError, match="Near: .*Drum, snare"):
-        _analyze(release, classes=classes, chosen=["Drums"])
-
-
 def test_large_changes_of_priors_are_named(tmp_path):
     ytids = [f"{i:02d}" for i in range(24)]
     weak = [f'{y}, 0.000, 10.000, "/m/{"up" if y == "00" else "down"}"\n'
@@ -265,10 +247,6 @@ def test_large_changes_of_priors_are_named(tmp_path):
     assert priors["grown"][0]["prior_ratio"] == 23
     assert [c["mid"] for c in priors["dropped"]] == ["/m/down"]
     assert "/m/up (23x)" in summary_text(analysis)
-
-
-def test_bars_in_cells_are_escaped():
-    assert tables._markdown_table(["a"], [["x|y"]])[-1] == r"| x\|y |"
 
 
 def test_real_excerpt(audioset_labels, strong_excerpts, tmp_path):

@@ -86,12 +86,6 @@ def test_perfect_weak_annotators_name_every_class():
     assert weak["end_seconds"].tolist() == list(range(10, 30))
 
 
-def test_no_clips_give_an_empty_weak_table():
-    weak = annotators.annotate_weakly(_truth(0), _CLASSES, _PARAMS)
-    assert len(weak) == 0
-    assert list(weak) == ["segment_id", "start_seconds", "end_seconds", "mids"]
-
-
 def test_strong_annotators_are_complete_and_a_little_off():
     truth = _truth()
     strong = annotators.annotate_strongly(truth, _PARAMS)
@@ -131,13 +125,11 @@ def test_annotators_do_not_depend_on_other_clips():
         )
 
 
-def _event(segment_id, mid):
-    return (segment_id, 1.0, 2.0, mid, 5.0)
-
-
 def _events(*pairs):
     columns = ["segment_id", "onset_seconds", "offset_seconds", "mid", "snr_db"]
-    return pd.DataFrame([_event(*pair) for pair in pairs], columns=columns)
+    return pd.DataFrame(
+        [(s, 1.0, 2.0, m, 5.0) for s, m in pairs], columns=columns
+    )
 
 
 def test_a_parent_is_present_where_its_child_is():
@@ -147,18 +139,11 @@ def test_a_parent_is_present_where_its_child_is():
         ("a_0", "/m/dog"),
         ("b_0", "/m/beep"),
     }
-
-
-def test_further_ancestors_are_present_too():
+    # Further ancestors: Light engine, and Engine above it.
     chainsaw = ESC50_CLASSES["chainsaw"]
     truth = _events(("a_0", chainsaw.mid))
     present = annotators.present_pairs(truth, (chainsaw,))
-    # Light engine, and Engine above it.
-    assert {mid for _, mid in present} == {
-        "/m/01j4z9",
-        "/t/dd00065",
-        "/m/02mk9",
-    }
+    assert {m for _, m in present} == {"/m/01j4z9", "/t/dd00065", "/m/02mk9"}
 
 
 def test_annotators_answer_truthfully():

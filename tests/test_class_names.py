@@ -71,9 +71,7 @@ def test_unknown_and_nothing_near():
         _NAMES.find_mid("qqqq", _MIDS)
     with pytest.raises(InputError, match="Received: ''"):
         _NAMES.find_mid("", _MIDS)
-
-
-def test_a_class_outside_the_choices_is_unknown():
+    # Known, but not among the classes to choose from.
     with pytest.raises(InputError, match="labelled"):
         _NAMES.find_mid("Source", _MIDS)
 

@@ -88,18 +88,6 @@ def test_the_tick_of_zeros_says_zero(priors):
     assert "strong labels" in axis.get_ylabel()
 
 
-def test_diagonals_are_1_10_and_a_tenth(priors):
-    (axis,) = priors_figure(priors, 1000).axes
-    ratios = [
-        line.get_ydata() / line.get_xdata()
-        for line in axis.lines
-        if len(set(line.get_xdata())) > 1 and len(set(line.get_ydata())) > 1
-    ]
-    np.testing.assert_allclose(
-        sorted(ratio[0] for ratio in ratios), [0.1, 1.0, 10.0]
-    )
-
-
 def test_classes_below_music_have_their_own_points(priors):
     (axis,) = priors_figure(priors, 1000, music_mids={"/m/drum"}).axes
     others, music = axis.collections
