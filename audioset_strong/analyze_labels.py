@@ -10,19 +10,19 @@ r"""Analyses weak and strong labels: counts, priors and odds ratios.
         --classes=Speech,Mechanisms \
         --output_dir=analysis
 
-Writes to --output_dir, over the clips that both label sets have except for
-per_class.csv:
+Writes to --output_dir, computed over the clips that both label sets have
+(per_class.csv: over all clips):
 
     summary.md, summary.json      the numbers of Sections 3.1 and 3.3
     figure2.png                   Figure 2: priors, weak against strong
     priors.csv                    its points
     per_class.csv                 clips, events and negatives of each class
     odds_ratios.csv               every pair of a weak and a strong class
-    top_lists.md, top_lists.json  classes that --classes go with most
+    top_lists.md, top_lists.json  the classes that --classes occur with most
 
-Only the first two flags and --output_dir are needed. Classes are joined on mid;
-names are those of --display_names, then --class_map, then --ontology. The
-ontology also tells which classes lie below Music, which the paper's annotators
+Only the first two flags and --output_dir are required. Classes are joined on
+mid; names come from --display_names, then --class_map, then --ontology. The
+ontology also tells which classes are below Music, which the paper's annotators
 were not offered. Needs no TensorFlow.
 """
 

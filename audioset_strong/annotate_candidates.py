@@ -1,13 +1,13 @@
-"""Lets the simulated annotators check candidates for explicit negatives.
+"""Turns mined candidates into explicit negatives of a simulated release.
 
   python -m audioset_strong.annotate_candidates \
       --soundscapes_dir=/tmp/soundscapes --candidates=/tmp/candidates.csv
 
-Takes the candidates that mine_candidates wrote, shows the annotators a random
-draw of each class's and writes
-labels/audioset_eval_strong_framed_posneg.tsv of the soundscapes anew: clips
-without the class become its explicit negatives. Needs a release that
-make_soundscapes wrote, since only there the truth is known.
+Shows simulated annotators a random draw of the candidates of each class that
+mine_candidates wrote. Clips without the class become its explicit negatives:
+labels/audioset_eval_strong_framed_posneg.tsv of the release is written anew.
+Works only with a release that make_soundscapes wrote, because only there the
+truth is known.
 """
 
 from collections.abc import Sequence
@@ -36,7 +36,7 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of the draw.", lower_bound=0)
 
 
 def main(argv: Sequence[str]) -> None:
-    """Annotates the candidates that the flags name."""
+    """Annotates the candidates and logs how many became negatives."""
     run_flags.refuse_arguments(argv)
     counts = annotate_candidates(
         _SOUNDSCAPES_DIR.value,

@@ -9,14 +9,14 @@ r"""Says which classes the released files share, and tabulates every class.
         --framed_labels=labels/audioset_eval_strong_framed_posneg.tsv \
         --output_dir=label_spaces
 
-Every input is optional; sets that need a file that is not given are left out.
-Prints how many classes each set has (527 weak, 456 strong, ...) and the tables
-that surprise people: classes that were renamed, and strong classes outside the
-weak release or the ontology. Writes to --output_dir:
+Every input is optional; sets that need a missing file are left out. Prints how
+many classes each set has (527 weak, 456 strong, ...) and lists what surprises
+people: classes that were renamed, and strong classes outside the weak release
+or the ontology. Writes to --output_dir:
 
     classes.csv      every mid: its class index, names, and which sets it is in
     label_sets.json  the mids of each set, sorted, with their number and a hash;
-                     and the hash of the class map, whose order counts
+                     and the hash of the class map, which depends on its order
 
 Classes are joined on mid, never on display name. Needs no TensorFlow.
 """

@@ -3,11 +3,11 @@
   python -m audioset_strong.make_soundscapes --output_dir=/tmp/soundscapes \
       --num_weak_clips=1000 --num_strong_clips=250 --num_eval_clips=250
 
-Ten-second clips are mixed from sounds that the program makes itself, or from
-the recordings of ESC-50 (--sources=esc50 --esc50_dir=...). Simulated annotators
-label them. Writes audio/{train,eval}/<segment_id>.flac, labels/ with the
-official file names and formats, and soundscapes.json. The same command again
-finishes a release that was interrupted.
+Mixes ten-second clips from synthetic sounds, or from the recordings of ESC-50
+(--sources=esc50 --esc50_dir=...), and lets simulated annotators label them.
+Writes audio/{train,eval}/<segment_id>.flac, labels/ with the official file
+names and formats, and soundscapes.json. Run the same command again to finish a
+release that was interrupted.
 """
 
 from collections.abc import Sequence
@@ -51,7 +51,7 @@ _NUM_EVAL_CLIPS = flags.DEFINE_integer(
     lower_bound=1,
 )
 _SEED = flags.DEFINE_integer(
-    "seed", _DEFAULTS.seed, "Of everything.", lower_bound=0
+    "seed", _DEFAULTS.seed, "Seed of all random draws.", lower_bound=0
 )
 _HELD_OUT_FRACTION = flags.DEFINE_float(
     "held_out_fraction",

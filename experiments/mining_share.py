@@ -2,10 +2,10 @@ r"""How d' depends on the list that explicit negatives are drawn from.
 
     python -m experiments.mining_share --table1_dir=runs/table1
 
-Takes a finished, simulated Table 1. For several shares of the evaluation clips,
-explicit negatives are drawn from the top of the miner's list and every model is
-evaluated against them. Prints a Markdown table of weak-eval and strong-eval d';
-writes nothing.
+Reads a finished, simulated Table 1. For several shares of the evaluation clips,
+draws explicit negatives from that share at the top of the miner's list and
+evaluates every model with them. Prints a Markdown table of weak-eval and
+strong-eval d'; writes nothing.
 """
 
 import os

@@ -3,12 +3,11 @@
     make_soundscapes -> prepare_records -> train a miner -> score -> mine
     candidates -> annotate them -> the framed file with explicit negatives
 
-The explicit negatives are those that Section 3.2 of the paper describes: a
-model trained on weak labels is run over the evaluation clips, and annotators
-are shown clips that it scores high. The miner is another model than any that is
-evaluated (half the width, another seed): mined with the model itself, the
-negatives would be the model's own mistakes by construction, and its d' would
-fall below zero.
+The explicit negatives are mined as Section 3.2 of the paper describes: a model
+trained on weak labels, the miner, scores the evaluation clips, and annotators
+are shown clips with high scores. The miner is none of the models that are
+evaluated (half the width, another seed). A model that mined its own negatives
+would be tested on its own mistakes, and its d' would fall below zero.
 """
 
 import dataclasses
@@ -137,7 +136,7 @@ def _mine(
     inputs: ExperimentInputs,
     soundscapes: SoundscapeParams,
 ) -> str:
-    """Mines candidates, has them annotated, and says what came of it."""
+    """Mines candidates and has them annotated; returns a line of counts."""
     scores_path = os.path.join(miner_dir, "eval_scores.npz")
     write_scores(miner_dir, inputs.eval_records_dir, scores_path)
     candidates, _ = mine_candidates(
