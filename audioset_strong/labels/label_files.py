@@ -83,16 +83,16 @@ _Floats = npt.NDArray[np.float64]
 class _Rows:
     """The rows of one file, and checks that leave out or report some of them.
 
-    A text column is kept as codes of its distinct texts, numbered as they
-    appear, so that checks compare integers and look at each text once.
+    A column is kept as codes of its distinct values, so that checks compare
+    integers and look at each text once. Texts are numbered as they appear.
 
     Attributes:
       text: The file.
       log: Takes the problems.
       line_numbers: int64 `[num_rows]`, the line of each row.
-      arrays: By name, `[num_rows]`: float64 seconds, or int64 codes of texts.
-      texts: By name, the distinct texts of a column of codes, a
-        `pa.StringArray`.
+      codes: By name, int `[num_rows]`, index into `values`.
+      values: By name, the distinct values: texts as `pa.StringArray`, seconds
+        as float64, label frames as int64.
     """
 
     def __init__(
@@ -103,38 +103,45 @@ class _Rows:
         self.text = text
         self.log = log
         self.line_numbers = parsed.line_numbers
-        self.arrays: dict[str, npt.NDArray[Any]] = {}
-        self.texts: dict[str, Any] = {}
+        self.codes: dict[str, npt.NDArray[Any]] = {}
+        self.values: dict[str, Any] = {}
         for name, column in parsed.columns.items():
             if name.endswith("_seconds"):
-                distinct = column.dictionary.to_pylist()
-                seconds = [float(t.rstrip(",")) for t in distinct]
-                codes = column.indices.to_numpy()
-                self.arrays[name] = np.array(seconds, dtype=np.float64)[codes]
+                texts = column.dictionary.to_pylist()
+                # Texts can differ in zeros at their end.
+                self.values[name], code_of_text = np.unique(
+                    np.array([t.rstrip(",") for t in texts], dtype=np.float64),
+                    return_inverse=True,
+                )
+                self.codes[name] = code_of_text[column.indices.to_numpy()]
             else:
                 self.add_texts(name, column)
 
     def add_texts(self, name: str, column: Any) -> None:
         """Adds a `pa.DictionaryArray`, without the texts that no row has."""
-        codes, used = pd.factorize(column.indices.to_numpy())
-        self.arrays[name] = codes  # [num_rows]
-        self.texts[name] = column.dictionary.take(pa.array(used))
+        self.codes[name], used = pd.factorize(column.indices.to_numpy())
+        self.values[name] = column.dictionary.take(pa.array(used))
 
     def encoded(self, name: str) -> Any:
-        """Returns a column of texts as `pa.DictionaryArray`."""
-        codes = pa.array(self.arrays[name])
-        return pa.DictionaryArray.from_arrays(codes, self.texts[name])
+        """Returns a column of texts as `pa.DictionaryArray` `[num_rows]`."""
+        codes = pa.array(self.codes[name])
+        return pa.DictionaryArray.from_arrays(codes, self.values[name])
+
+    def array(self, name: str) -> npt.NDArray[Any]:
+        """Returns a column `[num_rows]`; equal texts are one object."""
+        values = self.values[name]
+        if isinstance(values, pa.Array):
+            values = values.to_numpy(zero_copy_only=False)
+        array: npt.NDArray[Any] = values[self.codes[name]]
+        return array
 
     def table(self, names: Iterable[str]) -> pd.DataFrame:
-        """Makes a table of some columns; equal texts are one object."""
-        columns = {}
-        for name in names:
-            values = self.arrays[name]
-            if name in self.texts:
-                texts = self.texts[name].to_numpy(zero_copy_only=False)
-                values = texts[values]
-            # The dtype is given because pandas would take str for object.
-            columns[name] = pd.Series(values, dtype=values.dtype)
+        """Makes a table of some columns."""
+        # The dtype is given because pandas would take str for object.
+        columns = {
+            name: pd.Series(array, dtype=array.dtype)
+            for name, array in ((name, self.array(name)) for name in names)
+        }
         return pd.DataFrame(columns, copy=False)
 
     def leave_out(
@@ -149,10 +156,11 @@ class _Rows:
         self.report(is_bad, expected, is_left_out=True)
         if is_bad.any():
             self.line_numbers = self.line_numbers[~is_bad]
-            for name, array in self.arrays.items():
-                self.arrays[name] = array[~is_bad]
-            for name in self.texts:
-                self.add_texts(name, self.encoded(name))
+            for name, codes in self.codes.items():
+                self.codes[name] = codes[~is_bad]
+            for name, values in self.values.items():
+                if isinstance(values, pa.Array):
+                    self.add_texts(name, self.encoded(name))
 
     def report(
         self,
@@ -209,7 +217,7 @@ class _Rows:
     def leave_out_backward(self, what: str, start: str, end: str) -> None:
         """Leaves out rows that do not end after they start."""
         self.leave_out(
-            self.arrays[end] <= self.arrays[start],
+            self.array(end) <= self.array(start),
             f"expected {what} that ends after it starts",
         )
 
@@ -223,16 +231,20 @@ class _Rows:
 
     def _find_repeated(
         self, keys: list[str], what: str
-    ) -> tuple[_Bools, Callable[[int], str]]:
+    ) -> tuple[_Bools, str | Callable[[int], str]]:
         """Finds repeated rows, and says of each which line it repeats."""
         codes: _Ints = np.zeros(len(self.line_numbers), np.int64)
+        num_codes = 1
         for key in keys:
-            if len(self.texts.get(key, ())) == len(codes):
-                codes = np.arange(len(codes))
-                break  # All texts differ.
-            values, distinct = pd.factorize(self.arrays[key])
-            # Below num_rows ** 2, so it never overflows.
-            codes = pd.factorize(codes * len(distinct) + values)[0]
+            num_values = len(self.values[key])
+            if num_values == len(codes):
+                return np.zeros(len(codes), dtype=bool), ""  # all differ
+            if num_codes * num_values >= 2**63:
+                codes, distinct = pd.factorize(codes)
+                num_codes = len(distinct)
+            codes = codes * num_values + self.codes[key]
+            num_codes *= num_values
+        codes = pd.factorize(codes)[0]
         # Numbered as they appear: a row is new if its number is.
         largest_before = np.maximum.accumulate(np.append(-1, codes))[:-1]
         is_new = codes > largest_before  # [num_rows]
@@ -251,11 +263,11 @@ class _Rows:
         A file of one's own sounds can name them as it likes; a few odd ids
         among YouTube's are ids that a spreadsheet changed.
         """
-        ids = self.texts["segment_id"]
+        ids = self.values["segment_id"]
         is_youtube = pc.match_substring_regex(ids, _YOUTUBE_SEGMENT)
         is_odd = ~is_youtube.to_numpy(zero_copy_only=False)  # [num_clips]
         if is_odd.any() and is_odd.mean() < 0.5:
-            codes = self.arrays["segment_id"]
+            codes = self.codes["segment_id"]
             self.report_texts(
                 codes,
                 np.arange(len(codes)),
@@ -292,8 +304,8 @@ class _Rows:
 
     def report_unknown_mid(self, known_mids: Collection[str] | None) -> None:
         """Reports the unknown classes of a column mid."""
-        codes = self.arrays["mid"]
-        mids = self.texts["mid"].to_pylist()
+        codes = self.codes["mid"]
+        mids = self.values["mid"].to_pylist()
         self.report_unknown_mids(known_mids, mids, codes, np.arange(len(codes)))
 
     def report_scattered(self, within: str | None, expected: str) -> None:
@@ -305,11 +317,11 @@ class _Rows:
         """
         # Numbered as they appear, so a clip whose rows are together never makes
         # the number fall.
-        clips = self.arrays["segment_id"]
+        clips = self.codes["segment_id"]
         is_odd = np.zeros(len(clips), dtype=bool)
         is_odd[1:] = clips[1:] < clips[:-1]
         if within is not None:
-            values = self.arrays[within]
+            values = self.array(within)
             falls = values[1:] < values[:-1]
             is_odd[1:] |= (clips[1:] == clips[:-1]) & falls
         self.report_as_one(is_odd, expected)
@@ -348,20 +360,20 @@ def read_weak_labels(
         _add_segment_ids(rows)
         rows.leave_out_backward("a segment", "start_seconds", "end_seconds")
         rows.leave_out_repeated(["segment_id"], "segment")
-        seconds = rows.arrays["end_seconds"] - rows.arrays["start_seconds"]
+        seconds = rows.array("end_seconds") - rows.array("start_seconds")
         rows.report(
             seconds > params.clip_seconds + _TOLERANCE_SECONDS,
             f"expected a segment of at most {params.clip_seconds:g} s",
         )
         rows.report_strange_ids()
-        ytids = rows.texts["ytid"].take(pa.array(rows.arrays["ytid"]))
+        ytids = rows.encoded("ytid").dictionary_decode()
         is_odd = np.zeros(len(ytids), dtype=bool)
         is_odd[1:] = pc.less(ytids[1:], ytids[:-1])
         rows.report_as_one(is_odd, "expected YTIDs in ascending order")
         mids_of_text, num_labels = _split_labels(rows, known_mids)
         created = _check_comments(rows, num_labels)
     table = rows.table(["segment_id", "start_seconds", "end_seconds"])
-    mids = mids_of_text[rows.arrays["mids"]]
+    mids = mids_of_text[rows.codes["mids"]]
     table["mids"] = pd.Series(mids, dtype="object")
     table.attrs["created"] = created
     return table
@@ -369,14 +381,13 @@ def read_weak_labels(
 
 def _add_segment_ids(rows: _Rows) -> None:
     """Adds the column segment_id (`ids.make_segment_id`)."""
-    codes, starts_ms = pd.factorize(
-        np.rint(rows.arrays["start_seconds"] * 1000)
-    )
+    starts_ms = np.rint(rows.values["start_seconds"] * 1000)
     endings = pa.array([f"_{int(ms)}" for ms in starts_ms], pa.string())
+    ending_of_row = endings.take(pa.array(rows.codes["start_seconds"]))
     # The texts keep the comma that follows them in the file.
-    rows.texts["ytid"] = pc.ascii_rtrim(rows.texts["ytid"], ",")
-    ytids = rows.texts["ytid"].take(pa.array(rows.arrays["ytid"]))
-    ids = pc.binary_join_element_wise(ytids, endings.take(pa.array(codes)), "")
+    rows.values["ytid"] = pc.ascii_rtrim(rows.values["ytid"], ",")
+    ytids = rows.encoded("ytid").dictionary_decode()
+    ids = pc.binary_join_element_wise(ytids, ending_of_row, "")
     rows.add_texts("segment_id", encode_texts(ids))
 
 
@@ -390,7 +401,7 @@ def _split_labels(
       once; and the number of labels of all rows.
     """
     # Without their quotes.
-    texts = pc.utf8_slice_codeunits(rows.texts["mids"], 1, -1)
+    texts = pc.utf8_slice_codeunits(rows.values["mids"], 1, -1)
     lists = pc.split_pattern(texts, ",")
     labels = lists.flatten().dictionary_encode()  # [num_labels_of_texts]
     codes, mids = labels.indices.to_numpy(), labels.dictionary.to_pylist()
@@ -401,19 +412,19 @@ def _split_labels(
     is_odd = np.zeros(len(texts), dtype=bool)
     is_odd[text_of_label[is_repeated]] = True
     rows.report(
-        is_odd[rows.arrays["mids"]],
+        is_odd[rows.codes["mids"]],
         "expected each mid of a segment once, counted once",
     )
     codes, text_of_label = codes[~is_repeated], text_of_label[~is_repeated]
     counts = np.bincount(text_of_label, minlength=len(texts))  # [num_texts]
     ends = np.cumsum(counts)
 
-    counts_of_row = counts[rows.arrays["mids"]]  # [num_rows]
+    counts_of_row = counts[rows.codes["mids"]]  # [num_rows]
     num_labels = int(counts_of_row.sum())
     if known_mids is not None:
         # Labels of all rows: begin of the row's text, and place within it.
         row = np.repeat(np.arange(len(counts_of_row)), counts_of_row)
-        begin = (ends - counts)[rows.arrays["mids"]]
+        begin = (ends - counts)[rows.codes["mids"]]
         place = np.arange(num_labels) - np.repeat(
             np.cumsum(counts_of_row) - counts_of_row, counts_of_row
         )
@@ -426,7 +437,7 @@ def _split_labels(
         tuple(flat[end - count : end])
         for end, count in zip(ends.tolist(), counts.tolist(), strict=True)
     ]
-    rows.texts["label"] = labels.dictionary
+    rows.values["label"] = labels.dictionary
     return mids_of_text, num_labels
 
 
@@ -445,7 +456,10 @@ def _check_comments(rows: _Rows, num_labels: int) -> datetime | None:
         report(1, f"'{_CREATED}' and a date")
     num_rows = len(rows.line_numbers)
     counts = _weak_counts(
-        len(rows.texts["ytid"]), num_rows, len(rows.texts["label"]), num_labels
+        len(rows.values["ytid"]),
+        num_rows,
+        len(rows.values["label"]),
+        num_labels,
     )
     # Lines that were left out are reported already, and explain a difference.
     if num_rows == rows.text.num_lines and header[1] != counts:
@@ -530,7 +544,7 @@ def read_strong_labels(
         rows = _Rows(text, STRONG_LINE, log)
         rows.leave_out_backward("an event", "onset_seconds", "offset_seconds")
         rows.report(
-            rows.arrays["offset_seconds"]
+            rows.array("offset_seconds")
             > params.clip_seconds + _TOLERANCE_SECONDS,
             f"expected an event inside the clip of {params.clip_seconds:g} s",
         )
@@ -605,29 +619,28 @@ def read_framed_labels(
         rows.report_strange_ids()
         rows.report_scattered(None, "expected a clip's label frames together")
         rows.report_unknown_mid(known_mids)
-    is_present = pc.equal(rows.texts["present"], "PRESENT").to_numpy(False)
-    return rows.table(keys).assign(
-        is_present=is_present[rows.arrays["present"]]
-    )
+    is_present = pc.equal(rows.values["present"], "PRESENT").to_numpy(False)
+    return rows.table(keys).assign(is_present=is_present[rows.codes["present"]])
 
 
 def _find_label_frames(rows: _Rows, params: LabelFrameParams) -> None:
     """Adds the array label_frame; leaves out rows that are off the grid."""
     seconds = params.label_frame_seconds
-    onsets = rows.arrays["onset_seconds"]
-    offsets = rows.arrays["offset_seconds"]
+    onsets = rows.array("onset_seconds")
+    offsets = rows.array("offset_seconds")
     label_frames = np.rint(onsets / seconds).astype(np.int64)
     off_grid = np.maximum(
         np.abs(onsets - label_frames * seconds),
         np.abs(offsets - (label_frames + 1) * seconds),
     )
-    rows.arrays["label_frame"] = label_frames
+    rows.codes["label_frame"] = label_frames
     rows.leave_out(
         (off_grid > _GRID_TOLERANCE_SECONDS)
         | (label_frames >= params.num_label_frames),
         f"expected one of the {params.num_label_frames} label frames of "
         f"{seconds} s",
     )
+    rows.values["label_frame"] = np.arange(params.num_label_frames)
 
 
 def write_framed_labels(
