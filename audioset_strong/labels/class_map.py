@@ -12,13 +12,16 @@ import functools
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
 from audioset_strong.labels.ids import MID_PATTERN
+from audioset_strong.labels.label_files import read_display_names
 from audioset_strong.labels.line_parser import LabelText, shown
+from audioset_strong.labels.problems import ProblemLog
 
+_Path = str | os.PathLike[str]
 _HEADER = "index,mid,display_name"
 _NAME_CHARACTER = r"[^\",\x00-\x1f\ud800-\udfff]"
 _LINE = re.compile(
@@ -242,3 +245,65 @@ def format_class_map(class_map: ClassMap) -> str:
         quoted = display_name.replace('"', '""')
         lines.append(f'{index},{mid},"{quoted}"')
     return "\n".join(lines) + "\n"
+
+
+# --- known classes ---------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True)
+class KnownClasses:
+    """The classes of a class map and the display names of both releases.
+
+    Attributes:
+      class_map: Gives class indices and names; None if not given.
+      display_names: Name of each mid, from mid_to_display_name.tsv.
+    """
+
+    class_map: ClassMap | None = None
+    display_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @property
+    def mids(self) -> tuple[str, ...]:
+        """The classes of the class map; empty without one."""
+        return self.class_map.mids if self.class_map else ()
+
+    @property
+    def name_of_mid(self) -> dict[str, str]:
+        """Name of each mid; `display_names` overrides the class map."""
+        return {**dict(self._class_map_names()), **self.display_names}
+
+    def mids_of_name(self) -> dict[str, list[str]]:
+        """Mids of each name in either file; rarely more than one."""
+        mids: dict[str, list[str]] = {}
+        for names in (self._class_map_names(), self.display_names.items()):
+            for mid, name in names:
+                named = mids.setdefault(name, [])
+                if mid not in named:
+                    named.append(mid)
+        return mids
+
+    def _class_map_names(self) -> list[tuple[str, str]]:
+        names = self.class_map.display_names if self.class_map else ()
+        return list(zip(self.mids, names, strict=True))
+
+
+def read_known_classes(
+    class_map: _Path | ClassMap | None,
+    display_names: _Path | Mapping[str, str] | None,
+    problems: ProblemLog | None = None,
+) -> KnownClasses:
+    """Reads the classes and names that the given files hold.
+
+    Args:
+      class_map: `class_labels_indices.csv`, or a class map.
+      display_names: `mid_to_display_name.tsv`, or the name of each mid.
+      problems: Takes the bad lines of the latter; None to refuse the first.
+
+    Raises:
+      InputError: A file is not what it should be.
+    """
+    if isinstance(class_map, str | os.PathLike):
+        class_map = read_class_map(class_map)
+    if isinstance(display_names, str | os.PathLike):
+        display_names = read_display_names(display_names, problems)
+    return KnownClasses(class_map, display_names or {})

@@ -12,7 +12,7 @@ import contextlib
 import csv
 import dataclasses
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from absl import logging
 
@@ -20,6 +20,25 @@ from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
 
 _Path = str | os.PathLike[str]
+
+
+def listed(
+    values: Iterable[object], num_shown: int = 5, separator: str = ", "
+) -> str:
+    """Lists the first values for a message: "a, b and 7 more".
+
+    Args:
+      values: What to list; its length is not limited.
+      num_shown: How many values to write out.
+      separator: What stands between them.
+
+    Returns:
+      The text; "none" without values.
+    """
+    texts = list(map(str, values))
+    num_more = len(texts) - num_shown
+    more = f" and {num_more:,} more" if num_more > 0 else ""
+    return (separator.join(texts[:num_shown]) or "none") + more
 
 
 @dataclasses.dataclass(frozen=True)
@@ -131,11 +150,11 @@ class ProblemLog:
 
 
 @contextlib.contextmanager
-def noting(problems: ProblemLog | None) -> Iterator[ProblemLog]:
-    """Gives a reader its log: the caller's or, for None, one of its own.
+def log_or_stop(problems: ProblemLog | None) -> Iterator[ProblemLog]:
+    """Yields the caller's log or, for None, one that stops at a bad line.
 
-    Its own log makes an error of the first line to leave out, and warns of
-    the rest when the file is read.
+    The latter makes an error of the first line to leave out, and warns of what
+    else looks wrong when the block ends.
     """
     if problems is not None:
         yield problems
