@@ -1,12 +1,12 @@
 r"""Analyses weak and strong labels: counts, priors and odds ratios.
 
     python -m audioset_strong.analyze_labels \
-        --weak_labels=eval_segments.csv \
-        --strong_labels=audioset_eval_strong.tsv \
-        --framed_labels=audioset_eval_strong_framed_posneg.tsv \
-        --class_map=class_labels_indices.csv \
-        --display_names=mid_to_display_name.tsv \
-        --ontology=ontology.json \
+        --weak_labels=labels/eval_segments.csv \
+        --strong_labels=labels/audioset_eval_strong.tsv \
+        --framed_labels=labels/audioset_eval_strong_framed_posneg.tsv \
+        --class_map=labels/class_labels_indices.csv \
+        --display_names=labels/mid_to_display_name.tsv \
+        --ontology=labels/ontology.json \
         --classes=Speech,Mechanisms \
         --output_dir=analysis
 
@@ -32,13 +32,10 @@ from collections.abc import Sequence
 from absl import flags
 
 from audioset_strong import run_flags
+from audioset_strong.label_analysis.analysis import analyze_files
+from audioset_strong.label_analysis.class_names import read_class_info
 from audioset_strong.label_analysis.odds_ratios import OddsRatioParams
-from audioset_strong.label_analysis.tables import (
-    analyze_files,
-    read_class_info,
-    summary_text,
-    write_analysis,
-)
+from audioset_strong.label_analysis.tables import summary_text, write_analysis
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.plots import plot_priors
 
@@ -100,9 +97,9 @@ def main(argv: Sequence[str]) -> None:
     figure_path = os.path.join(_OUTPUT_DIR.value, "figure2.png")
     plot_priors(
         analysis.priors,
-        analysis.instances.num_clips,
+        analysis.common.num_clips,
         figure_path,
-        classes.names.name,
+        classes.name,
         classes.music_mids,
     )
     print(summary_text(analysis))

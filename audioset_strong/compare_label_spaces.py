@@ -1,12 +1,12 @@
 r"""Says which classes the released files share, and tabulates every class.
 
     python -m audioset_strong.compare_label_spaces \
-        --class_map=class_labels_indices.csv \
-        --display_names=mid_to_display_name.tsv \
-        --ontology=ontology.json \
-        --strong_train_labels=audioset_train_strong.tsv \
-        --strong_eval_labels=audioset_eval_strong.tsv \
-        --framed_labels=audioset_eval_strong_framed_posneg.tsv \
+        --class_map=labels/class_labels_indices.csv \
+        --display_names=labels/mid_to_display_name.tsv \
+        --ontology=labels/ontology.json \
+        --strong_train_labels=labels/audioset_train_strong.tsv \
+        --strong_eval_labels=labels/audioset_eval_strong.tsv \
+        --framed_labels=labels/audioset_eval_strong_framed_posneg.tsv \
         --output_dir=label_spaces
 
 Every input is optional; sets that need a file that is not given are left out.

@@ -1,36 +1,19 @@
-"""Names beside points of a scatter plot, without overlaps.
+"""Figures as PNG: Figure 2 of the paper, and reliability curves.
 
-Matplotlib places text where it is told. Here each name tries places around its
-point, nearest first, and takes the one that covers the fewest points and no
-other name; a name without such a place is left out and the caller is told.
+Figure 2 shows the prior of each class in the strong labels against that in the
+weak labels, on logarithmic axes. A prior of zero has no place on them and is
+drawn below the smallest, behind a dotted line, on a tick that says 0: classes
+without strong labels along the bottom, without weak labels along the left.
 
-Figure 1 of the paper: all labels of one clip below its spectrogram.
-
-Four panels over the same seconds: log-mel spectrogram, weak labels, strong
-labels, framed labels. Blue is present, yellow is confirmed not present, blank
-is unknown. The colours are Okabe and Ito's, which colour-blind people can tell
-apart.
-
-Figure 2 of the paper: priors of the classes, weak against strong.
-
-Both axes are logarithmic. A prior of zero has no place on them and is drawn at
-one below the smallest, behind a dotted line, on a tick that says 0: classes
-without strong labels along the bottom, classes without weak labels along the
-left. Colours are Okabe and Ito's, which colour-blind people can tell apart.
-
-The reliability curve of a model: scores against shares of positives.
-
-Table 1 as bars.
+Colours are Okabe and Ito's, which colour-blind people can tell apart.
 """
 
 import collections
-import dataclasses
 import itertools
 import os
-from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Literal, NamedTuple
 
-import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -38,380 +21,38 @@ from absl import logging
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
-from audioset_strong.audio.log_mel import hertz_to_mel
 from audioset_strong.evaluation.thresholds import ReliabilityCurve
 from audioset_strong.files import temporary_path
-from audioset_strong.labels.frame_rule import Event
-from audioset_strong.params import FeatureParams, LabelFrameParams
 
-# --- text placement --------------------------------------------------------
+_Floats = npt.NDArray[np.float64]
 
-
-# Distances, in points (1/72 inch), and angles at which places are tried.
-_DISTANCES = (5.0, 12.0, 20.0, 30.0, 42.0, 56.0)
-_ANGLES = np.deg2rad(np.arange(0, 360, 30))
-# A place further away than this gets a line to its point.
-_LINE_FROM = 8.0
-# How many points distance one covered point is worth.
-_COVER_COST = 6.0
-
-
-def place_names(
-    axis: Axes,
-    names: Sequence[str],
-    positions: np.ndarray,
-    all_positions: np.ndarray,
-    font_size: float = 7.0,
-) -> list[str]:
-    """Writes names beside their points.
-
-    The axes must have their final limits and place in the figure.
-
-    Args:
-      axis: Where to write.
-      names: Most important first: they choose their places in this order.
-      positions: float `[num_names, 2]`, the points, in data coordinates.
-      all_positions: float `[num_points, 2]`, the points not to cover.
-      font_size: In points.
-
-    Returns:
-      Names for which there was no free place.
-    """
-    points = axis.transData.transform(all_positions)  # [num_points, 2] pixels
-    taken: list[Bbox] = []
-    without_place = []
-    for name, position in zip(names, positions, strict=True):
-        place = _best_place(axis, name, position, points, taken, font_size)
-        if place is None:
-            without_place.append(name)
-            continue
-        box, offset = place
-        taken.append(box)
-        is_far = np.hypot(*offset) > _LINE_FROM
-        axis.annotate(
-            name,
-            position,
-            xytext=tuple(offset),
-            textcoords="offset points",
-            fontsize=font_size,
-            arrowprops={"arrowstyle": "-", "lw": 0.4, "color": "0.4"}
-            if is_far
-            else None,
-            **_alignment(offset),
-        )
-    return without_place
-
-
-def _best_place(
-    axis: Axes,
-    name: str,
-    position: np.ndarray,
-    points: np.ndarray,
-    taken: Sequence[Bbox],
-    font_size: float,
-) -> tuple[Bbox, np.ndarray] | None:
-    """Finds the cheapest free box, in pixels, and its offset in points."""
-    pixels_per_point = axis.figure.dpi / 72
-    size = _text_size(axis, name, font_size)
-    centre = axis.transData.transform(position)
-    frame = axis.get_window_extent()
-    best, best_cost = None, np.inf
-    for distance, angle in itertools.product(_DISTANCES, _ANGLES):
-        offset = distance * np.array([np.cos(angle), np.sin(angle)])
-        box = _box(centre + offset * pixels_per_point, size, offset)
-        is_inside = frame.containsx(box.x0) and frame.containsx(box.x1)
-        is_inside &= frame.containsy(box.y0) and frame.containsy(box.y1)
-        if not is_inside or any(box.overlaps(other) for other in taken):
-            continue
-        cost = distance + _COVER_COST * box.count_contains(points)
-        if cost < best_cost:
-            best, best_cost = (box, offset), cost
-    return best
-
-
-def _text_size(axis: Axes, text: str, font_size: float) -> np.ndarray:
-    """Measures text, in pixels, with a little space around it."""
-    canvas = axis.figure.canvas
-    assert isinstance(canvas, FigureCanvasAgg)
-    drawn = axis.text(0, 0, text, fontsize=font_size)
-    extent = drawn.get_window_extent(canvas.get_renderer())
-    drawn.remove()
-    return np.array([extent.width + 8, extent.height + 2])
-
-
-def _alignment(offset: np.ndarray) -> dict[str, str]:
-    """Says which side of the text lies at `offset` from its point."""
-    x, y = np.round(offset, 6)
-    horizontal = "center" if x == 0 else ("left" if x > 0 else "right")
-    vertical = "center" if y == 0 else ("bottom" if y > 0 else "top")
-    return {"ha": horizontal, "va": vertical}
-
-
-def _box(anchor: np.ndarray, size: np.ndarray, offset: np.ndarray) -> Bbox:
-    """Returns the text's box, given where its anchor is."""
-    # Share of the size that lies left of and below the anchor.
-    share_of = {"left": 0, "bottom": 0, "center": 0.5, "right": 1, "top": 1}
-    sides = _alignment(offset)
-    shares = np.array([share_of[sides["ha"]], share_of[sides["va"]]])
-    lower = anchor - shares * size
-    return Bbox([lower, lower + size])
-
-
-# --- clip plot -------------------------------------------------------------
-
-
-PRESENT, ABSENT = "#0072B2", "#F0E442"
+_BLUE, _ORANGE, _GREY = "#0072B2", "#E69F00", "0.45"
 _DPI = 150
-_ROW_INCHES = 0.24
-_SPECTROGRAM_INCHES = 1.9
-_MAX_NAME_LETTERS = 32
-# Height of a bar, in rows.
-_BAR = 0.7
-# Explicit negatives that are drawn; the simulated release can have dozens.
-MAX_ABSENT = 8
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class ClipPicture:
-    """What is known of one clip.
-
-    Attributes:
-      segment_id: The clip.
-      weak_mids: Classes that are weakly labelled; None if the clip has no weak
-        labels.
-      events: Strong labels.
-      framed: Rows of a framed table (`label_files`), of this clip.
-      log_mel: float32 `[num_stft_frames, mel_bands]`; None without audio.
-    """
-
-    segment_id: str
-    weak_mids: tuple[str, ...] | None
-    events: tuple[Event, ...]
-    framed: pd.DataFrame
-    log_mel: np.ndarray | None
-
-    @property
-    def absent_mids(self) -> tuple[str, ...]:
-        """Explicit negatives: classes without any PRESENT label frame."""
-        by_class = self.framed.groupby("mid", sort=False)["is_present"]
-        is_present = by_class.any()
-        return tuple(is_present.index[~is_present])
-
-
-def plot_clip(
-    picture: ClipPicture,
-    path: str,
-    name_of_mid: Callable[[str], str] = str,
-    label_frames: LabelFrameParams = LabelFrameParams(),
-    features: FeatureParams = FeatureParams(),
-) -> None:
-    """Draws Figure 1 as a PNG.
-
-    Args:
-      picture: The clip.
-      path: PNG to write; the folder exists.
-      name_of_mid: Gives the display name of a class.
-      label_frames: The grid of label frames.
-      features: The front end that made `picture.log_mel`.
-    """
-    figure = clip_figure(picture, name_of_mid, label_frames, features)
-    with temporary_path(path) as temporary:
-        figure.savefig(temporary, dpi=_DPI)
-
-
-def clip_figure(
-    picture: ClipPicture,
-    name_of_mid: Callable[[str], str] = str,
-    label_frames: LabelFrameParams = LabelFrameParams(),
-    features: FeatureParams = FeatureParams(),
-) -> Figure:
-    """Draws Figure 1; arguments as `plot_clip`.
-
-    Returns:
-      The figure: its axes are spectrogram (if there is audio), weak, strong and
-      framed labels.
-    """
-    rows = _rows_of_panels(picture)
-    heights = [max(len(mids), 1) * _ROW_INCHES for mids in rows]
-    if picture.log_mel is not None:
-        heights = [_SPECTROGRAM_INCHES, *heights]
-    figure = Figure(
-        figsize=(9, sum(heights) + 0.35 * len(heights) + 0.6),
-        dpi=_DPI,
-        layout="constrained",
-    )
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(
-        len(heights), 1, sharex=True, squeeze=False, height_ratios=heights
-    )[:, 0]
-    if picture.log_mel is not None:
-        _draw_spectrogram(axes[0], picture.log_mel, features)
-    for axis, mids in zip(axes[-3:], rows, strict=True):
-        _set_rows(axis, [name_of_mid(mid) for mid in mids])
-    weak_rows, strong_rows, framed_rows = rows
-    _draw_weak(axes[-3], weak_rows, picture, label_frames.clip_seconds)
-    _draw_strong(axes[-2], strong_rows, picture)
-    _draw_framed(axes[-1], framed_rows, picture, label_frames)
-    axes[-1].set_xlim(0, label_frames.clip_seconds)
-    axes[-1].set_xlabel("seconds from the start of the clip")
-    figure.suptitle(picture.segment_id, fontsize=9, family="monospace")
-    figure.legend(
-        handles=[
-            Patch(color=PRESENT, label="present"),
-            Patch(color=ABSENT, label="confirmed not present"),
-        ],
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
-        fontsize=8,
-    )
-    return figure
-
-
-def _rows_of_panels(picture: ClipPicture) -> tuple[list[str], ...]:
-    """Orders the classes of the weak, strong and framed panel, top to bottom.
-
-    By first onset, so that a class is in the same order in each panel; then
-    what has no event; the first `MAX_ABSENT` absent classes last.
-    """
-    by_onset = sorted(picture.events, key=lambda event: event.onset_seconds)
-    strong = list(dict.fromkeys(event.mid for event in by_onset))
-    weak_mids, absent = picture.weak_mids or (), picture.absent_mids
-    shown_absent = absent[:MAX_ABSENT]
-    weak = [mid for mid in strong if mid in weak_mids]
-    weak += [*weak_mids, *shown_absent]
-    present = set(picture.framed["mid"]) - set(absent)
-    framed = [mid for mid in strong if mid in present]
-    framed += [*sorted(present), *shown_absent]
-    return list(dict.fromkeys(weak)), strong, list(dict.fromkeys(framed))
-
-
-def _set_rows(axis: Axes, names: Sequence[str]) -> None:
-    """Gives each class a row, the first on top."""
-    axis.set_yticks(range(len(names)), [_short(n) for n in names], fontsize=8)
-    axis.set_ylim(max(len(names), 1) - 0.5, -0.5)
-    axis.tick_params(axis="y", length=0)
-    axis.spines[["top", "right"]].set_visible(False)
-    if not names:
-        axis.text(0.5, 0.5, "none", transform=axis.transAxes, ha="center",
-                  va="center", fontsize=8, color="0.45")  # fmt: skip
-
-
-def _draw_weak(
-    axis: Axes, mids: Sequence[str], picture: ClipPicture, clip_seconds: float
-) -> None:
-    """Draws bars as long as the clip."""
-    weak_mids = picture.weak_mids or ()
-    has_labels = picture.weak_mids is not None
-    title = "weak labels" + ("" if has_labels else " (none in the files)")
-    _title(axis, title + _hidden_text(picture))
-    colors = [PRESENT if mid in weak_mids else ABSENT for mid in mids]
-    axis.barh(range(len(mids)), clip_seconds, _BAR, color=colors)
-
-
-def _draw_strong(axis: Axes, mids: Sequence[str], picture: ClipPicture) -> None:
-    """Draws a bar for each event."""
-    _title(axis, "strong labels")
-    for event in picture.events:
-        seconds = event.offset_seconds - event.onset_seconds
-        # An edge keeps events of a few milliseconds visible, and apart.
-        axis.barh(mids.index(event.mid), seconds, _BAR, event.onset_seconds,
-                  color=PRESENT, edgecolor="white", lw=0.3)  # fmt: skip
-        axis.plot([event.onset_seconds] * 2,
-                  np.array([-0.5, 0.5]) * _BAR + mids.index(event.mid),
-                  color=PRESENT, lw=0.6)  # fmt: skip
-
-
-def _draw_framed(
-    axis: Axes,
-    mids: Sequence[str],
-    picture: ClipPicture,
-    label_frames: LabelFrameParams,
-) -> None:
-    """Draws a cell for each label frame."""
-    seconds = label_frames.label_frame_seconds
-    unframed = {event.mid for event in picture.events} - set(mids)
-    note = f" ({len(unframed)} classes reach none)" if unframed else ""
-    _title(
-        axis,
-        f"framed labels: {label_frames.num_label_frames} label frames of "
-        f"{seconds:g} s, with negatives{note}{_hidden_text(picture)}",
-    )
-    framed = picture.framed[picture.framed["mid"].isin(mids)]
-    # Gaps are for clarity only, as in the paper's figure.
-    gap = 0.04 * seconds
-    axis.barh(
-        [list(mids).index(mid) for mid in framed["mid"]],
-        seconds - 2 * gap,
-        _BAR,
-        framed["label_frame"].to_numpy() * seconds + gap,
-        color=[PRESENT if p else ABSENT for p in framed["is_present"]],
-    )
-    framed_seconds = label_frames.num_label_frames * seconds
-    axis.axvspan(framed_seconds, label_frames.clip_seconds, color="0.93")
-
-
-def _draw_spectrogram(
-    axis: Axes, log_mel: np.ndarray, features: FeatureParams
-) -> None:
-    """Draws the log-mel spectrogram, with ticks in kHz."""
-    _title(axis, "log-mel spectrogram")
-    seconds = len(log_mel) * features.stft_hop_seconds
-    lowest, highest = hertz_to_mel(
-        np.array([features.mel_min_hz, features.mel_max_hz])
-    )
-    axis.imshow(
-        log_mel.T,
-        origin="lower",
-        aspect="auto",
-        extent=(0, seconds, float(lowest), float(highest)),
-        cmap="magma",
-        interpolation="nearest",
-    )
-    ticks_khz = np.array([0.25, 0.5, 1, 2, 4])
-    ticks_khz = ticks_khz[
-        (ticks_khz * 1000 > features.mel_min_hz)
-        & (ticks_khz * 1000 < features.mel_max_hz)
-    ]
-    axis.set_yticks(
-        hertz_to_mel(ticks_khz * 1000), [f"{t:g}" for t in ticks_khz]
-    )
-    axis.tick_params(axis="y", labelsize=8)
-    axis.set_ylabel("kHz", fontsize=8)
-
-
-def _hidden_text(picture: ClipPicture) -> str:
-    """Says how many explicit negatives are not drawn."""
-    num_hidden = len(picture.absent_mids) - MAX_ABSENT
-    return f" ({num_hidden} more explicit negatives)" if num_hidden > 0 else ""
-
-
-def _title(axis: Axes, text: str) -> None:
-    """Names a panel."""
-    axis.set_title(text, loc="left", fontsize=8, pad=3)
-
-
-def _short(name: str) -> str:
-    """Cuts a long display name."""
-    if len(name) <= _MAX_NAME_LETTERS:
-        return name
-    return name[: _MAX_NAME_LETTERS - 1].rstrip(" ,") + "…"
-
-
-# --- prior plot ------------------------------------------------------------
-
-
-BLUE, ORANGE, GREY = "#0072B2", "#E69F00", "0.45"
 # A class is an outlier if its prior changed by more than this.
 _OUTLIER_RATIO = 10.0
 # Where the range of zeros ends, as a multiple of `zero_position`.
 _ZERO_EDGE = 1.7
 _MAX_NAMES = 45
-_MAX_NAME_LETTERS_PRIOR_PLOT = 26
+_MAX_NAME_LETTERS = 26
+
+# Distances, in points (1/72 inch), and angles from its point at which a name
+# can stand, nearest first.
+_NAME_DISTANCES = (5.0, 12.0, 20.0, 30.0, 42.0, 56.0)
+_NAME_ANGLES = np.deg2rad(np.arange(0, 360, 30))
+# A name further away than this gets a line to its point.
+_LINE_FROM = 8.0
+# The distance, in points, that a name moves away rather than cover a point.
+_COVER_COST = 6.0
+
+# A bin of fewer items says little of a class: its share jumps.
+_MIN_ITEMS_OF_BIN = 20
+
+
+# --- Figure 2 ----------------------------------------------------------------
 
 
 def plot_priors(
@@ -424,7 +65,7 @@ def plot_priors(
     """Draws Figure 2 as a PNG.
 
     Args:
-      priors: What `statistics.class_priors` returned, a class at least.
+      priors: What `statistics.class_priors` returned, one class or more.
       num_clips: Clips that the priors are shares of.
       path: PNG to write; the folder exists.
       name_of_mid: Gives the display name of a class.
@@ -457,7 +98,13 @@ def priors_figure(
     _set_axes(axis, shown, zero, num_clips)
     _draw_diagonals(axis, zero * _ZERO_EDGE)
     positions = _draw_points(axis, shown, zero, music_mids)
-    _draw_names(axis, shown, positions, name_of_mid)
+    names = _shorten([name_of_mid(mid) for mid in shown["mid"]])
+    rows = pd.Index(shown["mid"]).get_indexer(pd.Index(named_classes(shown)))
+    without_place = place_names(
+        axis, [names[row] for row in rows], positions[rows], positions
+    )
+    if without_place:
+        logging.info("Figure 2 has no room for: %s.", "; ".join(without_place))
     return figure
 
 
@@ -476,8 +123,8 @@ def named_classes(priors: pd.DataFrame) -> list[str]:
 
     Returns:
       Mids, most important first: the largest priors, the most changed in either
-      direction, all that changed more than ten times, and the largest priors of
-      classes that only one label set has; at most `_MAX_NAMES`.
+      direction, the largest priors of classes that only one label set has, and
+      all that changed more than ten times; at most `_MAX_NAMES`.
     """
     is_weak, is_strong = priors["weak_prior"] > 0, priors["strong_prior"] > 0
     both = priors[is_weak & is_strong]
@@ -494,7 +141,7 @@ def named_classes(priors: pd.DataFrame) -> list[str]:
         by_change[is_outlier],
     ]
     mids = pd.concat([group["mid"] for group in groups]).drop_duplicates()
-    return mids.head(_MAX_NAMES).tolist()
+    return list(mids.head(_MAX_NAMES))
 
 
 def _set_axes(
@@ -503,8 +150,9 @@ def _set_axes(
     """Sets scales, limits, ticks and titles."""
     largest = float(priors[["weak_prior", "strong_prior"]].max().max())
     limits = (zero / 1.5, min(largest * 2, 1.1))
-    decades = 10.0 ** np.arange(-9, 1)
-    ticks = [zero, *decades[(decades > zero * 2) & (decades < limits[1])]]
+    # Not powers computed by NumPy: with AVX-512 its 10.0 ** -1 is not 0.1.
+    decades = [float(f"1e{exponent}") for exponent in range(-9, 1)]
+    ticks = [zero, *(d for d in decades if zero * 2 < d < limits[1])]
     for side, set_scale, set_limits, draw_line, label_set in (
         (axis.xaxis, axis.set_xscale, axis.set_xlim, axis.axvline, "weak"),
         (axis.yaxis, axis.set_yscale, axis.set_ylim, axis.axhline, "strong"),
@@ -519,7 +167,7 @@ def _set_axes(
         side.set_label_text(
             f"prior in the {label_set} labels (share of {num_clips:,} clips)"
         )
-        draw_line(zero * _ZERO_EDGE, color=GREY, lw=0.6, ls=":")
+        draw_line(zero * _ZERO_EDGE, color=_GREY, lw=0.6, ls=":")
     has_weak, has_strong = priors["weak_prior"] > 0, priors["strong_prior"] > 0
     axis.set_title(
         f"Priors of {len(priors)} classes: {(has_weak & has_strong).sum()} in "
@@ -542,7 +190,7 @@ def _draw_diagonals(axis: Axes, lower: float) -> None:
     ):
         # Diagonals say nothing about zeros, and stop at them.
         x = np.array([lower * max(1 / ratio, 1.0), upper])
-        axis.plot(x, x * ratio, color=GREY, lw=0.7, ls=style, zorder=1)
+        axis.plot(x, x * ratio, color=_GREY, lw=0.7, ls=style, zorder=1)
         # At the upper end, inside the axes.
         end = upper / max(ratio, 1.0) / 1.15
         axis.text(
@@ -553,7 +201,7 @@ def _draw_diagonals(axis: Axes, lower: float) -> None:
             rotation_mode="anchor",
             ha="right",
             va="bottom",
-            color=GREY,
+            color=_GREY,
             fontsize=8,
         )
 
@@ -563,20 +211,22 @@ def _draw_points(
     priors: pd.DataFrame,
     zero: float,
     music_mids: Collection[str] | None,
-) -> np.ndarray:
-    """Draws the classes; returns their float `[num_classes, 2]` positions."""
-    values = priors[["weak_prior", "strong_prior"]].to_numpy()
-    positions = np.where(values > 0, values, zero)
-    is_music = priors["mid"].isin(music_mids or ()).to_numpy()
-    groups = [(~is_music, BLUE, "o", "classes"), (is_music, ORANGE, "^", "")]
-    if music_mids is not None:
-        groups[0] = (~is_music, BLUE, "o", "not below Music in the ontology")
-        groups[1] = (is_music, ORANGE, "^", "below Music in the ontology")
-    for members, color, marker, text in groups:
+) -> _Floats:
+    """Draws the classes; returns their `[num_classes, 2]` positions."""
+    values = priors[["weak_prior", "strong_prior"]].to_numpy(np.float64)
+    positions = np.where(values > 0, values, zero)  # [num_classes, 2]
+    is_music = priors["mid"].isin(music_mids or ()).to_numpy()  # [num_classes]
+    below = "below Music in the ontology"
+    others = "classes" if music_mids is None else f"not {below}"
+    for members, color, marker, text in (
+        (~is_music, _BLUE, "o", others),
+        (is_music, _ORANGE, "^", below),
+    ):
         if not members.any():
             continue
         axis.scatter(
-            *positions[members].T,
+            positions[members, 0],
+            positions[members, 1],
             s=20,
             marker=marker,
             facecolor=color,
@@ -590,52 +240,134 @@ def _draw_points(
     return positions
 
 
-def _draw_names(
-    axis: Axes,
-    priors: pd.DataFrame,
-    positions: np.ndarray,
-    name_of_mid: Callable[[str], str],
-) -> None:
-    """Names the outliers."""
-    mids = named_classes(priors)
-    short_names = _shorten([name_of_mid(mid) for mid in priors["mid"]])
-    rows = pd.Index(priors["mid"]).get_indexer(mids)
-    without_place = place_names(
-        axis, [short_names[row] for row in rows], positions[rows], positions
-    )
-    if without_place:
-        logging.info("Figure 2 has no room for: %s.", "; ".join(without_place))
-
-
 def _shorten(names: Sequence[str]) -> list[str]:
     """Cuts names at their first comma, unless two would be the same."""
-    num_of_start = collections.Counter(name.split(",")[0] for name in names)
-    starts = (name.split(",")[0] for name in names)
-    return [
-        _cut(start if num_of_start[start] == 1 else name)
+    starts = [name.split(",")[0] for name in names]
+    num_of_start = collections.Counter(starts)
+    chosen = [
+        start if num_of_start[start] == 1 else name
         for start, name in zip(starts, names, strict=True)
+    ]
+    return [
+        name
+        if len(name) <= _MAX_NAME_LETTERS
+        else name[: _MAX_NAME_LETTERS - 1].rstrip(" ,") + "…"
+        for name in chosen
     ]
 
 
-def _cut(name: str) -> str:
-    """Cuts a long name."""
-    if len(name) <= _MAX_NAME_LETTERS_PRIOR_PLOT:
-        return name
-    return name[: _MAX_NAME_LETTERS_PRIOR_PLOT - 1].rstrip(" ,") + "…"
+def place_names(
+    axis: Axes,
+    names: Sequence[str],
+    positions: _Floats,
+    all_positions: _Floats,
+    font_size: float = 7.0,
+) -> list[str]:
+    """Writes names beside their points, so that no two overlap.
+
+    Each name tries places around its point and takes the one that is nearest
+    and covers the fewest points. The result depends on the arguments alone, and
+    no name covers another, both unlike adjustText's (BUILD_NOTES.md "Names in
+    Figure 2"). The axes must have their final limits and place in the figure.
+
+    Args:
+      axis: Where to write.
+      names: Most important first: they choose their places in this order.
+      positions: float `[num_names, 2]`, the points, in data coordinates.
+      all_positions: float `[num_points, 2]`, the points not to cover.
+      font_size: In points.
+
+    Returns:
+      Names for which there was no free place.
+    """
+    points = axis.transData.transform(all_positions)  # [num_points, 2] pixels
+    frame = axis.get_window_extent()
+    taken: list[Bbox] = []
+    without_place = []
+    for name, position in zip(names, positions, strict=True):
+        best, best_cost = None, np.inf
+        for place in _places(axis, name, position, font_size):
+            box = place.box
+            is_inside = frame.containsx(box.x0) and frame.containsx(box.x1)
+            is_inside &= frame.containsy(box.y0) and frame.containsy(box.y1)
+            if not is_inside or any(box.overlaps(other) for other in taken):
+                continue
+            cost = place.distance + _COVER_COST * box.count_contains(points)
+            if cost < best_cost:
+                best, best_cost = place, cost
+        if best is None:
+            without_place.append(name)
+            continue
+        taken.append(best.box)
+        line = {"arrowstyle": "-", "lw": 0.4, "color": "0.4"}
+        axis.annotate(
+            name,
+            position,
+            xytext=best.offset,
+            textcoords="offset points",
+            fontsize=font_size,
+            arrowprops=line if best.distance > _LINE_FROM else None,
+            ha=best.horizontal,
+            va=best.vertical,
+        )
+    return without_place
 
 
-# --- reliability plot ------------------------------------------------------
+_Horizontal = Literal["left", "center", "right"]
+_Vertical = Literal["bottom", "center", "top"]
 
 
-_BLUE, _GREY = "#0072B2", "#9a9a9a"
-# A bin of fewer items says little of a class: its share jumps.
-_MIN_ITEMS = 20
+class _Place(NamedTuple):
+    """Where a name can stand: distance and offset in points, box in pixels."""
+
+    distance: float
+    offset: tuple[float, float]
+    horizontal: _Horizontal
+    vertical: _Vertical
+    box: Bbox
+
+
+def _places(
+    axis: Axes, name: str, position: _Floats, font_size: float
+) -> Iterator[_Place]:
+    """Yields the places around a point, nearest first."""
+    drawn = axis.text(0, 0, name, fontsize=font_size)
+    extent = drawn.get_window_extent()
+    drawn.remove()
+    # With a little space around it.
+    size = np.array([extent.width + 8, extent.height + 2])
+    pixels_per_point = axis.figure.dpi / 72
+    centre = axis.transData.transform(position)
+    # Share of the size that lies left of and below the anchor.
+    share_of = {"left": 0, "bottom": 0, "center": 0.5, "right": 1, "top": 1}
+    for distance, angle in itertools.product(_NAME_DISTANCES, _NAME_ANGLES):
+        offset = distance * np.array([np.cos(angle), np.sin(angle)])
+        x, y = np.round(offset, 6)
+        # The side of the text that faces the point.
+        horizontal: _Horizontal = "center"
+        if x != 0:
+            horizontal = "left" if x > 0 else "right"
+        vertical: _Vertical = "center"
+        if y != 0:
+            vertical = "bottom" if y > 0 else "top"
+        shares = np.array([share_of[horizontal], share_of[vertical]])
+        lower = centre + offset * pixels_per_point - shares * size
+        yield _Place(
+            distance,
+            (float(offset[0]), float(offset[1])),
+            horizontal,
+            vertical,
+            Bbox([lower, lower + size]),
+        )
+
+
+# --- Reliability -------------------------------------------------------------
 
 
 def plot_reliability(
     curve: ReliabilityCurve, path: str | os.PathLike[str], items: str
 ) -> None:
-    """Draws a reliability curve as a PNG.
+    """Draws a reliability curve, scores against shares of positives, as a PNG.
 
     Args:
       curve: Of every class.
@@ -659,7 +391,7 @@ def reliability_figure(curve: ReliabilityCurve, items: str) -> Figure:
         2, sharex=True, gridspec_kw={"height_ratios": [4, 1]}
     )
     pooled = curve.pooled()
-    _draw_classes(top, curve)
+    _draw_quartiles_of_classes(top, curve)
     top.plot([0, 1], [0, 1], "--", color="black", linewidth=0.8)
     top.annotate(
         "calibrated",
@@ -681,53 +413,14 @@ def reliability_figure(curve: ReliabilityCurve, items: str) -> Figure:
     )
     top.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of positives")
     top.legend(loc="upper left", frameon=False)
-    top.set_title(_title_reliability_plot(curve, pooled), fontsize="medium")
-    _draw_counts(bottom, pooled, items)
-    for axis in (top, bottom):
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure
-
-
-def _title_reliability_plot(
-    curve: ReliabilityCurve, pooled: ReliabilityCurve
-) -> str:
-    errors = curve.calibration_errors()
+    errors = curve.calibration_errors()  # [num_classes], NaN without items
     errors = errors[~np.isnan(errors)]
-    return (
+    top.set_title(
         f"Expected calibration error {pooled.calibration_errors()[0]:.3f} "
-        f"pooled,\n{errors.mean():.3f} mean of {errors.size} classes"
+        f"pooled,\n{errors.mean():.3f} mean of {errors.size} classes",
+        fontsize="medium",
     )
-
-
-def _draw_classes(axis: Axes, curve: ReliabilityCurve) -> None:
-    """Draws the middle half of the classes, where at least four have items."""
-    shares = np.where(
-        curve.num_items >= _MIN_ITEMS, curve.positive_shares, np.nan
-    )
-    has_enough = (~np.isnan(shares)).sum(axis=0) >= 4
-    if not has_enough.any():
-        return
-    quartiles: npt.NDArray[np.float64] = np.full((2, shares.shape[1]), np.nan)
-    quartiles[:, has_enough] = np.nanquantile(
-        shares[:, has_enough], [0.25, 0.75], axis=0
-    )
-    edges = curve.bin_edges
-    for i in np.nonzero(has_enough)[0]:
-        axis.fill_between(
-            edges[i : i + 2],
-            *quartiles[:, i],
-            color=_GREY,
-            alpha=0.35,
-            linewidth=0,
-            label="middle half of the classes"
-            if i == np.nonzero(has_enough)[0][0]
-            else None,
-        )
-
-
-def _draw_counts(axis: Axes, pooled: ReliabilityCurve, items: str) -> None:
-    """Draws how many items each bin has, on a logarithmic scale."""
-    axis.bar(
+    bottom.bar(
         pooled.bin_edges[:-1],
         pooled.num_items[0],
         width=np.diff(pooled.bin_edges),
@@ -735,63 +428,27 @@ def _draw_counts(axis: Axes, pooled: ReliabilityCurve, items: str) -> None:
         color=_BLUE,
         edgecolor="white",
     )
-    axis.set_yscale("log")
-    axis.set_ylim(bottom=0.7)
-    axis.set(xlabel="score", ylabel=f"{items}\n× classes")
-
-
-# --- table1 plot -----------------------------------------------------------
-
-
-_TITLES = {
-    "weak_d_prime": "Weak eval d'",
-    "weak_lwlrap": "Weak eval lwlrap",
-    "strong_d_prime": "Strong eval d'",
-    "strong_lwlrap": "Strong eval lwlrap",
-}
-
-
-def plot_table1(
-    rows: Sequence[Mapping[str, Any]], metrics: Sequence[str], path: str
-) -> None:
-    """Draws Table 1 as bars, ours beside the paper's.
-
-    Args:
-      rows: As in `table1.json`; a metric can be None, and "paper" can lack it.
-      metrics: Metrics to draw, a panel each.
-      path: PNG to write.
-    """
-    figure, axes = plt.subplots(
-        1,
-        len(metrics),
-        figsize=(3.2 * len(metrics), 3.8),
-        sharey=True,
-        squeeze=False,
-        layout="constrained",
-    )
-    axes = axes[0]  # [num_metrics]
-    positions = np.arange(len(rows))
-    for axis, metric in zip(axes, metrics, strict=True):
-        ours = [_number(row[metric]) for row in rows]
-        paper = [_number(row["paper"].get(metric)) for row in rows]
-        axis.barh(positions - 0.2, ours, 0.4, label="this run")
-        axis.barh(
-            positions + 0.2, paper, 0.4, color="lightgray", label="the paper"
-        )
-        axis.set_title(_TITLES[metric])
+    bottom.set_yscale("log")
+    bottom.set_ylim(bottom=0.7)
+    bottom.set(xlabel="score", ylabel=f"{items}\n× classes")
+    for axis in (top, bottom):
         axis.spines[["top", "right"]].set_visible(False)
-    axes[0].set_yticks(positions, [row["training_set"] for row in rows])
-    axes[0].invert_yaxis()
-    figure.legend(
-        *axes[0].get_legend_handles_labels(),
-        loc="outside lower center",
-        ncols=2,
-        frameon=False,
+    return figure
+
+
+def _draw_quartiles_of_classes(axis: Axes, curve: ReliabilityCurve) -> None:
+    """Draws the middle half of the classes, where four or more have items."""
+    # [num_classes, num_bins]
+    shares = np.where(
+        curve.num_items >= _MIN_ITEMS_OF_BIN, curve.positive_shares, np.nan
     )
-    figure.savefig(path, dpi=150)
-    plt.close(figure)
-
-
-def _number(value: float | None) -> float:
-    """Returns what bars can be drawn of: NaN, no bar, for None."""
-    return float("nan") if value is None else value
+    bins = np.flatnonzero((~np.isnan(shares)).sum(axis=0) >= 4)
+    for i in bins:
+        axis.fill_between(
+            curve.bin_edges[i : i + 2],
+            *np.nanquantile(shares[:, i], [0.25, 0.75]),
+            color="#9a9a9a",
+            alpha=0.35,
+            linewidth=0,
+            label="middle half of the classes" if i == bins[0] else None,
+        )

@@ -1,24 +1,24 @@
 r"""Reports how much of the labelled audio a folder holds.
 
     python -m audioset_strong.report_coverage --audio_dir=audio/eval \
-        --weak_labels=eval_segments.csv \
-        --strong_labels=audioset_eval_strong.tsv \
-        --framed_labels=audioset_eval_strong_framed_posneg.tsv \
-        --class_map=class_labels_indices.csv --output_dir=coverage \
+        --weak_labels=labels/eval_segments.csv \
+        --strong_labels=labels/audioset_eval_strong.tsv \
+        --framed_labels=labels/audioset_eval_strong_framed_posneg.tsv \
+        --class_map=labels/class_labels_indices.csv --output_dir=coverage \
         --write_clips=our_clips.txt
 
-Prints and writes to --output_dir the share of each label file and class that is
-there, and the classes that can no longer be evaluated:
+Prints, and writes to --output_dir, how much of each label file and class is
+there, and which classes can no longer be evaluated:
 
-    coverage.json  everything; `analysis/coverage_report.py` documents it
+    coverage.json  everything; `label_analysis/coverage.py` documents it
     per_class.csv  clips, clips present and share of each class and label file
     missing.csv    clips that are not there
 
-For numbers on the same clips as another group's, swap the lists that
---write_clips writes and give theirs as --common_with: common_clips.txt in
---output_dir holds the clips that both have. With --clips in place of
---audio_dir the clips of a list are what is there, such as the common ones. How
-files may be named is in `features/audio_names.py`. Audio is not decoded.
+To compare numbers with another group, exchange the lists that --write_clips
+writes and give theirs as --common_with: common_clips.txt in --output_dir holds
+the clips that both have. With --clips in place of --audio_dir, only the clips
+of a list count as there, such as the common ones. `audio/listing.py` says how
+audio files may be named. They are not decoded.
 """
 
 import os
@@ -35,11 +35,11 @@ from audioset_strong.label_analysis.coverage import (
     cover_sets,
     coverage_lines,
     read_labelled_sets,
-    read_names,
     write_common_clips,
     write_coverage,
-    write_found_clips,
+    write_present_clips,
 )
+from audioset_strong.labels.class_map import read_known_classes
 from audioset_strong.labels.ids import read_clip_list
 from audioset_strong.labels.problems import ProblemLog
 
@@ -88,25 +88,32 @@ def main(argv: Sequence[str]) -> None:
     others = read_clip_list(_COMMON_WITH.value) if _COMMON_WITH.value else None
     problems = ProblemLog(is_strict=_STRICT.value)
     sets = read_labelled_sets(paths, problems)
-    names, class_map_mids = read_names(
+    classes = read_known_classes(
         _CLASS_MAP.value, _DISPLAY_NAMES.value, problems
     )
     problems.report()
     labelled = list(all_segment_ids(sets))
     present, audio, lines = _find_clips(labelled)
-    coverage = cover_sets(sets, present, names, class_map_mids)
+    coverage = cover_sets(sets, present, classes.name_of_mid, classes.mids)
     write_coverage(coverage, _OUTPUT_DIR.value, problems, audio)
     # All is written before anything is printed to a pipe that can close.
     lines += coverage_lines(coverage)
-    source = f"of the clips of {', '.join(sorted(s.name for s in sets))}"
+    names = ", ".join(sorted(s.name for s in sets))
+    comment = f"Made by report_coverage of the clips of {names}\nthat "
     found = set(labelled) & set(present)
     if _WRITE_CLIPS.value:
         where = _AUDIO_DIR.value or _CLIPS.value
-        lines += write_found_clips(found, _WRITE_CLIPS.value, source, where)
+        lines += write_present_clips(
+            found, _WRITE_CLIPS.value, f"{comment}are in {where}."
+        )
     if others is not None:
         path = os.path.join(_OUTPUT_DIR.value, "common_clips.txt")
         lines += write_common_clips(
-            found, set(others), path, source, _COMMON_WITH.value
+            found,
+            set(others),
+            path,
+            f"{comment}two copies have.",
+            _COMMON_WITH.value,
         )
     print("\n".join(lines))
     print(f"Report: {os.path.join(_OUTPUT_DIR.value, 'coverage.json')}")
@@ -115,11 +122,7 @@ def main(argv: Sequence[str]) -> None:
 def _find_clips(
     labelled: Sequence[str],
 ) -> tuple[Collection[str], dict[str, Any] | None, list[str]]:
-    """Returns the clips that are there, what a folder holds, and lines of it.
-
-    Raises:
-      InputError: No clip of --clips is labelled.
-    """
+    """Returns the clips that are there, what a folder holds, and notes."""
     if _AUDIO_DIR.value is not None:
         survey = survey_audio(_AUDIO_DIR.value, labelled)
         lines = [*survey.lines(), ""]

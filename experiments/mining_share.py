@@ -23,10 +23,11 @@ from audioset_strong.labels.label_files import (
     read_weak_labels,
 )
 from audioset_strong.simulation.annotators import (
-    answer_candidates,
+    choose_candidates_to_show,
+    confirm_absent,
     present_pairs,
 )
-from audioset_strong.simulation.release import draw_candidates, read_classes
+from audioset_strong.simulation.release import read_release_classes
 from experiments.simulated_release import SHOWN_PER_CLASS
 
 _TABLE1_DIR = flags.DEFINE_string(
@@ -49,7 +50,7 @@ def main(argv: Sequence[str]) -> None:
     )
     truth = read_strong_labels(os.path.join(labels, "ground_truth.tsv"))
     truth = truth[truth["segment_id"].isin(weak["segment_id"])]
-    present = present_pairs(truth, read_classes(release_dir))
+    present = present_pairs(truth, read_release_classes(release_dir))
     models_dir = os.path.join(_TABLE1_DIR.value, "models")
     scores = {
         name: read_score_file(os.path.join(folder, name, "eval_scores.npz"))
@@ -64,8 +65,8 @@ def main(argv: Sequence[str]) -> None:
     for share in _SHARES.value:
         num_candidates = round(share * len(weak))
         mined, _ = mine_candidates(scores["miner"], weak, num_candidates)
-        shown = draw_candidates(mined, SHOWN_PER_CLASS, _SEED.value)
-        framed = frame_strong_labels(strong, answer_candidates(shown, present))
+        shown = choose_candidates_to_show(mined, SHOWN_PER_CLASS, _SEED.value)
+        framed = frame_strong_labels(strong, confirm_absent(shown, present))
         cells = [
             f"{evaluate_weak(score_file, weak, framed).d_prime:.2f} / "
             f"{evaluate_strong(score_file, framed).d_prime:.2f}"

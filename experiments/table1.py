@@ -28,12 +28,12 @@ from audioset_strong.evaluation.evaluate import evaluate_files
 from audioset_strong.evaluation.report import write_report
 from audioset_strong.inference.scoring import write_scores
 from audioset_strong.params import ModelParams, TrainParams
-from audioset_strong.plots import plot_table1
 from audioset_strong.records.manifest import check_no_shared_clips
 from audioset_strong.simulation.soundscapes import SoundscapeParams
 from audioset_strong.simulation.sources import SourceSettings
 from audioset_strong.training.trainer import train
 from experiments.simulated_release import ExperimentInputs, make_inputs
+from experiments.table1_plot import plot_table1
 
 METRICS = ("weak_d_prime", "weak_lwlrap", "strong_d_prime", "strong_lwlrap")
 

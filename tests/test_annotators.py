@@ -1,4 +1,4 @@
-"""Tests of simulation/annotators.py and simulation/candidates.py."""
+"""Simulated annotators: weak, strong, and of candidates."""
 
 import dataclasses
 
@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from audioset_strong.errors import InputError
-from audioset_strong.simulation import annotators, release
+from audioset_strong.simulation import annotators
 from audioset_strong.simulation.soundscapes import SoundscapeParams
 from audioset_strong.simulation.sources import (
     ESC50_CLASSES,
@@ -168,7 +167,7 @@ def test_annotators_answer_truthfully():
         [("a_0", "/m/dog"), ("b_0", "/m/dog"), ("b_0", "/m/beep")],
         columns=["segment_id", "mid"],
     )
-    absent = annotators.answer_candidates(
+    absent = annotators.confirm_absent(
         asked, annotators.present_pairs(truth, _CLASSES)
     )
     assert absent.to_numpy().tolist() == [["b_0", "/m/dog"]]
@@ -198,7 +197,7 @@ def test_candidates_are_drawn_from_the_whole_list():
         [(mid, f"c{n}_0") for mid in ("/m/a", "/m/b") for n in range(100)],
         columns=["mid", "segment_id"],
     )
-    drawn = release.draw_candidates(table, 30, seed=1)
+    drawn = annotators.choose_candidates_to_show(table, 30, seed=1)
     assert drawn.groupby("mid").size().to_dict() == {"/m/a": 30, "/m/b": 30}
     ranks = drawn["segment_id"].str.extract(r"c(\d+)_")[0].astype(int)
     # Ranks 0..99: a mean of 49.5, with a standard deviation of 3.
@@ -207,23 +206,9 @@ def test_candidates_are_drawn_from_the_whole_list():
     assert set(drawn["segment_id"][drawn["mid"] == "/m/a"]) != set(
         drawn["segment_id"][drawn["mid"] == "/m/b"]
     )
-    alone = release.draw_candidates(table[table["mid"] == "/m/b"], 30, 1)
+    alone = annotators.choose_candidates_to_show(
+        table[table["mid"] == "/m/b"], 30, 1
+    )
     pd.testing.assert_frame_equal(
         alone, drawn[drawn["mid"] == "/m/b"].reset_index(drop=True)
     )
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("", "found 'an empty file'"),
-        ("mid,segment_id\n", "expected the header"),
-        ("mid,segment_id,score,rank\n", "found none"),
-        ("mid,segment_id,score,rank\n/m/a,b_0\n", ":2: expected"),
-    ],
-)
-def test_bad_candidate_files_are_refused(tmp_path, text, message):
-    path = tmp_path / "candidates.csv"
-    path.write_text(text)
-    with pytest.raises(InputError, match=message):
-        release.read_candidates(path)

@@ -2,7 +2,7 @@
 
 import matplotlib.image
 
-from audioset_strong.plots import plot_table1
+from experiments.table1_plot import plot_table1
 
 
 def test_a_panel_for_each_metric_also_without_all_numbers(tmp_path):

@@ -1,39 +1,33 @@
-"""How much of each label file is there, when some of the audio is not.
+"""How much of each label file is left when some of the audio is missing.
 
 Audio disappears from YouTube, so no two copies of AudioSet hold the same clips.
 Numbers of two groups are comparable on the clips that both have, and over the
-classes that these clips still let one evaluate.
+classes that these clips still allow to evaluate.
 
-Conventions: a set is a label file. A class can be evaluated on a set when it
-has a positive and a negative item there:
+Conventions: a set is a label file. A class can be evaluated on a set if it has
+a positive and a negative item there:
 
   set      items         negatives
   framed   label frames  explicit and complementary: what the file lists
   strong   clips         implied: the clips without an event of the class
   weak     clips         implied: the clips not labelled with the class
 
-Clip lists that a coverage report writes, for comparing on the same clips.
+A coverage report is three files. `coverage.json` holds
 
-Coverage as files and as text: coverage.json, per_class.csv, missing.csv.
+  version         of this package
+  sets            for each label file: name, kind, num_clips, num_present,
+                  share, num_classes, num_classes_present (with a positive clip
+                  left), unevaluable_classes: mid, display_name, was_evaluable
+                  (with all clips of the file) and reason
+  all_clips       num_clips, num_present and share of the distinct clips
+  audio           what the folder holds, or null (`audio/listing.py`)
+  label_problems  of the label files
 
-`coverage.json`:
-
-  version                of this package
-  sets                   one entry a label file: name, kind, num_clips,
-                         num_present, share, num_classes,
-                         num_classes_present (with a positive clip that is
-                         there), unevaluable_classes
-  all_clips              num_clips, num_present, share of the distinct clips
-  audio                  what the folder holds, or null (`audio_survey.py`)
-  label_problems         what was wrong in the label files
-
-  unevaluable_classes    mid, display_name, was_evaluable (with all clips of
-                         the file), reason
-
-`per_class.csv` has a row a class and these columns a set: `num_clips` labelled
-with the class, `num_present`, `share`; of a framed set also its label frames,
-`num_positives`, `num_positives_present`, `num_negatives`,
-`num_negatives_present`. A share of nothing is null in JSON and empty in CSV.
+`per_class.csv` has one row a class and three columns a set: `num_clips`
+labelled with the class, `num_present` and `share`; for a framed set also its
+label frames, `num_positives`, `num_positives_present`, `num_negatives` and
+`num_negatives_present`. `missing.csv` lists the clips that are not there. A
+share of nothing is null in JSON and empty in CSV.
 """
 
 import dataclasses
@@ -50,20 +44,20 @@ import pandas as pd
 import audioset_strong
 from audioset_strong.errors import InputError
 from audioset_strong.files import make_folder_output_files, open_output
-from audioset_strong.labels.class_map import read_class_map
 from audioset_strong.labels.ids import hash_of_clips, write_clip_list
 from audioset_strong.labels.label_files import (
-    read_display_names,
     read_framed_labels,
     read_strong_labels,
     read_weak_labels,
 )
-from audioset_strong.labels.problems import ProblemLog
-
-# --- coverage --------------------------------------------------------------
-
+from audioset_strong.labels.problems import ProblemLog, listed
 
 KINDS = ("weak", "strong", "framed")
+_READERS = dict(
+    zip(KINDS, (read_weak_labels, read_strong_labels, read_framed_labels))
+)
+# Lost classes that are named to people; coverage.json has them all.
+_MAX_NAMES = 8
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -83,73 +77,6 @@ class LabelledSet:
     kind: str
     segment_ids: npt.NDArray[np.object_]
     items: pd.DataFrame
-
-
-def make_labelled_set(name: str, kind: str, table: pd.DataFrame) -> LabelledSet:
-    """Makes a set of a label table.
-
-    Args:
-      name: What to call it.
-      kind: One of `KINDS`.
-      table: Weak, strong or framed table (`label_files`).
-    """
-    if kind == "weak":
-        table = table[["segment_id", "mids"]].explode("mids")
-        table = table.rename(columns={"mids": "mid"})
-    if kind == "framed":
-        table = table.drop_duplicates()
-    clip, segment_ids = pd.factorize(table["segment_id"])
-    items = pd.DataFrame({"clip": clip, "mid": table["mid"].to_numpy()})
-    items["is_positive"] = (
-        table["is_present"].to_numpy() if kind == "framed" else True
-    )
-    # Codes instead of text: ten times faster to group.
-    mid_code, mids = pd.factorize(items["mid"])
-    items["mid"] = mid_code
-    grouped = (
-        items[mid_code >= 0]  # not of a weak row without labels
-        .groupby(["clip", "mid", "is_positive"], sort=False)
-        .size()
-        .rename("num_items")
-        .reset_index()
-    )
-    grouped["mid"] = pd.Categorical.from_codes(
-        grouped["mid"].to_numpy(dtype=np.int64), pd.Index(mids, dtype=object)
-    )
-    if kind != "framed":
-        grouped["num_items"] = 1  # an event more is not a clip more
-    ids = np.asarray(segment_ids, dtype=object)
-    return LabelledSet(name, kind, ids, grouped)
-
-
-def read_labelled_sets(
-    paths: Mapping[str, Sequence[str]], problems: ProblemLog
-) -> list[LabelledSet]:
-    """Reads label files as sets, named after their files.
-
-    Args:
-      paths: Files of each of `KINDS`.
-      problems: Takes what is wrong in them.
-
-    Raises:
-      InputError: A file has the wrong header.
-    """
-    readers = {
-        "weak": read_weak_labels,
-        "strong": read_strong_labels,
-        "framed": read_framed_labels,
-    }
-    listed = [(kind, path) for kind in KINDS for path in paths.get(kind, ())]
-    names = [os.path.basename(path) for _, path in listed]
-    return [
-        make_labelled_set(
-            # Two files of one name in different folders keep their paths.
-            name if names.count(name) == 1 else path,
-            kind,
-            readers[kind](path, problems),
-        )
-        for (kind, path), name in zip(listed, names, strict=True)
-    ]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -172,11 +99,6 @@ class SetCoverage:
     num_present: int
     per_class: pd.DataFrame
 
-    @property
-    def share(self) -> float:
-        """Share of the clips that are there; NaN if the file lists none."""
-        return share_of(self.num_present, self.num_clips)
-
     def unevaluable(self) -> pd.DataFrame:
         """Lists the classes without a positive or without a negative item.
 
@@ -185,181 +107,25 @@ class SetCoverage:
           `reason`, such as "no positive left".
         """
         counts = self.per_class
-        reasons = pd.DataFrame(
+        reasons = [
+            np.select(
+                [
+                    counts[f"num_{sign}s"] == 0,
+                    counts[f"num_{sign}s_present"] == 0,
+                ],
+                [f"never had a {sign}", f"no {sign} left"],
+                "",
+            ).tolist()
+            for sign in ("positive", "negative")
+        ]
+        both = counts[["num_positives", "num_negatives"]] > 0
+        table = pd.DataFrame(
             {
-                sign: np.select(
-                    [
-                        counts[f"num_{sign}s"] == 0,
-                        counts[f"num_{sign}s_present"] == 0,
-                    ],
-                    [f"never had a {sign}", f"no {sign} left"],
-                    "",
-                )
-                for sign in ("positive", "negative")
-            },
-            index=counts.index,
+                "was_evaluable": both.all(axis=1),
+                "reason": ["; ".join(filter(None, r)) for r in zip(*reasons)],
+            }
         )
-        joined = (reasons["positive"] + "; " + reasons["negative"]).str.strip(
-            "; "
-        )
-        was_evaluable = (counts[["num_positives", "num_negatives"]] > 0).all(
-            axis=1
-        )
-        table = pd.DataFrame({"was_evaluable": was_evaluable, "reason": joined})
-        return table[joined != ""].reset_index()
-
-
-def share_of(num_present: int, num_all: int) -> float:
-    """Divides; NaN for none of none."""
-    return num_present / num_all if num_all else float("nan")
-
-
-def cover_set(labelled: LabelledSet, present: Collection[str]) -> SetCoverage:
-    """Counts what is there of a set.
-
-    Args:
-      labelled: The set.
-      present: Segment ids of the clips that are there; others may be in it.
-    """
-    is_there = pd.Index(labelled.segment_ids).isin(list(present))
-    items = labelled.items
-    mids = pd.Index(items["mid"].cat.categories, dtype=object, name="mid")
-    codes = items["mid"].cat.codes.to_numpy()
-    is_positive = items["is_positive"].to_numpy(dtype=bool)
-    num_items = items["num_items"].to_numpy()
-    of_there = is_there[items["clip"].to_numpy()]
-    columns = {}
-    for ending, is_in, num_clips in (
-        ("", np.ones(len(items), dtype=bool), len(is_there)),
-        ("_present", of_there, int(is_there.sum())),
-    ):
-        for column, chosen, weights in (
-            ("num_clips", is_in & is_positive, None),
-            ("num_positives", is_in & is_positive, num_items),
-            ("num_negatives", is_in & ~is_positive, num_items),
-        ):
-            columns[column + ending] = np.bincount(
-                codes[chosen],
-                None if weights is None else weights[chosen],
-                minlength=len(mids),
-            ).astype(np.int64)
-        if labelled.kind != "framed":
-            # Implied: every clip of the file that has not the class.
-            columns[f"num_negatives{ending}"] = (
-                num_clips - columns[f"num_clips{ending}"]
-            )
-    return SetCoverage(
-        labelled.name,
-        labelled.kind,
-        len(is_there),
-        int(is_there.sum()),
-        pd.DataFrame(columns, index=mids).sort_index(),
-    )
-
-
-def all_segment_ids(sets: Sequence[LabelledSet]) -> npt.NDArray[np.object_]:
-    """Returns the clips of all sets, each once, sorted, object `[num_clips]`.
-
-    Args:
-      sets: The sets.
-    """
-    ids = [labelled.segment_ids for labelled in sets]
-    joined = np.concatenate([np.empty(0, dtype=object), *ids])
-    return np.array(sorted(pd.unique(joined)), dtype=object)
-
-
-def missing_clips(
-    segment_ids: npt.NDArray[np.object_],
-    sets: Sequence[LabelledSet],
-    present: Collection[str],
-) -> pd.DataFrame:
-    """Lists the clips that are not there.
-
-    Args:
-      segment_ids: `all_segment_ids(sets)`.
-      sets: The sets.
-      present: Segment ids of the clips that are there; others may be in it.
-
-    Returns:
-      Columns `segment_id`, sorted, and `sets`: names of the sets that list the
-      clip, with ";" between them.
-    """
-    clips = pd.Index(segment_ids, dtype=object)
-    clips = clips[~clips.isin(list(present))]
-    names = np.full(len(clips), "", dtype=object)
-    for labelled in sets:
-        is_in = clips.isin(labelled.segment_ids)
-        names[is_in] += labelled.name + ";"
-    return pd.DataFrame(
-        {
-            "segment_id": np.asarray(clips, dtype=object),
-            "sets": [text.removesuffix(";") for text in names],
-        }
-    )
-
-
-# --- coverage clips --------------------------------------------------------
-
-
-def write_found_clips(
-    found: Collection[str], path: str, source: str, where: str
-) -> list[str]:
-    """Writes the list of the labelled clips that are there.
-
-    Args:
-      found: Segment ids.
-      path: Clip list to write; not written without any clip, because readers
-        take an empty list for a mistake.
-      source: Which label files name the clips, for the comment.
-      where: Where they were found, for the comment.
-
-    Returns:
-      What was done, as lines for people.
-    """
-    if not found:
-        return [f"No clip is there: {path} is not written."]
-    comment = f"Made by report_coverage {source}\nthat are in {where}."
-    write_clip_list(found, path, comment)
-    return [f"{len(found):,} clips, hash {hash_of_clips(found)}: {path}"]
-
-
-def write_common_clips(
-    ours: set[str], theirs: set[str], path: str, source: str, their_path: str
-) -> list[str]:
-    """Writes the clips that two copies have: one file from either side.
-
-    Args:
-      ours: Labelled clips that are here.
-      theirs: Clips of the other list.
-      path: Clip list to write.
-      source: Which label files name the clips, for the comment.
-      their_path: The other list, for messages.
-
-    Returns:
-      What was done, as lines for people.
-
-    Raises:
-      InputError: They share no clip.
-    """
-    common = ours & theirs
-    if not common:
-        raise InputError(
-            f"{their_path} and the {len(ours):,} clips that are here share "
-            f"none. Give a list of clips of the same label files."
-        )
-    comment = f"Made by report_coverage {source}\nthat two copies have."
-    write_clip_list(common, path, comment)
-    return [
-        f"{len(common):,} clips are here and in {their_path}, "
-        f"{len(ours - theirs):,} only here, {len(theirs - ours):,} only there.",
-        f"Common clips, hash {hash_of_clips(common)}: {path}",
-    ]
-
-
-# --- coverage report -------------------------------------------------------
-
-
-_MAX_NAMES = 8
+        return table[table["reason"] != ""].reset_index()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -369,44 +135,89 @@ class Coverage:
     Attributes:
       sets: One entry a label file.
       num_clips: Distinct clips of all sets.
-      num_present: Those of them that are there.
-      missing: The others (`missing_clips`).
+      missing: Those of them that are not there: `segment_id`, sorted, and
+        `sets`, the names of the sets that list it, with ";" between them.
       display_names: Name of each mid, where known.
       mids: Classes of the per-class table, in its order.
     """
 
     sets: tuple[SetCoverage, ...]
     num_clips: int
-    num_present: int
     missing: pd.DataFrame
     display_names: Mapping[str, str]
     mids: tuple[str, ...]
 
+    @property
+    def num_present(self) -> int:
+        """Distinct clips that are there."""
+        return self.num_clips - len(self.missing)
 
-def read_names(
-    class_map_path: str | None,
-    display_names_path: str | None,
-    problems: ProblemLog,
-) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Reads display names from the files that are given.
+
+def read_labelled_sets(
+    paths: Mapping[str, Sequence[str]], problems: ProblemLog
+) -> list[LabelledSet]:
+    """Reads label files as sets, named after their files.
 
     Args:
-      class_map_path: class_labels_indices.csv.
-      display_names_path: mid_to_display_name.tsv; its names hold over others.
-      problems: Takes what is wrong in it.
+      paths: Files of each of `KINDS`.
+      problems: Takes the problems of the files.
 
-    Returns:
-      Name of each mid, and the mids of the class map in its order.
+    Raises:
+      InputError: A file has the wrong header.
     """
-    names: dict[str, str] = {}
-    mids: tuple[str, ...] = ()
-    if class_map_path is not None:
-        class_map = read_class_map(class_map_path)
-        mids = class_map.mids
-        names.update(zip(mids, class_map.display_names, strict=True))
-    if display_names_path is not None:
-        names.update(read_display_names(display_names_path, problems))
-    return names, mids
+    found = [(kind, path) for kind in KINDS for path in paths.get(kind, ())]
+    names = [os.path.basename(path) for _, path in found]
+    return [
+        make_labelled_set(
+            # Two files of one name in different folders keep their paths.
+            name if names.count(name) == 1 else path,
+            kind,
+            _READERS[kind](path, problems),
+        )
+        for (kind, path), name in zip(found, names, strict=True)
+    ]
+
+
+def make_labelled_set(name: str, kind: str, table: pd.DataFrame) -> LabelledSet:
+    """Makes a set of a label table.
+
+    Args:
+      name: What to call it.
+      kind: One of `KINDS`.
+      table: Weak, strong or framed table (`label_files`).
+    """
+    if kind == "weak":
+        table = table[["segment_id", "mids"]].explode("mids")
+        table = table.rename(columns={"mids": "mid"})
+    if kind == "framed":
+        table = table.drop_duplicates()
+    clip, segment_ids = pd.factorize(table["segment_id"])
+    # Codes instead of text: ten times faster to group.
+    mid_code, mids = pd.factorize(table["mid"].to_numpy())
+    items = pd.DataFrame({"clip": clip, "mid": mid_code})
+    items["is_positive"] = (
+        table["is_present"].to_numpy() if kind == "framed" else True
+    )
+    grouped = (
+        items[mid_code >= 0]  # not of a weak row without labels
+        .groupby(["clip", "mid", "is_positive"], sort=False)
+        .size()
+        .rename("num_items")
+        .reset_index()
+    )
+    grouped["mid"] = pd.Categorical.from_codes(
+        grouped["mid"].to_numpy(dtype=np.int64), pd.Index(mids, dtype=object)
+    )
+    if kind != "framed":
+        grouped["num_items"] = 1  # an event more is not a clip more
+    ids = np.asarray(segment_ids, dtype=object)
+    return LabelledSet(name, kind, ids, grouped)
+
+
+def all_segment_ids(sets: Sequence[LabelledSet]) -> npt.NDArray[np.object_]:
+    """Lists the clips of all sets once each, sorted; object `[num_clips]`."""
+    ids = set().union(*(labelled.segment_ids for labelled in sets))
+    return np.array(sorted(ids), dtype=object)
 
 
 def cover_sets(
@@ -423,74 +234,110 @@ def cover_sets(
       display_names: Name of each mid, where known.
       class_map_mids: Classes to list first, and even where no set has them.
     """
+    present = set(present)
     covered = tuple(cover_set(labelled, present) for labelled in sets)
     segment_ids = all_segment_ids(sets)
-    missing = missing_clips(segment_ids, sets, present)
+    clips = pd.Index(segment_ids, dtype=object)
+    clips = clips[~clips.isin(list(present))]
+    names_of_clip = np.full(len(clips), "", dtype=object)  # [num_missing]
+    for labelled in sets:
+        names_of_clip[clips.isin(labelled.segment_ids)] += labelled.name + ";"
+    missing = pd.DataFrame(
+        {
+            "segment_id": np.asarray(clips, dtype=object),
+            "sets": [text.removesuffix(";") for text in names_of_clip],
+        }
+    )
     labelled_mids = {mid for s in covered for mid in s.per_class.index}
     mids = dict.fromkeys([*class_map_mids, *sorted(labelled_mids)])
     return Coverage(
-        covered,
-        len(segment_ids),
-        len(segment_ids) - len(missing),
-        missing,
-        display_names or {},
-        tuple(mids),
+        covered, len(segment_ids), missing, display_names or {}, tuple(mids)
     )
 
 
-def per_class_table(coverage: Coverage) -> pd.DataFrame:
-    """Makes `per_class.csv` (module docstring)."""
-    mids = list(coverage.mids)
-    columns: dict[str, Any] = {
-        "mid": mids,
-        "display_name": [coverage.display_names.get(mid, "") for mid in mids],
-    }
-    for covered in coverage.sets:
-        counts = covered.per_class.reindex(mids, fill_value=0)
-        num_clips, num_present = (
-            counts["num_clips"],
-            counts["num_clips_present"],
-        )
-        of_set = {
-            "num_clips": num_clips,
-            "num_present": num_present,
-            "share": (num_present / num_clips).round(6),  # NaN for 0 of 0
-        }
-        if covered.kind == "framed":
-            of_set |= {
-                column: counts[column]
-                for column in (
-                    "num_positives",
-                    "num_positives_present",
-                    "num_negatives",
-                    "num_negatives_present",
-                )
-            }
-        for name, values in of_set.items():
-            columns[f"{covered.name} {name}"] = values.to_numpy()
-    return pd.DataFrame(columns)
+def cover_set(labelled: LabelledSet, present: Collection[str]) -> SetCoverage:
+    """Counts what is there of a set; arguments as `cover_sets`."""
+    is_there = pd.Index(labelled.segment_ids).isin(list(present))  # [num_clips]
+    items = labelled.items
+    mids = pd.Index(items["mid"].cat.categories, dtype=object, name="mid")
+    codes = items["mid"].cat.codes.to_numpy()
+    is_positive = items["is_positive"].to_numpy(dtype=bool)
+    num_items = items["num_items"].to_numpy()
+    columns = {}
+    for ending, is_in, num_clips in (
+        ("", np.ones(len(items), dtype=bool), len(is_there)),
+        ("_present", is_there[items["clip"].to_numpy()], int(is_there.sum())),
+    ):
+        for column, chosen, weights in (
+            ("num_clips", is_in & is_positive, np.ones_like(num_items)),
+            ("num_positives", is_in & is_positive, num_items),
+            ("num_negatives", is_in & ~is_positive, num_items),
+        ):
+            counts = np.bincount(
+                codes[chosen], weights[chosen], minlength=len(mids)
+            )  # [num_classes]
+            columns[column + ending] = counts.astype(np.int64)
+        if labelled.kind != "framed":
+            # Implied: every clip of the file that does not have the class.
+            columns[f"num_negatives{ending}"] = (
+                num_clips - columns[f"num_clips{ending}"]
+            )
+    return SetCoverage(
+        labelled.name,
+        labelled.kind,
+        len(is_there),
+        int(is_there.sum()),
+        pd.DataFrame(columns, index=mids).sort_index(),
+    )
 
 
-def coverage_json(
+# --- Files -------------------------------------------------------------------
+
+
+def write_coverage(
     coverage: Coverage,
+    output_dir: str,
     problems: ProblemLog,
     audio: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
-    """Makes `coverage.json` (module docstring)."""
-    return {
+) -> None:
+    """Writes coverage.json, per_class.csv and missing.csv.
+
+    Args:
+      coverage: What to write.
+      output_dir: Made if it is not there.
+      problems: Of the label files.
+      audio: What the folder of audio holds, for JSON.
+    """
+    make_folder_output_files(output_dir)
+    content = {
         "version": audioset_strong.__version__,
         "sets": [_set_json(s, coverage.display_names) for s in coverage.sets],
-        "all_clips": _shares_json(coverage.num_clips, coverage.num_present),
+        "all_clips": _shares_json(coverage),
         "audio": audio,
         "label_problems": [str(problem) for problem in problems.problems],
     }
+    with open_output(os.path.join(output_dir, "coverage.json")) as file:
+        json.dump(content, file, indent=2, ensure_ascii=False)
+        file.write("\n")
+    tables = {
+        "per_class.csv": per_class_table(coverage),
+        "missing.csv": coverage.missing,
+    }
+    for name, table in tables.items():
+        with open_output(os.path.join(output_dir, name)) as file:
+            table.to_csv(file, index=False, lineterminator="\n")
 
 
-def _shares_json(num_clips: int, num_present: int) -> dict[str, Any]:
-    share = share_of(num_present, num_clips)
+def _share(num_present: int, num_all: int) -> float:
+    """Divides; NaN for none of none."""
+    return num_present / num_all if num_all else math.nan
+
+
+def _shares_json(covered: Coverage | SetCoverage) -> dict[str, Any]:
+    share = _share(covered.num_present, covered.num_clips)
     return {
-        "num_clips": num_clips,
-        "num_present": num_present,
+        "num_clips": covered.num_clips,
+        "num_present": covered.num_present,
         "share": None if math.isnan(share) else round(share, 6),
     }
 
@@ -505,96 +352,134 @@ def _set_json(
     return {
         "name": covered.name,
         "kind": covered.kind,
-        **_shares_json(covered.num_clips, covered.num_present),
+        **_shares_json(covered),
         "num_classes": int((per_class["num_clips"] > 0).sum()),
         "num_classes_present": int((per_class["num_clips_present"] > 0).sum()),
         "unevaluable_classes": unevaluable.to_dict("records"),
     }
 
 
-def write_coverage(
-    coverage: Coverage,
-    output_dir: str,
-    problems: ProblemLog,
-    audio: Mapping[str, Any] | None = None,
-) -> None:
-    """Writes coverage.json, per_class.csv and missing.csv.
+def per_class_table(coverage: Coverage) -> pd.DataFrame:
+    """Makes `per_class.csv` (module docstring)."""
+    mids = list(coverage.mids)
+    columns: dict[str, Any] = {
+        "mid": mids,
+        "display_name": [coverage.display_names.get(mid, "") for mid in mids],
+    }
+    for covered in coverage.sets:
+        counts = covered.per_class.reindex(mids, fill_value=0)
+        num_clips, num_present = (
+            counts.pop("num_clips"),
+            counts.pop("num_clips_present"),
+        )
+        of_set = {
+            "num_clips": num_clips,
+            "num_present": num_present,
+            "share": (num_present / num_clips).round(6),  # NaN for 0 of 0
+        }
+        if covered.kind == "framed":
+            for sign in ("num_positives", "num_negatives"):
+                of_set[sign] = counts[sign]
+                of_set[f"{sign}_present"] = counts[f"{sign}_present"]
+        for name, values in of_set.items():
+            columns[f"{covered.name} {name}"] = values.to_numpy()
+    return pd.DataFrame(columns)
+
+
+def write_present_clips(
+    present: Collection[str], path: str, comment: str
+) -> list[str]:
+    """Writes the list of the labelled clips that are there.
 
     Args:
-      coverage: What to write.
-      output_dir: Made if it is not there.
-      problems: What was wrong in the label files.
-      audio: What the folder of audio holds, for JSON.
+      present: Segment ids.
+      path: Clip list to write; not written without any clip, because readers
+        take an empty list for a mistake.
+      comment: What the clips are, for the head of the list.
+
+    Returns:
+      What was done, as lines for people.
     """
-    make_folder_output_files(output_dir)
-    with open_output(os.path.join(output_dir, "coverage.json")) as file:
-        content = coverage_json(coverage, problems, audio)
-        json.dump(content, file, indent=2, ensure_ascii=False)
-        file.write("\n")
-    for name, table in (
-        ("per_class.csv", per_class_table(coverage)),
-        ("missing.csv", coverage.missing),
-    ):
-        with open_output(os.path.join(output_dir, name)) as file:
-            table.to_csv(file, index=False, lineterminator="\n")
+    if not present:
+        return [f"No clip is there: {path} is not written."]
+    write_clip_list(present, path, comment)
+    return [f"{len(present):,} clips, hash {hash_of_clips(present)}: {path}"]
+
+
+def write_common_clips(
+    ours: set[str], theirs: set[str], path: str, comment: str, their_path: str
+) -> list[str]:
+    """Writes the clips that two copies have: the same file from either side.
+
+    Args:
+      ours: Labelled clips that are here.
+      theirs: Clips of the other list.
+      path: Clip list to write.
+      comment: What the clips are, for the head of the list.
+      their_path: The other list, for messages.
+
+    Returns:
+      What was done, as lines for people.
+
+    Raises:
+      InputError: They share no clip.
+    """
+    common = ours & theirs
+    if not common:
+        raise InputError(
+            f"{their_path} and the {len(ours):,} clips that are here share "
+            f"none. Give a list of clips of the same label files."
+        )
+    write_clip_list(common, path, comment)
+    return [
+        f"{len(common):,} clips are here and in {their_path}, "
+        f"{len(ours - theirs):,} only here, {len(theirs - ours):,} only there.",
+        f"Common clips, hash {hash_of_clips(common)}: {path}",
+    ]
+
+
+# --- Text --------------------------------------------------------------------
 
 
 def coverage_lines(coverage: Coverage) -> list[str]:
-    """Says the shares and the classes that were lost to a person."""
+    """Writes the shares and the classes that were lost, for people."""
     all_clips = "all distinct clips"
-    rows = [(s.name, s.num_clips, s.num_present, s) for s in coverage.sets]
-    width = max([len(all_clips), *(len(row[0]) for row in rows)])
+    width = max(
+        len(name) for name in (all_clips, *(s.name for s in coverage.sets))
+    )
     lines = [
         f"{'set':{width}}  {'clips':>9}  {'present':>9}  {'share':>6}  "
         f"{'classes':>7}  {'lost':>5}  {'never':>5}"
     ]
     notes = []
-    for name, num_clips, num_present, covered in rows:
+    for covered in coverage.sets:
         unevaluable = covered.unevaluable()
         lost = unevaluable[unevaluable["was_evaluable"]]
-        num_never = len(unevaluable) - len(lost)
-        classes = f"{len(covered.per_class):>7,}  {len(lost):>5,}"
-        shares = _shares_text(name, width, num_clips, num_present)
-        lines.append(f"{shares}  {classes}  {num_never:>5,}")
-        notes += _lost_lines(name, lost, coverage.display_names)
-    if len(rows) > 1:
         lines.append(
-            _shares_text(
-                all_clips, width, coverage.num_clips, coverage.num_present
-            )
+            f"{_shares_text(covered.name, width, covered)}  "
+            f"{len(covered.per_class):>7,}  {len(lost):>5,}  "
+            f"{len(unevaluable) - len(lost):>5,}"
         )
-    lines += [
+        for reason, of_reason in lost.groupby("reason"):
+            names = [coverage.display_names.get(m, m) for m in of_reason["mid"]]
+            shown = listed(names, _MAX_NAMES, "; ")
+            notes.append(f"{covered.name}, {reason}: {shown}")
+    if len(coverage.sets) > 1:
+        lines.append(_shares_text(all_clips, width, coverage))
+    lines.append(
         "lost: classes that can no longer be evaluated; never: classes that "
         "cannot be with all clips either."
-    ]
+    )
     return lines + notes
 
 
-def _shares_text(
-    name: str, width: int, num_clips: int, num_present: int
-) -> str:
-    share = share_of(num_present, num_clips)
-    percent = "-" if math.isnan(share) else _percent(share)
-    return f"{name:{width}}  {num_clips:>9,}  {num_present:>9,}  {percent:>6}"
-
-
-def _percent(share: float) -> str:
-    """Writes a share so that only all is 100 % and only none is 0 %."""
-    text = f"{100 * share:.1f}%"
-    if text == "100.0%" and share < 1:
-        return ">99.9%"
-    return "<0.1%" if text == "0.0%" and share > 0 else text
-
-
-def _lost_lines(
-    name: str, lost: pd.DataFrame, display_names: Mapping[str, str]
-) -> list[str]:
-    """Names the first classes that can no longer be evaluated on a set."""
-    lines = []
-    for reason, of_reason in lost.groupby("reason"):
-        mids = list(of_reason["mid"])
-        named = "; ".join(display_names.get(m, m) for m in mids[:_MAX_NAMES])
-        rest = len(mids) - _MAX_NAMES
-        more = f"; and {rest:,} more" if rest > 0 else ""
-        lines.append(f"{name}, {reason}: {named}{more}")
-    return lines
+def _shares_text(name: str, width: int, covered: Coverage | SetCoverage) -> str:
+    share = _share(covered.num_present, covered.num_clips)
+    percent = "-" if math.isnan(share) else f"{100 * share:.1f}%"
+    # Only all is 100 %, and only none is 0 %.
+    if percent == "100.0%" and share < 1:
+        percent = ">99.9%"
+    if percent == "0.0%" and share > 0:
+        percent = "<0.1%"
+    numbers = f"{covered.num_clips:>9,}  {covered.num_present:>9,}"
+    return f"{name:{width}}  {numbers}  {percent:>6}"

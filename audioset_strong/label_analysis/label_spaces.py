@@ -2,15 +2,15 @@
 
 The weak and the strong release, the ontology and the framed labels each have
 their own list of classes. `label_space_table` puts them side by side, one row a
-mid; `LABEL_SETS` names the sets that matter, with what each is; and
-`count_label_sets` counts them. Every input is optional: flags of what was not
-given are missing (`pd.NA`), and so are the sets that need them.
+mid; `LABEL_SETS` defines the sets that matter; `count_label_sets` counts them.
+Every input is optional: flags of what was not given are missing (`pd.NA`), and
+so are the sets that need them.
 
 Display names are shown and never joined on: twelve mids changed theirs.
 """
 
+import re
 from collections.abc import Collection, Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,48 +19,36 @@ from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import ClassMap
 from audioset_strong.labels.ontology import MUSIC_MID, Ontology
 
-# What is in each set: flags that hold, and flags that do not.
-LABEL_SETS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "weak": (("in_weak",), ()),
-    "strong": (("in_strong",), ()),
-    "strong_train": (("in_strong_train",), ()),
-    "strong_eval": (("in_strong_eval",), ()),
-    "ontology": (("in_ontology",), ()),
+# Which classes are in each set, by the flags of `label_space_table`.
+LABEL_SETS = {
+    "weak": "in_weak",
+    "strong": "in_strong",
+    "strong_train": "in_strong_train",
+    "strong_eval": "in_strong_eval",
+    "ontology": "in_ontology",
     # Common to the strong training and evaluation labels.
-    "common": (("in_strong_train", "in_strong_eval"), ()),
-    "strong_train_only": (("in_strong_train",), ("in_strong_eval",)),
-    "strong_eval_only": (("in_strong_eval",), ("in_strong_train",)),
-    "strong_without_events": (
-        ("in_strong",),
-        ("in_strong_train", "in_strong_eval"),
-    ),
-    "strong_and_weak": (("in_strong", "in_weak"), ()),
-    "strong_train_and_weak": (("in_strong_train", "in_weak"), ()),
-    "strong_eval_and_weak": (("in_strong_eval", "in_weak"), ()),
-    "common_and_weak": (
-        ("in_strong_train", "in_strong_eval", "in_weak"),
-        (),
-    ),
-    "strong_not_weak": (("in_strong",), ("in_weak",)),
-    "strong_train_not_weak": (("in_strong_train",), ("in_weak",)),
-    "strong_eval_not_weak": (("in_strong_eval",), ("in_weak",)),
-    "strong_not_ontology": (("in_strong",), ("in_ontology",)),
-    "renamed": (("is_renamed",), ()),
-    "weak_not_strong": (("in_weak",), ("in_strong",)),
-    "weak_not_strong_music": (
-        ("in_weak", "is_music_descendant"),
-        ("in_strong",),
-    ),
-    "weak_not_strong_other": (
-        ("in_weak",),
-        ("in_strong", "is_music_descendant"),
-    ),
-    "strong_music": (("in_strong", "is_music_descendant"), ()),
-    "strong_abstract": (("in_strong", "is_abstract"), ()),
-    "strong_blacklisted": (("in_strong", "is_blacklisted"), ()),
-    "evaluable": (("is_evaluable",), ()),
-    "evaluable_and_weak": (("is_evaluable", "in_weak"), ()),
-    "evaluable_not_weak": (("is_evaluable",), ("in_weak",)),
+    "common": "in_strong_train & in_strong_eval",
+    "strong_train_only": "in_strong_train & ~in_strong_eval",
+    "strong_eval_only": "in_strong_eval & ~in_strong_train",
+    "strong_without_events": "in_strong & ~in_strong_train & ~in_strong_eval",
+    "strong_and_weak": "in_strong & in_weak",
+    "strong_train_and_weak": "in_strong_train & in_weak",
+    "strong_eval_and_weak": "in_strong_eval & in_weak",
+    "common_and_weak": "in_strong_train & in_strong_eval & in_weak",
+    "strong_not_weak": "in_strong & ~in_weak",
+    "strong_train_not_weak": "in_strong_train & ~in_weak",
+    "strong_eval_not_weak": "in_strong_eval & ~in_weak",
+    "strong_not_ontology": "in_strong & ~in_ontology",
+    "renamed": "is_renamed",
+    "weak_not_strong": "in_weak & ~in_strong",
+    "weak_not_strong_music": "in_weak & is_music_descendant & ~in_strong",
+    "weak_not_strong_other": "in_weak & ~in_strong & ~is_music_descendant",
+    "strong_music": "in_strong & is_music_descendant",
+    "strong_abstract": "in_strong & is_abstract",
+    "strong_blacklisted": "in_strong & is_blacklisted",
+    "evaluable": "is_evaluable",
+    "evaluable_and_weak": "is_evaluable & in_weak",
+    "evaluable_not_weak": "is_evaluable & ~in_weak",
 }
 
 
@@ -92,7 +80,7 @@ def label_space_table(
       `in_ontology`, `is_renamed` (its weak and strong names differ),
       `is_evaluable`, `is_music_descendant`, `is_abstract`, `is_blacklisted`.
     """
-    weak_names = ontology_names = None
+    weak_names = ontology_names = renamed = None
     music = abstract = blacklisted = None
     if class_map is not None:
         named = zip(class_map.mids, class_map.display_names, strict=True)
@@ -103,65 +91,41 @@ def label_space_table(
         marks = ontology.restrictions.items()
         abstract = {mid for mid, found in marks if "abstract" in found}
         blacklisted = {mid for mid, found in marks if "blacklist" in found}
+    if weak_names is not None and strong_names is not None:
+        shared = weak_names.keys() & strong_names.keys()
+        renamed = {m for m in shared if weak_names[m] != strong_names[m]}
+    names = {
+        "weak_name": weak_names or {},
+        "strong_name": strong_names or {},
+        "ontology_name": ontology_names or {},
+    }
     flags: dict[str, Collection[str] | None] = {
         "in_weak": weak_names,
         "in_strong": strong_names,
         "in_strong_train": strong_train_mids,
         "in_strong_eval": strong_eval_mids,
         "in_ontology": ontology_names,
-        "is_renamed": _renamed(weak_names, strong_names),
+        "is_renamed": renamed,
         "is_evaluable": evaluable,
         "is_music_descendant": music,
         "is_abstract": abstract,
         "is_blacklisted": blacklisted,
     }
-    names = {
-        "weak_name": weak_names,
-        "strong_name": strong_names,
-        "ontology_name": ontology_names,
-    }
-    mids = _all_mids(weak_names, strong_names, ontology_names, flags)
-    columns: dict[str, Any] = {"mid": pd.Series(mids, dtype=object)}
+    # Every mid once, in the order that the docstring states.
+    ordered = [mid for name_of_mid in names.values() for mid in name_of_mid]
+    for members in flags.values():
+        ordered += sorted(() if members is None else members)
+    mids = list(dict.fromkeys(ordered))
+    columns = {"mid": pd.Series(mids, dtype=object)}
     for column, name_of_mid in names.items():
-        found = [(name_of_mid or {}).get(mid, "") for mid in mids]
+        found = [name_of_mid.get(mid, "") for mid in mids]
         columns[column] = pd.Series(found, dtype=object)
     for column, members in flags.items():
-        columns[column] = _flag(mids, members)
+        is_member = pd.Series(pd.NA, index=range(len(mids)), dtype="boolean")
+        if members is not None:
+            is_member[:] = columns["mid"].isin(list(members))
+        columns[column] = is_member
     return pd.DataFrame(columns)
-
-
-def _renamed(
-    weak_names: Mapping[str, str] | None,
-    strong_names: Mapping[str, str] | None,
-) -> set[str] | None:
-    """Returns the shared mids whose names differ; None if names are missing."""
-    if weak_names is None or strong_names is None:
-        return None
-    shared = weak_names.keys() & strong_names.keys()
-    return {mid for mid in shared if weak_names[mid] != strong_names[mid]}
-
-
-def _all_mids(
-    weak_names: Mapping[str, str] | None,
-    strong_names: Mapping[str, str] | None,
-    ontology_names: Mapping[str, str] | None,
-    flags: Mapping[str, Collection[str] | None],
-) -> list[str]:
-    """Lists every mid once, in the order that `label_space_table` states."""
-    ordered: list[str] = []
-    for named in (weak_names, strong_names, ontology_names):
-        ordered.extend(named or ())
-    for members in flags.values():
-        ordered.extend(sorted(() if members is None else members))
-    return list(dict.fromkeys(ordered))
-
-
-def _flag(mids: list[str], members: Collection[str] | None) -> "pd.Series[Any]":
-    """Says of each mid whether it is a member; missing without members."""
-    if members is None:
-        return pd.Series([pd.NA] * len(mids), dtype="boolean")
-    found = set(members)
-    return pd.Series([mid in found for mid in mids], dtype="boolean")
 
 
 def evaluable_mids(framed: pd.DataFrame) -> list[str]:
@@ -207,21 +171,18 @@ def select_label_set(table: pd.DataFrame, name: str) -> pd.DataFrame:
             f"The label set {name!r} needs the files for {missing}. Give them "
             f"to label_space_table."
         )
-    holds, does_not_hold = LABEL_SETS[name]
-    is_member = np.ones(len(table), dtype=bool)
-    for flag in holds:
-        is_member &= table[flag].to_numpy(dtype=bool)
-    for flag in does_not_hold:
-        is_member &= ~table[flag].to_numpy(dtype=bool)
+    flags = table[_flags_of_set(name)].astype(bool)
+    is_member = np.asarray(flags.eval(LABEL_SETS[name], engine="python"))
     return table[is_member].reset_index(drop=True)
 
 
+def _flags_of_set(name: str) -> list[str]:
+    return re.findall(r"\w+", LABEL_SETS[name])
+
+
 def _missing_flags(table: pd.DataFrame, name: str) -> list[str]:
-    """Lists the flags of a set that are missing."""
-    holds, does_not_hold = LABEL_SETS[name]
-    return [
-        flag for flag in (*holds, *does_not_hold) if table[flag].isna().all()
-    ]
+    """Lists the flags of a set whose inputs were not given."""
+    return [f for f in _flags_of_set(name) if table[f].isna().all()]
 
 
 def count_label_sets(table: pd.DataFrame) -> dict[str, int]:

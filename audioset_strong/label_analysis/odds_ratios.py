@@ -8,17 +8,17 @@ For a weak class w and a strong class s, each clip falls in one cell:
 
     odds ratio = num_both * num_neither / (num_weak_only * num_strong_only)
 
-Above 1, a clip with one label is likelier to have the other. The number is the
-same seen from w or from s: it is one table. "Both directions" of the paper are
-two lists of the same numbers: the strong classes of a weak class, ranked, and
-the weak classes of a strong class, ranked (`top_associations`).
+Above 1, a clip with one label is likelier to have the other. The ratio is the
+same from either side; the paper's "both directions" are two rankings of the
+same numbers: the strong classes of a weak class, and the weak classes of a
+strong class (`top_associations`).
 
-With the Haldane-Anscombe correction 0.5 is added to each cell, so that an empty
-cell gives a large finite ratio; the interval is Wald's, on the corrected cells:
+The Haldane-Anscombe correction adds 0.5 to each cell, so that an empty cell
+gives a large but finite ratio. The interval is Wald's, on the corrected cells:
 
     log OR +- z * sqrt(1/num_both + 1/num_weak_only + ...)
 
-Source: Section 3.1 of the paper. It does not say whether it corrects; the
+Source: Section 3.1 of the paper, which does not mention a correction; the
 correction, the interval and the least number of common clips are our choice
 (BUILD_NOTES.md "Odds ratios").
 """
@@ -100,11 +100,11 @@ def odds_ratios(
       `ci_high` float64.
     """
     weak, strong = common.weak, common.strong
-    # [num_weak_classes, num_strong_classes], with num_both where it is not 0.
+    # Sparse [num_weak_classes, num_strong_classes]: num_both where it is not 0.
     both = (weak.matrix.T @ strong.matrix).tocsr()
     both.sort_indices()
     both = both.tocoo()
-    num_both = both.data.astype(np.int64)
+    num_both = both.data.astype(np.int64)  # [num_pairs]
     num_weak_only = weak.clips_per_class[both.row] - num_both
     num_strong_only = strong.clips_per_class[both.col] - num_both
     cells = {
@@ -147,6 +147,7 @@ def odds_ratio_of_cells(
       interval is not defined then, and the last three are NaN.
     """
     corrected = cells.astype(np.float64) + params.haldane_correction
+    # [num_pairs] each
     both, weak_only, strong_only, neither = corrected
     with np.errstate(divide="ignore", invalid="ignore"):
         ratio = (both * neither) / (weak_only * strong_only)

@@ -1,25 +1,17 @@
-"""Which classes each clip is labelled with, as a sparse matrix.
+"""Label statistics of Sections 3.1 and 3.3: counts, instances, priors.
 
-Counts, priors and odds ratios are all sums and products of these matrices, so
-they take seconds for two million clips. How often a class sounds in a clip, and
-when, is not in them: a clip has a class or has it not.
+Labels of clips are held as sparse matrices, a row a clip (`segment_id`), a
+column a class (`mid`), both sorted. Priors and odds ratios are sums and
+products of them, so that they take seconds for two million clips. How often a
+class sounds in a clip, and when, is not in them.
 
-Conventions:
-  * A row is a clip (`segment_id`), a column a class (`mid`); both sorted.
-  * A class/clip instance, the paper's word, is a one in the matrix.
-
-Label statistics: counts per class, labels per clip, priors.
-
-Conventions:
-  * Per-class tables have a column `mid`, one row a class, and are joined on it.
+Conventions, with the paper's words:
+  * A class/clip instance is a one in the matrix.
+  * A prior is the share of the clips that have the class.
   * An explicit negative is a (clip, class) pair of a framed file without a
     PRESENT row: NOT_PRESENT in all label frames that the file lists of it. A
     complementary negative is a NOT_PRESENT label frame of a pair with a PRESENT
     one.
-  * A prior is the share of the clips that have the class.
-
-Source: Sections 3.1 and 3.3 of the paper, which give these numbers for the
-release.
 """
 
 import dataclasses
@@ -34,9 +26,6 @@ import pandas as pd
 import scipy.sparse
 
 from audioset_strong.errors import InputError
-
-# --- clip labels -----------------------------------------------------------
-
 
 _Objects = npt.NDArray[np.object_]
 _Ints = npt.NDArray[np.int64]
@@ -74,6 +63,12 @@ class ClipLabels:
         counts: _Ints = np.asarray(self.matrix.sum(axis=0), dtype=np.int64)
         return counts.reshape(-1)
 
+    def clips_of(self, mids: pd.Index) -> _Ints:
+        """int64 `[len(mids)]`: clips that have each class, 0 where unknown."""
+        counts = pd.Series(self.clips_per_class, self.mids)
+        found: _Ints = counts.reindex(mids, fill_value=0).to_numpy(np.int64)
+        return found
+
     def take_clips(self, rows: _Ints) -> "ClipLabels":
         """Keeps the clips of these rows, and all classes."""
         return ClipLabels(self.segment_ids[rows], self.mids, self.matrix[rows])
@@ -99,6 +94,21 @@ class CommonClips:
     def num_clips(self) -> int:
         """Number of clips with both."""
         return self.weak.num_clips
+
+    @property
+    def weak_labels_per_clip(self) -> float:
+        """Mean number of classes of a clip, weak; 2.4 in the paper."""
+        return self.weak.num_instances / self.num_clips
+
+    @property
+    def strong_labels_per_clip(self) -> float:
+        """Mean number of classes of a clip, strong; 3.5 in the paper."""
+        return self.strong.num_instances / self.num_clips
+
+    @property
+    def strong_to_weak(self) -> float:
+        """Ratio of instances; 217k / 147k = 1.48 in the paper."""
+        return self.strong.num_instances / self.weak.num_instances
 
 
 def weak_clip_labels(weak: pd.DataFrame) -> ClipLabels:
@@ -134,20 +144,15 @@ def strong_clip_labels(strong: pd.DataFrame) -> ClipLabels:
 def _make_clip_labels(
     clip: _Ints, segment_ids: Iterable[str], mids: Iterable[str]
 ) -> ClipLabels:
-    """Makes the matrix of labels given one by one, repeated ones too.
-
-    Args:
-      clip: int64 `[num_labels]`, row of each label.
-      segment_ids: The clips, by row.
-      mids: Class of each label, `[num_labels]`.
-    """
-    mid_of_label = pd.Series(list(mids), dtype=object)
+    """Makes the matrix of labels that are given by row and mid."""
+    mid_of_label = pd.Series(list(mids), dtype=object)  # [num_labels]
     column, distinct_mids = pd.factorize(mid_of_label, sort=True)
     ids = np.array(list(segment_ids), dtype=object)
     ones = np.ones(len(clip), dtype=np.int32)
     matrix = scipy.sparse.csr_matrix(
         (ones, (clip, column)), shape=(len(ids), len(distinct_mids))
     )
+    # A class that a clip is given twice is still one instance.
     matrix.sum_duplicates()
     matrix.data[:] = 1
     return ClipLabels(ids, np.array(list(distinct_mids), dtype=object), matrix)
@@ -171,10 +176,14 @@ def match_clips(weak: ClipLabels, strong: ClipLabels) -> CommonClips:
     is_common = strong_row >= 0
     num_common = int(is_common.sum())
     if not num_common:
+        weak_example, strong_example = (
+            f" (such as {labels.segment_ids[0]})" if labels.num_clips else ""
+            for labels in (weak, strong)
+        )
         raise InputError(
             f"Expected clips with weak and strong labels; the "
-            f"{weak.num_clips} weak ones{_example(weak)} and the "
-            f"{strong.num_clips} strong ones{_example(strong)} share none. "
+            f"{weak.num_clips} weak ones{weak_example} and the "
+            f"{strong.num_clips} strong ones{strong_example} share none. "
             f"Give weak and strong labels of the same part of AudioSet, such "
             f"as eval_segments.csv and audioset_eval_strong.tsv."
         )
@@ -184,14 +193,6 @@ def match_clips(weak: ClipLabels, strong: ClipLabels) -> CommonClips:
         num_weak_only=weak.num_clips - num_common,
         num_strong_only=strong.num_clips - num_common,
     )
-
-
-def _example(labels: ClipLabels) -> str:
-    """Names a clip, for a message."""
-    return f" (such as {labels.segment_ids[0]})" if labels.num_clips else ""
-
-
-# --- statistics ------------------------------------------------------------
 
 
 # Columns of `count_framed`, of which a table without a framed file has none.
@@ -259,7 +260,13 @@ def count_framed(framed: pd.DataFrame) -> pd.DataFrame:
       `num_partly_listed_clips`: explicit negatives of which the file lists
       fewer label frames than of others.
     """
-    pairs = _framed_pairs(framed)
+    keys = ["segment_id", "mid", "label_frame"]
+    if framed.duplicated(keys).any():
+        by_frame = framed.groupby(keys, sort=False)["is_present"]
+        framed = by_frame.any().reset_index()
+    by_pair = framed.groupby(keys[:2], sort=False)["is_present"]
+    pairs = by_pair.agg(num_listed="size", num_positive="sum").reset_index()
+    pairs = pairs.astype({"num_listed": "int64", "num_positive": "int64"})
     is_positive = pairs["num_positive"] > 0
     num_negative = pairs["num_listed"] - pairs["num_positive"]
     most_listed = pairs["num_listed"].max() if len(pairs) else 0
@@ -277,17 +284,6 @@ def count_framed(framed: pd.DataFrame) -> pd.DataFrame:
         }
     )
     return counts.groupby("mid").sum().astype("int64")
-
-
-def _framed_pairs(framed: pd.DataFrame) -> pd.DataFrame:
-    """Returns segment_id, mid, num_listed and num_positive of each pair."""
-    keys = ["segment_id", "mid", "label_frame"]
-    if framed.duplicated(keys).any():
-        by_frame = framed.groupby(keys, sort=False)["is_present"]
-        framed = by_frame.any().reset_index()
-    by_pair = framed.groupby(keys[:2], sort=False)["is_present"]
-    pairs = by_pair.agg(num_listed="size", num_positive="sum").reset_index()
-    return pairs.astype({"num_listed": "int64", "num_positive": "int64"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -350,51 +346,6 @@ def summarise_counts(counts: pd.DataFrame, column: str) -> CountSummary:
     )
 
 
-@dataclasses.dataclass(frozen=True)
-class InstanceComparison:
-    """Class/clip instances of the clips with weak and strong labels.
-
-    Attributes:
-      num_clips: Clips with both.
-      num_weak_only: Clips with weak labels only, which are not compared.
-      num_strong_only: Clips with strong labels only, which are not compared.
-      num_weak_instances: Class/clip instances of the weak labels.
-      num_strong_instances: Class/clip instances of the strong labels.
-    """
-
-    num_clips: int
-    num_weak_only: int
-    num_strong_only: int
-    num_weak_instances: int
-    num_strong_instances: int
-
-    @property
-    def weak_labels_per_clip(self) -> float:
-        """Mean number of classes of a clip, weak; 2.4 in the paper."""
-        return self.num_weak_instances / self.num_clips
-
-    @property
-    def strong_labels_per_clip(self) -> float:
-        """Mean number of classes of a clip, strong; 3.5 in the paper."""
-        return self.num_strong_instances / self.num_clips
-
-    @property
-    def strong_to_weak(self) -> float:
-        """Ratio of instances; 217k / 147k = 1.48 in the paper."""
-        return self.num_strong_instances / self.num_weak_instances
-
-
-def compare_instances(common: CommonClips) -> InstanceComparison:
-    """Counts the class/clip instances of both label sets on common clips."""
-    return InstanceComparison(
-        num_clips=common.num_clips,
-        num_weak_only=common.num_weak_only,
-        num_strong_only=common.num_strong_only,
-        num_weak_instances=common.weak.num_instances,
-        num_strong_instances=common.strong.num_instances,
-    )
-
-
 def class_priors(
     common: CommonClips, more_mids: Iterable[str] = ()
 ) -> pd.DataFrame:
@@ -413,8 +364,7 @@ def class_priors(
     weak, strong = common.weak, common.strong
     mids = {*more_mids, *weak.mids, *strong.mids}
     index = pd.Index(sorted(mids), dtype=object)
-    num_weak = _aligned(weak, index)
-    num_strong = _aligned(strong, index)
+    num_weak, num_strong = weak.clips_of(index), strong.clips_of(index)
     with np.errstate(divide="ignore", invalid="ignore"):
         prior_ratio = num_strong / num_weak
     return pd.DataFrame(
@@ -427,10 +377,3 @@ def class_priors(
             "prior_ratio": prior_ratio,
         }
     )
-
-
-def _aligned(labels: ClipLabels, index: pd.Index) -> _Ints:
-    """Returns int64 `[len(index)]`: clips of each class, 0 where unknown."""
-    counts = pd.Series(labels.clips_per_class, labels.mids)
-    aligned: _Ints = counts.reindex(index, fill_value=0).to_numpy(np.int64)
-    return aligned

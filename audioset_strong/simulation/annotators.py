@@ -1,18 +1,22 @@
 """Simulated annotators: from what is heard to what label files say.
 
-Two groups label the same clips differently, as in Section 2 of the paper:
+Annotators label the same clips in three ways, as in the paper:
 
-  * Weak annotators are asked about a few classes and answer truthfully. Classes
-    they are not asked about go missing, quiet and short ones more often, and
-    they may be offered the parent of a class instead of the class.
-  * Strong annotators mark every sound, with the most specific class, and are a
-    little off in time.
+  * Weak annotators (Section 2) are asked about a few classes and answer
+    truthfully. Classes that they are not asked about go missing, quiet and
+    short ones more often, and they may be offered the parent of a class instead
+    of the class.
+  * Strong annotators (Section 3) mark every sound, with the most specific
+    class, and are a little off in time.
+  * Annotators of candidates (Section 3.2) are shown clips that a model scores
+    high for a class. Clips without the class become its explicit negatives.
 
 Ground truth is a table of events: the strong table of `labels/label_files.py`
 plus snr_db float64, the level of the event over the background. Everything is a
 pure function of (params, segment_id, events of the clip).
 """
 
+import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -27,71 +31,6 @@ from audioset_strong.simulation.sources import SoundClass, release_vocabulary
 
 # Shortest event an annotator marks.
 _MIN_MARKED_SECONDS = 0.02
-
-
-def _rate_salience(
-    truth: pd.DataFrame, params: SoundscapeParams
-) -> dict[str, dict[str, float]]:
-    """Rates how much each class stands out in each clip.
-
-    Args:
-      truth: Ground truth (module docstring).
-      params: Ranges of lengths and levels; half of the rating each.
-
-    Returns:
-      Rating in [0, 1] of each mid in each segment_id.
-    """
-    seconds = truth["offset_seconds"] - truth["onset_seconds"]
-    groups = truth.assign(seconds=seconds).groupby(["segment_id", "mid"])
-    pairs = groups.agg({"seconds": "sum", "snr_db": "max"}).reset_index()
-    shortest, longest = params.min_event_seconds, params.max_event_seconds
-    # Lengths on a logarithmic scale, since most events are short.
-    length = np.log(pairs["seconds"] / shortest)
-    length = length / max(np.log(longest / shortest), 1e-9)
-    level = pairs["snr_db"] - params.min_snr_db
-    level = level / max(params.max_snr_db - params.min_snr_db, 1e-9)
-    ratings = (np.clip(length, 0, 1) + np.clip(level, 0, 1)) / 2
-    salience: dict[str, dict[str, float]] = {}
-    columns = (pairs["segment_id"], pairs["mid"], ratings)
-    for segment_id, mid, rating in zip(*columns, strict=True):
-        salience.setdefault(segment_id, {})[mid] = rating
-    return salience
-
-
-def _weak_mids(
-    segment_id: str,
-    salience: Mapping[str, float],
-    parent_of_mid: Mapping[str, str],
-    params: SoundscapeParams,
-) -> tuple[str, ...]:
-    """Labels one clip weakly.
-
-    Args:
-      segment_id: The clip.
-      salience: Rating of each mid that is in it.
-      parent_of_mid: Parent of each mid, "" for none.
-      params: Recall and share of parents.
-
-    Returns:
-      At least one mid, sorted.
-    """
-    rng = clip_rng(params, "weak annotator", segment_id)
-    # As much above the mean for loud long sounds as below it for others.
-    slope = min(params.weak_recall, 1 - params.weak_recall)
-    asked = [
-        mid
-        for mid, rating in salience.items()
-        if rng.uniform() < params.weak_recall + slope * (2 * rating - 1)
-    ]
-    # AudioSet has no clip without a label.
-    asked = asked or [max(salience, key=lambda mid: salience[mid])]
-    offered = {
-        parent_of_mid.get(mid) or mid
-        if rng.uniform() < params.weak_parent_share
-        else mid
-        for mid in asked
-    }
-    return tuple(sorted(offered))
 
 
 def annotate_weakly(
@@ -111,33 +50,68 @@ def annotate_weakly(
     """
     parent_of_mid = {c.mid: c.parent_mid for c in classes}
     salience = _rate_salience(truth, params)
-    mids = {
-        segment_id: _weak_mids(
-            segment_id, salience[segment_id], parent_of_mid, params
-        )
-        for segment_id in truth["segment_id"].unique()
-    }
-    starts = [int(s.rsplit("_", 1)[1]) / 1000 for s in mids]
-    table = pd.DataFrame(
+    segment_ids = truth["segment_id"].unique().tolist()
+    starts_ms = [int(s.rsplit("_", 1)[1]) for s in segment_ids]
+    start_seconds = np.array(starts_ms, dtype=np.float64) / 1000  # [num_clips]
+    mids = [
+        _weak_mids(s, salience[s], parent_of_mid, params) for s in segment_ids
+    ]
+    return pd.DataFrame(
         {
-            "segment_id": list(mids),
-            "start_seconds": np.array(starts, dtype=np.float64),
-            "end_seconds": np.array(starts, dtype=np.float64) + CLIP_SECONDS,
-            "mids": list(mids.values()),
+            "segment_id": pd.Series(segment_ids, dtype="object"),
+            "start_seconds": start_seconds,
+            "end_seconds": start_seconds + CLIP_SECONDS,
+            "mids": pd.Series(mids, dtype="object"),
         }
     )
-    return table.astype({"segment_id": "object", "mids": "object"})
 
 
-def _jitter(
-    onset: float, offset: float, std: float, rng: np.random.Generator
-) -> tuple[float, float]:
-    """Moves the ends of an event, in milliseconds, within the clip."""
-    onset, offset = np.array([onset, offset]) + std * rng.standard_normal(2)
-    onset = float(np.clip(onset, 0.0, CLIP_SECONDS - _MIN_MARKED_SECONDS))
-    offset = float(np.clip(offset, onset + _MIN_MARKED_SECONDS, CLIP_SECONDS))
-    # Rounded up and down so that rounding never shortens an event.
-    return np.floor(onset * 1000) / 1000, np.ceil(offset * 1000) / 1000
+def _rate_salience(
+    truth: pd.DataFrame, params: SoundscapeParams
+) -> dict[str, dict[str, float]]:
+    """Rates in [0, 1] how much each mid stands out in each segment_id."""
+    seconds = truth["offset_seconds"] - truth["onset_seconds"]
+    groups = truth.assign(seconds=seconds).groupby(["segment_id", "mid"])
+    pairs = groups.agg({"seconds": "sum", "snr_db": "max"}).reset_index()
+    shortest, longest = params.min_event_seconds, params.max_event_seconds
+    # Half of the rating is the length, on a logarithmic scale since most events
+    # are short, and half the level.
+    length = np.log(pairs["seconds"] / shortest)
+    length = length / max(np.log(longest / shortest), 1e-9)
+    level = pairs["snr_db"] - params.min_snr_db
+    level = level / max(params.max_snr_db - params.min_snr_db, 1e-9)
+    ratings = (np.clip(length, 0, 1) + np.clip(level, 0, 1)) / 2
+    salience: dict[str, dict[str, float]] = {}
+    columns = (pairs["segment_id"], pairs["mid"], ratings)
+    for segment_id, mid, rating in zip(*columns, strict=True):
+        salience.setdefault(segment_id, {})[mid] = rating
+    return salience
+
+
+def _weak_mids(
+    segment_id: str,
+    salience: Mapping[str, float],
+    parent_of_mid: Mapping[str, str],
+    params: SoundscapeParams,
+) -> tuple[str, ...]:
+    """Labels one clip weakly; returns one or more mids, sorted."""
+    rng = clip_rng(params, "weak annotator", segment_id)
+    # As much above the mean for loud long sounds as below it for others.
+    slope = min(params.weak_recall, 1 - params.weak_recall)
+    asked = [
+        mid
+        for mid, rating in salience.items()
+        if rng.uniform() < params.weak_recall + slope * (2 * rating - 1)
+    ]
+    # AudioSet has no clip without a label.
+    asked = asked or [max(salience, key=lambda mid: salience[mid])]
+    offered = {
+        parent_of_mid.get(mid) or mid
+        if rng.uniform() < params.weak_parent_share
+        else mid
+        for mid in asked
+    }
+    return tuple(sorted(offered))
 
 
 def annotate_strongly(
@@ -153,23 +127,21 @@ def annotate_strongly(
       Strong table (`label_files`), rows in the order of `truth`.
     """
     strong = truth[["segment_id", "onset_seconds", "offset_seconds", "mid"]]
-    std = params.strong_jitter_seconds
-    times = []
-    for segment_id, events in strong.groupby("segment_id", sort=False):
+    strong = strong.reset_index(drop=True)
+    times = strong[["onset_seconds", "offset_seconds"]].to_numpy(np.float64)
+    jitter = np.zeros_like(times)  # [num_events, 2]
+    for segment_id, rows in strong.groupby("segment_id").indices.items():
         rng = clip_rng(params, "strong annotator", str(segment_id))
-        ends = zip(
-            events.index,
-            events["onset_seconds"],
-            events["offset_seconds"],
-            strict=True,
-        )
-        times += [(row, *_jitter(on, off, std, rng)) for row, on, off in ends]
-    marked = pd.DataFrame(times, columns=["row", "onset", "offset"])
-    marked = marked.set_index("row").loc[strong.index]
+        # An event's onset and offset are drawn together, in file order.
+        jitter[np.sort(rows)] = rng.standard_normal((len(rows), 2))
+    onset, offset = (times + params.strong_jitter_seconds * jitter).T
+    onset = np.clip(onset, 0.0, CLIP_SECONDS - _MIN_MARKED_SECONDS)
+    offset = np.clip(offset, onset + _MIN_MARKED_SECONDS, CLIP_SECONDS)
+    # Down and up to milliseconds, so that rounding never shortens an event.
     return strong.assign(
-        onset_seconds=marked["onset"].astype(np.float64),
-        offset_seconds=marked["offset"].astype(np.float64),
-    ).reset_index(drop=True)
+        onset_seconds=np.floor(onset * 1000) / 1000,
+        offset_seconds=np.ceil(offset * 1000) / 1000,
+    )
 
 
 def present_pairs(
@@ -193,20 +165,45 @@ def present_pairs(
     }
 
 
-def answer_candidates(
-    candidates: pd.DataFrame,
-    present: set[tuple[str, str]],
+def choose_candidates_to_show(
+    candidates: pd.DataFrame, num_per_class: int, seed: int
 ) -> pd.DataFrame:
-    """Asks the annotators whether classes are absent from clips.
+    """Draws which of the mined candidates annotators are shown.
+
+    A random draw of a long list, not its top: the very top holds only the
+    model's worst mistakes, and d' on those alone can fall below zero.
 
     Args:
-      candidates: Columns segment_id and mid: the pairs they are asked about.
+      candidates: Columns mid and segment_id, among others.
+      num_per_class: How many a class; all where there are fewer.
+      seed: Of the draw, which is independent between classes.
+
+    Returns:
+      The drawn rows.
+    """
+    drawn = []
+    for mid, of_class in candidates.groupby("mid", sort=True):
+        digest = hashlib.sha256(f"{seed}\n{mid}".encode()).digest()
+        rng = np.random.default_rng(int.from_bytes(digest[:16], "big"))
+        number = min(num_per_class, len(of_class))
+        rows = np.sort(rng.choice(len(of_class), number, replace=False))
+        drawn.append(of_class.iloc[rows])
+    return pd.concat(drawn, ignore_index=True)
+
+
+def confirm_absent(
+    shown: pd.DataFrame, present: set[tuple[str, str]]
+) -> pd.DataFrame:
+    """Asks annotators of each candidate whether the class is absent.
+
+    Args:
+      shown: Columns segment_id and mid: the pairs that they are asked about.
       present: What `present_pairs` returned.
 
     Returns:
       The pairs that are absent: explicit negatives, columns segment_id and mid.
     """
-    pairs = candidates[["segment_id", "mid"]].drop_duplicates()
+    pairs = shown[["segment_id", "mid"]].drop_duplicates()
     is_absent = [
         pair not in present for pair in pairs.itertuples(index=False, name=None)
     ]

@@ -1,14 +1,10 @@
-"""Writes the label files of a simulated release, as its annotators see it.
+"""Makes a simulated release: audio, label files and the settings behind them.
 
-File names and formats are those of the real release; `release.py` lists them.
-
-Makes a simulated release: audio, label files and the settings behind them.
-
-A release folder:
+A release folder has the file names and formats of the real release:
 
   audio/train/<segment_id>.flac   clips of the subsets "weak" and "strong"
   audio/eval/<segment_id>.flac
-  labels/                         the official file names and formats
+  labels/
     balanced_train_segments.csv   weak labels of the clips with strong labels
     unbalanced_train_segments.csv weak labels of the other training clips
     eval_segments.csv             weak labels
@@ -17,33 +13,37 @@ A release folder:
     class_labels_indices.csv      the classes of the sounds, then their parents
     mid_to_display_name.tsv       the classes of the sounds
     ground_truth.tsv              the true events of all clips, strong format
-  clips.jsonl                     finished clips and their events
+  clips.jsonl                     finished clips and their events, a line each
   soundscapes.json                settings, classes and counts
 
-Explicit negatives by mining: annotators check what a model finds.
+Making a release can be interrupted. Every file is written under a temporary
+name and renamed, so that what is there is whole, and clips that are there are
+not made again.
 
-Section 3.2 of the paper: clips with high scores for a class that was not
-confirmed are shown to annotators, and those without the class become its
-explicit negatives. They are harder than negatives by chance.
-
-Annotators are shown a random draw of a long list of candidates, not its top:
-the very top holds only the model's worst mistakes, and d' on those alone can
-fall below zero.
+`annotate_candidates` replaces the explicit negatives by mined ones, as Section
+3.2 of the paper describes: they are harder than negatives by chance.
 """
 
 import csv
 import dataclasses
-import hashlib
+import functools
 import json
+import multiprocessing
 import os
-from collections.abc import Mapping, Sequence
+import signal
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
+import soundfile
+import tqdm
 
 from audioset_strong.errors import InputError
-from audioset_strong.files import make_folder_output_files, open_output
+from audioset_strong.files import (
+    make_folder_output_files,
+    open_output,
+    temporary_path,
+)
 from audioset_strong.labels import label_files
 from audioset_strong.labels.class_map import (
     ClassMap,
@@ -53,11 +53,12 @@ from audioset_strong.labels.class_map import (
 from audioset_strong.labels.frame_rule import frame_strong_labels
 from audioset_strong.params import to_dict
 from audioset_strong.simulation import annotators
+from audioset_strong.simulation.sounds import SAMPLE_RATE
 from audioset_strong.simulation.soundscapes import (
     SUBSETS,
     SoundscapeParams,
-    check_soundscape_params,
-    make_clips,
+    make_soundscape,
+    segment_id_of_clip,
 )
 from audioset_strong.simulation.sources import (
     SoundClass,
@@ -67,102 +68,23 @@ from audioset_strong.simulation.sources import (
     release_vocabulary,
 )
 
-# --- release labels --------------------------------------------------------
-
-
-EVAL_STRONG_NAME = "audioset_eval_strong.tsv"
-EVAL_WEAK_NAME = "eval_segments.csv"
-FRAMED_NAME = "audioset_eval_strong_framed_posneg.tsv"
-GROUND_TRUTH_NAME = "ground_truth.tsv"
-CLASS_MAP_NAME = "class_labels_indices.csv"
+_SETTINGS_NAME = "soundscapes.json"
+_JOURNAL_NAME = "clips.jsonl"
+_CLASS_MAP_NAME = "class_labels_indices.csv"
+_TRUTH_NAME = "ground_truth.tsv"
+_FRAMED_NAME = "audioset_eval_strong_framed_posneg.tsv"
 _WEAK_NAMES = {
     "weak": "unbalanced_train_segments.csv",
     "strong": "balanced_train_segments.csv",
-    "eval": EVAL_WEAK_NAME,
+    "eval": "eval_segments.csv",
 }
 _STRONG_NAMES = {
     "strong": "audioset_train_strong.tsv",
-    "eval": EVAL_STRONG_NAME,
+    "eval": "audioset_eval_strong.tsv",
 }
-
-
-def write_labels(
-    labels_dir: str,
-    truth: pd.DataFrame,
-    classes: Sequence[SoundClass],
-    params: SoundscapeParams,
-) -> None:
-    """Lets the annotators label all clips and writes the label files.
-
-    A framed file that is there is kept: it may hold the mined negatives of
-    `candidates.annotate_candidates`, which are harder than random ones.
-
-    Args:
-      labels_dir: Where to write; the folder exists.
-      truth: Ground truth (`annotators`) with a column subset.
-      classes: The classes of the sounds.
-      params: Settings of the annotators.
-    """
-    _write_vocabulary(labels_dir, classes)
-    _write_strong(truth, labels_dir, GROUND_TRUTH_NAME)
-    of_subset = {
-        subset: truth[truth["subset"] == subset] for subset in _WEAK_NAMES
-    }
-    for subset, name in _WEAK_NAMES.items():
-        weak = annotators.annotate_weakly(of_subset[subset], classes, params)
-        # In ascending order, as the released files are.
-        weak = weak.sort_values("segment_id", ignore_index=True)
-        label_files.write_weak_labels(weak, os.path.join(labels_dir, name))
-    for subset, name in _STRONG_NAMES.items():
-        strong = annotators.annotate_strongly(of_subset[subset], params)
-        _write_strong(strong, labels_dir, name)
-    if not os.path.exists(os.path.join(labels_dir, FRAMED_NAME)):
-        negatives = annotators.draw_random_negatives(
-            of_subset["eval"], classes, params
-        )
-        write_framed(labels_dir, negatives)
-
-
-def write_framed(labels_dir: str, negatives: pd.DataFrame) -> None:
-    """Writes the framed file of the evaluation set.
-
-    Args:
-      labels_dir: Has the strong labels of the evaluation set.
-      negatives: Explicit negatives, columns segment_id and mid.
-    """
-    strong = label_files.read_strong_labels(
-        os.path.join(labels_dir, EVAL_STRONG_NAME)
-    )
-    framed = frame_strong_labels(strong, negatives)
-    label_files.write_framed_labels(
-        framed, os.path.join(labels_dir, FRAMED_NAME)
-    )
-
-
-def _write_strong(strong: pd.DataFrame, labels_dir: str, name: str) -> None:
-    """Writes a strong TSV with times in milliseconds, as the release has."""
-    seconds = ["onset_seconds", "offset_seconds"]
-    rounded = strong.assign(**strong[seconds].round(3))
-    label_files.write_strong_labels(rounded, os.path.join(labels_dir, name))
-
-
-def _write_vocabulary(labels_dir: str, classes: Sequence[SoundClass]) -> None:
-    """Writes the class map and the names of the strong labels."""
-    vocabulary = release_vocabulary(classes)
-    write_class_map(
-        ClassMap(tuple(vocabulary), tuple(vocabulary.values())),
-        os.path.join(labels_dir, CLASS_MAP_NAME),
-    )
-    label_files.write_display_names(
-        [(c.mid, c.display_name) for c in classes],
-        os.path.join(labels_dir, "mid_to_display_name.tsv"),
-    )
-
-
-# --- release ---------------------------------------------------------------
-
-
-_SETTINGS_NAME = "soundscapes.json"
+_CANDIDATE_COLUMNS = ["mid", "segment_id", "score", "rank"]
+# Starting a process takes as long as making a dozen clips.
+_MIN_CLIPS_PER_WORKER = 32
 
 
 def make_release(
@@ -186,20 +108,27 @@ def make_release(
       What `soundscapes.json` holds.
 
     Raises:
-      InputError: Settings make no sense, the folder holds something else, or
-        the sound source cannot be read.
+      InputError: The folder holds something else, or the sound source cannot
+        be read.
     """
-    check_soundscape_params(params)
     source = make_source(source_settings)
-    settings = _settings(params, source)
+    settings: dict[str, Any] = {
+        "params": to_dict(params),
+        "source": dict(source.description),
+        "classes": [dataclasses.asdict(c) for c in source.classes],
+    }
     _claim_folder(output_dir, settings)
-    truth = make_clips(
-        output_dir, params, source_settings, num_workers or _num_cores()
-    )
-    write_labels(
+    truth = _make_clips(output_dir, params, source, num_workers or _num_cores())
+    _write_labels(
         os.path.join(output_dir, "labels"), truth, source.classes, params
     )
-    settings["event_counts"] = _event_counts(truth, source)
+    counts = truth.groupby(["subset", "mid"]).size().to_dict()
+    settings["event_counts"] = {
+        subset: {
+            c.mid: int(counts.get((subset, c.mid), 0)) for c in source.classes
+        }
+        for subset in SUBSETS
+    }
     _write_settings(output_dir, settings)
     return settings
 
@@ -214,27 +143,41 @@ def _num_cores() -> int:
 # --- Settings ----------------------------------------------------------------
 
 
-def _settings(params: SoundscapeParams, source: SoundSource) -> dict[str, Any]:
-    """Describes a release as JSON-ready values."""
-    return {
-        "params": to_dict(params),
-        "source": dict(source.description),
-        "classes": [dataclasses.asdict(c) for c in source.classes],
-    }
+def _claim_folder(output_dir: str, settings: dict[str, Any]) -> None:
+    """Makes sure that a folder is empty or holds this release."""
+    labels_dir = os.path.join(output_dir, "labels")
+    make_folder_output_files(labels_dir)
+    if not os.path.exists(os.path.join(output_dir, _SETTINGS_NAME)):
+        if os.listdir(labels_dir):
+            raise InputError(
+                f"Expected an empty or new folder, found label files in "
+                f"{output_dir!r} that make_soundscapes did not write. Give "
+                f"another output folder."
+            )
+        _write_settings(output_dir, settings)
+        return
+    found = _read_settings(output_dir)
+    differences = [
+        f"{name}={old!r}, not {new!r}"
+        for part in ("params", "source")
+        for name in sorted({*found.get(part, {}), *settings[part]})
+        if (old := found.get(part, {}).get(name))
+        != (new := settings[part].get(name))
+    ]
+    if differences:
+        raise InputError(
+            f"{output_dir!r} holds a release with other settings: "
+            f"{'; '.join(differences)}. Give another output folder, or the "
+            f"settings of that release to finish it."
+        )
 
 
 def _write_settings(output_dir: str, settings: dict[str, Any]) -> None:
-    """Writes `soundscapes.json`."""
     with open_output(os.path.join(output_dir, _SETTINGS_NAME)) as file:
         file.write(json.dumps(settings, indent=2) + "\n")
 
 
-def read_settings(output_dir: str) -> dict[str, Any]:
-    """Reads `soundscapes.json`.
-
-    Raises:
-      InputError: It is missing or broken.
-    """
+def _read_settings(output_dir: str) -> dict[str, Any]:
     path = os.path.join(output_dir, _SETTINGS_NAME)
     if not os.path.exists(path):
         raise InputError(
@@ -248,143 +191,211 @@ def read_settings(output_dir: str) -> dict[str, Any]:
             raise InputError(f"{path}: expected JSON: {error}.") from error
 
 
-def read_classes(output_dir: str) -> tuple[SoundClass, ...]:
+def read_release_classes(output_dir: str) -> tuple[SoundClass, ...]:
     """Reads the classes of a release.
 
     Args:
       output_dir: Folder of the release.
 
     Raises:
-      InputError: `soundscapes.json` is missing or of another version.
+      InputError: `soundscapes.json` is missing or broken.
     """
-    saved = read_settings(output_dir).get("classes", [])
     try:
-        return tuple(
-            SoundClass(
-                **{
-                    **fields,
-                    "other_ancestor_mids": tuple(fields["other_ancestor_mids"]),
-                }
-            )
-            for fields in saved
-        )
+        classes = [
+            SoundClass(**c) for c in _read_settings(output_dir)["classes"]
+        ]
     except (TypeError, KeyError) as error:
         raise InputError(
             f"{output_dir}/{_SETTINGS_NAME}: expected the classes of a release "
-            f"of this version ({error}). Make it again."
+            f"({error!r}). Make the release again."
         ) from error
+    # JSON has lists only.
+    return tuple(
+        dataclasses.replace(c, other_ancestor_mids=tuple(c.other_ancestor_mids))
+        for c in classes
+    )
 
 
-def _claim_folder(output_dir: str, settings: dict[str, Any]) -> None:
-    """Makes sure that a folder is empty or holds this release.
+# --- Audio -------------------------------------------------------------------
 
-    Raises:
-      InputError: It holds another release, or audio and labels of something
-        else.
+
+def _make_clips(
+    output_dir: str,
+    params: SoundscapeParams,
+    source: SoundSource,
+    num_workers: int,
+) -> pd.DataFrame:
+    """Makes the clips of a release that are not there yet.
+
+    Returns:
+      Ground truth (`annotators`) with a further column, subset str; ordered by
+      subset, number of the clip and onset.
     """
-    make_folder_output_files(os.path.join(output_dir, "labels"))
-    if os.path.exists(os.path.join(output_dir, _SETTINGS_NAME)):
-        found = read_settings(output_dir)
-        differences = _differences(found, settings)
-        if differences:
-            raise InputError(
-                f"{output_dir!r} holds a release with other settings: "
-                f"{'; '.join(differences)}. Give another --output_dir, or the "
-                f"settings of that release to finish it."
-            )
-    elif os.listdir(os.path.join(output_dir, "labels")):
-        raise InputError(
-            f"Expected an empty or new folder, found label files in "
-            f"{output_dir!r} that make_soundscapes did not write. Give another "
-            f"--output_dir."
-        )
-    else:
-        _write_settings(output_dir, settings)
-
-
-def _differences(found: dict[str, Any], wanted: dict[str, Any]) -> list[str]:
-    """Lists settings that differ, as 'name: found, not wanted'."""
-    pairs = [
-        (name, found.get(part, {}).get(name), wanted[part].get(name))
-        for part in ("params", "source")
-        for name in sorted({*found.get(part, {}), *wanted[part]})
+    for folder in ("train", "eval"):
+        os.makedirs(os.path.join(output_dir, "audio", folder), exist_ok=True)
+    journal_path = os.path.join(output_dir, _JOURNAL_NAME)
+    finished = _read_journal(output_dir)
+    with open_output(journal_path) as file:
+        file.writelines(json.dumps(e) + "\n" for e in finished.values())
+    sizes = (
+        params.num_weak_clips,
+        params.num_strong_clips,
+        params.num_eval_clips,
+    )
+    clips = {
+        segment_id_of_clip(params, subset, number): (subset, number)
+        for subset, size in zip(SUBSETS, sizes, strict=True)
+        for number in range(size)
+    }
+    missing = [clip for name, clip in clips.items() if name not in finished]
+    make = functools.partial(_make_clip, output_dir, params, source)
+    progress = tqdm.tqdm(
+        _map_in_processes(make, missing, num_workers),
+        total=len(missing),
+        desc="soundscapes",
+        unit="clip",
+        disable=None,
+    )
+    with open(journal_path, "a", encoding="utf-8") as journal:
+        for entry in progress:
+            journal.write(json.dumps(entry) + "\n")
+            journal.flush()
+            finished[entry["segment_id"]] = entry
+    rows = [
+        (finished[name]["subset"], name, *event)
+        for name in clips
+        for event in finished[name]["events"]
     ]
-    return [f"{n}={old!r}, not {new!r}" for n, old, new in pairs if old != new]
+    seconds = ["onset_seconds", "offset_seconds"]
+    columns = ["subset", "segment_id", "mid", *seconds, "snr_db"]
+    return pd.DataFrame(rows, columns=columns).astype(
+        {"subset": "object", "segment_id": "object", "mid": "object"}
+    )
 
 
-def _event_counts(
-    truth: pd.DataFrame, source: SoundSource
-) -> dict[str, dict[str, int]]:
-    """Counts the events of each class in each subset."""
-    counts = truth.groupby(["subset", "mid"]).size().to_dict()
+def _audio_path(output_dir: str, subset: str, segment_id: str) -> str:
+    folder = "eval" if subset == "eval" else "train"
+    return os.path.join(output_dir, "audio", folder, f"{segment_id}.flac")
+
+
+def _make_clip(
+    output_dir: str,
+    params: SoundscapeParams,
+    source: SoundSource,
+    clip: tuple[str, int],
+) -> dict[str, Any]:
+    """Makes a clip (subset, number); returns its line of the journal."""
+    subset, _ = clip
+    soundscape = make_soundscape(params, source, *clip)
+    path = _audio_path(output_dir, subset, soundscape.segment_id)
+    with temporary_path(path) as temporary:
+        soundfile.write(
+            temporary,
+            soundscape.waveform,
+            SAMPLE_RATE,
+            format="FLAC",
+            subtype="PCM_16",
+        )
+    events = zip(soundscape.events, soundscape.snr_db, strict=True)
     return {
-        subset: {
-            c.mid: int(counts.get((subset, c.mid), 0)) for c in source.classes
-        }
-        for subset in SUBSETS
+        "subset": subset,
+        "segment_id": soundscape.segment_id,
+        "events": [[*event, snr_db] for event, snr_db in events],
     }
 
 
-# --- candidates ------------------------------------------------------------
+def _map_in_processes(
+    make: "functools.partial[dict[str, Any]]",
+    clips: Sequence[tuple[str, int]],
+    num_workers: int,
+) -> Iterator[dict[str, Any]]:
+    """Yields the journal entry of each clip when it is finished."""
+    num_workers = min(num_workers, len(clips) // _MIN_CLIPS_PER_WORKER)
+    if num_workers <= 1:
+        yield from map(make, clips)
+        return
+    # Spawned, since a caller that has loaded TensorFlow cannot be forked.
+    context = multiprocessing.get_context("spawn")
+    # Ctrl-C reaches every process of the terminal; only the parent handles it.
+    ignore_interrupts = (signal.SIGINT, signal.SIG_IGN)
+    with context.Pool(num_workers, signal.signal, ignore_interrupts) as pool:
+        yield from pool.imap_unordered(make, clips, chunksize=4)
 
 
-_COLUMNS = ["mid", "segment_id", "score", "rank"]
-
-
-def read_candidates(path: str | os.PathLike[str]) -> pd.DataFrame:
-    """Reads a candidates CSV, as mine_candidates writes it.
-
-    Args:
-      path: CSV with the columns mid, segment_id, score, rank.
-
-    Returns:
-      Columns mid str and segment_id str, one row a candidate, in file order.
-
-    Raises:
-      InputError: A column is missing, a line is short, or there is none.
-    """
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = list(csv.reader(file))
-    if not rows or rows[0] != _COLUMNS:
-        found = ",".join(rows[0]) if rows else "an empty file"
-        raise InputError(
-            f"{path}:1: expected the header '{','.join(_COLUMNS)}', found "
-            f"'{found}'. Give a file that mine_candidates wrote."
+def _read_journal(output_dir: str) -> dict[str, dict[str, Any]]:
+    """Reads the finished clips whose audio is there, by segment id."""
+    path = os.path.join(output_dir, _JOURNAL_NAME)
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        # Only the last line can be broken, by a kill; it is made again.
+        entries = [json.loads(line) for line in file if line.endswith("}\n")]
+    return {
+        entry["segment_id"]: entry
+        for entry in entries
+        if os.path.exists(
+            _audio_path(output_dir, entry["subset"], entry["segment_id"])
         )
-    for number, row in enumerate(rows[1:], start=2):
-        if len(row) != len(_COLUMNS) or not row[0] or not row[1]:
-            raise InputError(
-                f"{path}:{number}: expected '<mid>,<segment_id>,<score>,"
-                f"<rank>', found '{','.join(row)}'."
-            )
-    if len(rows) == 1:
-        raise InputError(f"{path}: expected candidates, found none.")
-    pairs = [(row[0], row[1]) for row in rows[1:]]
-    table = pd.DataFrame(pairs, columns=["mid", "segment_id"], dtype="object")
-    return table.drop_duplicates(ignore_index=True)
+    }
 
 
-def draw_candidates(
-    candidates: pd.DataFrame, num_per_class: int, seed: int
-) -> pd.DataFrame:
-    """Draws what annotators are shown.
+# --- Labels ------------------------------------------------------------------
 
-    Args:
-      candidates: What `read_candidates` returned.
-      num_per_class: How many a class; all where there are fewer.
-      seed: Of the draw, which is independent between classes.
 
-    Returns:
-      The drawn rows.
-    """
-    drawn = []
-    for mid, of_class in candidates.groupby("mid", sort=True):
-        digest = hashlib.sha256(f"{seed}\n{mid}".encode()).digest()
-        rng = np.random.default_rng(int.from_bytes(digest[:16], "big"))
-        number = min(num_per_class, len(of_class))
-        rows = np.sort(rng.choice(len(of_class), number, replace=False))
-        drawn.append(of_class.iloc[rows])
-    return pd.concat(drawn, ignore_index=True)
+def _write_labels(
+    labels_dir: str,
+    truth: pd.DataFrame,
+    classes: Sequence[SoundClass],
+    params: SoundscapeParams,
+) -> None:
+    """Lets the annotators label all clips and writes the label files."""
+    vocabulary = release_vocabulary(classes)
+    write_class_map(
+        ClassMap(tuple(vocabulary), tuple(vocabulary.values())),
+        os.path.join(labels_dir, _CLASS_MAP_NAME),
+    )
+    label_files.write_display_names(
+        [(c.mid, c.display_name) for c in classes],
+        os.path.join(labels_dir, "mid_to_display_name.tsv"),
+    )
+    _write_strong(truth, labels_dir, _TRUTH_NAME)
+    of_subset = {subset: truth[truth["subset"] == subset] for subset in SUBSETS}
+    for subset, name in _WEAK_NAMES.items():
+        weak = annotators.annotate_weakly(of_subset[subset], classes, params)
+        # In ascending order, as the released files are.
+        weak = weak.sort_values("segment_id", ignore_index=True)
+        label_files.write_weak_labels(weak, os.path.join(labels_dir, name))
+    for subset, name in _STRONG_NAMES.items():
+        strong = annotators.annotate_strongly(of_subset[subset], params)
+        _write_strong(strong, labels_dir, name)
+    # A framed file that is there may hold mined negatives, which are harder
+    # than random ones; it is kept.
+    if not os.path.exists(os.path.join(labels_dir, _FRAMED_NAME)):
+        negatives = annotators.draw_random_negatives(
+            of_subset["eval"], classes, params
+        )
+        _write_framed(labels_dir, negatives)
+
+
+def _write_strong(strong: pd.DataFrame, labels_dir: str, name: str) -> None:
+    """Writes a strong TSV with times in milliseconds, as the release has."""
+    seconds = ["onset_seconds", "offset_seconds"]
+    rounded = strong.assign(**strong[seconds].round(3))
+    label_files.write_strong_labels(rounded, os.path.join(labels_dir, name))
+
+
+def _write_framed(labels_dir: str, negatives: pd.DataFrame) -> None:
+    """Frames the strong labels of the evaluation set, with its negatives."""
+    strong = label_files.read_strong_labels(
+        os.path.join(labels_dir, _STRONG_NAMES["eval"])
+    )
+    framed = frame_strong_labels(strong, negatives)
+    label_files.write_framed_labels(
+        framed, os.path.join(labels_dir, _FRAMED_NAME)
+    )
+
+
+# --- Mined candidates for explicit negatives ---------------------------------
 
 
 def annotate_candidates(
@@ -395,12 +406,13 @@ def annotate_candidates(
 ) -> pd.DataFrame:
     """Writes the framed file anew, with mined explicit negatives.
 
-    Only the candidates make explicit negatives: those of an earlier run, and
+    Only the candidates become explicit negatives: those of an earlier run, and
     the random ones of make_soundscapes, are gone.
 
     Args:
       soundscapes_dir: Folder that make_soundscapes wrote.
-      candidates_path: Candidates CSV; many candidates a class.
+      candidates_path: CSV that mine_candidates wrote, with many candidates a
+        class.
       num_per_class: How many candidates of a class annotators are shown.
       seed: Of the draw.
 
@@ -417,32 +429,67 @@ def annotate_candidates(
             f"Expected num_per_class of 1 or more. Received: {num_per_class}."
         )
     labels_dir = os.path.join(soundscapes_dir, "labels")
-    classes = read_classes(soundscapes_dir)
-    candidates = read_candidates(candidates_path)
+    classes = read_release_classes(soundscapes_dir)
+    candidates = read_mined_candidates(candidates_path)
     _check_candidates(candidates_path, candidates, labels_dir)
-    shown = draw_candidates(candidates, num_per_class, seed)
-    truth = label_files.read_strong_labels(
-        os.path.join(labels_dir, GROUND_TRUTH_NAME)
+    shown = annotators.choose_candidates_to_show(
+        candidates, num_per_class, seed
     )
-    negatives = annotators.answer_candidates(
+    truth = label_files.read_strong_labels(
+        os.path.join(labels_dir, _TRUTH_NAME)
+    )
+    negatives = annotators.confirm_absent(
         shown, annotators.present_pairs(truth, classes)
     )
-    write_framed(labels_dir, negatives)
-    return _count(shown, negatives)
+    _write_framed(labels_dir, negatives)
+    counts = shown.groupby("mid").size().rename("num_shown").to_frame()
+    num_negatives = negatives.groupby("mid").size()
+    counts["num_negatives"] = num_negatives.reindex(counts.index, fill_value=0)
+    return counts.reset_index().astype({"mid": "object"})
+
+
+def read_mined_candidates(path: str | os.PathLike[str]) -> pd.DataFrame:
+    """Reads a candidates CSV, as mine_candidates writes it.
+
+    Args:
+      path: CSV with the columns mid, segment_id, score, rank.
+
+    Returns:
+      Columns mid str and segment_id str, one row a candidate, in file order.
+
+    Raises:
+      InputError: A column is missing, a line is short, or there is none.
+    """
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = list(csv.reader(file))
+    if not rows or rows[0] != _CANDIDATE_COLUMNS:
+        found = ",".join(rows[0]) if rows else "an empty file"
+        raise InputError(
+            f"{path}:1: expected the header '{','.join(_CANDIDATE_COLUMNS)}', "
+            f"found '{found}'. Give a file that mine_candidates wrote."
+        )
+    for number, row in enumerate(rows[1:], start=2):
+        if len(row) != len(_CANDIDATE_COLUMNS) or not row[0] or not row[1]:
+            raise InputError(
+                f"{path}:{number}: expected '<mid>,<segment_id>,<score>,"
+                f"<rank>', found '{','.join(row)}'."
+            )
+    if len(rows) == 1:
+        raise InputError(f"{path}: expected candidates, found none.")
+    pairs = [(row[0], row[1]) for row in rows[1:]]
+    table = pd.DataFrame(pairs, columns=["mid", "segment_id"], dtype="object")
+    return table.drop_duplicates(ignore_index=True)
 
 
 def _check_candidates(
     path: str | os.PathLike[str], candidates: pd.DataFrame, labels_dir: str
 ) -> None:
     """Raises `InputError` for classes or clips that are not in the release."""
-    class_map = read_class_map(os.path.join(labels_dir, CLASS_MAP_NAME))
+    class_map = read_class_map(os.path.join(labels_dir, _CLASS_MAP_NAME))
     weak = label_files.read_weak_labels(
-        os.path.join(labels_dir, EVAL_WEAK_NAME)
+        os.path.join(labels_dir, _WEAK_NAMES["eval"])
     )
-    known: Mapping[str, Sequence[str]] = {
-        "mid": class_map.mids,
-        "segment_id": list(weak["segment_id"]),
-    }
+    known = {"mid": class_map.mids, "segment_id": weak["segment_id"]}
     for column, values in known.items():
         unknown = sorted(set(candidates[column]) - set(values))
         if unknown:
@@ -451,18 +498,3 @@ def _check_candidates(
                 f"{labels_dir!r}, found {len(unknown)} other values of "
                 f"{column}, first {unknown[0]!r}. Mine scores of its clips."
             )
-
-
-def _count(shown: pd.DataFrame, negatives: pd.DataFrame) -> pd.DataFrame:
-    """Counts candidates and negatives of each class."""
-    num_shown = shown.groupby("mid").size()
-    num_negatives = negatives.groupby("mid").size()
-    counts = pd.DataFrame(
-        {
-            "num_shown": num_shown,
-            "num_negatives": num_negatives.reindex(
-                num_shown.index, fill_value=0
-            ),
-        }
-    )
-    return counts.reset_index().astype({"mid": "object"})

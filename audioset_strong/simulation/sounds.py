@@ -1,37 +1,30 @@
-"""Parts that the synthesizers of `synthetic_sounds` are built from.
+"""Twenty kinds of sounds, synthesised from noise, tones and resonances.
 
-Conventions: waveforms are float64 `[num_samples]` at `SAMPLE_RATE`, of any
-level; curves such as a pitch in Hz are float64 `[num_samples]`; `rng` is the
-only source of chance.
+First the parts that synthesizers are built from, then the synthesizers: engines
+and machines, impacts, weather, bells and alarms, animals.
 
-Synthesizers of sounds without a clear pitch: engines, impacts, weather.
+A synthesizer takes a random generator and the longest time allowed, and returns
+one sound. Pitch, rate, timbre, envelope and length are drawn anew each time,
+from ranges that overlap between classes (a beep, a whistle and a siren may
+share a pitch; a knock, a tick and a shot are all bursts), so that no single
+number tells the classes apart. The ranges are our choice (BUILD_NOTES.md
+"Simulated release").
 
-Conventions of every synthesizer: see `synthetic_sounds`.
-
-Synthesizers of sounds with a pitch: bells, sirens, horns, animals.
-
-Conventions of every synthesizer: see `synthetic_sounds`.
-
-Twenty kinds of sounds, made from noise, tones and resonances.
-
-Each synthesizer takes a random generator and the longest allowed time, and
-returns one sound: float64 `[num_samples]`, mono at `SAMPLE_RATE`, of any level.
-Pitch, rate, timbre, envelope and length are drawn anew each time, in ranges
-that overlap between classes (a beep, a whistle and a siren may share a pitch; a
-knock, a tick and a shot are all bursts), so that no single number tells the
-classes apart. The ranges are our choice (BUILD_NOTES.md "Simulated release").
+Conventions: waveforms are float64 `[num_samples]`, mono at `SAMPLE_RATE`, of
+any level; curves such as a pitch in Hz are float64 `[num_samples]`; `rng` is
+the only source of randomness.
 """
 
 from collections.abc import Callable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import scipy.fft
 import scipy.signal
 
 from audioset_strong.params import FeatureParams
 
-# --- synthesis -------------------------------------------------------------
-
+Floats = npt.NDArray[np.float64]
 
 SAMPLE_RATE = FeatureParams().sample_rate
 # One cycle of a tone; long enough that looking up the nearest sample puts the
@@ -53,12 +46,12 @@ def log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 def shaped_noise(
     rng: np.random.Generator,
     length: int,
-    gain_at_hz: Callable[[np.ndarray], np.ndarray],
-) -> np.ndarray:
+    gain_at_hz: Callable[[Floats], Floats],
+) -> Floats:
     """Makes noise with a given spectrum.
 
     Args:
-      rng: Source of chance.
+      rng: Source of randomness.
       length: Number of samples.
       gain_at_hz: Maps frequencies float64 `[num_bins]` in Hz to gains.
 
@@ -66,17 +59,17 @@ def shaped_noise(
       float64 `[length]`, RMS 1.
     """
     fft_length = scipy.fft.next_fast_len(length, real=True)
-    frequencies = np.arange(fft_length // 2 + 1) * SAMPLE_RATE / fft_length
+    hz = np.arange(fft_length // 2 + 1) * SAMPLE_RATE / fft_length
     # Random spectra instead of filtered noise: no filter to warm up.
-    spectrum = rng.standard_normal(2 * len(frequencies)).view(np.complex128)
-    spectrum *= gain_at_hz(frequencies)
-    noise = scipy.fft.irfft(spectrum, fft_length)[:length]
-    return noise / (np.sqrt(np.mean(noise**2)) + 1e-12)
+    spectrum = rng.standard_normal(2 * len(hz)).view(np.complex128)
+    spectrum *= gain_at_hz(hz)  # complex128 [num_bins]
+    noise: Floats = scipy.fft.irfft(spectrum, fft_length)[:length]
+    return noise / (float(np.sqrt(np.mean(noise**2))) + 1e-12)
 
 
 def colored_noise(
     rng: np.random.Generator, length: int, exponent: float
-) -> np.ndarray:
+) -> Floats:
     """Makes noise with power falling as frequency to the minus `exponent`.
 
     Returns:
@@ -90,7 +83,7 @@ def colored_noise(
 
 def band_noise(
     rng: np.random.Generator, length: int, low_hz: float, high_hz: float
-) -> np.ndarray:
+) -> Floats:
     """Makes noise between two frequencies, with soft edges.
 
     Returns:
@@ -109,11 +102,11 @@ def band_noise(
     )
 
 
-def wander(rng: np.random.Generator, length: int, rate_hz: float) -> np.ndarray:
+def wander(rng: np.random.Generator, length: int, rate_hz: float) -> Floats:
     """Makes a smooth random curve.
 
     Args:
-      rng: Source of chance.
+      rng: Source of randomness.
       length: Number of samples.
       rate_hz: How many independent values it takes a second.
 
@@ -121,14 +114,12 @@ def wander(rng: np.random.Generator, length: int, rate_hz: float) -> np.ndarray:
       float64 `[length]`, mostly within [-2, 2], standard deviation about 0.8.
     """
     num_knots = max(4, round(length / SAMPLE_RATE * rate_hz) + 3)
-    knots = rng.standard_normal(num_knots)
+    knots = rng.standard_normal(num_knots)  # [num_knots], a normal draw each
     positions = np.linspace(0, num_knots - 1, length)
     return np.interp(positions, np.arange(num_knots), knots)
 
 
-def tone(
-    frequency_hz: np.ndarray, harmonics: Sequence[float] | np.ndarray
-) -> np.ndarray:
+def tone(frequency_hz: Floats, harmonics: Sequence[float] | Floats) -> Floats:
     """Makes a periodic tone whose frequency may change.
 
     Args:
@@ -145,15 +136,17 @@ def tone(
     # Phases that grow with the square of the number keep the peaks low.
     numbers = np.arange(1, len(amplitudes) + 1)
     spectrum[numbers] = amplitudes * np.exp(1j * np.pi * numbers**2 / 7)
-    table = scipy.fft.irfft(spectrum, _WAVETABLE_SAMPLES)
+    # One cycle, [_WAVETABLE_SAMPLES].
+    table: Floats = scipy.fft.irfft(spectrum, _WAVETABLE_SAMPLES)
     table /= np.sqrt(np.mean(table**2)) + 1e-12
+    # Position in the table, in samples of it, [num_samples].
     phase = np.cumsum(frequency_hz) * (_WAVETABLE_SAMPLES / SAMPLE_RATE)
     return table[phase.astype(np.int64) % _WAVETABLE_SAMPLES]
 
 
 def random_harmonics(
     rng: np.random.Generator, num_harmonics: int, slope: float
-) -> np.ndarray:
+) -> Floats:
     """Draws a timbre.
 
     Returns:
@@ -165,8 +158,8 @@ def random_harmonics(
 
 
 def resonate(
-    waveform: np.ndarray, frequency_hz: float, bandwidth_hz: float
-) -> np.ndarray:
+    waveform: Floats, frequency_hz: float, bandwidth_hz: float
+) -> Floats:
     """Passes a waveform through one resonance.
 
     Returns:
@@ -176,19 +169,21 @@ def resonate(
     b, a = scipy.signal.iirpeak(
         frequency_hz, frequency_hz / bandwidth_hz, fs=SAMPLE_RATE
     )
-    return scipy.signal.lfilter(b, a, waveform)
+    filtered: Floats = scipy.signal.lfilter(b, a, waveform)
+    return filtered
 
 
-def decay(length: int, seconds: float) -> np.ndarray:
+def decay(length: int, seconds: float) -> Floats:
     """Makes an envelope that falls by 60 dB in `seconds`; `[length]`."""
     return 10 ** (-3 * np.arange(length) / (seconds * SAMPLE_RATE))
 
 
 def attack_release(
     length: int, attack_seconds: float, release_seconds: float
-) -> np.ndarray:
+) -> Floats:
     """Makes an envelope that rises, holds and falls; `[length]`, in [0, 1]."""
     time = np.arange(length) / SAMPLE_RATE
+    # Straight lines up and down; a fade of 0 s must not divide by it.
     rise = time / max(attack_seconds, 1e-4)
     fall = (length / SAMPLE_RATE - time) / max(release_seconds, 1e-4)
     return np.clip(np.minimum(rise, fall), 0.0, 1.0)
@@ -196,15 +191,15 @@ def attack_release(
 
 def sequence(
     rng: np.random.Generator,
-    make_hit: Callable[[], np.ndarray],
+    make_hit: Callable[[], Floats],
     num_hits: int,
     mean_gap_seconds: float,
     irregularity: float = 0.2,
-) -> np.ndarray:
+) -> Floats:
     """Repeats a short sound.
 
     Args:
-      rng: Source of chance.
+      rng: Source of randomness.
       make_hit: Makes one hit; called once a hit, so that hits can differ.
       num_hits: How many.
       mean_gap_seconds: From onset to onset.
@@ -234,11 +229,11 @@ def draw_length(
 
 def draw_hits(
     rng: np.random.Generator,
-    make_hit: Callable[[], np.ndarray],
+    make_hit: Callable[[], Floats],
     max_hits: int,
     gap_seconds: tuple[float, float],
     max_seconds: float,
-) -> np.ndarray:
+) -> Floats:
     """Repeats a hit as often as chance and `max_seconds` allow."""
     gap = log_uniform(rng, *gap_seconds)
     # Gaps may be 20 % longer than their mean.
@@ -248,19 +243,19 @@ def draw_hits(
 
 def burst(
     rng: np.random.Generator, seconds: float, low_hz: float, high_hz: float
-) -> np.ndarray:
+) -> Floats:
     """Makes one decaying burst of noise."""
     length = num_samples(seconds)
     return band_noise(rng, length, low_hz, high_hz) * decay(length, seconds)
 
 
 def place_in_room(
-    rng: np.random.Generator, waveform: np.ndarray, max_seconds: float
-) -> np.ndarray:
+    rng: np.random.Generator, waveform: Floats, max_seconds: float
+) -> Floats:
     """Plays a sound in a random room and records it with a random microphone.
 
     Args:
-      rng: Source of chance.
+      rng: Source of randomness.
       waveform: float64 `[num_samples]`.
       max_seconds: Longest result allowed.
 
@@ -276,29 +271,27 @@ def place_in_room(
     response[0] = 1.0
     length = len(waveform) + room_length
     fft_length = scipy.fft.next_fast_len(length, real=True)
+    # Convolution as a product of spectra, complex128 [num_bins].
     spectrum = scipy.fft.rfft(waveform, fft_length)
     spectrum *= scipy.fft.rfft(response, fft_length)
     spectrum *= _microphone_gains(rng, len(spectrum))
-    recorded = scipy.fft.irfft(spectrum, fft_length)
+    recorded: Floats = scipy.fft.irfft(spectrum, fft_length)
     return recorded[: min(length, num_samples(max_seconds))]
 
 
-def _microphone_gains(rng: np.random.Generator, num_bins: int) -> np.ndarray:
-    """Draws gains that change smoothly with frequency; float64 `[num_bins]`."""
+def _microphone_gains(rng: np.random.Generator, num_bins: int) -> Floats:
+    """Draws gains that change smoothly with frequency; `[num_bins]`."""
     octaves = np.log2(np.linspace(1 / 128, 1, num_bins) * 128)
-    knots_db = 6.0 * rng.standard_normal(8)
-    return 10 ** (np.interp(octaves, np.arange(8), knots_db) / 20)
-
-
-# --- synthetic noises ------------------------------------------------------
+    knots_db = 6.0 * rng.standard_normal(8)  # one an octave
+    return 10.0 ** (np.interp(octaves, np.arange(8), knots_db) / 20)
 
 
 # --- Engines and machines ----------------------------------------------------
 
 
 def _firing(
-    rng: np.random.Generator, rate_hz: np.ndarray, body_hz: float
-) -> np.ndarray:
+    rng: np.random.Generator, rate_hz: Floats, body_hz: float
+) -> Floats:
     """Makes the sound of cylinders firing at a rate that may change."""
     length = len(rate_hz)
     phase = np.cumsum(rate_hz * (1 + 0.03 * wander(rng, length, 15))) / (
@@ -308,10 +301,10 @@ def _firing(
     noise = colored_noise(rng, length, 1.0)
     fired = pulse * (1 + rng.uniform(0.2, 1.0) * noise)
     body = resonate(fired, body_hz, body_hz) + 0.2 * fired
-    return body / body.std() + rng.uniform(0.05, 0.5) * noise
+    return body / float(body.std()) + rng.uniform(0.05, 0.5) * noise
 
 
-def idling(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def idling(rng: np.random.Generator, max_seconds: float) -> Floats:
     """Slow, slightly uneven firing."""
     length = draw_length(rng, 1.2, 4.0, max_seconds)
     rate = np.full(length, log_uniform(rng, 10, 50))
@@ -319,7 +312,7 @@ def idling(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     return engine * attack_release(length, 0.1, 0.1)
 
 
-def accelerating(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def accelerating(rng: np.random.Generator, max_seconds: float) -> Floats:
     """Firing that speeds up, sometimes falling back."""
     length = draw_length(rng, 1.0, 4.0, max_seconds)
     rise = np.linspace(0, 1, length) ** rng.uniform(0.6, 2.0)
@@ -333,19 +326,19 @@ def accelerating(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
 # --- Impacts and friction ----------------------------------------------------
 
 
-def knock(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def knock(rng: np.random.Generator, max_seconds: float) -> Floats:
     """Dull hits on a board."""
     board_hz = rng.uniform(1.0, 3.0, 3) * log_uniform(rng, 90, 500)
     ring_seconds = log_uniform(rng, 0.04, 0.2)
 
-    def make_knock() -> np.ndarray:
+    def make_knock() -> Floats:
         hit = burst(rng, ring_seconds, 60, 2500)
         return hit + sum(3 * resonate(hit, hz, hz / 5) for hz in board_hz)
 
     return draw_hits(rng, make_knock, 7, (0.1, 0.3), max_seconds)
 
 
-def tick(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def tick(rng: np.random.Generator, max_seconds: float) -> Floats:
     """Small dry clicks, every other one different."""
     click_hz = log_uniform(rng, 900, 5500) * np.array(
         [1.0, rng.uniform(0.7, 1.4)]
@@ -353,7 +346,7 @@ def tick(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     ring_seconds = log_uniform(rng, 0.015, 0.1)
     count = iter(range(1000))
 
-    def make_tick() -> np.ndarray:
+    def make_tick() -> Floats:
         hz = float(click_hz[next(count) % 2])
         click = burst(rng, ring_seconds, 300, 7000)
         return 0.3 * click + resonate(click, hz, hz / 8)
@@ -361,14 +354,14 @@ def tick(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     return draw_hits(rng, make_tick, 14, (0.09, 0.28), max_seconds)
 
 
-def gunshot(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def gunshot(rng: np.random.Generator, max_seconds: float) -> Floats:
     """Loud bursts with a low boom and an echo."""
     seconds = log_uniform(rng, 0.1, 0.9)
     high_hz = log_uniform(rng, 1500, 7000)
     boom = rng.uniform(0.2, 1.5)
     echo_start = num_samples(rng.uniform(0.06, 0.2))
 
-    def make_shot() -> np.ndarray:
+    def make_shot() -> Floats:
         shot = burst(rng, seconds, 60, high_hz)
         shot += boom * burst(rng, seconds, 40, 200)
         shot[echo_start:] += 0.3 * shot[:-echo_start][: len(shot) - echo_start]
@@ -379,7 +372,7 @@ def gunshot(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     return draw_hits(rng, make_shot, 5, (0.1, 0.5), max_seconds)
 
 
-def squeak(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def squeak(rng: np.random.Generator, max_seconds: float) -> Floats:
     """A strained tone that slips and slides."""
     length = draw_length(rng, 0.2, 1.6, max_seconds)
     slide = rng.uniform(-0.6, 0.6) * np.linspace(0, 1, length)
@@ -393,11 +386,11 @@ def squeak(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
 # --- Water, wind, noise ------------------------------------------------------
 
 
-def drip(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def drip(rng: np.random.Generator, max_seconds: float) -> Floats:
     """Drops: short tones that glide up."""
     drop_hz = log_uniform(rng, 500, 3000)
 
-    def make_drop() -> np.ndarray:
+    def make_drop() -> Floats:
         seconds = log_uniform(rng, 0.04, 0.2)
         length = num_samples(seconds)
         glide = rng.uniform(0.1, 0.6) * np.linspace(0, 1, length)
@@ -408,7 +401,7 @@ def drip(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     return draw_hits(rng, make_drop, 8, (0.08, 0.3), max_seconds)
 
 
-def rain(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def rain(rng: np.random.Generator, max_seconds: float) -> Floats:
     """Dense drops on a surface over a rush of noise."""
     length = draw_length(rng, 1.5, 4.0, max_seconds)
     high_hz = log_uniform(rng, 2500, 7500)
@@ -422,7 +415,7 @@ def rain(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     return (rush + drops) * attack_release(length, 0.2, 0.2)
 
 
-def wind(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def wind(rng: np.random.Generator, max_seconds: float) -> Floats:
     """Low noise in gusts, brighter where it is stronger."""
     length = draw_length(rng, 1.5, 4.0, max_seconds)
     strength = wander(rng, length, 1.5)
@@ -434,7 +427,7 @@ def wind(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     return gusts * attack_release(length, 0.3, 0.3)
 
 
-def white_noise(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def white_noise(rng: np.random.Generator, max_seconds: float) -> Floats:
     """Steady hiss, nearly flat, switched on and off."""
     length = draw_length(rng, 0.4, 4.0, max_seconds)
     exponent = rng.uniform(-0.3, 0.8)
@@ -450,13 +443,10 @@ def white_noise(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     return hiss * attack_release(length, 0.02, 0.05)
 
 
-# --- synthetic tones -------------------------------------------------------
-
-
 # --- Bells, alarms, whistles -------------------------------------------------
 
 
-def church_bell(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def church_bell(rng: np.random.Generator, max_seconds: float) -> Floats:
     """Inharmonic partials that ring out, higher ones sooner."""
     length = draw_length(rng, 1.0, 4.0, max_seconds)
     strike_hz = log_uniform(rng, 180, 900)
@@ -470,15 +460,13 @@ def church_bell(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
         for ratio, seconds in zip(ratios, ring_seconds, strict=True)
         if strike_hz * ratio < SAMPLE_RATE / 2
     ]
-    bell = np.sum(partials, axis=0)
+    bell: Floats = np.sum(partials, axis=0)  # [num_samples]
     strike = burst(rng, 0.05, 500, 6000)[:length]
     bell[: len(strike)] += rng.uniform(0.2, 1.5) * strike
     return bell
 
 
-def civil_defense_siren(
-    rng: np.random.Generator, max_seconds: float
-) -> np.ndarray:
+def civil_defense_siren(rng: np.random.Generator, max_seconds: float) -> Floats:
     """A rich tone that rises and falls slowly."""
     length = draw_length(rng, 1.2, 4.0, max_seconds)
     period = rng.uniform(3.0, 10.0)
@@ -489,7 +477,7 @@ def civil_defense_siren(
     return tone(pitch, harmonics) * attack_release(length, 0.2, 0.3)
 
 
-def police_siren(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def police_siren(rng: np.random.Generator, max_seconds: float) -> Floats:
     """A tone that wails, yelps or switches between two pitches."""
     length = draw_length(rng, 0.6, 4.0, max_seconds)
     cycles = np.arange(length) / SAMPLE_RATE * log_uniform(rng, 0.5, 5.0)
@@ -502,7 +490,7 @@ def police_siren(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     return tone(pitch, harmonics) * attack_release(length, 0.03, 0.1)
 
 
-def beep(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def beep(rng: np.random.Generator, max_seconds: float) -> Floats:
     """One or several short tones of one pitch."""
     on_seconds = log_uniform(rng, 0.05, 0.5)
     length = num_samples(on_seconds)
@@ -515,7 +503,7 @@ def beep(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     return sequence(rng, lambda: once, num_hits, gap, irregularity=0.0)
 
 
-def vehicle_horn(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def vehicle_horn(rng: np.random.Generator, max_seconds: float) -> Floats:
     """Two bright tones at once, steady."""
     length = draw_length(rng, 0.2, 2.5, max_seconds)
     pitch = log_uniform(rng, 220, 700)
@@ -528,7 +516,7 @@ def vehicle_horn(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     return horn * attack_release(length, 0.02, 0.06)
 
 
-def steam_whistle(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def steam_whistle(rng: np.random.Generator, max_seconds: float) -> Floats:
     """Tones in a cloud of noise, sliding in and out."""
     length = draw_length(rng, 0.4, 4.0, max_seconds)
     rise = 1 - np.exp(-np.arange(length) / SAMPLE_RATE / rng.uniform(0.02, 0.2))
@@ -545,13 +533,13 @@ def steam_whistle(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
 # --- Animals -----------------------------------------------------------------
 
 
-def bark(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def bark(rng: np.random.Generator, max_seconds: float) -> Floats:
     """Short hoarse calls whose pitch jumps up and falls."""
     pitch_hz = log_uniform(rng, 180, 800)
     formant_hz = log_uniform(rng, 600, 2000)
     hoarseness = rng.uniform(0.1, 1.0)
 
-    def make_bark() -> np.ndarray:
+    def make_bark() -> Floats:
         length = num_samples(rng.uniform(0.08, 0.25))
         phase = np.linspace(0, 1, length)
         pitch = pitch_hz * (0.7 + 0.5 * np.sin(np.pi * phase**0.6))
@@ -563,7 +551,7 @@ def bark(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     return draw_hits(rng, make_bark, 5, (0.2, 0.42), max_seconds)
 
 
-def chirp(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def chirp(rng: np.random.Generator, max_seconds: float) -> Floats:
     """Quick sweeps of a nearly pure tone."""
     center_hz = log_uniform(rng, 1800, 6000)
     sweep = rng.uniform(-0.6, 0.6)
@@ -571,7 +559,7 @@ def chirp(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     trill_hz = rng.uniform(15, 60)
     trill = rng.choice([0.0, 0.08])
 
-    def make_chirp() -> np.ndarray:
+    def make_chirp() -> Floats:
         length = num_samples(seconds)
         phase = np.linspace(-0.5, 0.5, length)
         octaves = sweep * phase + trill * np.sin(
@@ -584,7 +572,7 @@ def chirp(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     return draw_hits(rng, make_chirp, 12, (seconds + 0.02, 0.3), max_seconds)
 
 
-def cricket(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def cricket(rng: np.random.Generator, max_seconds: float) -> Floats:
     """A high tone in fast pulses, in groups."""
     length = draw_length(rng, 0.8, 4.0, max_seconds)
     time = np.arange(length) / SAMPLE_RATE
@@ -595,7 +583,7 @@ def cricket(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     return tone(pitch, [1.0, 0.1]) * (envelope + 0.03)
 
 
-def mosquito(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
+def mosquito(rng: np.random.Generator, max_seconds: float) -> Floats:
     """A thin buzz that drifts in pitch and level."""
     length = draw_length(rng, 0.8, 4.0, max_seconds)
     pitch = log_uniform(rng, 300, 1000) * 2 ** (0.1 * wander(rng, length, 2.0))
@@ -604,31 +592,14 @@ def mosquito(rng: np.random.Generator, max_seconds: float) -> np.ndarray:
     return buzz * level * attack_release(length, 0.2, 0.2)
 
 
-# --- synthetic sounds ------------------------------------------------------
+Synthesizer = Callable[[np.random.Generator, float], Floats]
 
-
-Synthesizer = Callable[[np.random.Generator, float], np.ndarray]
-
-# Names are the keys of `sound_classes.SYNTHETIC_CLASSES`.
+# By the names that `sound_classes.csv` gives them.
 SYNTHESIZERS: dict[str, Synthesizer] = {
-    "accelerating": accelerating,
-    "bark": bark,
-    "beep": beep,
-    "chirp": chirp,
-    "church_bell": church_bell,
-    "civil_defense_siren": civil_defense_siren,
-    "cricket": cricket,
-    "drip": drip,
-    "gunshot": gunshot,
-    "idling": idling,
-    "knock": knock,
-    "mosquito": mosquito,
-    "police_siren": police_siren,
-    "rain": rain,
-    "squeak": squeak,
-    "steam_whistle": steam_whistle,
-    "tick": tick,
-    "vehicle_horn": vehicle_horn,
-    "white_noise": white_noise,
-    "wind": wind,
+    synthesizer.__name__: synthesizer
+    for synthesizer in (
+        *(accelerating, bark, beep, chirp, church_bell, civil_defense_siren),
+        *(cricket, drip, gunshot, idling, knock, mosquito, police_siren, rain),
+        *(squeak, steam_whistle, tick, vehicle_horn, white_noise, wind),
+    )
 }

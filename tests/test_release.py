@@ -1,4 +1,4 @@
-"""Tests of make_soundscapes.py and annotate_candidates.py, end to end."""
+"""A simulated release, its binaries, and mined candidates in it."""
 
 import dataclasses
 import json
@@ -15,7 +15,7 @@ import soundfile
 from audioset_strong.errors import InputError
 from audioset_strong.labels import label_files
 from audioset_strong.labels.class_map import read_class_map
-from audioset_strong.simulation import soundscapes
+from audioset_strong.simulation import release
 from audioset_strong.simulation.release import annotate_candidates, make_release
 from audioset_strong.simulation.soundscapes import SoundscapeParams
 from audioset_strong.simulation.sources import SourceSettings
@@ -73,12 +73,11 @@ def test_audio_and_labels_belong_together(release_dir):
         )
         assert {p.stem for p in paths} == set(listed["segment_id"])
         info = soundfile.info(str(paths[0]))
-        assert (info.samplerate, info.channels, info.frames) == (
-            16000,
-            1,
-            160000,
-        )
+        form = (info.samplerate, info.channels, info.frames)
+        assert form == (16000, 1, 160000)
         assert (info.format, info.subtype) == ("FLAC", "PCM_16")
+        samples, _ = soundfile.read(paths[0])
+        assert 1e-4 < samples.std() < np.abs(samples).max() < 1.0
 
 
 def test_strong_labels_are_complete_and_specific(release_dir):
@@ -103,14 +102,6 @@ def test_strong_labels_are_complete_and_specific(release_dir):
     )
 
 
-def test_class_map_has_every_label(release_dir):
-    labels = release_dir / "labels"
-    class_map = read_class_map(labels / "class_labels_indices.csv")
-    weak = label_files.read_weak_labels(labels / "eval_segments.csv")
-    assert {mid for mids in weak["mids"] for mid in mids} <= set(class_map.mids)
-    assert class_map.num_classes == 35
-
-
 def test_framed_file_has_negatives_of_every_class(release_dir):
     labels = release_dir / "labels"
     framed = label_files.read_framed_labels(
@@ -122,6 +113,7 @@ def test_framed_file_has_negatives_of_every_class(release_dir):
     assert (pairs.size() == 10).all()
     absent = pairs.any().reset_index().query("not is_present")
     assert set(absent["mid"]) == set(class_map.mids)
+    assert class_map.num_classes == 35
     assert absent.groupby("mid").size().max() <= 15
     truth = label_files.read_strong_labels(labels / "ground_truth.tsv")
     heard = pd.MultiIndex.from_frame(truth[["segment_id", "mid"]])
@@ -143,16 +135,16 @@ def test_settings_and_counts_are_saved(release_dir):
 def test_an_interrupted_release_is_finished_and_nothing_made_twice(
     release_dir, tmp_path, monkeypatch
 ):
-    make_one = soundscapes._ClipMaker.__call__
+    make_one = release._make_clip
     made = []
 
-    def interrupted(self, task):
+    def interrupted(*arguments):
         if len(made) == 20:
             raise KeyboardInterrupt
-        made.append(task)
-        return make_one(self, task)
+        made.append(arguments)
+        return make_one(*arguments)
 
-    monkeypatch.setattr(soundscapes._ClipMaker, "__call__", interrupted)
+    monkeypatch.setattr(release, "_make_clip", interrupted)
     with pytest.raises(KeyboardInterrupt):
         make_release(str(tmp_path), _PARAMS, _SYNTHETIC, num_workers=1)
     # As if killed while writing a line, and one finished clip was lost.
@@ -162,26 +154,22 @@ def test_an_interrupted_release_is_finished_and_nothing_made_twice(
 
     made_later = []
     monkeypatch.setattr(
-        soundscapes._ClipMaker,
-        "__call__",
-        lambda self, task: made_later.append(task) or make_one(self, task),
+        release,
+        "_make_clip",
+        lambda *arguments: made_later.append(arguments) or make_one(*arguments),
     )
     make_release(str(tmp_path), _PARAMS, _SYNTHETIC, num_workers=1)
     assert len(made_later) == 44 - 20 + 1
     assert _contents(tmp_path) == _contents(release_dir)
 
 
-def test_two_processes_make_the_same_release_as_one(release_dir, tmp_path):
-    # 30 clips are too few to start processes for, so they are forced.
-    tasks = soundscapes.list_tasks(_PARAMS)[-6:]
-    for folder in ("train", "eval"):
-        (tmp_path / "audio" / folder).mkdir(parents=True)
-    arguments = (str(tmp_path), _PARAMS, _SYNTHETIC)
-    entries = list(soundscapes._make_in_parallel(tasks, arguments, 2))
-    assert len(entries) == 6
-    whole = _contents(release_dir)
-    for name, data in _contents(tmp_path).items():
-        assert whole[name] == data
+def test_two_processes_make_the_same_release_as_one(
+    release_dir, tmp_path, monkeypatch
+):
+    # So few clips are not worth a second process, so it is forced.
+    monkeypatch.setattr(release, "_MIN_CLIPS_PER_WORKER", 1)
+    make_release(str(tmp_path), _PARAMS, _SYNTHETIC, num_workers=2)
+    assert _contents(tmp_path) == _contents(release_dir)
 
 
 def test_other_settings_in_the_same_folder_are_refused(release_dir):
@@ -264,24 +252,22 @@ def test_candidates_need_a_release(tmp_path):
 
 
 def test_binaries_run(tmp_path):
-    release = tmp_path / "release"
+    folder = tmp_path / "release"
     made = _run(
         "make_soundscapes",
-        f"--output_dir={release}",
+        f"--output_dir={folder}",
         "--num_weak_clips=0",
         "--num_strong_clips=2",
         "--num_eval_clips=4",
         "--num_workers=1",
     )
     assert made.returncode == 0, made.stderr
-    weak = label_files.read_weak_labels(
-        release / "labels" / "eval_segments.csv"
-    )
+    weak = label_files.read_weak_labels(folder / "labels" / "eval_segments.csv")
     candidates = tmp_path / "candidates.csv"
     _write_candidates(candidates, ["/m/0dgbq"], weak["segment_id"])
     annotated = _run(
         "annotate_candidates",
-        f"--soundscapes_dir={release}",
+        f"--soundscapes_dir={folder}",
         f"--candidates={candidates}",
     )
     assert annotated.returncode == 0, annotated.stderr
@@ -297,11 +283,20 @@ def test_bad_input_ends_in_one_line(tmp_path):
     )
     assert failed.returncode == 2
     assert "Traceback" not in failed.stderr
-    assert "--esc50_dir" in failed.stderr.splitlines()[-1]
+    assert "as esc50_dir" in failed.stderr.splitlines()[-1]
 
 
-def test_waveforms_survive_the_file(release_dir):
-    path = next((release_dir / "audio" / "eval").iterdir())
-    samples, _ = soundfile.read(path)
-    assert np.abs(samples).max() < 1.0
-    assert samples.std() > 1e-4
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "found 'an empty file'"),
+        ("mid,segment_id\n", "expected the header"),
+        ("mid,segment_id,score,rank\n", "found none"),
+        ("mid,segment_id,score,rank\n/m/a,b_0\n", ":2: expected"),
+    ],
+)
+def test_bad_candidate_files_are_refused(tmp_path, text, message):
+    path = tmp_path / "candidates.csv"
+    path.write_text(text)
+    with pytest.raises(InputError, match=message):
+        release.read_mined_candidates(path)

@@ -1,9 +1,7 @@
-"""Tests of simulation/sound_sources.py, sound_classes.py and esc50.py."""
+"""Where sounds come from: active regions, classes, both sources."""
 
 import csv
 import json
-import os
-import pathlib
 
 import numpy as np
 import pytest
@@ -23,13 +21,6 @@ from audioset_strong.simulation.sources import (
 )
 
 _RATE = 16000
-# Where the real files may lie; see README.md.
-_SHARED = pathlib.Path(
-    os.environ.get(
-        "AUDIOSET_STRONG_DATA",
-        pathlib.Path(__file__).parents[2] / "shared" / "data",
-    )
-)
 _BARK, _RAIN = ESC50_CLASSES["dog"].mid, ESC50_CLASSES["rain"].mid
 
 
@@ -63,7 +54,7 @@ def _rows(num_recordings=8):
 
 
 @pytest.fixture(scope="module")
-def esc50_dir(tmp_path_factory):
+def small_esc50(tmp_path_factory):
     return str(_write_esc50(tmp_path_factory.mktemp("esc") / "e", _rows()))
 
 
@@ -77,15 +68,12 @@ def test_mids_are_distinct_and_parents_named_once(table):
 
 
 @pytest.mark.parametrize("table", [SYNTHETIC_CLASSES, ESC50_CLASSES])
-def test_classes_against_the_released_files(table):
-    labels = _SHARED / "audioset_labels"
-    if not labels.is_dir():
-        pytest.skip(f"needs the released label files in {labels}")
-    with open(labels / "class_labels_indices.csv") as file:
+def test_classes_against_the_released_files(table, audioset_labels):
+    with open(audioset_labels / "class_labels_indices.csv") as file:
         names = {r["mid"]: r["display_name"] for r in csv.DictReader(file)}
-    with open(labels / "mid_to_display_name.tsv") as file:
+    with open(audioset_labels / "mid_to_display_name.tsv") as file:
         strong_mids = {line.split("\t")[0] for line in file}
-    with open(labels / "ontology.json") as file:
+    with open(audioset_labels / "ontology.json") as file:
         children = {n["id"]: n["child_ids"] for n in json.load(file)}
 
     def descendants(mid):
@@ -138,8 +126,8 @@ def test_unknown_split_and_source_are_refused():
         make_source(SourceSettings("freesound"))
 
 
-def test_barks_are_cut_out_one_by_one(esc50_dir):
-    source = Esc50Source(esc50_dir)
+def test_barks_are_cut_out_one_by_one(small_esc50):
+    source = Esc50Source(small_esc50)
     assert [c.mid for c in source.classes] == [_BARK, _RAIN]
     rng = np.random.default_rng(0)
     lengths = {
@@ -149,8 +137,8 @@ def test_barks_are_cut_out_one_by_one(esc50_dir):
     assert lengths == {0.3, 0.6}
 
 
-def test_textures_are_cut_to_length(esc50_dir):
-    source = Esc50Source(esc50_dir)
+def test_textures_are_cut_to_length(small_esc50):
+    source = Esc50Source(small_esc50)
     rng = np.random.default_rng(0)
     seconds = [
         len(source.draw(_RAIN, "eval", rng, 2.0)) / _RATE for _ in range(10)
@@ -168,8 +156,8 @@ def test_any_rate_and_channels_give_16_khz_mono(tmp_path):
     assert waveform.dtype == np.float32
 
 
-def test_no_recording_is_in_two_splits_and_no_split_is_empty(esc50_dir):
-    clips = sources.read_clips(esc50_dir)
+def test_no_recording_is_in_two_splits_and_no_split_is_empty(small_esc50):
+    clips = sources.read_esc50_clips(small_esc50)
     split_of = sources.split_recordings(clips)
     for category in ("dog", "rain"):
         recordings = {c.recording for c in clips if c.category == category}
@@ -200,7 +188,7 @@ def test_too_few_recordings_are_refused(tmp_path):
 
 
 def test_missing_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match="--esc50_dir"):
+    with pytest.raises(InputError, match="as esc50_dir"):
         Esc50Source(str(tmp_path / "nothing"))
 
 
@@ -218,7 +206,7 @@ def test_bad_tables_are_refused(tmp_path, table, message):
     (tmp_path / "meta").mkdir()
     (tmp_path / "meta" / "esc50.csv").write_text(table)
     with pytest.raises(InputError, match=message):
-        sources.read_clips(str(tmp_path))
+        sources.read_esc50_clips(str(tmp_path))
 
 
 @pytest.mark.parametrize("content", [b"", b"not audio at all"])
@@ -238,10 +226,8 @@ def test_silent_classes_are_refused(tmp_path):
         source.draw(_RAIN, "train", np.random.default_rng(0), 2.0)
 
 
-def test_real_esc50_has_sounds_of_every_class_in_every_split():
-    if not (_SHARED / "esc50").is_dir():
-        pytest.skip(f"needs ESC-50 in {_SHARED / 'esc50'}")
-    source = Esc50Source(str(_SHARED / "esc50"))
+def test_real_esc50_has_sounds_of_every_class_in_every_split(esc50_dir):
+    source = Esc50Source(str(esc50_dir))
     assert len(source.classes) == 50
     rng = np.random.default_rng(0)
     for sound_class in source.classes:
@@ -249,3 +235,47 @@ def test_real_esc50_has_sounds_of_every_class_in_every_split():
             sound = source.draw(sound_class.mid, split, rng, 4.0)
             assert 0.19 * _RATE < len(sound) <= 4.0 * _RATE
             assert np.abs(sound).max() > 1e-4
+
+
+def _bursts(spans, seconds=5.0, noise_db=-60.0):
+    """Makes noise bursts over a noise floor."""
+    rng = np.random.default_rng(0)
+    level = np.full(round(seconds * _RATE), 10 ** (noise_db / 20))
+    for onset, offset in spans:
+        level[round(onset * _RATE) : round(offset * _RATE)] = 0.3
+    return level * rng.standard_normal(len(level))
+
+
+@pytest.mark.parametrize(
+    ("spans", "expected"),
+    [
+        ([(1.0, 2.0)], [(1.0, 2.0)]),
+        # A gap of 0.6 s parts two regions, one of 0.15 s does not.
+        ([(0.5, 1.0), (1.6, 2.1)], [(0.5, 1.0), (1.6, 2.1)]),
+        ([(0.5, 1.0), (1.15, 2.1)], [(0.5, 2.1)]),
+        # Clicks are stretched to 0.2 s.
+        ([(3.0, 3.03)], [(3.0, 3.2)]),
+        # A texture is its own noise floor and active throughout.
+        ([(0.0, 5.0)], [(0.0, 5.0)]),
+    ],
+    ids=["one", "two", "short-gap", "click", "texture"],
+)
+@pytest.mark.parametrize("noise_db", [-300.0, -50.0])
+def test_active_regions_are_found(spans, expected, noise_db):
+    found = sources.find_active_regions(_bursts(spans, noise_db=noise_db))
+    # A hop of 10 ms, and frames of 20 ms that reach over an edge.
+    np.testing.assert_allclose(found, expected, atol=0.021)
+
+
+def test_silence_and_nothing_have_no_active_region():
+    assert sources.find_active_regions(np.zeros(_RATE)) == []
+    assert sources.find_active_regions(np.zeros(0)) == []
+
+
+def test_frame_levels_against_plain_sums():
+    waveform = np.random.default_rng(0).standard_normal(1600)
+    levels = sources.frame_levels_db(waveform)
+    assert levels.shape == (10,)
+    # Frame 3 is centred on 35 ms.
+    expected = 10 * np.log10(np.mean(waveform[400:720] ** 2))
+    assert levels[3] == pytest.approx(expected)

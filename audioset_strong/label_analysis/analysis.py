@@ -1,0 +1,216 @@
+"""From label files to every statistic of Sections 3.1 and 3.3.
+
+    files -> clip labels -> counts per class             (all clips of a file)
+                         -> instances, priors,
+                            odds ratios, ranked lists    (common clips)
+
+`tables.py` writes them.
+"""
+
+import dataclasses
+import os
+from collections.abc import Callable, Sequence
+
+import pandas as pd
+
+from audioset_strong.label_analysis.class_names import ClassInfo
+from audioset_strong.label_analysis.odds_ratios import (
+    DIRECTIONS,
+    OddsRatioParams,
+    num_class_pairs,
+    odds_ratios,
+    top_associations,
+)
+from audioset_strong.label_analysis.statistics import (
+    ClipLabels,
+    CommonClips,
+    class_priors,
+    count_classes,
+    count_framed,
+    match_clips,
+    strong_clip_labels,
+    weak_clip_labels,
+)
+from audioset_strong.labels.label_files import (
+    read_framed_labels,
+    read_strong_labels,
+    read_weak_labels,
+)
+from audioset_strong.labels.problems import ProblemLog
+
+_Path = str | os.PathLike[str]
+
+# How many classes of each label set get ranked lists if none are asked for.
+_NUM_DEFAULT_CLASSES = 3
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TopList:
+    """The classes that one class occurs with most.
+
+    Attributes:
+      mid: The class.
+      direction: "weak": `mid` is a weak class and strong ones are ranked;
+        "strong": the other way round.
+      num_clips: Common clips that have the class.
+      table: What `top_associations` returned.
+    """
+
+    mid: str
+    direction: str
+    num_clips: int
+    table: pd.DataFrame
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class LabelAnalysis:
+    """Statistics of weak and strong labels.
+
+    Attributes:
+      classes: Names and groups of the classes.
+      num_clips: Clips of each label set that was given: "weak", "strong",
+        "framed".
+      num_repeated_clips: Clips that several files of a label set list: "weak",
+        "strong".
+      num_partly_listed: Explicit negatives of which the framed file lists fewer
+        label frames than of others; 0 without one.
+      counts: What `count_classes` returned.
+      common: The clips with weak and strong labels.
+      priors: What `class_priors` returned.
+      odds_ratios: What `odds_ratios` returned.
+      top_lists: Ranked lists of the chosen classes.
+      params: Settings of the odds ratios.
+    """
+
+    classes: ClassInfo
+    num_clips: dict[str, int]
+    num_repeated_clips: dict[str, int]
+    num_partly_listed: int
+    counts: pd.DataFrame
+    common: CommonClips
+    priors: pd.DataFrame
+    odds_ratios: pd.DataFrame
+    top_lists: tuple[TopList, ...]
+    params: OddsRatioParams
+
+    @property
+    def num_pairs_without_clip(self) -> int:
+        """Class pairs that `odds_ratios` leaves out."""
+        return num_class_pairs(self.common) - len(self.odds_ratios)
+
+
+def analyze_files(
+    weak_paths: Sequence[_Path],
+    strong_paths: Sequence[_Path],
+    framed_path: _Path | None = None,
+    classes: ClassInfo = ClassInfo(),
+    chosen: Sequence[str] = (),
+    params: OddsRatioParams = OddsRatioParams(),
+    problems: ProblemLog | None = None,
+) -> LabelAnalysis:
+    """Computes all statistics of label files.
+
+    Args:
+      weak_paths: Weak CSVs.
+      strong_paths: Strong TSVs.
+      framed_path: Framed TSV, or None.
+      classes: Names and groups of the classes.
+      chosen: Classes to rank others for, by mid or name; the most frequent of
+        both label sets if empty.
+      params: Settings of the odds ratios.
+      problems: Takes the problems of the files and is reported once all are
+        read; None to refuse the first line that would be left out.
+
+    Raises:
+      InputError: A file is not what it should be, the files share no clip, or
+        a chosen class is unknown or ambiguous.
+    """
+    weak_table, num_repeated_weak = _read_all(
+        read_weak_labels, weak_paths, problems
+    )
+    strong_table, num_repeated_strong = _read_all(
+        read_strong_labels, strong_paths, problems
+    )
+    framed = framed_counts = None
+    if framed_path is not None:
+        framed = read_framed_labels(framed_path, problems)
+    if problems is not None:
+        problems.report()
+    weak = weak_clip_labels(weak_table)
+    strong = strong_clip_labels(strong_table)
+    common = match_clips(weak, strong)
+    num_clips = {"weak": weak.num_clips, "strong": strong.num_clips}
+    num_partly_listed = 0
+    if framed is not None:
+        num_clips["framed"] = framed["segment_id"].nunique()
+        framed_counts = count_framed(framed)
+        num_partly_listed = int(framed_counts["num_partly_listed_clips"].sum())
+    mids = classes.weak_names
+    pairs = odds_ratios(common, params)
+    return LabelAnalysis(
+        classes=classes,
+        num_clips=num_clips,
+        num_repeated_clips={
+            "weak": num_repeated_weak,
+            "strong": num_repeated_strong,
+        },
+        num_partly_listed=num_partly_listed,
+        counts=count_classes(weak, strong, strong_table, framed_counts, mids),
+        common=common,
+        priors=class_priors(common, mids),
+        odds_ratios=pairs,
+        top_lists=_rank(common, pairs, classes, chosen, params),
+        params=params,
+    )
+
+
+def _read_all(
+    read: Callable[[_Path, ProblemLog | None], pd.DataFrame],
+    paths: Sequence[_Path],
+    problems: ProblemLog | None,
+) -> tuple[pd.DataFrame, int]:
+    """Reads files into one table; counts clips that several of them list."""
+    tables = [read(path, problems) for path in paths]
+    table = pd.concat(tables, ignore_index=True)
+    num_clips_by_file = [t["segment_id"].nunique() for t in tables]
+    return table, sum(num_clips_by_file) - table["segment_id"].nunique()
+
+
+def _rank(
+    common: CommonClips,
+    pairs: pd.DataFrame,
+    classes: ClassInfo,
+    chosen: Sequence[str],
+    params: OddsRatioParams,
+) -> tuple[TopList, ...]:
+    """Ranks in both directions for the chosen classes, where they occur."""
+    clips_of_mid = {
+        "weak": _clips_of_mid(common.weak),
+        "strong": _clips_of_mid(common.strong),
+    }
+    labelled = {*clips_of_mid["weak"], *clips_of_mid["strong"]}
+    mids = [classes.find_mid(text, labelled) for text in chosen]
+    if not chosen:
+        mids = [
+            mid
+            for direction in DIRECTIONS
+            for mid in list(clips_of_mid[direction])[:_NUM_DEFAULT_CLASSES]
+        ]
+    return tuple(
+        TopList(
+            mid,
+            direction,
+            clips_of_mid[direction][mid],
+            top_associations(pairs, mid, direction, params),
+        )
+        for mid in dict.fromkeys(mids)
+        for direction in DIRECTIONS
+        if mid in clips_of_mid[direction]
+    )
+
+
+def _clips_of_mid(labels: ClipLabels) -> dict[str, int]:
+    """Returns the clips of each class that has any, most frequent first."""
+    counts = pd.Series(labels.clips_per_class, labels.mids)
+    ordered = counts[counts > 0].sort_values(ascending=False, kind="stable")
+    return {str(mid): int(count) for mid, count in ordered.items()}
