@@ -81,17 +81,8 @@ from audioset_strong.evaluation.results import (
 )
 from audioset_strong.files import make_folder_output_files, open_output
 
-__all__ = [
-    "headline_text",
-    "markdown_report",
-    "per_class_table",
-    "report_dict",
-    "write_report",
-]
-
 SCHEMA_VERSION = 2
 
-_Nested = dict[str, dict[str, Any]]
 _COUNTS = (
     "num_classes",
     "num_classes_lwlrap",
@@ -107,57 +98,53 @@ _CONSOLE_METRICS = {
     "lwlrap": "lwlrap",
 }
 # In the order of `OVERALL_METRICS`.
-_MARKDOWN_HEADS = (
-    "d′",
-    "mean AUC",
-    "mean d′",
-    "mAP",
-    "lwlrap",
-    "balanced lwlrap",
-)
-# Enough to see the faults of a file.
+_MARKDOWN_HEAD = """\
+|  | d′ | mean AUC | mean d′ | mAP | lwlrap | balanced lwlrap |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
+"""
+# Enough to see what is wrong with a file.
 _MAX_PROBLEM_LINES = 100
 
 
 def report_dict(report: EvalReport) -> dict[str, Any]:
     """Returns `report.json` (module docstring) as a dict."""
     # Each {evaluation: {negatives: ...}}.
-    scores: _Nested = {"strong": {}, "weak": {}}
-    baselines: _Nested = {"strong": {}, "weak": {}}
-    differences: _Nested = {"strong": {}, "weak": {}}
+    scores: dict[str, dict[str, Any]] = {"strong": {}, "weak": {}}
+    baselines: dict[str, dict[str, Any]] = {"strong": {}, "weak": {}}
+    differences: dict[str, dict[str, Any]] = {"strong": {}, "weak": {}}
     for result in report.results:
         evaluation, negatives = result.evaluation, result.negatives
-        baseline, details = (
-            report.baseline_of(result),
-            report.details_of(result),
-        )
+        baseline = report.baseline_of(result)
+        details = report.details_of(result)
         classes = compare_per_class(result, baseline, details)
-        scores[evaluation][negatives] = {
-            **_metrics_dict(result, details.intervals),
-            "classes": _records(classes.drop(columns="undefined_reason")),
-            "worst_items": None
-            if details.worst is None
-            else _records(details.worst),
-            "notes": result_notes(result, baseline, details),
-            **_coverage_dict(result),
-        }
-        if baseline is None:
-            continue
-        baselines[evaluation][negatives] = {
-            **_metrics_dict(baseline, details.baseline_intervals),
-            "notes": result_notes(baseline),
-            **_coverage_dict(baseline),
-        }
-        differences[evaluation][negatives] = {
-            **{
-                name: _finite(value)
-                for name, value in _differences(result, baseline).items()
+        worst = details.worst
+        scores[evaluation][negatives] = _evaluation_dict(
+            result,
+            details.intervals,
+            {
+                "classes": classes.drop(columns="undefined_reason").to_dict(
+                    orient="records"
+                ),
+                "worst_items": None
+                if worst is None
+                else worst.to_dict(orient="records"),
             },
-            "intervals": _intervals_dict(details.paired),
-        }
+            result_notes(result, baseline, details),
+        )
+        if baseline is not None:
+            baselines[evaluation][negatives] = _evaluation_dict(
+                baseline,
+                details.baseline_intervals,
+                {},
+                result_notes(baseline),
+            )
+            differences[evaluation][negatives] = {
+                **_differences(result, baseline),
+                "intervals": _intervals_dict(details.paired),
+            }
     has_baseline = bool(report.baseline_results)
     problems = report.problems
-    return {
+    results = {
         "schema_version": SCHEMA_VERSION,
         "inputs": dict(report.inputs),
         "rank_over": report.rank_over,
@@ -170,50 +157,51 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
             "lines": [str(p) for p in problems.problems[:_MAX_PROBLEM_LINES]],
         },
     }
+    return {key: _as_json(value) for key, value in results.items()}
 
 
-def _metrics_dict(
-    result: EvalResult, intervals: BootstrapResult | None
+def _evaluation_dict(
+    result: EvalResult,
+    intervals: BootstrapResult | None,
+    tables: dict[str, Any],
+    notes: list[str],
 ) -> dict[str, Any]:
-    return {
-        **{name: _finite(getattr(result, name)) for name in OVERALL_METRICS},
-        **{name: getattr(result, name) for name in _COUNTS},
-        "intervals": _intervals_dict(intervals),
-    }
-
-
-def _differences(result: EvalResult, baseline: EvalResult) -> dict[str, float]:
-    return {
-        name: getattr(result, name) - getattr(baseline, name)
-        for name in OVERALL_METRICS
-    }
-
-
-def _coverage_dict(result: EvalResult) -> dict[str, Any]:
+    """Returns E of the module docstring, its tables given."""
     undefined = result.undefined_classes[
         ["mid", "display_name", "undefined_reason"]
     ].rename(columns={"undefined_reason": "reason"})
     return {
+        **_metrics(result),
+        **{name: getattr(result, name) for name in _COUNTS},
+        "intervals": _intervals_dict(intervals),
+        **tables,
+        "notes": notes,
         "undefined_classes": undefined.to_dict(orient="records"),
         "alignment": dataclasses.asdict(result.alignment),
     }
 
 
+def _metrics(result: EvalResult) -> dict[str, float]:
+    return {name: getattr(result, name) for name in OVERALL_METRICS}
+
+
+def _differences(result: EvalResult, baseline: EvalResult) -> dict[str, float]:
+    theirs = _metrics(baseline)
+    return {name: v - theirs[name] for name, v in _metrics(result).items()}
+
+
 def _intervals_dict(
     intervals: BootstrapResult | PairedResult | None,
 ) -> dict[str, Any] | None:
-    """Writes I of the module docstring."""
+    """Returns I of the module docstring."""
     if intervals is None:
         return None
-    left_out = ("estimate", "difference")  # The metrics themselves.
-    metrics = {
-        name: {
-            key: _finite(value)
-            for key, value in dataclasses.asdict(interval).items()
-            if key not in left_out
-        }
-        for name, interval in intervals.overall.items()
-    }
+    metrics = {}
+    for name, interval in intervals.overall.items():
+        metrics[name] = dataclasses.asdict(interval)
+        # The metrics themselves stand beside the intervals.
+        metrics[name].pop("estimate", None)
+        metrics[name].pop("difference", None)
     return {
         "level": intervals.level,
         "num_resamples": intervals.num_resamples,
@@ -223,16 +211,12 @@ def _intervals_dict(
     }
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Writes the rows of a table as JSON can hold them."""
-    return [
-        {str(key): _finite(value) for key, value in record.items()}
-        for record in table.to_dict(orient="records")
-    ]
-
-
-def _finite(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """Returns what JSON can hold: None for missing and infinite numbers."""
+    if isinstance(value, dict):
+        return {key: _as_json(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_json(inner) for inner in value]
     if value is pd.NA or (
         isinstance(value, float) and not math.isfinite(value)
     ):
@@ -299,30 +283,24 @@ def markdown_report(report: EvalReport) -> str:
 def _markdown_section(report: EvalReport, result: EvalResult) -> str:
     baseline, details = report.baseline_of(result), report.details_of(result)
     rows = [
-        ["", *_MARKDOWN_HEADS],
-        ["---", *("---:" for _ in _MARKDOWN_HEADS)],
-        [
-            _file_name(report, "scores"),
-            *_markdown_cells(result, details.intervals),
-        ],
+        _markdown_row(
+            _file_name(report, "scores"), _metrics(result), details.intervals
+        )
     ]
     if baseline is not None:
-        differences = [
-            _join(
-                format_number(value, sign="+"),
-                format_interval(details.paired, name, "+"),
-                format_p_value(details.paired, name),
-            )
-            for name, value in _differences(result, baseline).items()
-        ]
         rows += [
-            [
+            _markdown_row(
                 _file_name(report, "baseline_scores"),
-                *_markdown_cells(baseline, details.baseline_intervals),
-            ],
-            ["difference", *differences],
+                _metrics(baseline),
+                details.baseline_intervals,
+            ),
+            _markdown_row(
+                "difference",
+                _differences(result, baseline),
+                details.paired,
+                sign="+",
+            ),
         ]
-    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     clips = count_of(result.alignment.num_clips_evaluated, "clip")
     frames = ""
     if result.evaluation == "strong":
@@ -338,29 +316,33 @@ def _markdown_section(report: EvalReport, result: EvalResult) -> str:
     notes = "".join(
         f"\n{note}\n" for note in result_notes(result, baseline, details)
     )
-    return f"## {evaluation_name(result)}\n\n{table}\n\n{what}\n{notes}"
-
-
-def _markdown_cells(
-    result: EvalResult, intervals: BootstrapResult | None
-) -> list[str]:
-    return [
-        _join(
-            format_number(getattr(result, name)),
-            format_interval(intervals, name),
-        )
-        for name in OVERALL_METRICS
-    ]
-
-
-def _join(*texts: str) -> str:
-    return " ".join(text for text in texts if text)
+    return (
+        f"## {evaluation_name(result)}\n\n{_MARKDOWN_HEAD}{''.join(rows)}\n"
+        f"{what}\n{notes}"
+    )
 
 
 def _file_name(report: EvalReport, name: str) -> str:
     """Returns the file name of a system, safe in a cell."""
     path = os.path.basename(os.path.normpath(report.inputs.get(name) or name))
     return path.replace("|", "\\|")
+
+
+def _markdown_row(
+    name: str,
+    values: dict[str, float],
+    intervals: BootstrapResult | PairedResult | None,
+    sign: str = "",
+) -> str:
+    cells = [name]
+    for metric, value in values.items():
+        texts = (
+            format_number(value, sign=sign),
+            format_interval(intervals, metric, sign),
+            format_p_value(intervals, metric),
+        )
+        cells.append(" ".join(text for text in texts if text))
+    return f"| {' | '.join(cells)} |\n"
 
 
 def headline_text(report: EvalReport) -> str:

@@ -1,19 +1,19 @@
 """`report.html`: one page that shows a person everything.
 
-It starts with the headline; each evaluation then has a section that folds: what
+It starts with the headline. Each evaluation then has a section that folds: what
 was evaluated against which negatives, every overall metric, plots, the table of
 classes, the worst errors and what was left out. The page loads nothing, so it
-can be mailed, archived and opened years later, and it is whole without its
-script, which sorts and filters classes and shows the ROC curve of a chosen one.
+can be mailed, archived and opened years later. It is whole without its script,
+which sorts and filters classes and shows the ROC curve of a chosen one.
 
-This module prepares texts and coordinates. All markup is in
-`report.html.jinja`, which escapes every text: names of classes, clips and files
-come from other people's files. `report.css` and `report.js` go into the page.
-Plots are SVG in the page's own colours, so that they follow the reader's light
-or dark theme and their points can name their class.
+This module prepares numbers as text and plots as coordinates; the words and all
+markup are in `report.html.jinja`. Names of classes, clips and files come from
+other people's files, so Jinja2 escapes every text. Plots are SVG in the colours
+of `report.css`: they follow the reader's light or dark theme, and their points
+can name their class.
 
-`report.md` shares the names of evaluations and the form of numbers: a minus
-sign for a hyphen, "∞" for infinity, and "–" for what is undefined.
+The forms of numbers, with a real minus sign, "∞" for infinity and "–" for what
+is undefined, are also those of `report.md`.
 """
 
 import math
@@ -37,49 +37,12 @@ from audioset_strong.evaluation.results import (
     result_notes,
 )
 
+_Intervals = BootstrapResult | PairedResult
 _NEGATIVES = {
     "explicit": "explicit negatives",
     "explicit_only": "only negatives of clips without the class",
     "complementary_only": "only complementary negatives",
     "implied": "implied negatives",
-}
-_STRONG = (
-    "Items are label frames of 0.96 s. Positives are the PRESENT rows of the "
-    "framed labels"
-)
-_WEAK = (
-    "Items are clips, scored by the mean of their label frames. Positives are "
-    "the weak labels"
-)
-_MEANINGS = {
-    ("strong", "explicit"): (
-        f"{_STRONG}, negatives their NOT_PRESENT rows: sounds that annotators "
-        "marked absent, and the other label frames of clips that have the "
-        "sound (complementary negatives). This is the paper’s Strong eval."
-    ),
-    ("strong", "explicit_only"): (
-        f"{_STRONG}, negatives those of their NOT_PRESENT rows whose clip "
-        "never has the sound. Complementary negatives are left out."
-    ),
-    ("strong", "complementary_only"): (
-        f"{_STRONG}, negatives those of their NOT_PRESENT rows whose clip has "
-        "the sound at other times: how well the scores tell when it sounds."
-    ),
-    ("strong", "implied"): (
-        f"{_STRONG}; every other label frame of a labelled clip is a negative. "
-        "Most of those are easy, so d′ tends to be higher than with explicit "
-        "negatives and is not comparable to the paper’s."
-    ),
-    ("weak", "explicit"): (
-        f"{_WEAK}; negatives are the clips that the framed labels mark "
-        "NOT_PRESENT in all ten label frames, or the pairs that were given as "
-        "marked absent. This is the paper’s Weak eval."
-    ),
-    ("weak", "implied"): (
-        f"{_WEAK}; every other clip is a negative. This is the usual AudioSet "
-        "evaluation; d′ tends to be higher than with explicit negatives and "
-        "is not comparable to the paper’s."
-    ),
 }
 # Column of `compare_per_class`: heading, digits, sign.
 _CLASS_COLUMNS = {
@@ -125,9 +88,7 @@ def format_number(value: float, digits: int = 3, sign: str = "") -> str:
 
 
 def format_interval(
-    intervals: BootstrapResult | PairedResult | None,
-    metric: str,
-    sign: str = "",
+    intervals: _Intervals | None, metric: str, sign: str = ""
 ) -> str:
     """Writes a metric's interval as "[low, high]"; "" where there is none."""
     if intervals is None or math.isnan(intervals.overall[metric].low):
@@ -137,11 +98,12 @@ def format_interval(
     return f"[{low}, {format_number(interval.high, sign=sign)}]"
 
 
-def format_p_value(paired: PairedResult | None, metric: str) -> str:
+def format_p_value(intervals: _Intervals | None, metric: str) -> str:
     """Writes the p-value of a difference as "p = 0.012"; "" without one."""
-    if paired is None or math.isnan(paired.overall[metric].p_value):
+    if not isinstance(intervals, PairedResult):
         return ""
-    return f"p = {paired.overall[metric].p_value:.2g}"
+    p_value = intervals.overall[metric].p_value
+    return "" if math.isnan(p_value) else f"p = {p_value:.2g}"
 
 
 def render_page(report: EvalReport) -> str:
@@ -186,11 +148,9 @@ def _section(report: EvalReport, result: EvalResult) -> dict[str, Any]:
     notes = result_notes(result, baseline, details)
     undefined = classes[classes["undefined_reason"] != ""]
     return {
-        # Tells the elements of this section from those of others.
         "key": f"{result.evaluation}-{result.negatives}",
         "name": evaluation_name(result),
         "negatives": _NEGATIVES[result.negatives],
-        "meaning": _MEANINGS[result.evaluation, result.negatives],
         "result": result,
         "baseline": baseline,
         "details": details,
