@@ -175,7 +175,7 @@ def test_reasons_of_what_is_infinite_or_missing(report, page):
     assert "Sound 001 & <co>: d′ infinite (AUC 0), " in texts
     assert "The mean d′ over classes is infinite or undefined: " in texts
     # The perfect and the inverted class are so in both systems.
-    assert "2 classes with an infinite d′ of one or both are not among" in texts
+    assert "Not listed: 2 classes with an infinite d′ in either system" in texts
     nothing = dataclasses.replace(
         report.results[0],
         per_class=report.results[0].per_class.assign(
@@ -542,7 +542,7 @@ def test_names_and_notes_stay_text(tmp_path):
         tmp_path,
         """
         seen.images = document.images.length;
-        seen.attacked = window.attacked === undefined;
+        seen.isUntouched = window.attacked === undefined;
         seen.title = document.title;
         seen.heading = document.querySelector('h1').textContent;
         const input = section.querySelector('.filter input');
@@ -563,7 +563,7 @@ def test_names_and_notes_stay_text(tmp_path):
         """,
     )
     assert seen["images"] == 0
-    assert seen["attacked"]
+    assert seen["isUntouched"]
     name = os.path.basename(f"ours.npz{_ATTACK}")
     assert seen["title"] == seen["heading"] == f"Evaluation of {name}"
     name = f"Sound 007 & <co>{_ATTACK}"

@@ -287,7 +287,7 @@ def _roc_curves(
 ) -> dict[str, Any] | None:
     """Returns the curves of all classes, most positives first.
 
-    Each is (path, path of the baseline or "", AUC in words).
+    Each curve is (path, path of the baseline or "", AUC in words).
     """
     if details.curves is None or not details.curves.points:
         return None
@@ -337,8 +337,9 @@ def curve_path(points: npt.NDArray[np.float64]) -> str:
     Returns:
       A path from (0, 1000) to (1000, 0): y points down.
     """
-    # Steps of whole units from point to point.  # [num_points - 1, 2]
+    # Relative moves in whole units are the shortest way to write a path.
     steps = np.diff(np.rint(points * _ROC_UNITS).astype(np.int64), axis=0)
+    # [num_points - 1, 2]
     moves = " ".join(
         f"{x}{'' if y else ' '}{-y}" for x, y in steps.tolist() if x or y
     )
