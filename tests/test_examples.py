@@ -84,8 +84,49 @@ def test_each_clip_is_drawn_as_if_alone():
 
 def test_the_first_and_the_last_window_are_drawn():
     # 98 STFT frames hold three windows of 96.
-    starts = {int(_draw(["a"], [98], pass_number=n)[0]) for n in range(40)}
-    assert starts == {0, 1, 2}
+    assert set(_draw("a", 98, pass_number=range(40))) == {0, 1, 2}
+
+
+def _chi_square_score(cells, num_cells):
+    """How far counts are from uniform, in standard deviations of chance."""
+    counts = np.bincount(cells, minlength=num_cells)
+    assert len(counts) == num_cells
+    expected = len(cells) / num_cells
+    chi_square = ((counts - expected) ** 2 / expected).sum()
+    freedom = num_cells - 1
+    return (chi_square - freedom) / np.sqrt(2 * freedom)
+
+
+# Hashes are the same everywhere, so these never fail by chance. Counts that are
+# too even would be no better than uneven ones.
+
+
+@pytest.mark.parametrize("seed", [0, 1, 12345])
+def test_windows_are_uniform_over_clips(seed):
+    assert abs(_chi_square_score(_draw(_ids(20000), seed=seed), 900)) < 3
+    # A remainder of few bits would show here: 903 is no power of two.
+    drawn = _draw(_ids(20000), 998, seed=seed)
+    assert abs(_chi_square_score(drawn, 903)) < 3
+
+
+@pytest.mark.parametrize("segment_id", ["a_0", "zzzzzzzzzzz_30000"])
+def test_windows_are_uniform_over_passes(segment_id):
+    drawn = _draw(segment_id, pass_number=range(20000))
+    assert abs(_chi_square_score(drawn, 900)) < 3
+
+
+@pytest.mark.parametrize("differs", ["pass", "clip", "seed"])
+def test_neighbours_are_independent(differs):
+    ids = _ids(20001)
+    first, second = {
+        "pass": (_draw(ids), _draw(ids, pass_number=1)),
+        "clip": (_draw(ids[:-1]), _draw(ids[1:])),
+        "seed": (_draw(ids), _draw(ids, seed=1)),
+    }[differs]
+    # All pairs of 30 x 30 stretches of the clip are equally likely.
+    pairs = first // 30 * 30 + second // 30
+    assert abs(_chi_square_score(pairs, 900)) < 3
+    assert abs(np.corrcoef(first, second)[0, 1]) < 3 / np.sqrt(len(first))
 
 
 # --- Targets of windows ------------------------------------------------------
