@@ -60,6 +60,8 @@ _CHUNK_CLIPS = 32
 # Enough for 20,000 clips/s and more.
 _PARALLEL_CHUNKS = 4
 _PARALLEL_SHARDS = 2
+# Examples decoded at a time before they are handed out one by one.
+_DECODED_EXAMPLES = 64
 # Read ahead in each shard: small buffers stay in the CPU's cache; each read of
 # object storage is a request, which costs more than its bytes.
 _LOCAL_BUFFER_BYTES = 1 << 18
@@ -486,7 +488,7 @@ def training_examples(
       InputError: There is no clip for this training set or this worker.
     """
     blocks = _example_blocks(records, training_set, reading)
-    decoded = blocks.rebatch(_CHUNK_CLIPS).map(
+    decoded = blocks.rebatch(_DECODED_EXAMPLES).map(
         lambda block: (decode_patches(block), block["targets"])
     )
     return without_tuner(decoded.unbatch())
