@@ -10,14 +10,6 @@ Dealing out whole shards would give a worker of two with three shards half of
 the other's clips, and it would show each twice as often; reading every n-th
 clip would have each worker read all bytes.
 
-A local copy of shards, for records in object storage.
-
-Training reads its shards again and again; from object storage every pass would
-go through the network. What a run needs is copied once, before its first step.
-A shard is copied under a temporary name, compared with the size in the manifest
-and renamed, so it is there whole or not at all. Copies lie in a folder named
-after the manifest's content, so that other records never mix with them.
-
 Training examples of one source, in shuffled blocks.
 
     shards in the order of the pass -> records -> parsed, drawn and cut, some at
@@ -53,23 +45,18 @@ Source: Section 4 of the paper: mu in [0, 1], 0 selects only Weak and 1 selects
 only Diffuse or Strong.
 """
 
-import concurrent.futures
 import contextlib
 import dataclasses
-import hashlib
+import functools
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tqdm
-from absl import logging
 
-from audioset_strong import files
 from audioset_strong.errors import InputError
-from audioset_strong.files import is_remote
 from audioset_strong.labels.training_sets import TrainingSet, get_training_set
 from audioset_strong.params import FeatureParams, LabelFrameParams, TrainParams
 from audioset_strong.records.examples import (
@@ -78,13 +65,14 @@ from audioset_strong.records.examples import (
     stretch_to_clip,
     window_targets,
 )
-from audioset_strong.records.manifest import MANIFEST_NAME, Records, Shard
+from audioset_strong.records.manifest import Records, Shard
 from audioset_strong.records.schema import (
     StoredLogMel,
     cut_bytes,
     decode_first_rows,
     to_float32,
 )
+from audioset_strong.records.shard_cache import NUM_AHEAD
 
 # --- data errors -----------------------------------------------------------
 
@@ -102,6 +90,29 @@ def _one_line(message: str) -> str:
     return (useful or ["no reason given"])[0].rstrip(".")
 
 
+def _clear_error(error: tf.errors.OpError, records: Records) -> Exception:
+    """Says what an error of TensorFlow's means."""
+    if records.cache and records.cache.error:
+        return records.cache.error
+    message = _one_line(error.message)
+    if isinstance(error, tf.errors.DataLossError):
+        return InputError(
+            f"A shard in {records.records_dir} is corrupt ({message}). Delete "
+            f"it and run prepare_records again."
+        )
+    if isinstance(error, tf.errors.InvalidArgumentError):
+        return InputError(
+            f"A record in {records.records_dir} is not one of clips with "
+            f"{records.log_mel_dtype} features ({message}). Prepare the "
+            f"records again."
+        )
+    return InputError(
+        f"The records in {records.records_dir} could not be read to the end "
+        f"({type(error).__name__}: {message}). See that the folder can be "
+        f"reached, and run the same command again."
+    )
+
+
 @contextlib.contextmanager
 def clear_data_errors(records: Records) -> Iterator[None]:
     """Turns TensorFlow's errors while records are read into clear ones.
@@ -112,27 +123,12 @@ def clear_data_errors(records: Records) -> Iterator[None]:
     Raises:
       InputError: A record read inside this context is corrupt, is no record of
         this kind, or cannot be read.
+      OSError: A shard could not be copied from object storage.
     """
     try:
         yield
-    except tf.errors.DataLossError as error:
-        raise InputError(
-            f"A shard in {records.records_dir} is corrupt "
-            f"({_one_line(error.message)}). Delete it and run prepare_records "
-            f"again."
-        ) from error
-    except tf.errors.InvalidArgumentError as error:
-        raise InputError(
-            f"A record in {records.records_dir} is not one of clips with "
-            f"{records.log_mel_dtype} features ({_one_line(error.message)}). "
-            f"Prepare the records again."
-        ) from error
     except tf.errors.OpError as error:
-        raise InputError(
-            f"The records in {records.records_dir} could not be read to the "
-            f"end ({type(error).__name__}: {_one_line(error.message)}). See "
-            f"that the folder can be reached, and run the same command again."
-        ) from error
+        raise _clear_error(error, records) from error
 
 
 def read_batches(dataset: Iterable[Any], records: Records) -> Iterator[Any]:
@@ -238,97 +234,6 @@ def parts_of_worker(
     return parts
 
 
-# --- shard cache -----------------------------------------------------------
-
-
-# Shards copied at a time; each waits for the network, not for a core.
-_PARALLEL_COPIES = 8
-
-
-def _is_copied(path: str, shard: Shard) -> bool:
-    return os.path.exists(path) and os.path.getsize(path) == shard.num_bytes
-
-
-def _copy_shard(source: str, path: str, shard: Shard) -> None:
-    """Copies one shard, whole or not at all."""
-    with files.replace_when_whole(path) as temporary_path:
-        with files.clear_storage_errors(source):
-            tf.io.gfile.copy(source, temporary_path, overwrite=True)
-        num_bytes = os.path.getsize(temporary_path)
-        if num_bytes != shard.num_bytes:
-            raise InputError(
-                f"Shard {source} should have {shard.num_bytes} bytes, its copy "
-                f"has {num_bytes}. Run the same command again; if it stays so, "
-                f"prepare the shard again."
-            )
-
-
-def cache_shards(records: Records, cache_dir: str) -> Records:
-    """Copies the shards of records to a local folder, once.
-
-    Args:
-      records: Local or in object storage.
-      cache_dir: Local folder; copies go to a folder inside it.
-
-    Returns:
-      The same records, to be read from the copies.
-
-    Raises:
-      InputError: The folder is not local, or a shard is not as long as the
-        manifest says.
-      OSError: Something cannot be read or written, as on a full disk.
-    """
-    if files.is_remote(cache_dir):
-        raise InputError(
-            f"Expected a local folder for --cache_dir. Received: {cache_dir}."
-        )
-    files.connect(records.records_dir)
-    manifest = files.read_bytes(
-        os.path.join(records.records_dir, MANIFEST_NAME)
-    )
-    folder = os.path.join(cache_dir, hashlib.sha256(manifest).hexdigest()[:16])
-    os.makedirs(folder, exist_ok=True)
-    missing = [
-        shard
-        for shard in records.shards
-        if not _is_copied(os.path.join(folder, shard.name), shard)
-    ]
-    num_bytes = sum(shard.num_bytes for shard in missing)
-    if missing:
-        logging.info(
-            "Copying %d of %d shards (%.1f GB) of %s to %s.",
-            len(missing),
-            len(records.shards),
-            num_bytes / 1e9,
-            records.records_dir,
-            folder,
-        )
-    with (
-        tqdm.tqdm(
-            total=num_bytes, unit="B", unit_scale=True, desc="cache"
-        ) as progress,
-        concurrent.futures.ThreadPoolExecutor(_PARALLEL_COPIES) as executor,
-    ):
-        copies = {
-            executor.submit(
-                _copy_shard,
-                records.path_of(shard),
-                os.path.join(folder, shard.name),
-                shard,
-            ): shard
-            for shard in missing
-        }
-        try:
-            for copy in concurrent.futures.as_completed(copies):
-                copy.result()
-                progress.update(copies[copy].num_bytes)
-        except BaseException:
-            # What is under way ends well or leaves nothing; the rest can wait.
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
-    return dataclasses.replace(records, records_dir=folder)
-
-
 # --- example blocks --------------------------------------------------------
 
 
@@ -340,10 +245,8 @@ _CHUNK_CLIPS = 32
 # Enough for 20,000 clips/s and more; the tuner is off (mixture.py).
 _PARALLEL_CHUNKS = 4
 _PARALLEL_SHARDS = 2
-# Read ahead in each shard: small ones stay in the cache; each read of object
-# storage is a request, which costs more than its bytes.
-_LOCAL_BUFFER_BYTES = 1 << 18
-_REMOTE_BUFFER_BYTES = 1 << 23
+# Read ahead in each shard; so little stays in the processor's cache.
+_BUFFER_BYTES = 1 << 18
 
 # Tensors of several examples, by name: "values" and, of uint8 records,
 # "minimum" and "step", as in `StoredLogMel`; "targets"; "is_known" within this
@@ -371,9 +274,74 @@ class Reading:
     worker: InputWorker = InputWorker()
 
 
-def read_buffer_bytes(path: str) -> int:
-    """Returns how much of a shard to read ahead."""
-    return _REMOTE_BUFFER_BYTES if is_remote(path) else _LOCAL_BUFFER_BYTES
+def _describe_parts(records: Records, parts: Sequence[ShardPart]) -> Block:
+    """Returns what says where parts lie: `[num_parts]` each."""
+    return {
+        "path": tf.constant([records.path_of(p.shard) for p in parts]),
+        "first_clip": tf.constant([p.first_clip for p in parts], tf.int64),
+        "num_clips": tf.constant([p.num_clips for p in parts], tf.int64),
+    }
+
+
+def _copied_ahead(parts: tf.data.Dataset, records: Records) -> tf.data.Dataset:
+    """Has the shards of parts copied, some ahead of whoever reads the parts.
+
+    Args:
+      parts: Of `_describe_parts`, one by one, in the order of reading.
+      records: Local ones without a cache need no copies.
+
+    Returns:
+      The same dataset; what it gives can be read by `_read_part`.
+    """
+    cache = records.cache
+    if cache is None:
+        return parts
+
+    def after(method: Callable[[str], None], part: Block) -> Block:
+        def call(path: bytes) -> bytes:
+            method(os.path.basename(path.decode()))
+            return path
+
+        path = tf.numpy_function(call, [part["path"]], tf.string)
+        return {**part, "path": tf.ensure_shape(path, [])}
+
+    asked = parts.map(functools.partial(after, cache.ask))
+    return asked.prefetch(NUM_AHEAD).map(functools.partial(after, cache.wait))
+
+
+def _read_part(
+    part: Block, records: Records, is_whole: bool
+) -> tf.data.Dataset:
+    """Reads the serialized records of a part, string scalars."""
+    clips = tf.data.TFRecordDataset(part["path"], buffer_size=_BUFFER_BYTES)
+    if not is_whole:
+        clips = clips.skip(part["first_clip"]).take(part["num_clips"])
+    cache = records.cache
+    if cache is None:
+        return clips
+
+    def release(path: bytes) -> np.bool_:
+        cache.release(os.path.basename(path.decode()))
+        return np.False_
+
+    # Gives nothing; is evaluated when all before it was read.
+    end = tf.data.Dataset.from_tensors(part["path"]).filter(
+        lambda path: tf.ensure_shape(
+            tf.numpy_function(release, [path], tf.bool), []
+        )
+    )
+    return clips.concatenate(end)
+
+
+def read_shards(records: Records, shards: Sequence[Shard]) -> tf.data.Dataset:
+    """Reads the serialized records of shards, string scalars, in order."""
+    parts = [ShardPart(shard, 0, shard.num_clips) for shard in shards]
+    dataset = tf.data.Dataset.from_tensor_slices(
+        _describe_parts(records, parts)
+    )
+    return _copied_ahead(dataset, records).flat_map(
+        lambda part: _read_part(part, records, is_whole=True)
+    )
 
 
 def decode_block(block: Block) -> tuple[tf.Tensor, tf.Tensor]:
@@ -409,29 +377,17 @@ def _clips_of_pass(
     Returns:
       Dataset of serialized records, string scalars.
     """
-    paths = [records.path_of(part.shard) for part in parts]
-    buffer_bytes = read_buffer_bytes(paths[0])
-
-    def read_part(part: Block) -> tf.data.Dataset:
-        clips = tf.data.TFRecordDataset(part["path"], buffer_size=buffer_bytes)
-        if all(p.is_whole for p in parts):
-            return clips
-        return clips.skip(part["first_clip"]).take(part["num_clips"])
-
-    all_parts = {
-        "path": tf.constant(paths),
-        "first_clip": tf.constant([p.first_clip for p in parts], tf.int64),
-        "num_clips": tf.constant([p.num_clips for p in parts], tf.int64),
-    }
+    all_parts = tf.data.Dataset.from_tensors(_describe_parts(records, parts))
     # Blocks are streams 1, 2, ... of the pass; no pass has 2**32.
-    shuffled = tf.data.Dataset.from_tensors(all_parts).map(
+    shuffled = all_parts.map(
         lambda items: _stateless_shuffle(
             items, reading.seed, pass_number * 2**32
         )
     )
+    all_whole = all(part.is_whole for part in parts)
     cycle_length = min(_INTERLEAVED_SHARDS, len(parts))
-    return shuffled.unbatch().interleave(
-        read_part,
+    return _copied_ahead(shuffled.unbatch(), records).interleave(
+        lambda part: _read_part(part, records, all_whole),
         cycle_length=cycle_length,
         num_parallel_calls=min(_PARALLEL_SHARDS, cycle_length),
         deterministic=reading.is_deterministic,
@@ -512,8 +468,12 @@ def _count_known(records: Records, part: ShardPart, label_set: str) -> int:
     if num_known == part.shard.num_clips:
         return part.num_clips
     # Only of the first and the last part of a worker.
-    clips = tf.data.TFRecordDataset(records.path_of(part.shard))
-    clips = clips.skip(part.first_clip).take(part.num_clips)
+    dataset = tf.data.Dataset.from_tensor_slices(
+        _describe_parts(records, [part])
+    )
+    clips = _copied_ahead(dataset, records).flat_map(
+        lambda described: _read_part(described, records, is_whole=False)
+    )
     known = clips.batch(_CHUNK_CLIPS).map(
         lambda serialized: tf.math.count_nonzero(
             parse_records(
@@ -703,16 +663,14 @@ def label_frame_batches(
     Raises:
       InputError: The groups hold no clip.
     """
-    paths = [records.path_of(shard) for shard in records.shards_of(*groups)]
-    if not paths:
+    shards = records.shards_of(*groups)
+    if not shards:
         found = sorted({shard.group for shard in records.shards})
         raise InputError(
             f"{records.records_dir} holds no clip in the groups "
             f"{list(groups)}; it has {found}."
         )
-    clips = tf.data.TFRecordDataset(
-        paths, buffer_size=read_buffer_bytes(paths[0])
-    )
+    clips = read_shards(records, shards)
     batches = clips.batch(_CLIPS_PER_BATCH).map(
         lambda serialized: _make_label_frames(serialized, records, label_set),
         num_parallel_calls=_PARALLEL_BATCHES,
