@@ -3,11 +3,11 @@
 Reference implementation of Hershey et al., "The benefit of temporally-strong
 labels in audio event classification" (ICASSP 2021).
 
-The packages follow the data, and each says in its `__init__.py` which file holds
-what; imports point only towards the top of this list:
+The packages follow the data, and each says in its `__init__.py` which file
+holds what; imports point only towards the top of this list:
 
-  labels          label files, class map, ontology, the frame rule (Sections 3, 3.2)
-  label_analysis  priors, odds ratios, coverage, label spaces (Sections 3.1, 3.3)
+  labels          label files, class map, ontology, frame rule (Section 3.2)
+  label_analysis  priors, odds ratios, coverage, label spaces (Section 3.1)
   audio           finding and decoding audio, log-mel features (Section 4)
   records         TFRecords: preparing, reading, mixing by mu (Section 4)
   evaluation      scores and labels -> d', lwlrap, reports (Section 4.1)
@@ -61,7 +61,7 @@ _MODULE_OF_NAME = {
     "InputError": "errors",
 }
 
-__all__ = [*_MODULE_OF_NAME]  # noqa: PLE0604
+__all__ = [*_MODULE_OF_NAME]
 
 
 def __getattr__(name: str) -> Any:

@@ -10,8 +10,8 @@ import audioset_strong as aus
 # One row an event: segment_id, onset_seconds, offset_seconds, mid.
 events = aus.read_strong_labels(sys.argv[1])
 
-# One row a (clip, label frame, class): PRESENT where one event fills half of the
-# frame or has half of itself in it; the clip's other label frames are
+# One row a (clip, label frame, class): present where one event fills half of
+# the frame or has half of itself in it; the clip's other label frames are
 # complementary negatives of that class.
 framed = aus.frame_strong_labels(events)
 print(f"{len(events)} events -> {len(framed)} rows")
