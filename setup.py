@@ -22,32 +22,48 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["audioset_strong*"]),
-    python_requires=">=3.11",
-    # Lower bounds are what the code needs; constraints.txt holds every version
-    # that the tests run with.
+    package_data={"audioset_strong.evaluation": ["*.jinja", "*.css", "*.js"]},
+    entry_points={
+        "console_scripts": ["audioset-strong = audioset_strong.cli:main"]
+    },
+    # TensorFlow has no wheels for Python 3.14 yet.
+    python_requires=">=3.11,<3.14",
+    # Lower bounds are what the code needs; constraints.txt and
+    # constraints-io.txt hold every version that the tests run with.
     install_requires=[
         "absl-py>=2.0",
-        # The engine of prepare_records, also on one machine.
-        "apache-beam>=2.60",
+        "jinja2>=3.1",
         "keras>=3.3",
         "matplotlib>=3.8",
         "numpy>=1.26",
         "pandas>=2.2",
+        "pyarrow>=15.0",
         "scipy>=1.11",
         "soundfile>=0.12",
         "soxr>=0.3.7",
+        # TensorFlow 2.21 no longer brings it; training writes its summaries.
+        "tensorboard>=2.16",
         "tensorflow>=2.16",
         "threadpoolctl>=3.1",
         "tqdm>=4.66",
     ],
     extras_require={
-        # File systems of object storage. 0.37.1 is tensorflow-io's newest
-        # release and loads with TensorFlow 2.16 only.
-        "io": ["tensorflow==2.16.*", "tensorflow-io==0.37.1"],
         # Audio that libsndfile does not read: M4A, AAC, WebM, ...
         "av": ["av>=12.0"],
-        # PSDS, collar- and intersection-based F1 of events.
-        "psds": ["sed_scores_eval>=0.0.4"],
+        # Preparation on a cluster; one machine needs no Beam.
+        "beam": ["apache-beam>=2.60"],
+        "dask": ["apache-beam>=2.60", "dask>=2024.1", "distributed>=2024.1"],
+        # Object storage.
+        "s3": ["s3fs>=2024.2"],
+        "gcs": ["gcsfs>=2024.2"],
+        "azure": ["adlfs>=2024.2"],
+        # Decoding in the TensorFlow graph. 0.37.1 is tensorflow-io's newest
+        # release and loads with TensorFlow 2.16 only, so on Python 3.11 and
+        # 3.12 only.
+        "io": ["tensorflow==2.16.*", "tensorflow-io==0.37.1"],
+        # PSDS, collar- and intersection-based F1 of events. dcase_util, which
+        # it brings, imports pkg_resources, which setuptools 81 dropped.
+        "psds": ["sed_scores_eval>=0.0.4", "setuptools<81"],
         # What the benchmarks compare with.
         "benchmarks": ["librosa>=0.10"],
         "dev": [

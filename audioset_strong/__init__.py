@@ -3,29 +3,74 @@
 Reference implementation of Hershey et al., "The benefit of temporally-strong
 labels in audio event classification" (ICASSP 2021).
 
-The packages follow the data: `labels`, `features`, `records`, `models`,
-`training`, `inference`, `evaluation`, with `simulation` for a small AudioSet
-made from isolated sounds. The binaries beside them (`prepare_records`, `train`,
-`score_records`, `evaluate`, ...) are run as `python -m audioset_strong.<name>`.
+The packages follow the data, and each says in its `__init__.py` which file
+holds what; imports point only towards the top of this list:
+
+  labels          label files, class map, ontology, frame rule (Section 3.2)
+  label_analysis  priors, odds ratios, coverage, label spaces (Section 3.1)
+  audio           finding and decoding audio, log-mel features (Section 4)
+  records         TFRecords: preparing, reading, mixing by mu (Section 4)
+  evaluation      scores and labels -> d', lwlrap, reports (Section 4.1)
+  models          ResNet-50 on 960 ms patches (Section 4)
+  training        training and fine-tuning (Section 4)
+  inference       scoring records, the SavedModel, events
+  simulation      a small AudioSet made from isolated sounds
+
+The modules beside them are commands, run as `audioset-strong <name>` or
+`python -m audioset_strong.<name>`, and what all of them share: `params.py`
+(settings), `files.py` (local files and object storage), `run_flags.py`,
+`plots.py`, `errors.py`.
+
+`__all__` is the public interface. A name is loaded when it is first used, so
+that labels and evaluation never load TensorFlow.
 """
 
-import logging
-import os
-
-# Apache Beam warns, each time that it is imported, that it lacks what only
-# Google's BigQuery needs.
-logging.getLogger().addFilter(
-    lambda record: not record.getMessage().startswith("apitools not found")
-)
-
-# TensorFlow prints notes about CPU instructions, absent accelerators and CUDA
-# plug-ins as it starts, some of them as errors, which bury our own messages.
-# What matters comes as exceptions too. Set here because it must happen before
-# TensorFlow loads; a value that the user has set is kept.
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-# TensorFlow turns oneDNN's kernels on by itself for newer CPUs only; they are
-# faster on older ones too (BUILD_NOTES.md "CPU kernels").
-os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+import importlib
+from typing import Any
 
 __version__ = "0.1.0"
+
+_MODULE_OF_NAME = {
+    # Labels.
+    "ClassMap": "labels.class_map",
+    "read_class_map": "labels.class_map",
+    "read_weak_labels": "labels.label_files",
+    "read_strong_labels": "labels.label_files",
+    "read_framed_labels": "labels.label_files",
+    "frame_strong_labels": "labels.frame_rule",
+    "events_to_frame_targets": "labels.frame_rule",
+    "Event": "labels.frame_rule",
+    # Records.
+    "read_records": "records.manifest",
+    "label_frame_batches": "records.streams",
+    # Evaluation.
+    "EvalSettings": "evaluation.evaluate",
+    "evaluate_arrays": "evaluation.evaluate",
+    "evaluate_files": "evaluation.evaluate",
+    "make_score_file": "evaluation.scores",
+    "read_scores": "evaluation.score_tables",
+    "write_score_file": "evaluation.scores",
+    "read_truth": "evaluation.truth",
+    "headline_text": "evaluation.report_text",
+    "report_dict": "evaluation.report",
+    "write_report": "evaluation.report",
+    # Models.
+    "load_classifier": "training.workdir",
+    "load_export": "inference.saved_model",
+    "decode_events": "inference.event_decoding",
+    "InputError": "errors",
+}
+
+__all__ = [*_MODULE_OF_NAME]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a public name from its module."""
+    if name not in _MODULE_OF_NAME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    module = importlib.import_module(f"{__name__}.{_MODULE_OF_NAME[name]}")
+    return getattr(module, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -4,9 +4,9 @@ r"""Exports a trained model as a SavedModel that takes a waveform.
       --output_dir=exports/strong
 
 The export holds the front end, the network and the class map, and needs nothing
-but TensorFlow; `inference/saved_model.py` describes its inputs and outputs. It
-is loaded in a new process and compared with the checkpoint before this command
-succeeds.
+but TensorFlow; `inference/saved_model.py` describes its inputs and outputs.
+Before this command succeeds, it loads the export in a new process and compares
+its scores with those of the checkpoint.
 """
 
 from collections.abc import Sequence
@@ -17,13 +17,15 @@ from audioset_strong import run_flags
 from audioset_strong.inference.saved_model import export_saved_model
 
 _WORKDIR = run_flags.define_workdir()
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Folder of the export.")
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "New or empty folder for the export.", required=True
+)
 _CHECKPOINT = run_flags.define_checkpoint()
-flags.mark_flags_as_required(["workdir", "output_dir"])
+flags.mark_flag_as_required("workdir")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Exports, compares and says how well the two agree."""
+    """Exports, compares and reports how well the two agree."""
     run_flags.refuse_arguments(argv)
     largest = export_saved_model(
         _WORKDIR.value, _OUTPUT_DIR.value, _CHECKPOINT.value

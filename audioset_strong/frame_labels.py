@@ -68,6 +68,8 @@ _OUTPUT = flags.DEFINE_string(
 )
 _STRICT = run_flags.define_strict()
 
+_KEYS = ["segment_id", "mid"]
+
 
 def main(argv: Sequence[str]) -> None:
     """Frames, writes, and compares."""
@@ -88,13 +90,15 @@ def main(argv: Sequence[str]) -> None:
     problems.report()
 
     framed = frame_strong_labels(strong, negatives)
-    _note_contradicted(strong, negatives)
+    _print_contradicted(strong, negatives)
     write_framed_labels(framed, _OUTPUT.value)
-    _note_unframed(strong, framed)
+    # Every pair has all label frames: one row a pair.
+    pairs = framed.loc[framed["label_frame"] == 0, _KEYS]
+    _print_unframed(strong, pairs)
     num_present = int(framed["is_present"].sum())
     print(
-        f"{len(framed)} rows of {framed['segment_id'].nunique()} clips and "
-        f"{framed['mid'].nunique()} classes, {num_present} PRESENT and "
+        f"{len(framed)} rows of {pairs['segment_id'].nunique()} clips and "
+        f"{pairs['mid'].nunique()} classes, {num_present} PRESENT and "
         f"{len(framed) - num_present} NOT_PRESENT: {_OUTPUT.value}"
     )
     if reference is not None:
@@ -102,33 +106,31 @@ def main(argv: Sequence[str]) -> None:
         _compare(framed, reference, known_pairs, strong, names or {})
 
 
-def _note_contradicted(
+def _print_contradicted(
     strong: pd.DataFrame, negatives: pd.DataFrame | None
 ) -> None:
-    """Says how many explicit negatives have events, which hold over them."""
-    keys = ["segment_id", "mid"]
-    if negatives is not None:
-        both = negatives[keys].merge(strong[keys].drop_duplicates(), on=keys)
-        if len(both):
-            print(
-                f"{len(both.drop_duplicates())} explicit negatives have events "
-                f"of their class, which hold, such as {both.iloc[0, 1]} in "
-                f"{both.iloc[0, 0]}."
-            )
-
-
-def _note_unframed(strong: pd.DataFrame, framed: pd.DataFrame) -> None:
-    """Says how much has no row because its events reach no label frame."""
-    keys = ["segment_id", "mid"]
-    pairs = pd.MultiIndex.from_frame(strong[keys].drop_duplicates())
-    framed_pairs = pd.MultiIndex.from_frame(framed[keys].drop_duplicates())
-    num_pairs = int((~pairs.isin(framed_pairs)).sum())
-    num_clips = len(set(strong["segment_id"]) - set(framed["segment_id"]))
-    if num_pairs:
+    """Says how many explicit negatives have events, which override them."""
+    if negatives is None:
+        return
+    both = negatives[_KEYS].merge(strong[_KEYS].drop_duplicates(), on=_KEYS)
+    if len(both):
         print(
-            f"{num_pairs} (clip, class) pairs reach no label frame, with all "
-            f"their events near the end of the clip, and have no rows; "
-            f"{num_clips} clips have no other labels."
+            f"{len(both.drop_duplicates())} explicit negatives have events "
+            f"of their class, which hold, such as {both['mid'].iloc[0]} in "
+            f"{both['segment_id'].iloc[0]}."
+        )
+
+
+def _print_unframed(strong: pd.DataFrame, pairs: pd.DataFrame) -> None:
+    """Says how much has no row because its events reach no label frame."""
+    labelled = strong[_KEYS].drop_duplicates()
+    framed = labelled.merge(pairs, on=_KEYS)
+    if len(framed) < len(labelled):
+        num_clips = len(set(labelled["segment_id"]) - set(pairs["segment_id"]))
+        print(
+            f"{len(labelled) - len(framed)} (clip, class) pairs reach no label "
+            f"frame, with all their events near the end of the clip, and have "
+            f"no rows; {num_clips} clips have no other labels."
         )
 
 

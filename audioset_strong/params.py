@@ -1,32 +1,30 @@
-"""Settings of every stage: frozen dataclasses with a JSON round trip.
+"""Settings of every stage: frozen dataclasses, saved as JSON and read back.
 
-A number is written here once and travels: settings are saved with whatever they
-made (`params.json` in a workdir, `manifest.json` beside records, the exported
-model) and read back from there, so no stage is told twice. `params_json.py`
-writes and reads them.
+Each number is written here once. Settings are saved with whatever they made
+(`manifest.json` beside records, `params.json` in a workdir, the metadata of an
+exported model) and later stages read them from there, so that no stage has to
+be told twice. The attributes' documentation is also the help text of the flags
+of the same names.
 
-Settings as JSON: written beside what they made, and read back.
-
-What a version does not know it refuses, because a setting that is ignored gives
-other results without a word. Fields that are missing have their default: they
-came later, and their default is how it was before.
+A saved setting that this version does not know is an error: to ignore it would
+give other results without notice.
 """
 
 import dataclasses
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
 
-# --- params ----------------------------------------------------------------
+_Params = TypeVar("_Params")
 
 
 @dataclasses.dataclass(frozen=True)
 class LabelFrameParams:
-    """The grid that labels are framed on.
+    """The grid of label frames, and the rule that fills it.
 
     Source: Section 3.2 of the paper; grid and rule checked against the released
     framed file (BUILD_NOTES.md "Frame rule").
@@ -34,9 +32,9 @@ class LabelFrameParams:
     Attributes:
       label_frame_seconds: Length and hop of a label frame.
       num_label_frames: Label frames of a clip; 10 x 0.96 s, so the last 0.4 s
-        of a 10 s clip is not framed.
-      min_overlap: Share of the window, or of the event if that is shorter, that
-        must overlap.
+        of a 10 s clip belongs to none.
+      min_overlap: Share of the label frame that an event must fill, or share of
+        the event that must lie inside, if the event is shorter.
       clip_seconds: Length of a clip.
     """
 
@@ -59,8 +57,8 @@ class FeatureParams:
       mel_bands: Number of mel bands.
       mel_min_hz: Lower edge of the lowest band.
       mel_max_hz: Upper edge of the highest band.
-      log_offset: Added before the logarithm: 0.01 as in VGGish and the original
-        AudioSet work (YAMNet has 0.001).
+      log_offset: Added before the logarithm; 0.01 as in VGGish and the original
+        AudioSet work (YAMNet: 0.001).
       patch_stft_frames: STFT frames of a patch, the model's input: 0.96 s.
     """
 
@@ -96,9 +94,8 @@ class FeatureParams:
     @property
     def patch_window_samples(self) -> int:
         """Samples that one whole patch needs."""
-        return (
-            self.patch_stft_frames - 1
-        ) * self.stft_hop_samples + self.stft_window_samples
+        num_hops = self.patch_stft_frames - 1
+        return num_hops * self.stft_hop_samples + self.stft_window_samples
 
     def num_stft_frames(self, num_samples: int) -> int:
         """Whole STFT frames in `num_samples`; nothing is padded."""
@@ -110,30 +107,33 @@ class FeatureParams:
 
 @dataclasses.dataclass(frozen=True)
 class AudioParams:
-    """How the audio of clips is decoded, and what is wrong with it.
+    """How the audio of clips is decoded, and which faults exclude a clip.
 
-    Missing, empty and unreadable files, and those shorter than one patch, are
-    always left out. Other faults are listed, and left out where it is said so.
+    Files that are missing, empty, unreadable or shorter than one patch are
+    always left out. Other faults are reported, and each has a setting that
+    says whether it leads to leaving the clip out.
 
     Source: our choices (BUILD_NOTES.md "Audio in any state").
 
     Attributes:
       audio_backend: "soundfile" (libsndfile and soxr), or "tfio" for
         tensorflow-io's decoders.
-      leave_out_truncated: Whether to leave out files that end before their own
-        header says.
+      leave_out_truncated: Whether to leave out files that end earlier than
+        their own header says.
       leave_out_silent: Whether to leave out clips without any sound.
       leave_out_long: Whether to leave out files that are longer than the clip,
-        since nothing says where in them the clip begins; their start is taken
-        otherwise.
+        since nothing tells where in them the clip begins. If kept, they are
+        cut after the clip's length.
       leave_out_short: Whether to leave out files that are shorter than the
-        clip but hold a patch.
-      leave_out_clipped: Whether to leave out clips that are cut off at full
-        scale.
-      silent_peak_dbfs: Peak of a silent clip, or less, in dB of full scale.
-      clipped_fraction: Share of samples at full scale from which a clip counts
-        as clipped.
-      length_tolerance_seconds: Difference from the clip's length that is none.
+        clip but hold at least one patch.
+      leave_out_clipped: Whether to leave out clips that are distorted by
+        clipping at full scale.
+      silent_peak_dbfs: A clip is silent if its peak is not above this, in dB
+        relative to full scale.
+      clipped_fraction: A clip is clipped if at least this share of its samples
+        is at full scale.
+      length_tolerance_seconds: A file is long or short if it differs from the
+        clip by more than this.
     """
 
     audio_backend: str = "soundfile"
@@ -151,14 +151,14 @@ class AudioParams:
 class LabelMappingParams:
     """How labels are moved to other classes before anything uses them.
 
-    All off is the paper: labels "exactly as provided" (Section 3.1).
+    The paper uses labels "exactly as provided" (Section 3.1): all off.
 
-    Source: `labels/label_mapping.py` says what each does, and why.
+    Source: `labels/label_mapping.py` describes each mapping and the reason.
 
     Attributes:
-      smear_labels: Whether a positive label of a class is also one of all its
-        ancestors in the ontology.
-      subsume_music: Whether descendants of Music become Music, but for those
+      smear_labels: Whether a positive label of a class counts for all its
+        ancestors in the ontology, too.
+      subsume_music: Whether descendants of Music become Music, except for those
         that the strong labels keep.
       canonicalize_mids: Whether the weak classes that the strong labels merged
         into a wider class become that class: Goose, Pink noise, Skidding, Toot.
@@ -171,19 +171,19 @@ class LabelMappingParams:
 
 @dataclasses.dataclass(frozen=True)
 class RecordParams:
-    """Records of clips.
+    """Which clips records hold, and how.
 
     Attributes:
       held_out_fraction: Share of the ytids with strong labels that is held out
         for validation, by stable hash; 0 for evaluation data.
       strong_fraction: Share of the other ytids with strong labels that keep
         them, by stable hash; less than 1 for Figure 3 of the paper.
-      strong_fraction_seed: Chooses which ones.
-      clips_per_shard: Clips of a shard, on average. 1,000 clips are 130 MB,
-        the size at which reading in parallel pays.
-      clip_seconds: Audio after this is left out.
-      log_mel_dtype: How log-mel features are stored: "float16", or "uint8" for
-        half of the bytes (`records/schema.py`).
+      strong_fraction_seed: Chooses which ytids keep them.
+      clips_per_shard: Clips in a shard, on average. 1,000 clips are 130 MB, a
+        size at which reading in parallel pays.
+      clip_seconds: Length of a clip; audio after this is left out.
+      log_mel_dtype: How log-mel features are stored: "float16", or "uint8",
+        which takes half as many bytes (`records/schema.py`).
     """
 
     held_out_fraction: float = 0.05
@@ -196,18 +196,18 @@ class RecordParams:
 
 @dataclasses.dataclass(frozen=True)
 class ModelParams:
-    """ResNet-50 for patches.
+    """The network: ResNet-50 for patches.
 
     Attributes:
       width: Factor on the number of filters of every convolution.
-      stem_stride: Stride of the first convolution; 1 in the paper's network, 2
-        makes a network that a CPU can train.
-      batch_norm_momentum: Share of the running statistics that a step keeps.
+      stem_stride: Stride of the first convolution; 1 in the paper's network. 2
+        makes a network small enough to train on a CPU.
+      batch_norm_momentum: Share of the running statistics that each step keeps.
       batch_norm_epsilon: Added to the variance.
       sync_batch_norm: Whether replicas share their batch statistics.
       initial_score: Score of every class before training. Sets the bias of the
-        last layer, so that training does not start by learning that classes
-        are rare.
+        last layer, so that the first steps are not spent on learning that most
+        classes are rare.
     """
 
     width: float = 1.0
@@ -224,34 +224,37 @@ class TrainParams:
     """One training run.
 
     Attributes:
-      training_set: What `mu` leaves: "weak" (every clip with weak labels),
-        "weak_small" (weak labels of the clips that have strong ones),
-        "diffuse" or "strong".
-      mixed_training_set: What is mixed in with probability `mu`: "diffuse" or
-        "strong"; "" for no mixing.
+      training_set: The set that examples come from, unless they are mixed in:
+        "weak" (every clip with weak labels), "weak_small" (weak labels of the
+        clips that have strong ones), "diffuse" or "strong".
+      mixed_training_set: The set that is mixed in with probability `mu`:
+        "diffuse" or "strong"; "" for no mixing.
       mu: Probability that an example comes from `mixed_training_set`.
       num_steps: Optimizer updates.
-      global_batch_size: Examples of an update, over all replicas.
+      global_batch_size: Examples in each update, over all replicas.
       learning_rate: Of Adam, at its highest.
       learning_rate_decay: "constant", or "cosine" to zero at `num_steps`.
-      warmup_steps: Steps of linear rise to `learning_rate`.
+      warmup_steps: Steps over which the learning rate rises linearly from zero.
       mask_unlabelled_classes: Whether classes without any strong label are left
-        out of the loss of Diffuse and Strong examples; as negatives otherwise.
-      shuffle_block_clips: Records that are shuffled at a time, per source;
-        their patches are held in memory, 12 KB each.
-      checkpoint_interval_steps: Steps between checkpoints and validations.
+        out of the loss of Diffuse and Strong examples. Otherwise they count as
+        negatives.
+      shuffle_block_clips: Examples that are shuffled at a time, per source; 12
+        KB of memory each.
+      checkpoint_interval_steps: Steps between checkpoints, each with a
+        validation.
       log_interval_steps: Steps between lines of metrics.
       seed: Of weights, order, windows and mixing.
       deterministic: Whether to use deterministic kernels, so that a resumed run
-        ends in the same bits. Costs nothing on a CPU.
+        ends in the same bits as an unbroken one. Costs nothing on a CPU.
       deterministic_input: Whether equal runs read the same clips in the same
-        order. Without it clips come as they are ready, a little faster, and a
-        resumed run skips as many examples as were used but not the same ones:
-        in that pass some clips are seen twice, others not at all. Needs
-        --nodeterministic.
-      cache_dir: Local folder that shards are copied to before training and
-        read from, for records in object storage; "" for none.
-      strategy: "auto", "cpu", "gpu" or "tpu"; see `training/strategy.py`.
+        order. If not, clips come as soon as they are ready, which is a little
+        faster; a resumed run then skips as many examples as were used, but not
+        the same ones, so in that pass some clips are seen twice and others not
+        at all. Must be on if `deterministic` is.
+      cache_dir: Local folder for copies of the shards, which are made ahead of
+        the reader and kept while the disk has room, for records in object
+        storage; "" keeps no more than what is being read.
+      strategy: "auto", "cpu", "gpu" or "tpu" (`training/strategy.py`).
       warm_start_workdir: Run whose best checkpoint gives the first weights; ""
         for random ones.
     """
@@ -276,12 +279,6 @@ class TrainParams:
     warm_start_workdir: str = ""
 
 
-# --- params json -----------------------------------------------------------
-
-
-_Params = TypeVar("_Params")
-
-
 def to_dict(params: Any) -> dict[str, Any]:
     """Returns a params dataclass as a JSON-ready dict."""
     return dataclasses.asdict(params)
@@ -290,7 +287,7 @@ def to_dict(params: Any) -> dict[str, Any]:
 def from_dict(
     params_class: type[_Params], values: Mapping[str, Any]
 ) -> _Params:
-    """Makes a params dataclass from a dict.
+    """Makes a params dataclass from a dict; missing fields keep their default.
 
     Raises:
       InputError: A field is unknown, which means that another version wrote it.
@@ -309,26 +306,20 @@ def save_params(
     path: str | os.PathLike[str], params_by_stage: Mapping[str, Any]
 ) -> None:
     """Writes `{stage: settings}` as JSON, whole or not at all."""
-    text = json.dumps(
-        {name: to_dict(params) for name, params in params_by_stage.items()},
-        indent=2,
-    )
+    stages = {name: to_dict(params) for name, params in params_by_stage.items()}
     with open_output(path) as file:
-        file.write(text + "\n")
+        file.write(json.dumps(stages, indent=2) + "\n")
 
 
 def load_params(
     path: str | os.PathLike[str],
     classes_by_stage: Mapping[str, type],
-    optional_stages: Collection[str] = (),
 ) -> dict[str, Any]:
     """Reads what `save_params` wrote.
 
     Args:
       path: The JSON file.
       classes_by_stage: Params dataclass of each stage in the file.
-      optional_stages: Stages that came later, with defaults where they are
-        missing.
 
     Returns:
       Params of each stage.
@@ -338,10 +329,10 @@ def load_params(
     """
     with open(path, encoding="utf-8") as file:
         saved = json.load(file)
-    missing = sorted(set(classes_by_stage) - set(saved) - set(optional_stages))
+    missing = sorted(set(classes_by_stage) - set(saved))
     if missing:
         raise InputError(f"{path}: expected settings of {missing}.")
     return {
-        name: from_dict(params_class, saved.get(name, {}))
+        name: from_dict(params_class, saved[name])
         for name, params_class in classes_by_stage.items()
     }

@@ -3,14 +3,15 @@ r"""Finds sound events in audio files with an exported model.
     python -m audioset_strong.predict --saved_model=exports/strong \
       --output=events.tsv recording.wav other.flac
 
-Writes a strong label TSV with a column `score`: one line an event, times in
-seconds from the start of the file. `segment_id` is the file's name without its
-extension. Files that cannot be read are named, and the exit status is 1.
+Writes a strong label TSV with a further column `score`: one line for each
+event, times in seconds from the start of the file. `segment_id` is the name of
+the file without its extension. Files that cannot be read are named in the log,
+and the exit status is then 1.
 
-An event is a run of label frames whose scores reach a threshold: --threshold,
-or with --thresholds the one of its class, from a file that `choose_thresholds`
-wrote. Classes that the file lacks are an error, unless --threshold is given
-too, which they then get.
+An event is a run of label frames whose scores reach a threshold. That is
+--threshold for all classes or, with --thresholds, one for each class from a
+file that `choose_thresholds` wrote. If the file lacks a class, --threshold must
+be given too, and holds for that class.
 """
 
 import os
@@ -33,23 +34,24 @@ from audioset_strong.labels.class_map import ClassMap
 from audioset_strong.params import FeatureParams
 
 _SAVED_MODEL = flags.DEFINE_string(
-    "saved_model", None, "Folder that export_saved_model wrote."
+    "saved_model", None, "Folder that export_saved_model wrote.", required=True
 )
-_OUTPUT = flags.DEFINE_string("output", None, "TSV of events to write.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "TSV of events to write.", required=True
+)
 _THRESHOLD = flags.DEFINE_float(
     "threshold",
     0.5,
-    "Least score of a label frame of an event.",
+    "Score that a label frame must reach to be part of an event.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
 _THRESHOLDS = flags.DEFINE_string(
     "thresholds",
     None,
-    "CSV of choose_thresholds: a threshold for each class. --threshold, where "
-    "given too, is for the classes that it lacks.",
+    "CSV that choose_thresholds wrote, with a threshold for each class. "
+    "--threshold, if given too, is for the classes that it lacks.",
 )
-flags.mark_flags_as_required(["saved_model", "output"])
 
 _HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\tscore\n"
 
@@ -62,7 +64,9 @@ def _find_events(
 ) -> list[ScoredEvent]:
     """Finds the events of one audio file."""
     waveform = decode_audio(path, features.sample_rate).waveform
+    # [num_samples]
     scores = model(tf.constant(waveform))["scores"].numpy()
+    # [num_label_frames, num_classes]
     return decode_events(
         scores,
         thresholds,
@@ -72,7 +76,7 @@ def _find_events(
 
 
 def _read_thresholds(class_map: ClassMap) -> np.ndarray | float:
-    """Returns one threshold, or one a class if there is a file."""
+    """Returns one threshold, or `[num_classes]` if there is a file."""
     if _THRESHOLDS.value is None:
         return _THRESHOLD.value
     return read_model_thresholds(
@@ -82,7 +86,7 @@ def _read_thresholds(class_map: ClassMap) -> np.ndarray | float:
     )
 
 
-def _format(
+def _format_events(
     segment_id: str, events: Sequence[ScoredEvent], class_map: ClassMap
 ) -> str:
     """Formats events as lines of the output."""
@@ -97,7 +101,9 @@ def main(argv: Sequence[str]) -> None:
     """Finds and writes the events of every file."""
     paths = argv[1:]
     if not paths:
-        raise InputError("Expected audio files after the flags, found none.")
+        raise InputError(
+            "Expected audio files after the flags. Received: none."
+        )
     model, features, class_map = load_export(_SAVED_MODEL.value)
     thresholds = _read_thresholds(class_map)
     num_events, failed = 0, 0
@@ -111,7 +117,7 @@ def main(argv: Sequence[str]) -> None:
                 failed += 1
                 continue
             segment_id = os.path.splitext(os.path.basename(path))[0]
-            output.write(_format(segment_id, events, class_map))
+            output.write(_format_events(segment_id, events, class_map))
             num_events += len(events)
     logging.info(
         "%d events in %d files written to %s.",

@@ -1,12 +1,20 @@
-"""What the binaries share: how they run and the flags that several have."""
+"""What the binaries share: how they run and the flags that several have.
+
+Only binaries import this module. It sets up the process that they run in
+(TensorFlow's environment variables, logging), which a library must not do.
+"""
 
 import dataclasses
 import difflib
+import importlib.abc
+import importlib.machinery
+import importlib.util
 import inspect
 import logging as std_logging
 import os
 import re
 import sys
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,11 +22,69 @@ from absl import app, flags, logging
 
 from audioset_strong.errors import InputError
 
+# TensorFlow reads these when it is loaded, which a binary does after it has
+# imported this module. Values that the user has set are kept.
+#
+# TensorFlow prints notes about CPU instructions, absent accelerators and CUDA
+# plug-ins as it starts, some of them as errors, which bury our own messages.
+# What matters also comes as an exception.
+_HIDES_NOTES = os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3") == "3"
+# TensorFlow turns oneDNN's kernels on by itself for newer CPUs only; they are
+# faster on older ones too (BUILD_NOTES.md "CPU kernels").
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+
 # So that --help of a binary shows the flags that it defines through here.
 flags.disclaim_key_flags()
 
 _Params = TypeVar("_Params")
+_PACKAGE_DIR = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")
+# Folders of other people's packages.
+_INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")
 _Holders = dict[str, flags.FlagHolder[Any]]
+
+
+class _QuietTensorFlow(importlib.abc.MetaPathFinder):
+    """Keeps what TensorFlow prints while it is loaded off the console.
+
+    Since 2.18 it prints half a dozen notes through a logger that does not know
+    TF_CPP_MIN_LOG_LEVEL (tensorflow/tensorflow#100442).
+    """
+
+    def find_spec(
+        self, fullname: str, path: Any = None, target: Any = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Finds TensorFlow, once, and wraps how it is loaded."""
+        if fullname != "tensorflow":
+            return None
+        sys.meta_path.remove(self)
+        spec = importlib.util.find_spec(fullname)
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+            spec.loader.exec_module = lambda module: _load_quietly(  # type: ignore[method-assign]
+                load, module
+            )
+        return spec
+
+
+def _load_quietly(load: Callable[[Any], None], module: Any) -> None:
+    """Loads a module with standard error in a file, shown if loading fails."""
+    sys.stderr.flush()
+    console = os.dup(2)  # C++ writes to the descriptor, not to sys.stderr.
+    with tempfile.TemporaryFile() as notes:
+        os.dup2(notes.fileno(), 2)
+        try:
+            load(module)
+        except BaseException:
+            notes.seek(0)
+            os.write(console, notes.read())
+            raise
+        finally:
+            os.dup2(console, 2)
+            os.close(console)
+
+
+if _HIDES_NOTES:
+    sys.meta_path.insert(0, _QuietTensorFlow())
 
 
 def run(
@@ -80,14 +146,23 @@ def _suggest_flag(argument: str) -> str:
 
 
 def _is_for_users(record: std_logging.LogRecord) -> bool:
-    """Keeps our own notes and everybody's warnings, but for one.
+    """Keeps our own messages and everybody's warnings, but for two.
 
     TensorFlow warns when functions of one name are compiled often; experiments
-    that train one model after another do so on purpose.
+    that train one model after another do so on purpose. Apache Beam warns
+    whenever it is imported that it lacks what only Google's BigQuery needs.
     """
-    is_ours = "site-packages" not in record.pathname.split(os.sep)
-    is_warning = record.levelno >= std_logging.WARNING
-    return is_ours or (is_warning and "retracing" not in record.getMessage())
+    path = os.path.abspath(record.pathname)
+    # This package may itself be installed in site-packages.
+    is_ours = path.startswith(_PACKAGE_DIR) or not _INSTALLED.search(path)
+    if is_ours:
+        return True
+    message = record.getMessage()
+    return (
+        record.levelno >= std_logging.WARNING
+        and "retracing" not in message
+        and not message.startswith("apitools not found")
+    )
 
 
 def _fail(message: str) -> None:

@@ -3,7 +3,8 @@ r"""Scores every label frame of records with a trained model.
     python -m audioset_strong.score_records --workdir=runs/weak \
       --records_dir=records/eval --output=runs/weak/eval_scores.npz
 
-Writes a score file, which `evaluate` and `mine_candidates` read.
+Writes a score file, `[num_clips, num_label_frames, num_classes]`, which
+`evaluate`, `choose_thresholds` and `mine_candidates` read.
 """
 
 from collections.abc import Sequence
@@ -16,15 +17,17 @@ from audioset_strong.records.manifest import GROUPS
 
 _WORKDIR = run_flags.define_workdir()
 _RECORDS_DIR = run_flags.define_records_dir()
-_OUTPUT = flags.DEFINE_string("output", None, "Score file to write, .npz.")
+_OUTPUT = flags.DEFINE_string(
+    "output", None, "Score file to write, .npz.", required=True
+)
 _CHECKPOINT = run_flags.define_checkpoint()
 _GROUPS = flags.DEFINE_multi_enum(
     "group",
     list(GROUPS),
     GROUPS,
-    "Groups of shards to score; give it several times for several.",
+    "Group of shards to score; may be given several times.",
 )
-flags.mark_flags_as_required(["workdir", "records_dir", "output"])
+flags.mark_flags_as_required(["workdir", "records_dir"])
 
 
 def main(argv: Sequence[str]) -> None:

@@ -6,9 +6,11 @@ r"""Trains a classifier of label frames, from scratch or from another run.
       --workdir=runs/weak_and_strong --warm_start_workdir=runs/weak \
       --training_set=weak --mixed_training_set=strong --mu=0.8 --num_steps=20000
 
-The second is "+ Strong" of the paper's Table 1. Writes to --workdir settings,
-checkpoints, the best weights by validation, metrics as JSON lines and for
-TensorBoard. The same command again resumes.
+The first is the paper's training on Weak; the second fine-tunes its model on a
+mixture of Weak and Strong, "+ Strong" of Table 1. --workdir receives settings,
+checkpoints, the weights that are best by validation, and metrics as JSON lines
+and for TensorBoard (`training/workdir.py`). The same command again resumes a
+run that was interrupted.
 """
 
 from collections.abc import Sequence
@@ -36,7 +38,7 @@ flags.mark_flags_as_required(["records_dir", "workdir"])
 
 
 def main(argv: Sequence[str]) -> None:
-    """Trains and says which checkpoint is the best."""
+    """Trains and reports which checkpoint is best."""
     run_flags.refuse_arguments(argv)
     result = train(
         _RECORDS_DIR.value,

@@ -31,16 +31,22 @@ setuptools.setup(
     license="Apache-2.0",
     packages=setuptools.find_packages(_ROOT, include=[f"{_PACKAGE}*"]),
     package_dir={_PACKAGE: f"../{_PACKAGE}"},
-    python_requires=">=3.11",
+    package_data={"audioset_strong.evaluation": ["*.jinja", "*.css", "*.js"]},
+    entry_points={
+        "console_scripts": ["audioset-strong = audioset_strong.cli:main"]
+    },
+    python_requires=">=3.11,<3.14",
     # The same bounds as in ../setup.py; tests/test_small_install.py holds the
     # two together, and holds this list to be enough.
     install_requires=[
         "absl-py>=2.0",
+        "jinja2>=3.1",
         "matplotlib>=3.8",
         "numpy>=1.26",
         "pandas>=2.2",
+        "pyarrow>=15.0",
         "scipy>=1.11",
         "tqdm>=4.66",
     ],
-    extras_require={"psds": ["sed_scores_eval>=0.0.4"]},
+    extras_require={"psds": ["sed_scores_eval>=0.0.4", "setuptools<81"]},
 )

@@ -30,16 +30,19 @@ def detail_items(
     return join_details(evaluation, negatives, ours, baseline, settings.level)
 
 
-def random_labels(num_clips, num_classes, seed=0):
-    """Makes weak and framed tables; classes differ in their positives."""
+def random_labels(num_clips, num_classes, seed=0, suffix=""):
+    """Makes weak and framed tables; classes differ in their positives.
+
+    Every segment id and mid ends in the suffix.
+    """
     rng = np.random.default_rng(seed)
     share = 0.5 * 0.93 ** np.arange(num_classes) + 0.02
     has = rng.random((num_clips, num_classes)) < share
     is_listed = has | (rng.random(has.shape) < 0.2)
     clip, column = np.nonzero(is_listed)
     present = (rng.random((clip.size, 10)) < 0.5) & has[clip, column][:, None]
-    segment_ids = np.array([f"clip{i}_0" for i in range(num_clips)])
-    mids = np.array([f"/m/{i}" for i in range(num_classes)])
+    segment_ids = np.array([f"clip{i}_0{suffix}" for i in range(num_clips)])
+    mids = np.array([f"/m/{i}{suffix}" for i in range(num_classes)])
     framed = pd.DataFrame(
         {
             "segment_id": np.repeat(segment_ids[clip], 10).astype(object),
@@ -59,7 +62,7 @@ def random_labels(num_clips, num_classes, seed=0):
     return weak, framed, strong
 
 
-def random_scores(strong, separation, seed):
+def random_scores(strong, separation, seed, suffix=""):
     """Makes a score file whose positives score higher, more so in some classes.
 
     The first class is perfect and the second inverted, for infinite d'.
@@ -69,21 +72,32 @@ def random_scores(strong, separation, seed):
     ease = separation * rng.uniform(0.2, 1.8, num_classes)
     ease[:2] = 40, -40
     scores = rng.normal(size=strong.shape) + ease * strong
-    return make_score_file((1 / (1 + np.exp(-scores))).astype(np.float32))
+    return make_score_file(
+        (1 / (1 + np.exp(-scores))).astype(np.float32),
+        [f"clip{i}_0{suffix}" for i in range(len(strong))],
+        [f"/m/{i}{suffix}" for i in range(num_classes)],
+    )
 
 
 def random_report(
-    num_clips=60, num_classes=60, has_baseline=True, num_resamples=60
+    num_clips=60,
+    num_classes=60,
+    has_baseline=True,
+    num_resamples=60,
+    suffix="",
 ):
-    """Makes a report with everything in it."""
-    weak, framed, strong = random_labels(num_clips, num_classes)
-    systems = [random_scores(strong, 1.5, 1)]
+    """Makes a report with everything in it; all names end in the suffix."""
+    weak, framed, strong = random_labels(num_clips, num_classes, suffix=suffix)
+    systems = [random_scores(strong, 1.5, 1, suffix)]
     if has_baseline:
-        systems.append(random_scores(strong, 1.2, 2))
-    names = {f"/m/{i}": f"Sound {i:03} & <co>" for i in range(num_classes)}
+        systems.append(random_scores(strong, 1.2, 2, suffix))
+    names = {
+        f"/m/{i}{suffix}": f"Sound {i:03} & <co>{suffix}"
+        for i in range(num_classes)
+    }
     # One class without a name, one that is not ASCII.
-    names.pop("/m/3")
-    names["/m/4"] = "Ünusual, “quoted”"
+    names.pop(f"/m/3{suffix}")
+    names[f"/m/4{suffix}"] = f"Ünusual, “quoted”{suffix}"
     results, details = [], []
     for evaluation, negatives in (
         ("strong", "explicit"),
@@ -113,7 +127,10 @@ def random_report(
             )
         )
     return EvalReport(
-        inputs={"scores": "dir/ours.npz", "baseline_scores": "theirs.npz"},
+        inputs={
+            "scores": f"dir/ours.npz{suffix}",
+            "baseline_scores": f"theirs.npz{suffix}",
+        },
         rank_over="all",
         results=tuple(r[0] for r in results),
         baseline_results=tuple(r[1] for r in results if has_baseline),

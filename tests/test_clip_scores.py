@@ -9,7 +9,7 @@ from audioset_strong.models.clip_scores import make_score_patches, score_clips
 from audioset_strong.models.frame_classifier import build_frame_classifier
 from audioset_strong.params import FeatureParams, ModelParams
 from audioset_strong.records.manifest import read_records
-from audioset_strong.records.streams import label_frame_examples
+from audioset_strong.records.streams import label_frame_batches
 
 
 def _mean_and_max(patches):
@@ -24,7 +24,7 @@ def test_every_clip_is_scored_once_in_record_order(tiny_records_dir):
     groups = ["weak", "strong"]
     scored = score_clips(_mean_and_max, records, groups)
     assert scored.scores.shape == (10, 10, 4)
-    clips = list(label_frame_examples(records, groups))
+    clips = list(label_frame_batches(records, groups).unbatch())
     assert scored.segment_ids.tolist() == [
         clip["segment_id"].numpy().decode() for clip in clips
     ]

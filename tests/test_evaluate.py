@@ -16,7 +16,7 @@ from audioset_strong.evaluation.evaluate import (
     evaluate_files,
 )
 from audioset_strong.evaluation.items import STRONG_NEGATIVES
-from audioset_strong.evaluation.report import evaluate_score_file
+from audioset_strong.evaluation.report import report_dict
 from audioset_strong.evaluation.scores import write_score_file
 from audioset_strong.labels.class_map import ClassMap, write_class_map
 from audioset_strong.labels.frame_rule import frame_strong_labels
@@ -31,6 +31,11 @@ from audioset_strong.labels.label_files import (
 from audioset_strong.labels.label_mapping import LabelMapping
 from audioset_strong.labels.ontology import Ontology
 from audioset_strong.params import LabelMappingParams
+
+
+def evaluate_score_file(*arguments, **options):
+    """What report.json holds of files."""
+    return report_dict(evaluate_files(*arguments, **options))
 
 
 @pytest.fixture

@@ -136,7 +136,7 @@ def test_times_with_more_decimals_are_kept(parts):
     # Up to nine decimals are read; seconds below 10,000 keep all of them.
     texts = [f"{ms // 1000}.{ms % 1000:03d}{rest:06d}" for ms, rest in parts]
     seconds = pd.Series([float(text) for text in texts], dtype="float64")
-    written = label_files.seconds_texts(seconds)
+    written = label_files.seconds_texts(seconds).to_pylist()
     assert [float(text) for text in written] == seconds.tolist()
     for text, given_text in zip(written, texts, strict=True):
         assert len(text) <= len(given_text)
@@ -145,7 +145,7 @@ def test_times_with_more_decimals_are_kept(parts):
 def test_times_have_three_decimals():
     # 0.1 + 0.2 is 0.30000000000000004: noise of floats, not a decimal.
     seconds = pd.Series([0.1 + 0.2, 10.0, 0.0005, 8.64, np.float64(9) * 0.96])
-    assert label_files.seconds_texts(seconds).tolist() == [
+    assert label_files.seconds_texts(seconds).to_pylist() == [
         "0.300",
         "10.000",
         "0.0005",

@@ -6,7 +6,16 @@ import json
 import pytest
 
 from audioset_strong import params
-from audioset_strong.params import FeatureParams, from_dict, to_dict
+from audioset_strong.errors import InputError
+from audioset_strong.params import (
+    FeatureParams,
+    ModelParams,
+    TrainParams,
+    from_dict,
+    load_params,
+    save_params,
+    to_dict,
+)
 
 _ALL = [
     value
@@ -17,23 +26,31 @@ _ALL = [
 
 @pytest.mark.parametrize("params_class", _ALL)
 def test_every_field_survives_json(params_class):
-    default = params_class()
-    changes = {
-        field.name: {bool: True, int: 7, float: 0.125, str: "x"}[
-            type(field.default)
-        ]
-        for field in dataclasses.fields(params_class)
-    }
-    for values in (default, params_class(**changes)):
+    fields = dataclasses.fields(params_class)
+    others = {bool: True, int: 7, float: 0.125, str: "x"}
+    changes = {f.name: others[type(f.default)] for f in fields}
+    for values in (params_class(), params_class(**changes)):
         saved = json.loads(json.dumps(to_dict(values)))
         assert from_dict(params_class, saved) == values
-
-
-@pytest.mark.parametrize("params_class", _ALL)
-def test_settings_are_frozen(params_class):
-    field = dataclasses.fields(params_class)[0]
     with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(params_class(), field.name, 1)
+        setattr(params_class(), fields[0].name, 1)
+
+
+def test_files(tmp_path):
+    path = tmp_path / "params.json"
+    stages = {"train": TrainParams(mu=0.8), "features": FeatureParams()}
+    save_params(path, stages)
+    classes = {"train": TrainParams, "features": FeatureParams}
+    assert load_params(path, classes) == stages
+    assert [p.name for p in tmp_path.iterdir()] == ["params.json"]
+    with pytest.raises(InputError, match=r"expected settings of \['model'\]"):
+        load_params(path, {**classes, "model": ModelParams})
+
+
+def test_unknown_and_missing_fields():
+    with pytest.raises(InputError, match="'epochs'.*another version"):
+        from_dict(TrainParams, {"mu": 0.5, "epochs": 3})
+    assert from_dict(TrainParams, {"mu": 0.5}) == TrainParams(mu=0.5)
 
 
 def test_sizes_of_the_front_end():
@@ -43,3 +60,11 @@ def test_sizes_of_the_front_end():
     assert params.fft_length == 512
     assert params.patch_window_samples == 15600
     assert params.patch_window_seconds == pytest.approx(0.96)
+    # Nothing is padded: 400 samples are one STFT frame.
+    assert [params.num_stft_frames(n) for n in (399, 400, 559, 560)] == [
+        0,
+        1,
+        1,
+        2,
+    ]
+    assert params.num_stft_frames(160000) == 998

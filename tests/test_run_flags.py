@@ -1,6 +1,7 @@
 """Flags made of settings, and what is said about bad ones."""
 
 import dataclasses
+import logging
 
 import pytest
 from absl import flags
@@ -75,3 +76,23 @@ def test_a_close_flag_is_named():
         run_flags.refuse_arguments(["train", "--verbosty=1"])
     with pytest.raises(InputError, match=r"found \['--qqqqqqqq'\]\. See"):
         run_flags.refuse_arguments(["train", "--qqqqqqqq"])
+
+
+@pytest.mark.parametrize(
+    ("path", "level", "is_shown"),
+    [
+        # An installed package is in site-packages too.
+        ("env/site-packages/audioset_strong/records/prepare.py", "INFO", True),
+        ("home/me/my_script.py", "INFO", True),
+        ("env/site-packages/keras/src/trainer.py", "INFO", False),
+        ("env/site-packages/keras/src/trainer.py", "WARNING", True),
+    ],
+)
+def test_which_messages_reach_the_user(monkeypatch, path, level, is_shown):
+    monkeypatch.setattr(
+        run_flags, "_PACKAGE_DIR", "/env/site-packages/audioset_strong/"
+    )
+    record = logging.LogRecord(
+        "x", getattr(logging, level), f"/{path}", 1, "message", (), None
+    )
+    assert run_flags._is_for_users(record) == is_shown

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
         evaluate_files,
     )
     from audioset_strong.evaluation.report import (
-        evaluate_score_file,
         headline_text,
         report_dict,
         write_report,
@@ -52,7 +51,6 @@ __all__ = [
     "ScoreFile",
     "evaluate_arrays",
     "evaluate_files",
-    "evaluate_score_file",
     "headline_text",
     "make_score_file",
     "read_scores",
@@ -65,7 +63,6 @@ _MODULE_OF_NAME = {
     "ScoreFile": "scores",
     "evaluate_arrays": "evaluate",
     "evaluate_files": "evaluate",
-    "evaluate_score_file": "report",
     "headline_text": "report",
     "make_score_file": "scores",
     "read_scores": "score_tables",

@@ -1,17 +1,23 @@
-"""Reports: what `evaluate` writes.
+"""Reports: what `evaluate` writes, and the table it prints.
+
+`write_report` makes four files. `report.html` shows everything to a person
+(`report_page.py`), `report.md` has tables for papers and issue trackers, and
+`per_class.csv` has one row per evaluation, kind of negatives and class: C below
+with undefined_reason. Its undefined cells are empty, infinite ones `inf` or
+`-inf`.
 
 `report.json` (schema version 2; numbers are null where undefined or infinite,
 and notes say why):
 
     schema_version  2
     inputs          {scores, baseline_scores, framed_labels, ...}: path or null
-                    of each; and in words, where there is something to say, what
-                    was done to them: truth, scores_notes,
+                    of each; and, where there is something to say, what was
+                    done to them in words: truth, scores_notes,
                     baseline_scores_notes, label_mapping, compared_classes,
                     compared_clips
     rank_over       "all" or "evaluated": the classes that lwlrap ranks
     strong, weak    {negatives: E}, such as strong.explicit, without what was
-                    not asked; `evaluator.py` lists the kinds of negatives
+                    not asked for
     baseline        {strong, weak} of the baseline, or null
     difference      {strong, weak} with D: scores minus baseline, or null
     label_problems  {num_left_out, num_doubtful: int; lines [str]}: label lines
@@ -25,55 +31,55 @@ and notes say why):
        intervals: I of the six metrics, or null;
        classes [C]; worst_items [W], or null;
        notes [str]; undefined_classes [{mid, display_name, reason}];
-       alignment: the fields of `alignment.Alignment`
+       alignment: the fields of `Alignment`
     D  the same six metrics, and intervals: I of their differences, or null
     I  level, num_resamples, seed, num_clips, metrics {name: {low, high,
        num_undefined (resamples)}}; for E also median_bias of each metric, for D
-       p_value (`bootstrap.py`, `paired_bootstrap.py`)
+       p_value (`bootstrap.py`)
     C  mid, display_name, num_positives, num_negatives, auc, d_prime,
        average_precision, lwlrap; with intervals auc_low and auc_high; with a
        baseline baseline_* and *_difference of these four; with both
        auc_difference_low and auc_difference_high
     W  kind ("false alarm" or "miss"), segment_id, label_frame, onset_seconds,
        offset_seconds (these three null for whole clips), mid, display_name,
-       score, error, num_others: `report_errors.py`
+       score, error, num_others (`details.py`)
 
-The E of a baseline have neither classes nor worst_items: those of the scores
-hold its classes.
-
-`per_class.csv` has one row an evaluation, kind of negatives and class: C, with
-undefined_reason. Undefined cells are empty, infinite ones `inf` or `-inf`.
-
-`report.md` is a table for papers (`report_markdown.py`), `report.html` the
-whole for a person (`report_page.py`).
+The E of a baseline has neither classes nor worst_items: the classes of the
+scores hold the baseline's numbers.
 """
 
 import dataclasses
 import json
 import math
 import os
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pandas as pd
 
-from audioset_strong.evaluation.bootstrap import BootstrapResult, PairedResult
-from audioset_strong.evaluation.evaluate import evaluate_files
-from audioset_strong.evaluation.report_page import render_page
-from audioset_strong.evaluation.report_text import (
-    headline_text,
-    markdown_report,
+from audioset_strong.evaluation.bootstrap import (
+    BootstrapResult,
+    Difference,
+    Interval,
+    PairedResult,
+)
+from audioset_strong.evaluation.report_page import (
+    evaluation_name,
+    format_interval,
+    format_number,
+    format_p_value,
+    render_page,
 )
 from audioset_strong.evaluation.results import (
     OVERALL_METRICS,
     EvalReport,
     EvalResult,
     compare_per_class,
+    count_of,
+    resamples_note,
     result_notes,
 )
-from audioset_strong.evaluation.scores import Path
-from audioset_strong.files import make_folder_output_files, open_output
-
-__all__ = ["headline_text", "per_class_table", "report_dict", "write_report"]
+from audioset_strong.files import make_output_folder, open_output
 
 SCHEMA_VERSION = 2
 
@@ -85,111 +91,117 @@ _COUNTS = (
     "num_positives",
     "num_negatives",
 )
+# The columns of the console table that have intervals: their headings.
+_CONSOLE_METRICS = {
+    "d_prime": "d_prime",
+    "mean_average_precision": "mAP",
+    "lwlrap": "lwlrap",
+}
+# In the order of `OVERALL_METRICS`.
+_MARKDOWN_HEAD = """\
+|  | d′ | mean AUC | mean d′ | mAP | lwlrap | balanced lwlrap |
+| --- | ---: | ---: | ---: | ---: | ---: | ---: |
+"""
 # Enough to see what is wrong with a file.
 _MAX_PROBLEM_LINES = 100
 
 
 def report_dict(report: EvalReport) -> dict[str, Any]:
     """Returns `report.json` (module docstring) as a dict."""
-    lines = [str(p) for p in report.problems.problems[:_MAX_PROBLEM_LINES]]
+    # Each {evaluation: {negatives: ...}}.
+    scores: dict[str, dict[str, Any]] = {"strong": {}, "weak": {}}
+    baselines: dict[str, dict[str, Any]] = {"strong": {}, "weak": {}}
+    differences: dict[str, dict[str, Any]] = {"strong": {}, "weak": {}}
+    for result in report.results:
+        evaluation, negatives = result.evaluation, result.negatives
+        baseline = report.baseline_of(result)
+        details = report.details_of(result)
+        classes = compare_per_class(result, baseline, details)
+        worst = details.worst
+        scores[evaluation][negatives] = _evaluation_dict(
+            result,
+            details.intervals,
+            {
+                "classes": classes.drop(columns="undefined_reason").to_dict(
+                    orient="records"
+                ),
+                "worst_items": None
+                if worst is None
+                else worst.to_dict(orient="records"),
+            },
+            result_notes(result, baseline, details),
+        )
+        if baseline is not None:
+            baselines[evaluation][negatives] = _evaluation_dict(
+                baseline,
+                details.baseline_intervals,
+                {},
+                result_notes(baseline),
+            )
+            differences[evaluation][negatives] = {
+                **_differences(result, baseline),
+                "intervals": _intervals_dict(details.paired),
+            }
     has_baseline = bool(report.baseline_results)
-    return {
+    problems = report.problems
+    results = {
         "schema_version": SCHEMA_VERSION,
         "inputs": dict(report.inputs),
         "rank_over": report.rank_over,
-        **_nested(report, report.results, _result_dict),
-        "baseline": _nested(report, report.baseline_results, _baseline_dict)
-        if has_baseline
-        else None,
-        "difference": _nested(report, report.results, _difference_dict)
-        if has_baseline
-        else None,
+        **scores,
+        "baseline": baselines if has_baseline else None,
+        "difference": differences if has_baseline else None,
         "label_problems": {
-            "num_left_out": report.problems.num_left_out,
-            "num_doubtful": report.problems.num_doubtful,
-            "lines": lines,
+            "num_left_out": problems.num_left_out,
+            "num_doubtful": problems.num_doubtful,
+            "lines": [str(p) for p in problems.problems[:_MAX_PROBLEM_LINES]],
         },
     }
+    return {key: _as_json(value) for key, value in results.items()}
 
 
-def _nested(
-    report: EvalReport, results: tuple[EvalResult, ...], to_dict: Any
-) -> dict[str, dict[str, Any]]:
-    """Arranges results as {evaluation: {negatives: dict}}."""
-    nested: dict[str, dict[str, Any]] = {"strong": {}, "weak": {}}
-    for result in results:
-        nested[result.evaluation][result.negatives] = to_dict(report, result)
-    return nested
-
-
-def _result_dict(report: EvalReport, result: EvalResult) -> dict[str, Any]:
-    baseline, details = report.baseline_of(result), report.details_of(result)
-    classes = compare_per_class(result, baseline, details)
-    return {
-        **_metrics_dict(result),
-        "intervals": _intervals_dict(details.intervals),
-        "classes": _records(classes.drop(columns="undefined_reason")),
-        "worst_items": None
-        if details.worst is None
-        else _records(details.worst),
-        "notes": result_notes(result, baseline, details),
-        **_coverage_dict(result),
-    }
-
-
-def _baseline_dict(report: EvalReport, result: EvalResult) -> dict[str, Any]:
-    intervals = report.details_of(result).baseline_intervals
-    return {
-        **_metrics_dict(result),
-        "intervals": _intervals_dict(intervals),
-        "notes": result_notes(result),
-        **_coverage_dict(result),
-    }
-
-
-def _difference_dict(report: EvalReport, result: EvalResult) -> dict[str, Any]:
-    baseline = report.baseline_of(result)
-    return {
-        **{
-            name: _finite(getattr(result, name) - getattr(baseline, name))
-            for name in OVERALL_METRICS
-        },
-        "intervals": _intervals_dict(report.details_of(result).paired),
-    }
-
-
-def _metrics_dict(result: EvalResult) -> dict[str, Any]:
-    return {
-        **{name: _finite(getattr(result, name)) for name in OVERALL_METRICS},
-        **{name: getattr(result, name) for name in _COUNTS},
-    }
-
-
-def _coverage_dict(result: EvalResult) -> dict[str, Any]:
+def _evaluation_dict(
+    result: EvalResult,
+    intervals: BootstrapResult | None,
+    tables: dict[str, Any],
+    notes: list[str],
+) -> dict[str, Any]:
+    """Returns E of the module docstring, its tables given."""
     undefined = result.undefined_classes[
         ["mid", "display_name", "undefined_reason"]
     ].rename(columns={"undefined_reason": "reason"})
     return {
+        **_metrics(result),
+        **{name: getattr(result, name) for name in _COUNTS},
+        "intervals": _intervals_dict(intervals),
+        **tables,
+        "notes": notes,
         "undefined_classes": undefined.to_dict(orient="records"),
         "alignment": dataclasses.asdict(result.alignment),
     }
 
 
+def _metrics(result: EvalResult) -> dict[str, float]:
+    return {name: getattr(result, name) for name in OVERALL_METRICS}
+
+
+def _differences(result: EvalResult, baseline: EvalResult) -> dict[str, float]:
+    theirs = _metrics(baseline)
+    return {name: v - theirs[name] for name, v in _metrics(result).items()}
+
+
 def _intervals_dict(
     intervals: BootstrapResult | PairedResult | None,
 ) -> dict[str, Any] | None:
-    """Writes I of the module docstring."""
+    """Returns I of the module docstring."""
     if intervals is None:
         return None
-    left_out = ("estimate", "difference")  # The metrics themselves.
-    metrics = {
-        name: {
-            key: _finite(value)
-            for key, value in dataclasses.asdict(interval).items()
-            if key not in left_out
-        }
-        for name, interval in intervals.overall.items()
-    }
+    metrics = {}
+    for name, interval in intervals.overall.items():
+        metrics[name] = dataclasses.asdict(interval)
+        # The metrics themselves stand beside the intervals.
+        metrics[name].pop("estimate", None)
+        metrics[name].pop("difference", None)
     return {
         "level": intervals.level,
         "num_resamples": intervals.num_resamples,
@@ -199,16 +211,12 @@ def _intervals_dict(
     }
 
 
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Writes the rows of a table as JSON can hold them."""
-    return [
-        {str(key): _finite(value) for key, value in record.items()}
-        for record in table.to_dict(orient="records")
-    ]
-
-
-def _finite(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """Returns what JSON can hold: None for missing and infinite numbers."""
+    if isinstance(value, dict):
+        return {key: _as_json(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_as_json(inner) for inner in value]
     if value is pd.NA or (
         isinstance(value, float) and not math.isfinite(value)
     ):
@@ -241,7 +249,7 @@ def write_report(
     Returns:
       What `report.json` holds.
     """
-    make_folder_output_files(report_dir)
+    make_output_folder(report_dir)
     results = report_dict(report)
     texts = {
         "report.json": json.dumps(results, indent=2, allow_nan=False) + "\n",
@@ -255,29 +263,154 @@ def write_report(
     return results
 
 
-def evaluate_score_file(
-    scores_path: Path,
-    framed_labels_path: Path | None = None,
-    weak_labels_path: Path | None = None,
-    **options: Any,
-) -> dict[str, Any]:
-    """Evaluates a score file and returns what `report.json` would hold.
+def markdown_report(report: EvalReport) -> str:
+    """Returns `report.md`: a table for each evaluation, and what it is of.
+
+    A row for each system and one for their difference, a column for each
+    metric, each cell "value [low, high]".
 
     Args:
-      scores_path: Score file.
-      framed_labels_path: Framed TSV; None to leave out the Strong eval.
-      weak_labels_path: Weak CSV; None to leave out the Weak eval.
-      **options: Keyword arguments of `evaluate_files`.
+      report: What to show.
 
     Returns:
-      The dict that `report.py` documents, such as
-      `results["strong"]["explicit"]["d_prime"]`.
-
-    Raises:
-      InputError: As `evaluate_files`.
+      The text, which ends in a line break.
     """
-    return report_dict(
-        evaluate_files(
-            scores_path, framed_labels_path, weak_labels_path, **options
-        )
+    return "\n".join(
+        _markdown_section(report, result) for result in report.results
     )
+
+
+def _markdown_section(report: EvalReport, result: EvalResult) -> str:
+    baseline, details = report.baseline_of(result), report.details_of(result)
+    rows = [
+        _markdown_row(
+            _file_name(report, "scores"), _metrics(result), details.intervals
+        )
+    ]
+    if baseline is not None:
+        rows += [
+            _markdown_row(
+                _file_name(report, "baseline_scores"),
+                _metrics(baseline),
+                details.baseline_intervals,
+            ),
+            _markdown_row(
+                "difference",
+                _differences(result, baseline),
+                details.paired,
+                sign="+",
+            ),
+        ]
+    clips = count_of(result.alignment.num_clips_evaluated, "clip")
+    frames = ""
+    if result.evaluation == "strong":
+        frames = f" ({count_of(result.num_items, 'label frame')})"
+    ranked = "all scored" if report.rank_over == "all" else "the evaluated"
+    what = (
+        f"Negatives: {result.negatives}. {clips}{frames}, "
+        f"{count_of(result.num_classes, 'class')} with a positive and a "
+        f"negative, {count_of(result.num_positives, 'positive')}, "
+        f"{count_of(result.num_negatives, 'negative')}; lwlrap ranks {ranked} "
+        f"classes. {resamples_note(details)}".rstrip()
+    )
+    notes = "".join(
+        f"\n{note}\n" for note in result_notes(result, baseline, details)
+    )
+    return (
+        f"## {evaluation_name(result)}\n\n{_MARKDOWN_HEAD}{''.join(rows)}\n"
+        f"{what}\n{notes}"
+    )
+
+
+def _file_name(report: EvalReport, name: str) -> str:
+    """Returns the file name of a system, safe in a cell."""
+    path = os.path.basename(os.path.normpath(report.inputs.get(name) or name))
+    return path.replace("|", "\\|")
+
+
+def _markdown_row(
+    name: str,
+    values: dict[str, float],
+    intervals: BootstrapResult | PairedResult | None,
+    sign: str = "",
+) -> str:
+    cells = [name]
+    for metric, value in values.items():
+        texts = (
+            format_number(value, sign=sign),
+            format_interval(intervals, metric, sign),
+            format_p_value(intervals, metric),
+        )
+        cells.append(" ".join(text for text in texts if text))
+    return f"| {' | '.join(cells)} |\n"
+
+
+def headline_text(report: EvalReport) -> str:
+    """Returns the overall metrics as a short table for the console.
+
+    An interval stands below its number; the line of a baseline has the
+    differences, and below them their intervals and p-values. The lines below
+    the table say why numbers are infinite or undefined.
+    """
+    lines = [
+        f"{_console_row('eval', 'negatives', _CONSOLE_METRICS.values())}"
+        f"{'mean_auc':>9}{'mean_d_prime':>13}{'balanced_lwlrap':>16}"
+        f"{'classes':>8}"
+    ]
+    for result in report.results:
+        lines += [line.rstrip() for line in _console_rows(report, result)]
+    for result in report.results:
+        name = f"{result.evaluation} {result.negatives}"
+        lines += [f"{name}: {note}" for note in result_notes(result)]
+        baseline = report.baseline_of(result)
+        if baseline is not None and not math.isfinite(baseline.d_prime):
+            note = result_notes(baseline)[0]
+            lines.append(f"{name}, baseline: {note}")
+    notes = {resamples_note(report.details_of(r)) for r in report.results}
+    return "\n".join([*lines, *sorted(notes - {""})])
+
+
+def _console_rows(report: EvalReport, result: EvalResult) -> Iterator[str]:
+    baseline, details = report.baseline_of(result), report.details_of(result)
+    numbers = [_console_number(getattr(result, m)) for m in _CONSOLE_METRICS]
+    yield (
+        f"{_console_row(result.evaluation, result.negatives, numbers)}"
+        f"{_console_number(result.mean_auc):>9}"
+        f"{_console_number(result.mean_d_prime):>13}"
+        f"{_console_number(result.balanced_lwlrap):>16}{result.num_classes:>8}"
+    )
+    if details.intervals is not None:
+        own = [details.intervals.overall[m] for m in _CONSOLE_METRICS]
+        yield _console_row("", "", map(_console_interval, own))
+    if baseline is None:
+        return
+    differences = _differences(result, baseline)
+    numbers = [_console_number(differences[m], "+") for m in _CONSOLE_METRICS]
+    yield _console_row("", "- baseline", numbers)
+    if details.paired is not None:
+        paired = [details.paired.overall[m] for m in _CONSOLE_METRICS]
+        yield _console_row("", "", [_console_interval(d, "+") for d in paired])
+        p_values = [d.p_value for d in paired]
+        yield _console_row(
+            "", "", ["" if math.isnan(p) else f"p = {p:.3g}" for p in p_values]
+        )
+
+
+def _console_row(evaluation: str, negatives: str, cells: Iterable[str]) -> str:
+    shown = "".join(f"{cell:>17}" for cell in cells)
+    return f"{evaluation:<7}{negatives:<19}{shown}"
+
+
+def _console_number(value: float, sign: str = "") -> str:
+    if math.isfinite(value):
+        return f"{value:{sign}.3f}"
+    return format_number(value)
+
+
+def _console_interval(interval: Interval | Difference, sign: str = "") -> str:
+    if math.isnan(interval.low):
+        return ""
+    low, high = (
+        _console_number(i, sign) for i in (interval.low, interval.high)
+    )
+    return f"[{low}, {high}]"

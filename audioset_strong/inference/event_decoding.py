@@ -1,4 +1,9 @@
-"""Scores of label frames -> events with times."""
+"""Turns scores of label frames into events with times.
+
+An event is a run of label frames whose scores all reach the threshold of a
+class. Times are therefore multiples of 0.96 s, the resolution at which the
+model scores.
+"""
 
 from typing import NamedTuple
 
@@ -33,8 +38,8 @@ def decode_events(
 
     Args:
       scores: float `[num_label_frames, num_classes]`, in [0, 1].
-      thresholds: float, or float `[num_classes]`: least score of a class, not
-        NaN.
+      thresholds: float, or float `[num_classes]`: the score that a class must
+        reach; not NaN.
       label_frame_seconds: Length and hop of a label frame.
       audio_seconds: No event ends later; audio shorter than a label frame was
         padded to one.
@@ -44,18 +49,29 @@ def decode_events(
 
     Raises:
       InputError: `scores` is not two-dimensional, or `thresholds` is neither
-        one number nor one a class.
+        one number nor one for each class, or is NaN.
     """
     if scores.ndim != 2:
         raise InputError(
             f"scores must be [num_label_frames, num_classes]. Received: "
             f"shape={scores.shape}."
         )
-    _check_thresholds(np.asarray(thresholds), scores.shape[1])
-    is_active = scores >= thresholds
-    # A frame of silence on both sides, so that every run starts and ends.
+    # One threshold a label frame would broadcast too, and mean nothing.
+    if np.shape(thresholds) not in ((), (scores.shape[1],)):
+        raise InputError(
+            f"thresholds must be one number or one for each of "
+            f"{scores.shape[1]} classes. Received: "
+            f"shape={np.shape(thresholds)}."
+        )
+    if np.isnan(thresholds).any():
+        raise InputError("thresholds must not be NaN: no score reaches it.")
+    is_active = scores >= thresholds  # [num_label_frames, num_classes]
+    # Silence before the first and after the last label frame, so that every run
+    # begins and ends.
     padded = np.pad(is_active, ((1, 1), (0, 0))).astype(np.int8)
     changes = np.diff(padded, axis=0).T  # [num_classes, num_label_frames + 1]
+    # By class, then time, so that the n-th start and the n-th end belong
+    # together. [num_events] each.
     classes, first_frames = np.nonzero(changes == 1)
     _, end_frames = np.nonzero(changes == -1)
     events = [
@@ -70,14 +86,3 @@ def decode_events(
         )
     ]
     return sorted(events, key=lambda e: (e.onset_seconds, e.class_index))
-
-
-def _check_thresholds(thresholds: np.ndarray, num_classes: int) -> None:
-    # One threshold a label frame would broadcast too, and mean nothing.
-    if thresholds.shape not in ((), (num_classes,)):
-        raise InputError(
-            f"thresholds must be one number or one for each of {num_classes} "
-            f"classes. Received: shape={thresholds.shape}."
-        )
-    if np.isnan(thresholds).any():
-        raise InputError("thresholds must not be NaN: no score reaches it.")

@@ -1,10 +1,10 @@
-"""SavedModel: waveform in, scores, embeddings and log-mel out.
+"""Exports a SavedModel: from a waveform to scores, embeddings and log-mel.
 
-The contract of the exported model, loaded with `tf.saved_model.load`:
+What an export offers, loaded with `tf.saved_model.load`:
 
     outputs = model(waveform)
       waveform     float32 [num_samples], mono, 16 kHz, [-1, 1]; any length;
-                   less than one patch (0.975 s) is padded with zeros
+                   shorter ones than a patch (0.975 s) are padded with zeros
       outputs      dict of
         scores       float32 [num_patches, num_classes], in [0, 1]
         embeddings   float32 [num_patches, 2048 * width]
@@ -12,8 +12,9 @@ The contract of the exported model, loaded with `tf.saved_model.load`:
     model.class_map_path()   string, path of the class map inside the export
     model.metadata()         string, JSON: settings, class hash, checkpoint
 
-Patch i covers the audio from 0.96 i seconds on, for 0.96 s: the label frames of
-a clip. The signature `serving_default` is the same function.
+Patch i covers 0.96 s of audio from second 0.96 i on, as the label frames of a
+clip do. The signature `serving_default` is the same function. An export needs
+nothing but TensorFlow, neither Keras nor this package.
 """
 
 import json
@@ -42,11 +43,11 @@ from audioset_strong.labels.class_map import (
 from audioset_strong.params import FeatureParams, from_dict, to_dict
 from audioset_strong.training.workdir import load_classifier
 
-# Largest difference of a score between the exported and the in-memory model.
+# Largest difference between a score of the export and of the model in memory.
 # The two run the same kernels, so this is room for another order of additions.
 _MAX_SCORE_DIFFERENCE = 1e-4
 
-# Run in a process of its own, with nothing of this project importable.
+# Run in a process of its own that cannot import this package.
 _RELOAD_SCRIPT = """
 import sys
 import numpy as np
@@ -61,7 +62,7 @@ np.savez(sys.argv[3], **outputs)
 """
 
 
-class WaveformClassifier(tf.Module):
+class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
     """The whole way from a waveform to scores, as in the module docstring."""
 
     def __init__(
@@ -77,7 +78,7 @@ class WaveformClassifier(tf.Module):
           classifier: From `build_frame_classifier`, trained.
           features: Its front end.
           class_map_path: CSV of its classes; copied into the export.
-          metadata: What `metadata()` gives; JSON-ready.
+          metadata: What `metadata()` returns; JSON-ready.
         """
         super().__init__()
         self._classifier = classifier
@@ -85,12 +86,17 @@ class WaveformClassifier(tf.Module):
         self._class_map = tf.saved_model.Asset(class_map_path)
         self._metadata = tf.constant(json.dumps(metadata))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32)])
+    @tf.function(  # type: ignore[untyped-decorator]
+        input_signature=[tf.TensorSpec([None], tf.float32)]
+    )
     def __call__(self, waveform: tf.Tensor) -> dict[str, tf.Tensor]:
         """Scores a waveform; see the module docstring."""
         padded = pad_to_one_patch(waveform, self._features)
+        # [num_samples], at least those of a patch
         log_mel = waveform_to_log_mel(padded, self._features)
+        # [num_stft_frames, mel_bands]
         patches = log_mel_to_patches(log_mel, self._features)
+        # [num_patches, patch_stft_frames, mel_bands]; the rest is left out
         outputs = self._classifier(patches, training=False)
         return {
             "scores": tf.sigmoid(outputs["logits"]),
@@ -98,12 +104,12 @@ class WaveformClassifier(tf.Module):
             "log_mel": log_mel,
         }
 
-    @tf.function(input_signature=[])
+    @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
     def class_map_path(self) -> tf.Tensor:
         """Returns the path of the class map inside the export."""
         return self._class_map.asset_path
 
-    @tf.function(input_signature=[])
+    @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
     def metadata(self) -> tf.Tensor:
         """Returns settings, class hash and checkpoint as JSON."""
         return self._metadata
@@ -132,8 +138,8 @@ def load_export(path: str) -> Export:
     """
     if not tf.saved_model.contains_saved_model(path):
         raise InputError(
-            f"{path} is not a SavedModel. Give the --output_dir of "
-            f"export_saved_model."
+            f"{path} is not a SavedModel. Give a folder that "
+            f"export_saved_model wrote."
         )
     model = tf.saved_model.load(path)
     metadata = json.loads(model.metadata().numpy())
@@ -153,7 +159,7 @@ def load_export(path: str) -> Export:
 def export_saved_model(
     workdir: str, output_dir: str, checkpoint: str = "best"
 ) -> float:
-    """Exports the model of a run, reloads it and compares.
+    """Exports the model of a run, reloads the export and compares the two.
 
     Args:
       workdir: Folder of the run.
@@ -165,11 +171,11 @@ def export_saved_model(
 
     Raises:
       InputError: The folder is not empty or the run has no checkpoint.
-      RuntimeError: The reloaded model gives other outputs.
+      RuntimeError: The reloaded model has other outputs.
     """
     if os.path.isdir(output_dir) and os.listdir(output_dir):
         raise InputError(
-            f"{output_dir} is not empty. Give a new --output_dir or delete it."
+            f"{output_dir} is not empty. Give a new output_dir or delete it."
         )
     classifier, params, class_map = load_classifier(workdir, checkpoint)
     metadata: dict[str, object] = {
@@ -217,13 +223,13 @@ def _compare_reloaded(
     features: FeatureParams,
     folder: str,
 ) -> float:
-    """Compares with the export as a process without this package loads it."""
+    """Compares a model with its export, loaded without this package."""
     waveforms = check_waveforms(features)
     waveforms_path = os.path.join(folder, "waveforms.npz")
     outputs_path = os.path.join(folder, "outputs.npz")
-    np.savez(waveforms_path, **waveforms)
+    np.savez(waveforms_path, **waveforms)  # type: ignore[arg-type]
     reloaded = subprocess.run(
-        # -I: neither the current folder nor PYTHONPATH can help it.
+        # -I ignores the current folder and PYTHONPATH.
         [sys.executable, "-I", "-c", _RELOAD_SCRIPT]
         + [os.path.abspath(output_dir), waveforms_path, outputs_path],
         capture_output=True,
@@ -240,15 +246,15 @@ def _compare_reloaded(
                 found = outputs[f"{name}/{key}"]
                 if found.shape != value.shape:
                     raise RuntimeError(
-                        f"Reloaded, {key} of {name} has shape {found.shape}, "
-                        f"expected {value.shape}."
+                        f"Expected {key} of {name} with shape {value.shape} "
+                        f"from the export. Received: shape={found.shape}."
                     )
-            scores = outputs[f"{name}/scores"]
+            scores = outputs[f"{name}/scores"]  # [num_patches, num_classes]
             difference = np.abs(scores - expected["scores"].numpy()).max()
             largest = max(largest, float(difference))
-    if not largest <= _MAX_SCORE_DIFFERENCE:
+    if not largest <= _MAX_SCORE_DIFFERENCE:  # NaN fails too
         raise RuntimeError(
-            f"Reloaded, a score differs by {largest:.2g}, more than "
+            f"In the export a score differs by {largest:.2g}, more than "
             f"{_MAX_SCORE_DIFFERENCE}."
         )
     return largest

@@ -1,4 +1,8 @@
-"""A trained run and records -> a score file."""
+"""Scores records with the model of a run and writes a score file.
+
+The way to evaluation: the score file holds a score for every label frame and
+class, and neither TensorFlow nor records are needed from there on.
+"""
 
 from collections.abc import Sequence
 
@@ -22,9 +26,9 @@ def write_scores(
 ) -> ScoreFile:
     """Scores records with the model of a run and writes a score file.
 
-    The score file has the classes of the run. Records made with another class
-    map can be scored, because their classes count in targets only, which are
-    not used here; a warning says how the two differ.
+    The score file has the classes of the run. Records that were made with
+    another class map can be scored too, because only their targets depend on
+    it, which are not used here; a warning says how the two differ.
 
     Args:
       workdir: Folder of the run.

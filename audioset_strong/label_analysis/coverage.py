@@ -42,7 +42,7 @@ import numpy.typing as npt
 import pandas as pd
 
 import audioset_strong
-from audioset_strong.files import make_folder_output_files, open_output
+from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.labels.label_files import (
     read_framed_labels,
     read_strong_labels,
@@ -306,7 +306,7 @@ def write_coverage(
       problems: Of the label files.
       audio: What the folder of audio holds, for JSON.
     """
-    make_folder_output_files(output_dir)
+    make_output_folder(output_dir)
     content = {
         "version": audioset_strong.__version__,
         "sets": [_set_json(s, coverage.display_names) for s in coverage.sets],

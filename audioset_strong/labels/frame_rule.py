@@ -155,15 +155,43 @@ def frame_strong_labels(
     rows = strong[keys]
     if explicit_negatives is not None:
         rows = pd.concat([rows, explicit_negatives[keys]])
-    pairs = _number_pairs(rows)
-    pair_of_event = pairs.pair_of_row[: len(strong)]
+    # Codes in the order of the texts: [num_rows], [num_clips], [num_classes]
+    clips, segment_ids = pd.factorize(rows["segment_id"].to_numpy(), sort=True)
+    classes, mids = pd.factorize(rows["mid"].to_numpy(), sort=True)
+    # One number a pair, so that sorting is of integers, by clip and class.
+    num_classes = max(len(mids), 1)
+    pairs, pair_of_row = np.unique(
+        clips * num_classes + classes, return_inverse=True
+    )  # [num_pairs], [num_rows]
+    pair_of_event = pair_of_row[: len(strong)]
 
-    is_present = _mark_positive(strong, pair_of_event, len(pairs.clip), params)
-    has_events = np.zeros(len(pairs.clip), dtype=bool)
+    is_present = _mark_positive(strong, pair_of_event, len(pairs), params)
+    has_events = np.zeros(len(pairs), dtype=bool)
     has_events[pair_of_event] = True
     # A pair without events is an explicit negative.
-    is_listed = is_present.any(axis=1) | ~has_events
-    return _framed_table(pairs, is_present, is_listed)
+    listed = np.flatnonzero(is_present.any(axis=1) | ~has_events)
+    clip, class_index = np.divmod(pairs[listed], num_classes)  # [num_listed]
+
+    # The rows of a clip go through all its pairs, label frame by label frame.
+    first = np.searchsorted(clip, clip, side="left")
+    num_pairs_of_clip = np.searchsorted(clip, clip, side="right") - first
+    frames = np.arange(params.num_label_frames)
+    place = first * len(frames) + np.arange(len(listed)) - first
+    row = place[:, np.newaxis] + np.multiply.outer(num_pairs_of_clip, frames)
+    label_frame = np.empty(row.size, np.int64)
+    label_frame[row] = frames  # row is [num_listed, num_label_frames]
+    pair = np.empty(row.size, np.int32)
+    pair[row] = np.arange(len(listed))[:, np.newaxis]
+    columns = {
+        "segment_id": segment_ids[clip[pair]],
+        "label_frame": label_frame,
+        "mid": mids[class_index[pair]],
+        "is_present": is_present[listed][pair, label_frame],
+    }
+    # The dtype is given because pandas would take str for object.
+    return pd.DataFrame(
+        {name: pd.Series(c, dtype=c.dtype) for name, c in columns.items()}
+    )
 
 
 def _mark_positive(
@@ -180,75 +208,8 @@ def _mark_positive(
         part = slice(start, start + _EVENTS_AT_ONCE)
         is_positive = events_to_label_frames(
             onsets[part], offsets[part], params
-        )
+        )  # [num_events, num_label_frames]
         events, label_frames = np.nonzero(is_positive)
         # Events of a pair are joined by "or", frame by frame: never pooled.
         is_present[pair_of_event[part][events], label_frames] = True
     return is_present
-
-
-class _Pairs(NamedTuple):
-    """Distinct (clip, class) pairs in the order of their ids and mids.
-
-    Attributes:
-      segment_ids: object `[num_clips]`, ascending.
-      mids: object `[num_classes]`, ascending.
-      clip: int64 `[num_pairs]`, index into segment_ids.
-      class_index: int64 `[num_pairs]`, index into mids.
-      pair_of_row: int64 `[num_rows]`, index of each row's pair.
-    """
-
-    segment_ids: npt.NDArray[np.object_]
-    mids: npt.NDArray[np.object_]
-    clip: npt.NDArray[np.int64]
-    class_index: npt.NDArray[np.int64]
-    pair_of_row: npt.NDArray[np.int64]
-
-
-def _number_pairs(rows: pd.DataFrame) -> _Pairs:
-    """Numbers the pairs of a table with columns segment_id and mid."""
-    clips, segment_ids = pd.factorize(rows["segment_id"].to_numpy(), sort=True)
-    classes, mids = pd.factorize(rows["mid"].to_numpy(), sort=True)
-    # One number a pair, so that sorting is of integers.
-    numbers, pair_of_row = np.unique(
-        clips * max(len(mids), 1) + classes, return_inverse=True
-    )
-    clip, class_index = np.divmod(numbers, max(len(mids), 1))
-    return _Pairs(segment_ids, mids, clip, class_index, pair_of_row)
-
-
-def _framed_table(
-    pairs: _Pairs,
-    is_present: npt.NDArray[np.bool_],
-    is_listed: npt.NDArray[np.bool_],
-) -> pd.DataFrame:
-    """Writes out the label frames of the listed pairs as framed rows.
-
-    Args:
-      pairs: All pairs.
-      is_present: bool `[num_pairs, num_label_frames]`.
-      is_listed: bool `[num_pairs]`.
-
-    Returns:
-      Framed table, sorted by segment_id, label_frame and mid.
-    """
-    num_label_frames = is_present.shape[1]
-    listed = np.flatnonzero(is_listed)
-    pair = np.repeat(listed, num_label_frames)
-    label_frame = np.tile(np.arange(num_label_frames), len(listed))
-    # Pairs are in order of clip and class; a stable sort by clip and label
-    # frame leaves the classes in order.
-    order = np.argsort(
-        pairs.clip[pair] * num_label_frames + label_frame, kind="stable"
-    )
-    pair, label_frame = pair[order], label_frame[order]
-    columns = {
-        "segment_id": pairs.segment_ids[pairs.clip[pair]],
-        "label_frame": label_frame,
-        "mid": pairs.mids[pairs.class_index[pair]],
-        "is_present": is_present[pair, label_frame],
-    }
-    # The dtype is given because pandas would take str for object.
-    return pd.DataFrame(
-        {name: pd.Series(c, dtype=c.dtype) for name, c in columns.items()}
-    )

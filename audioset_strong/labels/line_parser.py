@@ -1,11 +1,10 @@
-r"""Text of a label file: decoded, its header checked, its lines numbered.
+r"""Parses the lines of label files with pyarrow and names those that are bad.
 
-Lines of the AudioSet label files: what is one, and why a line is not.
-
-A line format is a regular expression that takes a whole line, so that a file of
-good lines is parsed without a Python loop over lines, and a function that says
-what is wrong with a line that does not match. What is wrong with a row besides
-its syntax is in `label_checks.py`.
+A file is read as columns at once, and each distinct text of a column is checked
+against the regular expression of its field. Only where that fails are the lines
+looked at one by one, to leave out the bad ones and to say what was expected.
+Both ways accept the same lines: those that match the fields' expressions,
+joined by the delimiter.
 
 Numbers are plain decimals: at most seven digits before the point and nine after
 it, no sign, no exponent. Up to 1,000,000 s float64 gives back every digit.
@@ -15,12 +14,14 @@ import dataclasses
 import functools
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.ids import MID_PATTERN as _MID
@@ -28,57 +29,49 @@ from audioset_strong.labels.ids import SEGMENT_ID_PATTERN as _SEGMENT_ID
 from audioset_strong.labels.ids import YTID_PATTERN as _YTID
 from audioset_strong.labels.problems import ProblemLog
 
-# --- label text ------------------------------------------------------------
-
-
 Path = str | os.PathLike[str]
 
-# About 30,000 lines: long enough to be parsed at full speed, short enough that
-# a release-sized file is never in memory as millions of small strings.
-_BLOCK_CHARS = 1 << 20
 _MAX_SHOWN_CHARS = 200
+_SECONDS = r"[0-9]{1,7}(?:\.[0-9]{1,9})?"
+_NAME = r"[^\t\n\r\x00-\x1f\ud800-\udfff]+"
+_BOM = b"\xef\xbb\xbf"
 
 
 class LabelText:
-    r"""Lines of a label file.
+    r"""The bytes of a label file, split into header and numbered lines.
 
     Lines end in "\n" or "\r\n" and nothing else; Python's `splitlines` would
-    also split at characters that display names may hold. Bytes that are not
-    UTF-8 become lone surrogates, which no line format allows, so that the lines
-    that hold them can be named.
+    also split at characters that display names may hold. Where lines are shown,
+    bytes that are not UTF-8 become lone surrogates, which no field allows.
 
     Attributes:
       path: The file, for messages.
       header: Its first lines, without line ends.
-      body: The rest, with "\n" as line end.
+      body: The other lines, with "\n" as line end.
       first_line: Number of the first line of `body`, from 1.
     """
 
     def __init__(
         self, path: Path, num_header_lines: int, text: str | None = None
     ) -> None:
-        """Reads a file.
-
-        Args:
-          path: The file.
-          num_header_lines: How many of its lines are the header.
-          text: Its content, if it has been read already.
-        """
+        """Reads a file; `text` is its content if it has been read already."""
         if text is None:
             with open(path, "rb") as file:
-                text = file.read().decode("utf-8", errors="surrogateescape")
-        if "\r" in text:
-            text = text.replace("\r\n", "\n")
+                content = file.read()
+        else:
+            content = text.encode("utf-8", errors="surrogatepass")
+        if b"\r" in content:
+            content = content.replace(b"\r\n", b"\n")
         self.path = path
-        self.header: list[str] = []
-        position = 0
-        while len(self.header) < num_header_lines and position < len(text):
-            end = text.find("\n", position)
-            end = len(text) if end < 0 else end
-            self.header.append(text[position:end])
-            position = end + 1
-        self.body = text[position:]
         self.first_line = num_header_lines + 1
+        self.header: list[str] = []
+        start = 0
+        while len(self.header) < num_header_lines and start < len(content):
+            end = content.find(b"\n", start)
+            end = len(content) if end < 0 else end
+            self.header.append(_decode(content[start:end]))
+            start = end + 1
+        self.body = content[start:]
 
     def check_header(self, header: str, example: str) -> None:
         """Checks the last line of the header.
@@ -96,98 +89,70 @@ class LabelText:
                 f"{found}. Give a label file such as {example}."
             )
 
-    def blocks(self) -> Iterator[tuple[int, str]]:
-        """Yields the body in parts of whole lines, each with its first line."""
-        number, position = self.first_line, 0
-        while position < len(self.body):
-            end = self.body.find("\n", position + _BLOCK_CHARS) + 1
-            block = self.body[position : end or len(self.body)]
-            yield number, block
-            number += block.count("\n")
-            position += len(block)
-
     @property
+    def is_cut(self) -> bool:
+        """Whether the last line has no end, as in half of a file."""
+        return bool(self.body) and not self.body.endswith(b"\n")
+
+    @functools.cached_property
     def num_lines(self) -> int:
         """Number of lines of the body."""
-        return self.body.count("\n") + self.is_cut
+        return self.body.count(b"\n") + self.is_cut
 
     @functools.cached_property
     def _line_starts(self) -> npt.NDArray[np.int64]:
         """Where each line of the body starts, and one past its end."""
-        ends = np.array(
-            [match.start() for match in re.finditer("\n", self.body)],
-            dtype=np.int64,
-        )
+        ends = np.flatnonzero(np.frombuffer(self.body, np.uint8) == ord("\n"))
         return np.concatenate([[0], ends + 1, [len(self.body) + 1]])
 
     def line(self, number: int) -> str:
         """Returns a line of the body by its number in the file."""
         index = number - self.first_line
         start, end = self._line_starts[index : index + 2]
-        return self.body[start : end - 1]
+        return _decode(self.body[start : end - 1])
 
-    @property
-    def is_cut(self) -> bool:
-        """Whether the last line has no end, as in half of a file."""
-        return bool(self.body) and not self.body.endswith("\n")
+
+def _decode(line: bytes) -> str:
+    return line.decode("utf-8", errors="surrogateescape")
 
 
 def shown(line: str) -> str:
-    """Quotes a line for a message, the beginning of it if it is long."""
+    """Quotes a line for a message, only its beginning if it is long."""
     if len(line) <= _MAX_SHOWN_CHARS:
         return repr(line)
     return f"{line[:_MAX_SHOWN_CHARS]!r}... ({len(line)} characters)"
 
 
-# --- label lines -----------------------------------------------------------
-
-
-_SECONDS = r"[0-9]{1,7}(?:\.[0-9]{1,9})?"
-_NAME = r"[^\t\n\r\x00-\x1f\ud800-\udfff]+"
-
-Column = npt.NDArray[Any]
-
-
 @dataclasses.dataclass(frozen=True)
 class LineFormat:
-    """What a line of a file looks like.
+    """The form of a file's lines.
 
     Attributes:
-      line: Regular expression of a line without its end.
-      split: Splits a text of good lines, line ends included, into its fields.
-      kinds: What each field of a line is: "text", "seconds", or "id" for a text
-        that no other line has.
+      delimiter: One character between two fields.
+      fields: By name, the regular expression of each field.
       explain: Says what was expected of a line that does not match.
     """
 
-    line: str
-    split: Callable[[str], list[str]]
-    kinds: tuple[str, ...]
+    delimiter: str
+    fields: Mapping[str, str]
     explain: Callable[[str], str]
 
     @functools.cached_property
     def line_pattern(self) -> re.Pattern[str]:
         """Matches a line without its end."""
-        return re.compile(self.line)
-
-    @functools.cached_property
-    def lines_pattern(self) -> re.Pattern[str]:
-        """Matches any number of lines with their ends."""
-        # Possessive, so that no state is kept for going back.
-        return re.compile(f"(?:{self.line}\n)*+")
+        return re.compile(self.delimiter.join(self.fields.values()))
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class ParsedLines:
     """Fields of the lines that match their format.
 
     Attributes:
-      columns: One array `[num_rows]` a field: float64 seconds, or object text;
-        equal texts are one object.
+      columns: By name, `pa.DictionaryArray` `[num_rows]` of the fields' texts.
       line_numbers: int64 `[num_rows]`, from 1.
     """
 
-    columns: tuple[Column, ...]
+    columns: dict[str, Any]
     line_numbers: npt.NDArray[np.int64]
 
 
@@ -198,95 +163,120 @@ def parse_lines(
 
     Args:
       text: The file.
-      line_format: What its lines look like.
-      problems: Takes the lines that are left out.
-
-    Returns:
-      The fields, in file order.
+      line_format: The form of its lines.
+      problems: Takes the lines that are left out, and a last line that is cut.
     """
-    kinds = line_format.kinds
-    parts: list[list[Column]] = [[] for _ in kinds]
-    line_parts = [np.empty(0, np.int64)]
-    seconds = _SecondsOfText()
-    for first_line, block in text.blocks():
-        good_lines, line_numbers = _leave_out_bad(
-            text, first_line, block, line_format, problems
+    numbers = np.arange(text.num_lines, dtype=np.int64) + text.first_line
+    columns = _read_columns(text.body, text.num_lines, line_format)
+    if columns is None:
+        body, numbers = _leave_out_bad_lines(text, line_format, problems)
+        columns = _read_columns(body, len(numbers), line_format, len(body))
+    if columns is None:  # The two ways of reading differ: a bug of ours.
+        raise AssertionError(f"{text.path}: good lines cannot be parsed.")
+    if text.is_cut:
+        line = text.first_line + text.num_lines - 1
+        message = "expected a newline after the last line, as in a whole file"
+        found = shown(text.line(line))
+        problems.add(
+            text.path, line, f"{message}, found {found}", is_left_out=False
         )
-        line_parts.append(line_numbers)
-        fields = line_format.split(good_lines)
-        for field, part in enumerate(parts):
-            values = fields[field :: len(kinds)]
-            part.append(_column(values, kinds[field], seconds))
-    columns = []
-    for kind, part in zip(kinds, parts, strict=True):
-        column = np.concatenate([_column([], kind, seconds), *part])
-        columns.append(_intern(column) if kind == "text" else column)
-    return ParsedLines(tuple(columns), np.concatenate(line_parts))
+    return ParsedLines(columns, numbers)
 
 
-def _leave_out_bad(
-    text: LabelText,
-    first_line: int,
-    block: str,
-    line_format: LineFormat,
-    problems: ProblemLog,
-) -> tuple[str, npt.NDArray[np.int64]]:
-    """Keeps the lines of a block that match, and their numbers."""
-    if not block.endswith("\n"):
-        block += "\n"
-    num_lines = block.count("\n")
-    numbers = np.arange(first_line, first_line + num_lines)
-    if line_format.lines_pattern.fullmatch(block):
-        return block, numbers
-    lines = block[:-1].split("\n")
-    is_good = np.ones(num_lines, dtype=bool)
-    for index, line in enumerate(lines):
-        if not line_format.line_pattern.fullmatch(line):
-            is_good[index] = False
-            reason = line_format.explain(line)
-            message = f"{reason}, found {shown(line)}"
-            problems.add(text.path, first_line + index, message)
-    good_lines = [f"{lines[index]}\n" for index in np.flatnonzero(is_good)]
-    return "".join(good_lines), numbers[is_good]
+def encode_texts(texts: Any) -> Any:
+    """Encodes a `pa.StringArray` as a `pa.DictionaryArray`."""
+    if pc.all(pc.less(texts[:-1], texts[1:])).as_py():
+        # In ascending order, as the ids of the released files are: all differ.
+        codes = pa.array(np.arange(len(texts), dtype=np.int32))
+        return pa.DictionaryArray.from_arrays(codes, texts)
+    return texts.dictionary_encode()
 
 
-class _SecondsOfText(dict[str, float]):
-    """Times by their text: a file of millions has a few thousand of them."""
+def _read_columns(
+    body: bytes, num_lines: int, line_format: LineFormat, block_size: int = 0
+) -> dict[str, Any] | None:
+    """Reads all lines at once; None if a line is bad or longer than a block."""
+    few_values = pa.dictionary(pa.int32(), pa.string())
+    if not num_lines:
+        empty = pa.array([], few_values)
+        return {name: empty for name in line_format.fields}
+    if body.startswith(_BOM):
+        body = _BOM + body  # pyarrow drops one, which is part of a field here
+    types = {
+        # Of many values each block would make a large dictionary.
+        name: pa.string() if name in ("ytid", "mids") else few_values
+        for name in line_format.fields
+    }
+    try:
+        table = pa.csv.read_csv(
+            pa.BufferReader(body),
+            pa.csv.ReadOptions(
+                column_names=list(types),
+                block_size=min(max(1 << 20, block_size + 4), 2**31 - 1),
+            ),
+            pa.csv.ParseOptions(
+                delimiter=line_format.delimiter,
+                quote_char=False,
+                ignore_empty_lines=False,
+            ),
+            pa.csv.ConvertOptions(column_types=types, null_values=[]),
+        )
+    except pa.ArrowInvalid:  # another number of fields, or not UTF-8
+        return None
+    if table.num_rows != num_lines:  # pyarrow also ends lines at "\r"
+        return None
+    columns = {}
+    for name, pattern in line_format.fields.items():
+        column = table[name].combine_chunks()
+        if types[name] != few_values:
+            column = encode_texts(column)
+        if not _all_match(pattern, column.dictionary):
+            return None
+        columns[name] = column
+    return columns
 
-    def __missing__(self, text: str) -> float:
-        self[text] = seconds = float(text)
-        return seconds
+
+def _all_match(pattern: str, texts: Any) -> bool:
+    """Whether a regular expression matches each text as a whole."""
+    if pc.all(pc.string_is_ascii(texts)).as_py():
+        # Means the same to pyarrow, but for surrogates, which it cannot have.
+        pattern = pattern.replace(r"\ud800-\udfff", "")
+        is_match = pc.match_substring_regex(texts, f"^(?:{pattern})$")
+        return bool(pc.all(is_match).as_py())
+    return all(re.fullmatch(pattern, text) for text in texts.to_pylist())
 
 
-def _column(fields: list[str], kind: str, seconds: _SecondsOfText) -> Column:
-    if kind == "seconds":
-        values = map(seconds.__getitem__, fields)
-        return np.fromiter(values, np.float64, len(fields))
-    return np.array(fields, dtype=object)
+def _leave_out_bad_lines(
+    text: LabelText, line_format: LineFormat, problems: ProblemLog
+) -> tuple[bytes, npt.NDArray[np.int64]]:
+    """Notes the lines that do not match; returns the others and their numbers.
+
+    Not for speed: this is where a file with bad lines ends up.
+    """
+    lines = text.body.removesuffix(b"\n").split(b"\n") if text.body else []
+    good, numbers = [], []
+    for number, content in enumerate(lines, start=text.first_line):
+        line = _decode(content)
+        if line_format.line_pattern.fullmatch(line):
+            good.append(content)
+            numbers.append(number)
+        else:
+            reason = _explain_text(line) or line_format.explain(line)
+            problems.add(text.path, number, f"{reason}, found {shown(line)}")
+    body = b"".join(content + b"\n" for content in good)
+    return body, np.array(numbers, dtype=np.int64)
 
 
-def _intern(column: Column) -> Column:
-    """Makes equal texts one object, which saves memory and hashing."""
-    codes, distinct = pd.factorize(column)
-    interned: Column = distinct[codes]
-    return interned
+# What was expected of a line that does not match: the first thing that a
+# person would correct.
 
 
-def _split_at_tabs(lines: str) -> list[str]:
-    return lines.replace("\n", "\t").split("\t")[:-1]
-
-
-def _split_weak(lines: str) -> list[str]:
-    # No field holds a quote or a space.
-    return lines.replace(', "', ", ").replace('"\n', ", ").split(", ")[:-1]
-
-
-def _is(field: str, text: str) -> bool:
-    return re.fullmatch(field, text) is not None
+def _is(pattern: str, field: str) -> bool:
+    return re.fullmatch(pattern, field) is not None
 
 
 def _explain_text(line: str) -> str | None:
-    """Says what is wrong with a line of any format, or None."""
+    """Says what no line of any format may hold, or None."""
     if not line:
         return "expected no empty line"
     if any("\ud800" <= character <= "\udfff" for character in line):
@@ -294,15 +284,6 @@ def _explain_text(line: str) -> str | None:
     if "\r" in line:
         return "expected lines that end in a newline, not a carriage return"
     return None
-
-
-def _explain_event(fields: list[str]) -> str:
-    """Says what is wrong with a segment id, two times and a mid."""
-    if not _is(_SEGMENT_ID, fields[0]):
-        return "expected '<ytid>_<start ms>' as segment id"
-    if not (_is(_SECONDS, fields[1]) and _is(_SECONDS, fields[2])):
-        return "expected times in seconds, 0 or more, such as 1.234"
-    return "expected a mid such as /m/09x0r after the times"
 
 
 def _explain_weak(line: str) -> str:
@@ -319,59 +300,53 @@ def _explain_weak(line: str) -> str:
     return "expected mids separated by commas without spaces"
 
 
-def _explain_strong(line: str) -> str:
+def _explain_tabs(num_fields: int, line: str) -> str:
+    """Explains lines that begin with a segment id: 2, 4 or 5 fields."""
     fields = line.split("\t")
-    if len(fields) != 4:
-        return f"expected 4 tab-separated fields, not {len(fields)}"
-    return _explain_event(fields)
-
-
-def _explain_framed(line: str) -> str:
-    fields = line.split("\t")
-    if len(fields) != 5:
-        return f"expected 5 tab-separated fields, not {len(fields)}"
-    if fields[4] not in ("PRESENT", "NOT_PRESENT"):
+    if len(fields) != num_fields:
+        return f"expected {num_fields} tab-separated fields, not {len(fields)}"
+    if num_fields == 5 and fields[4] not in ("PRESENT", "NOT_PRESENT"):
         return "expected PRESENT or NOT_PRESENT in the fifth field"
-    return _explain_event(fields)
-
-
-def _explain_pair(line: str) -> str:
-    fields = line.split("\t")
-    if len(fields) != 2:
-        return f"expected 2 tab-separated fields, not {len(fields)}"
     if not _is(_SEGMENT_ID, fields[0]):
         return "expected '<ytid>_<start ms>' as segment id"
-    return "expected a mid such as /m/09x0r"
+    if num_fields == 2:
+        return "expected a mid such as /m/09x0r"
+    if not (_is(_SECONDS, fields[1]) and _is(_SECONDS, fields[2])):
+        return "expected times in seconds, 0 or more, such as 1.234"
+    return "expected a mid such as /m/09x0r after the times"
 
 
-def _explain_name(line: str) -> str:
-    return "expected '<mid>\\t<display name>'"
-
-
-def _tab_format(
-    fields: Sequence[str],
-    kinds: tuple[str, ...],
-    explain: Callable[[str], str],
-) -> LineFormat:
-    return LineFormat(
-        "\t".join(fields),
-        _split_at_tabs,
-        kinds,
-        lambda line: _explain_text(line) or explain(line),
-    )
-
-
-_EVENT = (_SEGMENT_ID, _SECONDS, _SECONDS, _MID)
-_EVENT_KINDS = ("text", "seconds", "seconds", "text")
+_EVENT = {
+    "segment_id": _SEGMENT_ID,
+    "onset_seconds": _SECONDS,
+    "offset_seconds": _SECONDS,
+    "mid": _MID,
+}
+# Split at spaces, as the delimiter is one character: fields keep their commas
+# and the mids their quotes.
 WEAK_LINE = LineFormat(
-    rf'{_YTID}, {_SECONDS}, {_SECONDS}, "{_MID}(?:,{_MID})*"',
-    _split_weak,
-    ("id", "seconds", "seconds", "text"),
-    lambda line: _explain_text(line) or _explain_weak(line),
+    " ",
+    {
+        "ytid": f"{_YTID},",
+        "start_seconds": f"{_SECONDS},",
+        "end_seconds": f"{_SECONDS},",
+        "mids": f'"{_MID}(?:,{_MID})*"',
+    },
+    _explain_weak,
 )
-STRONG_LINE = _tab_format(_EVENT, _EVENT_KINDS, _explain_strong)
-FRAMED_LINE = _tab_format(
-    (*_EVENT, "(?:NOT_)?PRESENT"), (*_EVENT_KINDS, "text"), _explain_framed
+STRONG_LINE = LineFormat("\t", _EVENT, functools.partial(_explain_tabs, 4))
+FRAMED_LINE = LineFormat(
+    "\t",
+    {**_EVENT, "present": "(?:NOT_)?PRESENT"},
+    functools.partial(_explain_tabs, 5),
 )
-PAIR_LINE = _tab_format((_SEGMENT_ID, _MID), ("text", "text"), _explain_pair)
-NAME_LINE = _tab_format((_MID, _NAME), ("id", "id"), _explain_name)
+PAIR_LINE = LineFormat(
+    "\t",
+    {"segment_id": _SEGMENT_ID, "mid": _MID},
+    functools.partial(_explain_tabs, 2),
+)
+NAME_LINE = LineFormat(
+    "\t",
+    {"mid": _MID, "display_name": _NAME},
+    lambda line: "expected '<mid>\\t<display name>'",
+)

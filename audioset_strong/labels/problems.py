@@ -150,11 +150,11 @@ class ProblemLog:
 
 
 @contextlib.contextmanager
-def noting(problems: ProblemLog | None) -> Iterator[ProblemLog]:
-    """Gives a reader its log: the caller's or, for None, one of its own.
+def log_or_stop(problems: ProblemLog | None) -> Iterator[ProblemLog]:
+    """Yields the caller's log or, for None, one that stops at a bad line.
 
-    Its own log makes an error of the first line to leave out, and warns of
-    the rest when the file is read.
+    The latter makes an error of the first line to leave out, and warns of what
+    else looks wrong when the block ends.
     """
     if problems is not None:
         yield problems

@@ -59,7 +59,7 @@ from audioset_strong.labels.label_files import (
     read_strong_labels,
     read_weak_labels,
 )
-from audioset_strong.labels.problems import ProblemLog, noting
+from audioset_strong.labels.problems import ProblemLog, log_or_stop
 
 # --- training sets ---------------------------------------------------------
 
@@ -172,7 +172,7 @@ def read_label_ytids(
       InputError: A file is none of the three kinds, or a line is malformed.
     """
     ytids: set[str] = set()
-    with noting(problems) as log:
+    with log_or_stop(problems) as log:
         for path in paths:
             segment_ids = _read_any_labels(path, log)["segment_id"].unique()
             ytids.update(map(ytid_of_segment, segment_ids))

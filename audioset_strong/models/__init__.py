@@ -1,1 +1,6 @@
-"""Keras models: a ResNet-50 for log-mel patches and its classifier head."""
+"""The network, and how it scores clips.
+
+resnet.py             ResNet-50 for log-mel patches, up to its last map
+frame_classifier.py   its classifier head, and the loss
+clip_scores.py        scores of every label frame of the clips in records
+"""

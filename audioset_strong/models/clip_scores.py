@@ -1,4 +1,8 @@
-"""Scores the label frames of clips with a model; for validation and scoring."""
+"""Scores every label frame of clips; used by validation and by scoring.
+
+A label frame is one patch of the model, so a clip of ten label frames gets
+`[10, num_classes]` scores. Clip scores, their mean, are computed in evaluation.
+"""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
@@ -31,7 +35,7 @@ class ScoredClips(NamedTuple):
     @property
     def is_inside(self) -> np.ndarray:
         """Bool `[num_clips, num_label_frames]`: frames inside the audio."""
-        frames = np.arange(self.scores.shape[1])
+        frames = np.arange(self.scores.shape[1])  # [num_label_frames]
         return frames < self.num_label_frames[:, np.newaxis]
 
 
@@ -44,14 +48,17 @@ def make_score_patches(
       A function from patches, float32 `[batch, patch_stft_frames, mel_bands]`,
       to scores, float32 `[batch, num_classes]`, in [0, 1].
     """
-    # Any batch size, so that the last, smaller batch is not compiled anew.
-    patches_spec = tf.TensorSpec([None, *model.input.shape[1:]], tf.float32)
 
-    @tf.function(input_signature=[patches_spec])
     def score_patches(patches: tf.Tensor) -> tf.Tensor:
+        # Not training: batch norm uses its running statistics.
         return tf.sigmoid(model(patches, training=False)["logits"])
 
-    return score_patches
+    # Any batch size, so that the last, smaller batch is not compiled anew.
+    patches_spec = tf.TensorSpec([None, *model.input.shape[1:]], tf.float32)
+    compiled: Callable[[tf.Tensor], tf.Tensor] = tf.function(
+        score_patches, input_signature=[patches_spec]
+    )
+    return compiled
 
 
 def score_clips(
@@ -73,31 +80,31 @@ def score_clips(
     """
     batches = label_frame_batches(records, groups)
     num_clips = sum(shard.num_clips for shard in records.shards_of(*groups))
-    parts: list[tuple[np.ndarray, ...]] = []
+    parts: list[ScoredClips] = []
     with tqdm.tqdm(
         total=num_clips, unit="clip", desc="scores", disable=not show_progress
     ) as progress:
         for batch in read_batches(batches, records):
             parts.append(_score_batch(score_patches, batch))
-            progress.update(len(parts[-1][0]))
+            progress.update(len(batch["segment_id"]))
     return ScoredClips(*(np.concatenate(column) for column in zip(*parts)))
 
 
 def _score_batch(
     score_patches: Callable[[tf.Tensor], tf.Tensor], batch: dict[str, tf.Tensor]
-) -> tuple[np.ndarray, ...]:
-    """Scores one batch of clips; returns the fields of `ScoredClips`."""
-    patches = batch["patches"]  # [clips, label frames, STFT frames, bands]
-    num_clips, num_label_frames, num_stft_frames, num_bands = patches.shape
-    flat = tf.reshape(patches, [-1, num_stft_frames, num_bands])
-    scores = score_patches(flat).numpy()
-    scores = scores.reshape(num_clips, num_label_frames, -1)
-    num_inside = batch["num_label_frames"].numpy()
+) -> ScoredClips:
+    """Scores one batch of clips."""
+    patches = batch["patches"]
+    # [num_clips, num_label_frames, patch_stft_frames, mel_bands]
+    num_clips, num_label_frames, *patch_shape = patches.shape
+    scores = score_patches(tf.reshape(patches, [-1, *patch_shape])).numpy()
+    # [num_clips * num_label_frames, num_classes]
     scored = ScoredClips(
         batch["segment_id"].numpy().astype(str),
-        scores,
+        scores.reshape(num_clips, num_label_frames, -1),
         batch["targets"].numpy(),
-        num_inside,
+        batch["num_label_frames"].numpy(),
     )
-    scores[~scored.is_inside] = 0.0
-    return tuple(scored)
+    # Patches beyond the audio are zeros, which no clip sounds like.
+    scored.scores[~scored.is_inside] = 0.0
+    return scored

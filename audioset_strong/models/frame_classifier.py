@@ -1,4 +1,11 @@
-"""The classifier of label frames: a patch in, one logit a class out."""
+"""The classifier of label frames: from a patch to one logit for each class.
+
+A patch of 0.96 s gets one independent score for each class, since several
+sounds can be heard at once.
+
+Source: "CNN architectures for large-scale audio classification" and Section 4
+of the paper: ResNet-50, trained with Adam. Initial values: our choices.
+"""
 
 import math
 
@@ -13,7 +20,7 @@ from audioset_strong.params import FeatureParams, ModelParams
 def build_frame_classifier(
     num_classes: int, model_params: ModelParams, feature_params: FeatureParams
 ) -> keras.Model:
-    """Builds ResNet-50 with one sigmoid a class.
+    """Builds ResNet-50 with one logit for each class.
 
     Args:
       num_classes: Number of classes of the class map.
@@ -29,10 +36,16 @@ def build_frame_classifier(
     patches = keras.Input(
         (feature_params.patch_stft_frames, feature_params.mel_bands),
         name="patches",
-    )
+    )  # [batch, 96, 64]
     channels_last = layers.Reshape((*patches.shape[1:], 1))(patches)
-    last_map = resnet50(channels_last, model_params)
+    # [batch, 96, 64, 1]
+    last_map = resnet50(channels_last, model_params)  # [batch, 6, 4, 2048]
     embeddings = layers.GlobalAveragePooling2D(name="embeddings")(last_map)
+    # [batch, 2048]
+
+    # Most classes are absent from most patches. Starting at their score spares
+    # the first steps, whose gradients would all say so; and small weights let
+    # the bias decide at first.
     initial_score = model_params.initial_score
     initial_logit = math.log(initial_score / (1.0 - initial_score))
     logits = layers.Dense(
@@ -40,7 +53,7 @@ def build_frame_classifier(
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
         bias_initializer=keras.initializers.Constant(initial_logit),
         name="logits",
-    )(embeddings)
+    )(embeddings)  # [batch, num_classes]
     return keras.Model(patches, {"embeddings": embeddings, "logits": logits})
 
 
@@ -60,5 +73,7 @@ def classification_loss(
     Returns:
       float32 `[batch]`, in nats.
     """
+    # From logits, because the logarithm of a rounded sigmoid can be -inf.
     losses = tf.nn.sigmoid_cross_entropy_with_logits(targets, logits)
+    # [batch, num_classes]
     return tf.reduce_sum(losses * target_mask, axis=-1)

@@ -8,11 +8,11 @@ and its convolutions have biases.
     patch          [batch, 96, 64, 1]
     stem           [batch, 96, 64, 64]    7x7, stride 1
     max pool       [batch, 48, 32, 64]    3x3, stride 2
-    stage 1        [batch, 48, 32, 256]   3 blocks
-    stage 2        [batch, 24, 16, 512]   4 blocks
-    stage 3        [batch, 12, 8, 1024]   6 blocks
-    stage 4        [batch, 6, 4, 2048]    3 blocks
-    average pool   [batch, 2048]          the embedding
+    stage 1        [batch, 48, 32, 256]   3 blocks of 1x1 64, 3x3 64, 1x1 256
+    stage 2        [batch, 24, 16, 512]   4 blocks of 1x1 128, 3x3 128, 1x1 512
+    stage 3        [batch, 12, 8, 1024]   6 blocks of 1x1 256, 3x3 256, 1x1 1024
+    stage 4        [batch, 6, 4, 2048]    3 blocks of 1x1 512, 3x3 512, 1x1 2048
+    average pool   [batch, 2048]          the embedding (`frame_classifier.py`)
 
 Source: He et al., "Deep residual learning for image recognition", Table 1 and
 Figure 5 (stride in the first 1x1 of a block, batch norm after each
@@ -24,9 +24,10 @@ from keras import layers
 
 from audioset_strong.params import ModelParams
 
-# (filters of the bottleneck, blocks, stride of the first block) of each stage.
-_STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 _STEM_FILTERS = 64
+# (filters of the bottleneck, blocks, stride of the first block) of each stage.
+# Stage 1 has stride 1, because the max pool has just halved the map.
+_STAGES = ((64, 3, 1), (128, 4, 2), (256, 6, 2), (512, 3, 2))
 # Filters of a block's last convolution over those of its bottleneck.
 _EXPANSION = 4
 
@@ -44,16 +45,18 @@ def _convolution(
     params: ModelParams,
     name: str,
 ) -> keras.KerasTensor:
-    """Convolution without bias, then batch norm."""
+    """Convolution, then batch norm."""
+    # [batch, height, width, channels]
     convolved = layers.Conv2D(
         filters,
         kernel_size,
         strides=stride,
         padding="same",
-        use_bias=False,
-        kernel_initializer="he_normal",
+        use_bias=False,  # batch norm would subtract it again
+        kernel_initializer="he_normal",  # for ReLUs, as in the paper
         name=f"{name}_conv",
     )(inputs)
+    # [batch, height / stride, width / stride, filters]
     return layers.BatchNormalization(
         momentum=params.batch_norm_momentum,
         epsilon=params.batch_norm_epsilon,
@@ -73,11 +76,15 @@ def _bottleneck_block(
     out_filters = filters * _EXPANSION
     hidden = _convolution(inputs, filters, 1, stride, params, f"{name}_a")
     hidden = layers.ReLU(name=f"{name}_a_relu")(hidden)
+    # [batch, height / stride, width / stride, filters]
     hidden = _convolution(hidden, filters, 3, 1, params, f"{name}_b")
     hidden = layers.ReLU(name=f"{name}_b_relu")(hidden)
+    # The same shape.
     hidden = _convolution(hidden, out_filters, 1, 1, params, f"{name}_c")
+    # [batch, height / stride, width / stride, 4 * filters]
     shortcut = inputs
     if stride != 1 or inputs.shape[-1] != out_filters:
+        # The first block of a stage changes the shape, so its shortcut must.
         shortcut = _convolution(
             inputs, out_filters, 1, stride, params, f"{name}_shortcut"
         )
@@ -100,25 +107,28 @@ def resnet50(
     """
     hidden = _convolution(
         patches,
-        _scaled(_STEM_FILTERS, params),
-        7,
-        params.stem_stride,
-        params,
-        "stem",
+        filters=_scaled(_STEM_FILTERS, params),
+        kernel_size=7,
+        stride=params.stem_stride,
+        params=params,
+        name="stem",
     )
     hidden = layers.ReLU(name="stem_relu")(hidden)
+    # [batch, 96, 64, 64], here and below at width 1 and stem stride 1
     hidden = layers.MaxPooling2D(
         3, strides=2, padding="same", name="stem_pool"
     )(hidden)
+    # [batch, 48, 32, 64]
     for stage, (filters, num_blocks, stage_stride) in enumerate(_STAGES, 1):
         for block in range(1, num_blocks + 1):
             hidden = _bottleneck_block(
                 hidden,
-                _scaled(filters, params),
-                stage_stride if block == 1 else 1,
-                params,
-                f"stage{stage}_block{block}",
+                filters=_scaled(filters, params),
+                stride=stage_stride if block == 1 else 1,
+                params=params,
+                name=f"stage{stage}_block{block}",
             )
+        # [batch, 48, 32, 256], [24, 16, 512], [12, 8, 1024], [6, 4, 2048]
     return hidden
 
 
@@ -131,9 +141,10 @@ def count_multiply_adds(model: keras.Model) -> int:
     Returns:
       Multiply-adds of one forward pass of one patch.
     """
-    total = 0
+    total = 0  # batch norm, ReLU and additions are left out, as in papers
     for layer in model.layers:
         if isinstance(layer, layers.Conv2D):
+            # Every weight is used once at each place of the output.
             _, height, width, _ = layer.output.shape
             total += height * width * layer.kernel.shape.num_elements()
         elif isinstance(layer, layers.Dense):

@@ -1,27 +1,46 @@
-"""Parses many records at once, which costs much less than one by one.
+"""Turns records into training examples and label frames, in the graph.
 
-Random windows of clips: one a clip and pass, a function of both.
+    records -> parsed -> one random window a clip -> its patch and its targets
+    records -> parsed -> all label frames -> their patches and their targets
 
-The frame rule in the TensorFlow graph: events -> targets of windows.
+Every function works on many clips at once, because a TensorFlow graph costs
+about as much for 32 clips as for one. Patches are cut out of the stored bytes,
+so that a shuffled block of examples holds 12 KB a clip instead of 128 KB.
 
-The same rule as `labels.frame_targets.is_window_positive`, for training windows
-at any offset; a property test holds the two together.
+Targets follow the frame rule of `labels/frame_rule.py`, here for windows at any
+offset; a property test compares the two.
+
+Source: Section 4 of the paper: "for each epoch, we selected a random 960 ms
+frame of the 10 sec clip"; labels by "the same 50% overlap principle".
 """
 
 from typing import NamedTuple
 
+import numpy as np
 import tensorflow as tf
 
+from audioset_strong.labels.training_sets import TrainingSet
 from audioset_strong.params import FeatureParams, LabelFrameParams, RecordParams
+from audioset_strong.records.manifest import Records
 from audioset_strong.records.schema import (
     StoredLogMel,
+    cut_bytes,
+    decode_first_rows,
     event_keys,
     num_stft_frames,
     parsed_features,
     stored_log_mel,
+    to_float32,
 )
 
-# --- parsed records --------------------------------------------------------
+# Tensors of several examples, by name: "values" and, of uint8 records,
+# "minimum" and "step", as in `StoredLogMel`; "targets"; and whatever a stream
+# adds.
+Block = dict[str, tf.Tensor]
+
+# Many more than a clip has windows, so that taking the remainder favours none:
+# with 903 windows, their probabilities differ by less than one part in 10^15.
+_NUM_HASHES = 2**62
 
 
 class EventsOfClips(NamedTuple):
@@ -47,9 +66,8 @@ class ParsedRecords(NamedTuple):
       segment_id: string `[num_clips]`.
       log_mel: Values are string `[num_clips]`.
       num_stft_frames: int64 `[num_clips]`.
-      is_known: bool `[num_clips]`: whether the label set that was asked for
-        knows the clip.
-      events: Those of this label set.
+      is_known: bool `[num_clips]`, whether the parsed label set knows the clip.
+      events: Events of the parsed label set.
     """
 
     segment_id: tf.Tensor
@@ -65,7 +83,7 @@ def parse_records(
     params: FeatureParams,
     log_mel_dtype: str = RecordParams.log_mel_dtype,
 ) -> ParsedRecords:
-    """Parses several records, in the graph.
+    """Parses several records.
 
     Args:
       serialized: string `[num_clips]`.
@@ -74,7 +92,7 @@ def parse_records(
       log_mel_dtype: How the features are stored, as the manifest says.
 
     Returns:
-      The parsed records; no events of clips that `label_set` does not know.
+      The parsed records. Clips that `label_set` does not know have no events.
 
     Raises:
       InputError: The dtype is unknown.
@@ -82,7 +100,12 @@ def parse_records(
     parsed = tf.io.parse_example(
         serialized, parsed_features(label_set, log_mel_dtype)
     )
-    sources = parsed["label_source"]
+    sources = parsed["label_source"]  # sparse [num_clips, num_label_sets]
+    num_mentions = tf.math.unsorted_segment_sum(
+        tf.cast(sources.values == label_set, tf.int32),
+        sources.indices[:, 0],
+        tf.shape(serialized)[0],
+    )  # [num_clips]
     events = [parsed[key] for key in event_keys(label_set)]
     return ParsedRecords(
         segment_id=parsed["segment_id"],
@@ -90,75 +113,48 @@ def parse_records(
         num_stft_frames=num_stft_frames(
             parsed["log_mel"], params, log_mel_dtype
         ),
-        is_known=tf.math.unsorted_segment_sum(
-            tf.cast(sources.values == label_set, tf.int32),
-            sources.indices[:, 0],
-            tf.shape(serialized)[0],
-        )
-        > 0,
+        is_known=num_mentions > 0,
         events=EventsOfClips(
-            events[0].indices[:, 0], *(feature.values for feature in events)
+            # The three features of an event are sparse in the same places.
+            events[0].indices[:, 0],
+            *(feature.values for feature in events),
         ),
     )
 
 
-# --- windows ---------------------------------------------------------------
-
-
 def draw_windows(
-    records: ParsedRecords,
+    segment_id: tf.Tensor,
+    num_stft_frames: tf.Tensor,
     seed: int,
     pass_number: tf.Tensor,
-    features: FeatureParams,
-    max_clips: int,
+    params: FeatureParams,
 ) -> tf.Tensor:
     """Draws the first STFT frame of a random window inside each clip's audio.
 
-    Each clip has a generator of its own, so that its window depends neither on
-    its place in the stream nor on the other clips.
+    A hash of (segment id, seed, pass) takes the place of a random generator, so
+    that a clip's window depends neither on its place in the stream nor on the
+    other clips, and one operation draws all of them.
 
     Args:
-      records: The clips.
+      segment_id: string `[num_clips]`.
+      num_stft_frames: int64 `[num_clips]`, at least those of a patch.
       seed: Of the source.
       pass_number: int64 scalar: which pass over the source this is.
-      features: Size of a patch.
-      max_clips: Clips that `records` holds at most; so many draws are in the
-        graph.
+      params: Size of a patch.
 
     Returns:
-      int64 `[num_clips]`, the same for the same (seed, pass, clip).
+      int64 `[num_clips]`, uniform in [0, num_stft_frames - patch_stft_frames].
     """
     keys = tf.strings.join(
-        [records.segment_id, tf.strings.as_string(pass_number)], separator="/"
-    )
-    clip_seeds = tf.strings.to_hash_bucket_strong(keys, 2**62, [seed, 0])
-    num_starts = records.num_stft_frames - features.patch_stft_frames + 1
-    num_clips = tf.shape(clip_seeds)[0]
-    # TensorFlow draws many numbers with one seed, but not one number each with
-    # many seeds; a loop in the graph would cost more than all other work.
-    padding = [[0, max_clips - num_clips]]
-    clip_seeds = tf.ensure_shape(tf.pad(clip_seeds, padding), [max_clips])
-    num_starts = tf.ensure_shape(
-        tf.pad(num_starts, padding, constant_values=1), [max_clips]
-    )
-    seeds = tf.stack(
-        [tf.fill([max_clips], tf.constant(seed, tf.int64)), clip_seeds], axis=1
-    )
-    starts = [
-        tf.random.stateless_uniform(
-            [], clip_seed, minval=0, maxval=maxval, dtype=tf.int64
-        )
-        for clip_seed, maxval in zip(
-            tf.unstack(seeds), tf.unstack(num_starts), strict=True
-        )
-    ]
-    return tf.stack(starts)[:num_clips]
+        [segment_id, tf.strings.as_string(pass_number)], separator="/"
+    )  # [num_clips]
+    # SipHash, whose outputs for similar keys are unrelated; the seed is its
+    # secret.
+    hashes = tf.strings.to_hash_bucket_strong(keys, _NUM_HASHES, [seed, 0])
+    return hashes % (num_stft_frames - params.patch_stft_frames + 1)
 
 
-# --- window targets --------------------------------------------------------
-
-
-def to_milliseconds(seconds: tf.Tensor) -> tf.Tensor:
+def _to_milliseconds(seconds: tf.Tensor) -> tf.Tensor:
     """Rounds seconds to int64 milliseconds, same shape."""
     return tf.cast(tf.round(tf.cast(seconds, tf.float64) * 1000.0), tf.int64)
 
@@ -166,7 +162,7 @@ def to_milliseconds(seconds: tf.Tensor) -> tf.Tensor:
 def stretch_to_clip(
     events: EventsOfClips, label_frames: LabelFrameParams
 ) -> EventsOfClips:
-    """Reads events as Diffuse: each spans its clip."""
+    """Reads events as Diffuse does: each spans its whole clip."""
     start = tf.zeros_like(events.onset_seconds)
     return events._replace(
         onset_seconds=start, offset_seconds=start + label_frames.clip_seconds
@@ -192,27 +188,150 @@ def window_targets(
       float32 `[num_clips, num_windows, num_classes]`, 1 where one single event
       of the class satisfies the rule.
     """
-    window_ms = round(params.label_frame_seconds * 1000)
+    # In whole milliseconds, so that exactly half a window is enough.
+    window_ms = tf.constant(
+        round(params.label_frame_seconds * 1000), dtype=tf.int64
+    )
+    onset_ms = _to_milliseconds(events.onset_seconds)[:, tf.newaxis]
+    offset_ms = _to_milliseconds(events.offset_seconds)[:, tf.newaxis]
+    # [num_events, 1]
     start_ms = tf.gather(window_start_ms, events.clip_number)
-    onset_ms = to_milliseconds(events.onset_seconds)[:, tf.newaxis]
-    offset_ms = to_milliseconds(events.offset_seconds)[:, tf.newaxis]
-    overlap_ms = tf.minimum(offset_ms, start_ms + window_ms)
-    overlap_ms -= tf.maximum(onset_ms, start_ms)
-    shorter_ms = tf.minimum(
-        tf.constant(window_ms, tf.int64), offset_ms - onset_ms
-    )  # [num_events, 1]
+    # [num_events, num_windows], those of the event's clip
+    overlap_ms = tf.minimum(offset_ms, start_ms + window_ms) - tf.maximum(
+        onset_ms, start_ms
+    )  # [num_events, num_windows], negative where they do not meet
+    shorter_ms = tf.minimum(window_ms, offset_ms - onset_ms)
     least_ms = params.min_overlap * tf.cast(shorter_ms, tf.float64)
+    # [num_events, 1]
     is_positive = (overlap_ms > 0) & (
         tf.cast(overlap_ms, tf.float64) >= least_ms
     )  # [num_events, num_windows]
+
+    # Each event counts alone: events of a class are never pooled.
     num_clips, num_windows = tf.unstack(tf.shape(window_start_ms))
     num_positive_events = tf.math.unsorted_segment_sum(
         tf.cast(is_positive, tf.float32),
         events.clip_number * num_classes + events.event_class,
         num_clips * num_classes,
-    )
+    )  # [num_clips * num_classes, num_windows]
     targets = tf.reshape(
         tf.minimum(num_positive_events, 1.0),
         [num_clips, num_classes, num_windows],
     )
     return tf.transpose(targets, [0, 2, 1])
+
+
+def make_examples(
+    serialized: tf.Tensor,
+    pass_number: tf.Tensor,
+    records: Records,
+    training_set: TrainingSet,
+    seed: int,
+) -> Block:
+    """Makes one training example of each record.
+
+    Args:
+      serialized: string `[num_clips]`.
+      pass_number: int64 scalar: which pass over the source this is.
+      records: Where they come from.
+      training_set: Whose labels, and how they are read.
+      seed: Of the source.
+
+    Returns:
+      Block of `num_clips` examples, with `is_known`, bool `[num_clips]`:
+      whether the label set knows the clip, which is no example otherwise.
+    """
+    features, label_frames = records.features, records.label_frames
+    num_classes = records.class_map.num_classes
+    clips = parse_records(
+        serialized, training_set.label_set, features, records.log_mel_dtype
+    )
+    start = draw_windows(
+        clips.segment_id, clips.num_stft_frames, seed, pass_number, features
+    )  # [num_clips]
+    events = clips.events
+    if training_set.is_stretched:
+        events = stretch_to_clip(events, label_frames)
+    targets = window_targets(
+        events,
+        start[:, tf.newaxis] * round(features.stft_hop_seconds * 1000),
+        num_classes,
+        label_frames,
+    )  # [num_clips, 1, num_classes]
+    block = {
+        "values": cut_bytes(
+            clips.log_mel.values, start, features, records.log_mel_dtype
+        ),  # [num_clips, patch_stft_frames, mel_bands]
+        "targets": tf.reshape(targets, [-1, num_classes]),
+        "is_known": clips.is_known,
+    }
+    if clips.log_mel.step is not None:
+        block["minimum"] = clips.log_mel.minimum  # [num_clips]
+        block["step"] = clips.log_mel.step  # [num_clips]
+    return block
+
+
+def decode_patches(block: Block) -> tf.Tensor:
+    """Decodes the features of a block, or of one example out of it.
+
+    Returns:
+      float32 `[..., patch_stft_frames, mel_bands]`.
+    """
+    return to_float32(
+        StoredLogMel(block["values"], block.get("minimum"), block.get("step"))
+    )
+
+
+def make_label_frames(
+    serialized: tf.Tensor, records: Records, label_set: str
+) -> dict[str, tf.Tensor]:
+    """Makes all label frames of each record.
+
+    Args:
+      serialized: string `[num_clips]`.
+      records: Where they come from.
+      label_set: "weak" or "strong": whose events make the targets.
+
+    Returns:
+      Dict of segment_id, string `[num_clips]`; patches, float32 `[num_clips,
+      num_label_frames, patch_stft_frames, mel_bands]`; targets, float32
+      `[num_clips, num_label_frames, num_classes]`; num_label_frames, int64
+      `[num_clips]`, those wholly inside the audio. Patches beyond are zeros.
+    """
+    features, label_frames = records.features, records.label_frames
+    clips = parse_records(
+        serialized, label_set, features, records.log_mel_dtype
+    )
+    num_patches = label_frames.num_label_frames
+    values = decode_first_rows(
+        clips.log_mel.values,
+        num_patches * features.patch_stft_frames,
+        features,
+        records.log_mel_dtype,
+    )  # [num_clips, num_patches * patch_stft_frames, mel_bands]
+    patches = tf.reshape(
+        to_float32(clips.log_mel._replace(values=values)),
+        [-1, num_patches, features.patch_stft_frames, features.mel_bands],
+    )
+    num_inside = tf.minimum(
+        clips.num_stft_frames // features.patch_stft_frames, num_patches
+    )  # [num_clips]
+    is_inside = tf.sequence_mask(num_inside, num_patches)
+    # [num_clips, num_patches]
+    starts_ms = np.rint(
+        np.arange(num_patches) * label_frames.label_frame_seconds * 1000
+    ).astype(np.int64)  # [num_patches]
+    targets = window_targets(
+        clips.events,
+        tf.tile(starts_ms[np.newaxis], [tf.shape(serialized)[0], 1]),
+        records.class_map.num_classes,
+        label_frames,
+    )  # [num_clips, num_patches, num_classes]
+    return {
+        "segment_id": clips.segment_id,
+        "patches": tf.where(
+            is_inside[:, :, tf.newaxis, tf.newaxis], patches, 0.0
+        ),
+        "targets": targets,
+        "num_label_frames": num_inside,
+    }

@@ -1,166 +1,150 @@
-"""What goes wrong while records are read, said clearly.
+"""Streams of training examples and of label frames, read from records.
 
-Shares the clips of a pass among several input workers.
+Training examples. Each pass over a source has one example of every clip:
 
-The clips of all shards, in the order of the manifest, are one long list, and
-each worker reads one stretch of it: some whole shards and parts of two others.
-So shares are disjoint, are together every clip, and differ by one clip at most,
-for any number of workers and shards; and a worker reads little but its share.
-Dealing out whole shards would give a worker of two with three shards half of
-the other's clips, and it would show each twice as often; reading every n-th
-clip would have each worker read all bytes.
+    shards in the order of the pass -> records, eight shards at a time
+      -> examples, 32 at a time (`examples.py`) -> shuffled in blocks
+      -> without the clips that the label set does not know
 
-A local copy of shards, for records in object storage.
+Passes follow one another without end. Two sources are then mixed by mu, example
+by example; then batched; then prefetched. Mixing comes after repeating, so that
+the share of the small source stays mu for as long as training lasts (if mixed
+first, it would run dry).
 
-Training reads its shards again and again; from object storage every pass would
-go through the network. What a run needs is copied once, before its first step.
-A shard is copied under a temporary name, compared with the size in the manifest
-and renamed, so it is there whole or not at all. Copies lie in a folder named
-after the manifest's content, so that other records never mix with them.
+The stream is a pure function of its seed: the order of shards and clips, the
+windows and the choices of a source come from hashes and stateless generators of
+(seed, pass, position). So a run resumes by skipping the examples that it has
+used. Published numbers were made with this stream: tests pin its bits.
 
-Training examples of one source, in shuffled blocks.
-
-    shards in the order of the pass -> records -> parsed, drawn and cut, some at
-    a time -> blocks, shuffled -> without the clips that have no such labels
-
-Everything works on many clips at once, because a TensorFlow graph costs about
-as much for 32 clips as for one. Patches are cut before the shuffle, so that a
-block holds 12 KB a clip and not 128 KB; windows do not depend on the order.
-
-The stream is a pure function of (seed, pass, position in the pass): the order
-of shards and clips and every window come from stateless generators, so that a
-run can go on where it stopped by skipping. Published numbers were made with it:
-tests pin its bits.
-
-Streams of clips read from records.
-
-Two readings of the same shards:
-  * training examples: one random window of 96 STFT frames per clip and pass,
-    with its targets, computed from the events in the graph
-    (`example_blocks.py`);
-  * label frames: all label frames of a clip, for scoring.
-
-Mixing training sets by mu.
-
-Per source: shuffle, repeat. Then sample by mu, example by example; then batch;
-then prefetch. Sampling comes after repeating, so that the share of the small
-source stays mu for as long as one trains (sampling first would run it dry).
-
-The choice of source at example i is a pure function of (seed, i), so a resumed
-run can count how many examples of each source it has used.
-
-Source: Section 4 of the paper: mu in [0, 1], 0 selects only Weak and 1 selects
-only Diffuse or Strong.
+Source: Section 4 of the paper: mu in [0, 1], "where 0 selects only Weak and 1
+selects only Diffuse/Strong". Blocks, interleaving, order: our choices.
 """
 
-import concurrent.futures
-import contextlib
 import dataclasses
-import hashlib
+import functools
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tqdm
-from absl import logging
 
-from audioset_strong import files
 from audioset_strong.errors import InputError
-from audioset_strong.files import is_remote
 from audioset_strong.labels.training_sets import TrainingSet, get_training_set
-from audioset_strong.params import FeatureParams, LabelFrameParams, TrainParams
+from audioset_strong.params import TrainParams
 from audioset_strong.records.examples import (
-    draw_windows,
+    Block,
+    decode_patches,
+    make_examples,
+    make_label_frames,
     parse_records,
-    stretch_to_clip,
-    window_targets,
 )
-from audioset_strong.records.manifest import MANIFEST_NAME, Records, Shard
-from audioset_strong.records.schema import (
-    StoredLogMel,
-    cut_bytes,
-    decode_first_rows,
-    to_float32,
+from audioset_strong.records.manifest import Records, Shard
+from audioset_strong.records.shard_cache import NUM_AHEAD
+
+# The next two are part of the definition of the stream: do not change.
+# Shards read at the same time, so that one pass mixes them.
+_INTERLEAVED_SHARDS = 8
+# Choices of a source drawn at a time, so that counting hundreds of millions of
+# them takes seconds.
+_CHOICES_PER_BLOCK = 1 << 16
+
+# The rest changes speed only. tf.data's own tuner is off (`without_tuner`).
+# Records parsed at a time: 4 MB, so that a second copy still fits in a cache.
+_CHUNK_CLIPS = 32
+# Enough for 20,000 clips/s and more.
+_PARALLEL_CHUNKS = 4
+_PARALLEL_SHARDS = 2
+# Examples decoded at a time before they are handed out one by one.
+_DECODED_EXAMPLES = 64
+# Read ahead in each shard: so small a buffer stays in the CPU's cache.
+_BUFFER_BYTES = 1 << 18
+# Enough to hide the pause in which a source reads its next block of clips.
+_PREFETCHED_BATCHES = 8
+# Clips parsed and scored at a time: 160 patches, enough to keep a CPU or a GPU
+# busy; and how many such batches are parsed at once.
+_CLIPS_PER_BATCH = 16
+_PARALLEL_BATCHES = 2
+
+# What TensorFlow's messages say about the graph, of no use to people.
+_GRAPH_NAMES = re.compile(
+    r"\{\{.*?\}\}|\[\[.*?\]\]|\[Op:\w+\]|Error in .* with iterator: \S+"
 )
 
-# --- data errors -----------------------------------------------------------
-
-
-# Which operation failed is of no use to people.
-_NOISE = re.compile(r"\{\{.*?\}\}|\[\[.*?\]\]|\[Op:\w+\]")
+# --- reading -----------------------------------------------------------------
 
 
 def _one_line(message: str) -> str:
-    """Returns the first line that says something."""
-    lines = [" ".join(_NOISE.sub("", li).split()) for li in message.split("\n")]
-    useful = [
-        li for li in lines if li and not li.startswith(("Error in", "\t"))
-    ]
-    return (useful or ["no reason given"])[0].rstrip(".")
+    """Returns the first line of a message that says something."""
+    lines = (
+        " ".join(s.split()) for s in _GRAPH_NAMES.sub("", message).split("\n")
+    )
+    return next(filter(None, lines), "no reason given").rstrip(".")
 
 
-@contextlib.contextmanager
-def clear_data_errors(records: Records) -> Iterator[None]:
-    """Turns TensorFlow's errors while records are read into clear ones.
-
-    Only reading belongs inside this context: an error of a model would be
-    taken for one of the data.
-
-    Raises:
-      InputError: A record read inside this context is corrupt, is no record of
-        this kind, or cannot be read.
-    """
-    try:
-        yield
-    except tf.errors.DataLossError as error:
-        raise InputError(
-            f"A shard in {records.records_dir} is corrupt "
-            f"({_one_line(error.message)}). Delete it and run prepare_records "
-            f"again."
-        ) from error
-    except tf.errors.InvalidArgumentError as error:
-        raise InputError(
-            f"A record in {records.records_dir} is not one of clips with "
-            f"{records.log_mel_dtype} features ({_one_line(error.message)}). "
-            f"Prepare the records again."
-        ) from error
-    except tf.errors.OpError as error:
-        raise InputError(
-            f"The records in {records.records_dir} could not be read to the "
-            f"end ({type(error).__name__}: {_one_line(error.message)}). See "
-            f"that the folder can be reached, and run the same command again."
-        ) from error
+def _clear_error(error: tf.errors.OpError, records: Records) -> Exception:
+    """Says what an error of TensorFlow's means and what to do."""
+    if records.cache and records.cache.error:
+        return records.cache.error
+    message = _one_line(error.message)
+    if isinstance(error, tf.errors.DataLossError):
+        return InputError(
+            f"A shard in {records.records_dir} is corrupt ({message}). Delete "
+            f"it and run prepare_records again."
+        )
+    if isinstance(error, tf.errors.InvalidArgumentError):
+        return InputError(
+            f"A record in {records.records_dir} does not hold a clip with "
+            f"{records.log_mel_dtype} features ({message}). Prepare the "
+            f"records again."
+        )
+    return InputError(
+        f"The records in {records.records_dir} could not be read to the end "
+        f"({type(error).__name__}: {message}). Check that the folder can be "
+        f"reached, and run the same command again."
+    )
 
 
 def read_batches(dataset: Iterable[Any], records: Records) -> Iterator[Any]:
-    """Iterates over what is read from records, with clear errors.
+    """Iterates over a dataset of records, with errors that say what to do.
 
-    Only the reading is inside `clear_data_errors`, not what the caller does
-    with a batch.
+    Errors of the caller, such as those of a model that gets a batch, stay as
+    they are.
 
     Raises:
-      InputError: As `clear_data_errors`.
+      InputError: A record is corrupt, is no record of this kind, or cannot be
+        read.
+      OSError: A shard could not be copied from object storage.
     """
-    with clear_data_errors(records):
-        batches = iter(dataset)
-    while True:
-        with clear_data_errors(records):
-            try:
-                batch = next(batches)
-            except StopIteration:
-                return
-        yield batch
+    try:
+        yield from dataset
+    except tf.errors.OpError as error:
+        raise _clear_error(error, records) from error
 
 
-# --- input workers ---------------------------------------------------------
+def without_tuner(dataset: tf.data.Dataset) -> tf.data.Dataset:
+    """Switches tf.data's tuner off.
+
+    Its model of the pipeline grows with every pass; on small sources it then
+    takes longer than the training that it should speed up.
+    """
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return dataset.with_options(options)
+
+
+# --- input workers -----------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
 class InputWorker:
     """One of several processes or hosts that read the same records.
+
+    The clips of all shards, in the order of the manifest, are one long list,
+    and each worker reads one stretch of it: some whole shards and parts of two
+    others. So the shares are disjoint, together hold every clip and differ by
+    one clip at most, for any number of workers and shards.
 
     Attributes:
       index: Which one, from 0.
@@ -177,19 +161,6 @@ class InputWorker:
                 f"Expected an input worker of 0 to {self.num_workers - 1}. "
                 f"Received: {self.index}."
             )
-
-    def share_of(self, global_batch_size: int) -> int:
-        """Examples that this worker gives to a global batch.
-
-        Raises:
-          InputError: They cannot be shared evenly.
-        """
-        if global_batch_size % self.num_workers:
-            raise InputError(
-                f"A global batch of {global_batch_size} cannot be shared "
-                f"evenly by {self.num_workers} input workers. Give a multiple."
-            )
-        return global_batch_size // self.num_workers
 
 
 @dataclasses.dataclass(frozen=True)
@@ -215,7 +186,11 @@ class ShardPart:
 def parts_of_worker(
     shards: Sequence[Shard], worker: InputWorker
 ) -> list[ShardPart]:
-    """Returns what one worker reads of some shards; see the module docstring.
+    """Returns what one worker reads of some shards.
+
+    Whole shards alone would not do: of three shards, one of two workers would
+    read twice as many clips as the other, and show each half as often. Every
+    n-th clip would not do either: each worker would read all bytes.
 
     Raises:
       InputError: There are fewer clips than workers.
@@ -238,117 +213,89 @@ def parts_of_worker(
     return parts
 
 
-# --- shard cache -----------------------------------------------------------
+# --- parts of shards ---------------------------------------------------------
 
 
-# Shards copied at a time; each waits for the network, not for a core.
-_PARALLEL_COPIES = 8
+def _describe_parts(records: Records, parts: Sequence[ShardPart]) -> Block:
+    """Returns where the parts lie: tensors `[num_parts]`."""
+    return {
+        "path": tf.constant([records.path_of(p.shard) for p in parts]),
+        "first_clip": tf.constant([p.first_clip for p in parts], tf.int64),
+        "num_clips": tf.constant([p.num_clips for p in parts], tf.int64),
+    }
 
 
-def _is_copied(path: str, shard: Shard) -> bool:
-    return os.path.exists(path) and os.path.getsize(path) == shard.num_bytes
-
-
-def _copy_shard(source: str, path: str, shard: Shard) -> None:
-    """Copies one shard, whole or not at all."""
-    with files.replace_when_whole(path) as temporary_path:
-        with files.clear_storage_errors(source):
-            tf.io.gfile.copy(source, temporary_path, overwrite=True)
-        num_bytes = os.path.getsize(temporary_path)
-        if num_bytes != shard.num_bytes:
-            raise InputError(
-                f"Shard {source} should have {shard.num_bytes} bytes, its copy "
-                f"has {num_bytes}. Run the same command again; if it stays so, "
-                f"prepare the shard again."
-            )
-
-
-def cache_shards(records: Records, cache_dir: str) -> Records:
-    """Copies the shards of records to a local folder, once.
+def _copied_ahead(parts: tf.data.Dataset, records: Records) -> tf.data.Dataset:
+    """Has shards copied from object storage shortly before they are read.
 
     Args:
-      records: Local or in object storage.
-      cache_dir: Local folder; copies go to a folder inside it.
+      parts: Of `_describe_parts`, one by one, in the order of reading.
+      records: Records without a cache are local and need no copies.
 
     Returns:
-      The same records, to be read from the copies.
-
-    Raises:
-      InputError: The folder is not local, or a shard is not as long as the
-        manifest says.
-      OSError: Something cannot be read or written, as on a full disk.
+      The same dataset; `_read_part` can read what it gives.
     """
-    if files.is_remote(cache_dir):
-        raise InputError(
-            f"Expected a local folder for --cache_dir. Received: {cache_dir}."
+    cache = records.cache
+    if cache is None:
+        return parts
+
+    def after(method: Callable[[str], None], part: Block) -> Block:
+        def call(path: bytes) -> bytes:
+            method(os.path.basename(path.decode()))
+            return path
+
+        path = tf.numpy_function(call, [part["path"]], tf.string)
+        return {**part, "path": tf.ensure_shape(path, [])}
+
+    asked = parts.map(functools.partial(after, cache.ask))
+    return asked.prefetch(NUM_AHEAD).map(functools.partial(after, cache.wait))
+
+
+def _read_part(
+    part: Block, records: Records, is_whole: bool
+) -> tf.data.Dataset:
+    """Reads the serialized records, string scalars, of a part."""
+    clips = tf.data.TFRecordDataset(part["path"], buffer_size=_BUFFER_BYTES)
+    if not is_whole:
+        clips = clips.skip(part["first_clip"]).take(part["num_clips"])
+    cache = records.cache
+    if cache is None:
+        return clips
+
+    def release(path: bytes) -> np.bool_:
+        cache.release(os.path.basename(path.decode()))
+        return np.False_
+
+    # Gives no element, and is evaluated once all clips before it were read.
+    end = tf.data.Dataset.from_tensors(part["path"]).filter(
+        lambda path: tf.ensure_shape(
+            tf.numpy_function(release, [path], tf.bool), []
         )
-    files.connect(records.records_dir)
-    manifest = files.read_bytes(
-        os.path.join(records.records_dir, MANIFEST_NAME)
     )
-    folder = os.path.join(cache_dir, hashlib.sha256(manifest).hexdigest()[:16])
-    os.makedirs(folder, exist_ok=True)
-    missing = [
-        shard
-        for shard in records.shards
-        if not _is_copied(os.path.join(folder, shard.name), shard)
-    ]
-    num_bytes = sum(shard.num_bytes for shard in missing)
-    if missing:
-        logging.info(
-            "Copying %d of %d shards (%.1f GB) of %s to %s.",
-            len(missing),
-            len(records.shards),
-            num_bytes / 1e9,
-            records.records_dir,
-            folder,
-        )
-    with (
-        tqdm.tqdm(
-            total=num_bytes, unit="B", unit_scale=True, desc="cache"
-        ) as progress,
-        concurrent.futures.ThreadPoolExecutor(_PARALLEL_COPIES) as executor,
-    ):
-        copies = {
-            executor.submit(
-                _copy_shard,
-                records.path_of(shard),
-                os.path.join(folder, shard.name),
-                shard,
-            ): shard
-            for shard in missing
-        }
-        try:
-            for copy in concurrent.futures.as_completed(copies):
-                copy.result()
-                progress.update(copies[copy].num_bytes)
-        except BaseException:
-            # What is under way ends well or leaves nothing; the rest can wait.
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
-    return dataclasses.replace(records, records_dir=folder)
+    return clips.concatenate(end)
 
 
-# --- example blocks --------------------------------------------------------
+def _read_in_order(
+    records: Records, parts: Sequence[ShardPart]
+) -> tf.data.Dataset:
+    """Reads the serialized records, string scalars, of parts, one by one."""
+    all_whole = all(part.is_whole for part in parts)
+    described = tf.data.Dataset.from_tensor_slices(
+        _describe_parts(records, parts)
+    )
+    return _copied_ahead(described, records).flat_map(
+        lambda part: _read_part(part, records, all_whole)
+    )
 
 
-# Shards read at the same time, so that one pass mixes them: our choice. Part of
-# the definition of the stream: do not change.
-_INTERLEAVED_SHARDS = 8
-# Records parsed at a time: 4 MB, so that a second copy still fits in a cache.
-_CHUNK_CLIPS = 32
-# Enough for 20,000 clips/s and more; the tuner is off (mixture.py).
-_PARALLEL_CHUNKS = 4
-_PARALLEL_SHARDS = 2
-# Read ahead in each shard: small ones stay in the cache; each read of object
-# storage is a request, which costs more than its bytes.
-_LOCAL_BUFFER_BYTES = 1 << 18
-_REMOTE_BUFFER_BYTES = 1 << 23
+def read_shards(records: Records, shards: Sequence[Shard]) -> tf.data.Dataset:
+    """Reads the serialized records, string scalars, of shards, one by one."""
+    return _read_in_order(
+        records, [ShardPart(shard, 0, shard.num_clips) for shard in shards]
+    )
 
-# Tensors of several examples, by name: "values" and, of uint8 records,
-# "minimum" and "step", as in `StoredLogMel`; "targets"; "is_known" within this
-# module.
-Block = dict[str, tf.Tensor]
+
+# --- one source --------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -357,10 +304,10 @@ class Reading:
 
     Attributes:
       seed: Of order and windows.
-      shuffle_block_clips: Records that are shuffled at a time.
-      num_skipped: Examples to leave out at the start: those a run has used.
-      is_deterministic: Whether equal readings have the same order; else clips
-        come as they are ready.
+      shuffle_block_clips: Examples that are shuffled at a time.
+      num_skipped: Examples to skip at the start: those a run has used.
+      is_deterministic: Whether equal readings have the same order; otherwise
+        clips come as soon as they are ready.
       worker: Whose share to read.
     """
 
@@ -371,30 +318,12 @@ class Reading:
     worker: InputWorker = InputWorker()
 
 
-def read_buffer_bytes(path: str) -> int:
-    """Returns how much of a shard to read ahead."""
-    return _REMOTE_BUFFER_BYTES if is_remote(path) else _LOCAL_BUFFER_BYTES
-
-
-def decode_block(block: Block) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decodes examples.
-
-    Returns:
-      Patches, float32 `[..., patch_stft_frames, mel_bands]`; targets, float32
-      `[..., num_classes]`.
-    """
-    stored = StoredLogMel(
-        block["values"], block.get("minimum"), block.get("step")
-    )
-    return to_float32(stored), block["targets"]
-
-
 def _stateless_shuffle(block: Block, seed: int, stream: tf.Tensor) -> Block:
-    """Shuffles the rows of tensors alike, as (seed, stream) says."""
+    """Shuffles the rows of all tensors alike; a function of (seed, stream)."""
     num_rows = tf.shape(next(iter(block.values())))[0]
     order = tf.random.experimental.stateless_shuffle(
         tf.range(num_rows), tf.stack([tf.constant(seed, tf.int64), stream])
-    )
+    )  # [num_rows]
     return {name: tf.gather(rows, order) for name, rows in block.items()}
 
 
@@ -404,104 +333,20 @@ def _clips_of_pass(
     reading: Reading,
     pass_number: tf.Tensor,
 ) -> tf.data.Dataset:
-    """Reads the records of one pass, several shards at a time.
-
-    Returns:
-      Dataset of serialized records, string scalars.
-    """
-    paths = [records.path_of(part.shard) for part in parts]
-    buffer_bytes = read_buffer_bytes(paths[0])
-
-    def read_part(part: Block) -> tf.data.Dataset:
-        clips = tf.data.TFRecordDataset(part["path"], buffer_size=buffer_bytes)
-        if all(p.is_whole for p in parts):
-            return clips
-        return clips.skip(part["first_clip"]).take(part["num_clips"])
-
-    all_parts = {
-        "path": tf.constant(paths),
-        "first_clip": tf.constant([p.first_clip for p in parts], tf.int64),
-        "num_clips": tf.constant([p.num_clips for p in parts], tf.int64),
-    }
+    """Streams the serialized records of one pass, several shards at a time."""
+    described = tf.data.Dataset.from_tensors(_describe_parts(records, parts))
     # Blocks are streams 1, 2, ... of the pass; no pass has 2**32.
-    shuffled = tf.data.Dataset.from_tensors(all_parts).map(
-        lambda items: _stateless_shuffle(
-            items, reading.seed, pass_number * 2**32
-        )
+    shuffled = described.map(
+        lambda rows: _stateless_shuffle(rows, reading.seed, pass_number * 2**32)
     )
+    all_whole = all(part.is_whole for part in parts)
     cycle_length = min(_INTERLEAVED_SHARDS, len(parts))
-    return shuffled.unbatch().interleave(
-        read_part,
+    return _copied_ahead(shuffled.unbatch(), records).interleave(
+        lambda part: _read_part(part, records, all_whole),
         cycle_length=cycle_length,
         num_parallel_calls=min(_PARALLEL_SHARDS, cycle_length),
         deterministic=reading.is_deterministic,
     )
-
-
-def _make_block(
-    serialized: tf.Tensor,
-    pass_number: tf.Tensor,
-    records: Records,
-    training_set: TrainingSet,
-    seed: int,
-) -> Block:
-    """Makes the examples of several records."""
-    features, label_frames = records.features, records.label_frames
-    dtype = records.log_mel_dtype
-    clips = parse_records(serialized, training_set.label_set, features, dtype)
-    start = draw_windows(clips, seed, pass_number, features, _CHUNK_CLIPS)
-    events = clips.events
-    if training_set.is_stretched:
-        events = stretch_to_clip(events, label_frames)
-    targets = window_targets(
-        events,
-        start[:, tf.newaxis] * round(features.stft_hop_seconds * 1000),
-        records.class_map.num_classes,
-        label_frames,
-    )
-    block = {
-        "values": cut_bytes(clips.log_mel.values, start, features, dtype),
-        "targets": tf.reshape(targets, [-1, records.class_map.num_classes]),
-        "is_known": clips.is_known,
-    }
-    if clips.log_mel.step is not None:
-        block["minimum"] = clips.log_mel.minimum
-        block["step"] = clips.log_mel.step
-    return block
-
-
-def _keep_known(block: Block) -> Block:
-    """Leaves out the clips that the label set does not know."""
-    is_known = block.pop("is_known")
-    return {
-        name: tf.boolean_mask(rows, is_known) for name, rows in block.items()
-    }
-
-
-def _drop_first(num_left: tf.Tensor, block: Block) -> tuple[tf.Tensor, Block]:
-    """Leaves out the first examples, of which `num_left` are still to go."""
-    num_rows = tf.shape(block["targets"], tf.int64)[0]
-    num_dropped = tf.minimum(num_left, num_rows)
-    kept = {name: rows[num_dropped:] for name, rows in block.items()}
-    return num_left - num_dropped, kept
-
-
-def _parts_of_source(
-    records: Records, training_set: TrainingSet, worker: InputWorker
-) -> list[ShardPart]:
-    """What a worker reads of a training set."""
-    groups = ("strong",)
-    if not training_set.needs_strong_labels:
-        groups = ("weak", "strong")
-    shards = records.shards_of(*groups)
-    if not any(s.num_clips_with(training_set.label_set) for s in shards):
-        raise InputError(
-            f"{records.records_dir} holds no clip for the training set "
-            f"{training_set.name!r}: it needs clips with "
-            f"{training_set.label_set} labels in {' or '.join(groups)} shards. "
-            f"Prepare records with such labels."
-        )
-    return parts_of_worker(shards, worker)
 
 
 def _count_known(records: Records, part: ShardPart, label_set: str) -> int:
@@ -511,53 +356,64 @@ def _count_known(records: Records, part: ShardPart, label_set: str) -> int:
         return num_known
     if num_known == part.shard.num_clips:
         return part.num_clips
-    # Only of the first and the last part of a worker.
-    clips = tf.data.TFRecordDataset(records.path_of(part.shard))
-    clips = clips.skip(part.first_clip).take(part.num_clips)
-    known = clips.batch(_CHUNK_CLIPS).map(
-        lambda serialized: tf.math.count_nonzero(
-            parse_records(
-                serialized, label_set, records.features, records.log_mel_dtype
-            ).is_known
+    # The manifest counts whole shards; only a worker's first and last part can
+    # come here.
+    known = (
+        _read_in_order(records, [part])
+        .batch(_CHUNK_CLIPS)
+        .map(
+            lambda serialized: tf.math.count_nonzero(
+                parse_records(
+                    serialized,
+                    label_set,
+                    records.features,
+                    records.log_mel_dtype,
+                ).is_known
+            )
         )
     )
     return int(known.reduce(tf.constant(0, tf.int64), tf.add))
 
 
-def example_blocks(
+def _drop_first(num_left: tf.Tensor, block: Block) -> tuple[tf.Tensor, Block]:
+    """Drops the first examples, of which `num_left` are still to go."""
+    num_rows = tf.shape(block["targets"], tf.int64)[0]
+    num_dropped = tf.minimum(num_left, num_rows)
+    kept = {name: rows[num_dropped:] for name, rows in block.items()}
+    return num_left - num_dropped, kept
+
+
+def _example_blocks(
     records: Records, training_set: TrainingSet, reading: Reading
 ) -> tf.data.Dataset:
-    """Streams the training examples of one source in blocks, without end.
-
-    Args:
-      records: The records.
-      training_set: Which clips, and how their labels are read.
-      reading: Order, and what to skip.
-
-    Returns:
-      Dataset of `Block` of any number of examples, for `decode_block`.
-
-    Raises:
-      InputError: There is no clip for this training set or this worker.
-    """
-    parts = _parts_of_source(records, training_set, reading.worker)
-    num_known = [
-        _count_known(records, part, training_set.label_set) for part in parts
-    ]
-    num_clips = sum(num_known)
-    if not num_clips:
+    """Streams one source without end, in blocks of any number of examples."""
+    label_set = training_set.label_set
+    groups = ["strong"]
+    if not training_set.needs_strong_labels:
+        groups.insert(0, "weak")
+    shards = records.shards_of(*groups)
+    if not any(shard.num_clips_with(label_set) for shard in shards):
+        raise InputError(
+            f"{records.records_dir} holds no clip for the training set "
+            f"{training_set.name!r}: it needs clips with {label_set} labels in "
+            f"{' or '.join(groups)} shards. Prepare records with such labels."
+        )
+    parts = parts_of_worker(shards, reading.worker)
+    num_examples = sum(_count_known(records, part, label_set) for part in parts)
+    if not num_examples:
         raise InputError(
             f"Input worker {reading.worker.index} of "
             f"{reading.worker.num_workers} has no clip of the training set "
             f"{training_set.name!r}. Use fewer workers."
         )
-    all_known = num_clips == sum(part.num_clips for part in parts)
-    first_pass, num_skipped = divmod(reading.num_skipped, num_clips)
+    all_known = num_examples == sum(part.num_clips for part in parts)
+    # Whole passes are never read; of the first one, blocks are cut below.
+    first_pass, num_skipped = divmod(reading.num_skipped, num_examples)
 
     def blocks_of_pass(pass_number: tf.Tensor) -> tf.data.Dataset:
         clips = _clips_of_pass(records, parts, reading, pass_number)
         chunks = clips.batch(_CHUNK_CLIPS).map(
-            lambda serialized: _make_block(
+            lambda serialized: make_examples(
                 serialized, pass_number, records, training_set, reading.seed
             ),
             num_parallel_calls=_PARALLEL_CHUNKS,
@@ -570,39 +426,20 @@ def example_blocks(
             )
         )
 
+    def keep_known(block: Block) -> Block:
+        is_known = block.pop("is_known")
+        if all_known:
+            return block
+        return {
+            name: tf.boolean_mask(rows, is_known)
+            for name, rows in block.items()
+        }
+
     passes = tf.data.Dataset.counter(start=first_pass)
-    blocks = passes.flat_map(blocks_of_pass)
-    if all_known:
-        blocks = blocks.map(
-            lambda block: {k: v for k, v in block.items() if k != "is_known"}
-        )
-    else:
-        blocks = blocks.map(_keep_known)
+    blocks = passes.flat_map(blocks_of_pass).map(keep_known)
     if num_skipped:
         blocks = blocks.scan(tf.constant(num_skipped, tf.int64), _drop_first)
     return blocks
-
-
-# --- reader ----------------------------------------------------------------
-
-
-# Examples decoded at a time before they are given out one by one.
-_DECODED_EXAMPLES = 64
-# Clips parsed and scored at a time: 160 patches, enough to keep a CPU or a GPU
-# busy; and how many such batches are parsed at once.
-_CLIPS_PER_BATCH = 16
-_PARALLEL_BATCHES = 2
-
-
-def without_tuner(dataset: tf.data.Dataset) -> tf.data.Dataset:
-    """Switches tf.data's tuner off.
-
-    Its model of the pipeline grows with every pass; on small sources it then
-    takes longer than the training it should speed up.
-    """
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return dataset.with_options(options)
 
 
 def training_examples(
@@ -610,7 +447,7 @@ def training_examples(
 ) -> tf.data.Dataset:
     """Streams training examples of one source, one by one and without end.
 
-    `mixture.training_stream` is faster: it never takes blocks apart.
+    `training_stream` is faster, because it does not take blocks apart.
 
     Args:
       records: The records.
@@ -622,138 +459,24 @@ def training_examples(
       float32 `[num_classes]`). Each pass gives one example of every clip.
 
     Raises:
-      InputError: There is no clip for this training set.
+      InputError: There is no clip for this training set or this worker.
     """
-    blocks = example_blocks(records, training_set, reading)
-    decoded = blocks.rebatch(_DECODED_EXAMPLES).map(decode_block)
+    blocks = _example_blocks(records, training_set, reading)
+    decoded = blocks.rebatch(_DECODED_EXAMPLES).map(
+        lambda block: (decode_patches(block), block["targets"])
+    )
     return without_tuner(decoded.unbatch())
 
 
-def num_label_frames_of(
-    num_stft_frames: tf.Tensor,
-    features: FeatureParams,
-    label_frames: LabelFrameParams,
-) -> tf.Tensor:
-    """Label frames wholly inside the audio, at most those of a clip."""
-    return tf.minimum(
-        num_stft_frames // features.patch_stft_frames,
-        label_frames.num_label_frames,
-    )
-
-
-def _make_label_frames(
-    serialized: tf.Tensor, records: Records, label_set: str
-) -> dict[str, tf.Tensor]:
-    """Makes what `label_frame_batches` gives of some records."""
-    features, label_frames = records.features, records.label_frames
-    clips = parse_records(
-        serialized, label_set, features, records.log_mel_dtype
-    )
-    num_patches = label_frames.num_label_frames
-    sizes = [num_patches, features.patch_stft_frames, features.mel_bands]
-    values = decode_first_rows(
-        clips.log_mel.values,
-        num_patches * features.patch_stft_frames,
-        features,
-        records.log_mel_dtype,
-    )
-    log_mel = to_float32(clips.log_mel._replace(values=values))
-    num_inside = num_label_frames_of(
-        clips.num_stft_frames, features, label_frames
-    )
-    is_inside = tf.sequence_mask(num_inside, num_patches)
-    starts_ms = np.rint(
-        np.arange(num_patches) * label_frames.label_frame_seconds * 1000
-    ).astype(np.int64)
-    return {
-        "segment_id": clips.segment_id,
-        "patches": tf.where(
-            is_inside[:, :, tf.newaxis, tf.newaxis],
-            tf.reshape(log_mel, [-1, *sizes]),
-            0.0,
-        ),
-        "targets": window_targets(
-            clips.events,
-            tf.tile(starts_ms[np.newaxis], [tf.shape(serialized)[0], 1]),
-            records.class_map.num_classes,
-            label_frames,
-        ),
-        "num_label_frames": num_inside,
-    }
-
-
-def label_frame_batches(
-    records: Records, groups: Sequence[str], label_set: str = "strong"
-) -> tf.data.Dataset:
-    """Reads all label frames of each clip, once, in a fixed order.
-
-    Args:
-      records: The records.
-      groups: Groups of shards to read.
-      label_set: Whose events make the targets.
-
-    Returns:
-      Dataset of dicts of 16 clips, fewer at the end: segment_id, string
-      `[num_clips]`; patches, float32 `[num_clips, num_label_frames,
-      patch_stft_frames, mel_bands]`; targets, float32 `[num_clips,
-      num_label_frames, num_classes]`; num_label_frames, int64 `[num_clips]`.
-      Label frames beyond the audio are zeros and not counted in
-      num_label_frames.
-
-    Raises:
-      InputError: The groups hold no clip.
-    """
-    paths = [records.path_of(shard) for shard in records.shards_of(*groups)]
-    if not paths:
-        found = sorted({shard.group for shard in records.shards})
-        raise InputError(
-            f"{records.records_dir} holds no clip in the groups "
-            f"{list(groups)}; it has {found}."
-        )
-    clips = tf.data.TFRecordDataset(
-        paths, buffer_size=read_buffer_bytes(paths[0])
-    )
-    batches = clips.batch(_CLIPS_PER_BATCH).map(
-        lambda serialized: _make_label_frames(serialized, records, label_set),
-        num_parallel_calls=_PARALLEL_BATCHES,
-        deterministic=True,
-    )
-    return without_tuner(batches.prefetch(_PARALLEL_BATCHES))
-
-
-def label_frame_examples(
-    records: Records, groups: Sequence[str], label_set: str = "strong"
-) -> tf.data.Dataset:
-    """Reads what `label_frame_batches` does, clip by clip.
-
-    Args:
-      records: The records.
-      groups: Groups of shards to read.
-      label_set: Whose events make the targets.
-
-    Returns:
-      Dataset of dicts as those of the batches, each of one clip.
-
-    Raises:
-      InputError: The groups hold no clip.
-    """
-    return label_frame_batches(records, groups, label_set).unbatch()
-
-
-# --- mixture ---------------------------------------------------------------
-
-
-# Choices are drawn in blocks of this many, so that counting hundreds of
-# millions of them takes seconds. Part of the definition of the stream: do not
-# change.
-_BLOCK = 1 << 16
-# Enough to hide the pause in which a source reads its next block of clips.
-_PREFETCHED_BATCHES = 8
+# --- mixing by mu ------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
 class Mixture:
-    """Two sources and how often the second is drawn.
+    """How often the second of two sources is drawn.
+
+    The choice at example i is a pure function of (seed, i), so a resumed run
+    can count how many examples of each source it has used.
 
     Attributes:
       mu: Probability of the second source, in [0, 1].
@@ -771,26 +494,25 @@ class Mixture:
             raise InputError(f"Expected 0 <= mu <= 1. Received: {self.mu}.")
 
     def _draw_block(self, block: tf.Tensor) -> tf.Tensor:
-        """Draws the choices of one block: int64 `[_BLOCK]`, 0 or 1."""
+        """Draws the choices of a block: int64 `[_CHOICES_PER_BLOCK]`."""
         # No run has 2**32 blocks.
         stream = self.worker_index * 2**32 + tf.cast(block, tf.int64)
-        seed = tf.stack([tf.constant(self.seed, tf.int64), stream])
-        uniform = tf.random.stateless_uniform([_BLOCK], seed, dtype=tf.float64)
+        uniform = tf.random.stateless_uniform(
+            [_CHOICES_PER_BLOCK],
+            seed=tf.stack([tf.constant(self.seed, tf.int64), stream]),
+            dtype=tf.float64,
+        )
         return tf.cast(uniform < self.mu, tf.int64)
 
     def choices(self, first_example: int) -> tf.data.Dataset:
-        """Streams the source of each example from `first_example` on."""
-        block, position = divmod(first_example, _BLOCK)
-        blocks = tf.data.Dataset.counter(start=block)
-        return blocks.flat_map(
-            lambda number: tf.data.Dataset.from_tensor_slices(
-                self._draw_block(number)
-            )
-        ).skip(position)
+        """Streams the source, 0 or 1, of each example from the first on."""
+        block, position = divmod(first_example, _CHOICES_PER_BLOCK)
+        blocks = tf.data.Dataset.counter(start=block).map(self._draw_block)
+        return blocks.unbatch().skip(position)
 
     def count_second(self, num_examples: int) -> int:
         """Counts how many of the first examples come from the second source."""
-        num_blocks, position = divmod(num_examples, _BLOCK)
+        num_blocks, position = divmod(num_examples, _CHOICES_PER_BLOCK)
         total = sum(
             int(tf.reduce_sum(self._draw_block(tf.constant(block))))
             for block in range(num_blocks)
@@ -810,74 +532,8 @@ def class_mask(
     """
     mask = np.ones(records.class_map.num_classes, dtype=np.float32)
     if mask_unlabelled_classes and training_set.label_set == "strong":
-        counts = np.array(records.events_per_class["strong"])
-        mask = (counts > 0).astype(np.float32)
+        mask[np.array(records.events_per_class["strong"]) == 0] = 0.0
     return mask
-
-
-def _source(
-    records: Records,
-    params: TrainParams,
-    source_index: int,
-    num_skipped: int,
-    worker: InputWorker,
-) -> tf.data.Dataset:
-    """Streams one source in blocks, each with the index of the source."""
-    names = (params.training_set, params.mixed_training_set)
-    reading = Reading(
-        # Two sources of the same clips must not draw the same windows.
-        seed=2 * params.seed + source_index,
-        shuffle_block_clips=params.shuffle_block_clips,
-        num_skipped=num_skipped,
-        is_deterministic=params.deterministic_input,
-        worker=worker,
-    )
-    blocks = example_blocks(
-        records, get_training_set(names[source_index]), reading
-    )
-    return blocks.map(
-        lambda block: {
-            **block,
-            "source": tf.fill(
-                tf.shape(block["targets"])[:1], float(source_index)
-            ),
-        }
-    )
-
-
-def _mixed(
-    records: Records,
-    params: TrainParams,
-    num_used: int,
-    batch_size: int,
-    worker: InputWorker,
-) -> tf.data.Dataset:
-    """Streams batches that are chosen example by example from two sources."""
-    mixture = Mixture(params.mu, params.seed, worker.index)
-    num_second = mixture.count_second(num_used)
-    sources = [
-        _source(records, params, index, num_skipped, worker).unbatch()
-        for index, num_skipped in enumerate((num_used - num_second, num_second))
-    ]
-    stream = tf.data.Dataset.choose_from_datasets(
-        sources, mixture.choices(num_used), stop_on_empty_dataset=True
-    )
-    return stream.batch(batch_size, drop_remainder=True)
-
-
-def _source_masks(records: Records, params: TrainParams) -> np.ndarray:
-    """Masks of the loss, float32 `[num_sources, num_classes]`."""
-    names = [params.training_set]
-    if params.mixed_training_set:
-        names.append(params.mixed_training_set)
-    return np.stack(
-        [
-            class_mask(
-                records, get_training_set(name), params.mask_unlabelled_classes
-            )
-            for name in names
-        ]
-    )
 
 
 def training_stream(
@@ -909,30 +565,108 @@ def training_stream(
       InputError: A training set is unknown or has no clips, mu is not in
         [0, 1], or a batch cannot be shared evenly.
     """
-    share = worker.share_of(params.global_batch_size)
-    if share % num_splits:
+    num_shares = worker.num_workers * num_splits
+    if params.global_batch_size % num_shares:
         raise InputError(
-            f"A batch of {share} cannot be shared evenly by {num_splits} "
-            f"replicas. Give a --global_batch_size that can."
+            f"A global batch of {params.global_batch_size} cannot be shared "
+            f"evenly by {worker.num_workers} input workers with {num_splits} "
+            f"replicas each. Choose a multiple of {num_shares}."
         )
-    batch_size = share // num_splits
-    num_used = first_step * share
+    batch_size = params.global_batch_size // num_shares
+    num_used = first_step * batch_size * num_splits
+    names = [params.training_set]
     if params.mixed_training_set:
-        batches = _mixed(records, params, num_used, batch_size, worker)
+        names.append(params.mixed_training_set)
+    training_sets = [get_training_set(name) for name in names]
+    masks = np.stack(
+        [
+            class_mask(records, training_set, params.mask_unlabelled_classes)
+            for training_set in training_sets
+        ]
+    )  # [num_sources, num_classes]
+
+    def source_blocks(index: int, num_skipped: int) -> tf.data.Dataset:
+        reading = Reading(
+            # Two sources of the same clips must not draw the same windows.
+            seed=2 * params.seed + index,
+            shuffle_block_clips=params.shuffle_block_clips,
+            num_skipped=num_skipped,
+            is_deterministic=params.deterministic_input,
+            worker=worker,
+        )
+        blocks = _example_blocks(records, training_sets[index], reading)
+        return blocks.map(
+            lambda block: {
+                **block,
+                "source": tf.fill(tf.shape(block["targets"])[:1], float(index)),
+            }
+        )
+
+    if len(training_sets) == 1:
+        batches = source_blocks(0, num_used).rebatch(
+            batch_size, drop_remainder=True
+        )
     else:
-        blocks = _source(records, params, 0, num_used, worker)
-        batches = blocks.rebatch(batch_size, drop_remainder=True)
-    masks = _source_masks(records, params)
+        mixture = Mixture(params.mu, params.seed, worker.index)
+        num_second = mixture.count_second(num_used)
+        sources = [
+            source_blocks(0, num_used - num_second).unbatch(),
+            source_blocks(1, num_second).unbatch(),
+        ]
+        batches = tf.data.Dataset.choose_from_datasets(
+            sources, mixture.choices(num_used), stop_on_empty_dataset=True
+        ).batch(batch_size, drop_remainder=True)
 
     def finish(block: Block) -> dict[str, tf.Tensor]:
-        patches, targets = decode_block(block)
-        source = block["source"]
+        source = block["source"]  # [batch_size]
         return {
-            "patches": patches,
-            "targets": targets,
+            "patches": decode_patches(block),
+            "targets": block["targets"],
             "target_mask": tf.gather(masks, tf.cast(source, tf.int32)),
             "source": source,
         }
 
     batches = batches.map(finish, num_parallel_calls=1, deterministic=True)
     return without_tuner(batches.prefetch(_PREFETCHED_BATCHES))
+
+
+# --- label frames ------------------------------------------------------------
+
+
+def label_frame_batches(
+    records: Records, groups: Sequence[str], label_set: str = "strong"
+) -> tf.data.Dataset:
+    """Reads all label frames of each clip, once, in a fixed order.
+
+    Args:
+      records: The records.
+      groups: Groups of shards to read.
+      label_set: Whose events make the targets.
+
+    Returns:
+      Dataset of the dicts of `make_label_frames`, of 16 clips each, fewer at
+      the end.
+
+    Raises:
+      InputError: The groups hold no clip.
+    """
+    shards = records.shards_of(*groups)
+    if not shards:
+        found = sorted({shard.group for shard in records.shards})
+        raise InputError(
+            f"{records.records_dir} holds no clip in the groups "
+            f"{list(groups)}; it has {found}."
+        )
+    parts = [ShardPart(shard, 0, shard.num_clips) for shard in shards]
+    batches = (
+        _read_in_order(records, parts)
+        .batch(_CLIPS_PER_BATCH)
+        .map(
+            lambda serialized: make_label_frames(
+                serialized, records, label_set
+            ),
+            num_parallel_calls=_PARALLEL_BATCHES,
+            deterministic=True,
+        )
+    )
+    return without_tuner(batches.prefetch(_PARALLEL_BATCHES))

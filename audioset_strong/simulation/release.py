@@ -40,7 +40,7 @@ import tqdm
 
 from audioset_strong.errors import InputError
 from audioset_strong.files import (
-    make_folder_output_files,
+    make_output_folder,
     open_output,
     temporary_path,
 )
@@ -146,7 +146,7 @@ def _num_cores() -> int:
 def _claim_folder(output_dir: str, settings: dict[str, Any]) -> None:
     """Makes sure that a folder is empty or holds this release."""
     labels_dir = os.path.join(output_dir, "labels")
-    make_folder_output_files(labels_dir)
+    make_output_folder(labels_dir)
     if not os.path.exists(os.path.join(output_dir, _SETTINGS_NAME)):
         if os.listdir(labels_dir):
             raise InputError(

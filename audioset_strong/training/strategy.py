@@ -1,4 +1,9 @@
-"""The only code that knows about hardware."""
+"""The only code that knows about hardware: which devices, and what each reads.
+
+Training is synchronous: in every step each replica takes its part of the global
+batch, and gradients are summed. So a run sees the same examples and takes the
+same steps on any number of devices of one host, up to rounding.
+"""
 
 import os
 
@@ -7,6 +12,9 @@ import tensorflow as tf
 from absl import logging
 
 from audioset_strong.errors import InputError
+from audioset_strong.params import TrainParams
+from audioset_strong.records.manifest import Records
+from audioset_strong.records.streams import InputWorker, training_stream
 
 _CHOICES = ("auto", "cpu", "gpu", "tpu")
 
@@ -27,16 +35,16 @@ def get_strategy(choice: str) -> tf.distribute.Strategy:
     """
     if choice not in _CHOICES:
         raise InputError(
-            f"Expected a strategy of {_CHOICES}, found {choice!r}."
+            f"Expected a strategy of {_CHOICES}. Received: {choice!r}."
         )
     if choice == "tpu":
         return _tpu_strategy()
     gpus = tf.config.list_logical_devices("GPU")
     if choice == "gpu" and not gpus:
         raise InputError(
-            "--strategy=gpu, but TensorFlow sees no GPU. Install tensorflow "
-            "with CUDA ('pip install tensorflow[and-cuda]') or give "
-            "--strategy=cpu."
+            "TensorFlow sees no GPU for the strategy 'gpu'. Install TensorFlow "
+            "with CUDA ('pip install tensorflow[and-cuda]') or choose the "
+            "strategy 'cpu'."
         )
     if choice == "cpu" or not gpus:
         return tf.distribute.OneDeviceStrategy("/cpu:0")
@@ -52,16 +60,51 @@ def _tpu_strategy() -> tf.distribute.Strategy:
         )
     except (ValueError, tf.errors.OpError) as error:
         raise InputError(
-            f"--strategy=tpu, but there is no TPU {name!r} ({error}). Set "
-            f"TPU_NAME, or give another --strategy."
+            f"There is no TPU {name!r} for the strategy 'tpu' ({error}). Set "
+            f"TPU_NAME, or choose another strategy."
         ) from error
     return tf.distribute.TPUStrategy(resolver)
 
 
+def distribute_stream(
+    strategy: tf.distribute.Strategy,
+    records: Records,
+    params: TrainParams,
+    first_step: int,
+) -> tf.distribute.DistributedDataset:
+    """Streams the batches of a run to the replicas of a strategy.
+
+    Each host has an input pipeline that reads its own share of the clips
+    (`InputWorker`) and gives each of its replicas a batch of its own. On one
+    host the replicas' batches are the parts of one global batch, in order.
+
+    Args:
+      strategy: How steps are distributed.
+      records: Where the clips are.
+      params: The run.
+      first_step: Step to start from.
+
+    Raises:
+      InputError: A batch cannot be shared evenly, or what `training_stream`
+        raises.
+    """
+
+    def stream_of(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        num_hosts = context.num_input_pipelines
+        return training_stream(
+            records,
+            params,
+            first_step,
+            InputWorker(context.input_pipeline_id, num_hosts),
+            num_splits=context.num_replicas_in_sync // num_hosts,
+        )
+
+    # Not experimental_distribute_dataset, which would rebatch and re-shard.
+    return strategy.distribute_datasets_from_function(stream_of)
+
+
 def make_reproducible(seed: int, deterministic: bool) -> None:
     """Seeds everything and, if asked, chooses deterministic kernels.
-
-    Also drops what Keras keeps of models that this process made before.
 
     Args:
       seed: Of the first weights.
@@ -70,6 +113,7 @@ def make_reproducible(seed: int, deterministic: bool) -> None:
         two, gradients of a batch of 128 differ in the last bit now and then
         (BUILD_NOTES.md "Determinism").
     """
+    # Otherwise names and memory of earlier models in this process stay.
     keras.utils.clear_session()
     keras.utils.set_random_seed(seed)
     if not deterministic:
@@ -77,9 +121,9 @@ def make_reproducible(seed: int, deterministic: bool) -> None:
     tf.config.experimental.enable_op_determinism()
     try:
         tf.config.threading.set_inter_op_parallelism_threads(1)
-    except RuntimeError:
+    except RuntimeError:  # TensorFlow has already started
         if tf.config.threading.get_inter_op_parallelism_threads() != 1:
             logging.warning(
-                "TensorFlow already runs with several threads, so this run may "
+                "TensorFlow already runs several threads, so this run may "
                 "differ from an equal one in the last bits."
             )

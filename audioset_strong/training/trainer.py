@@ -1,7 +1,13 @@
-"""The training loop, top to bottom.
+"""The training loop, from top to bottom.
 
-Source: Section 4 of the paper: Adam, sigmoid cross-entropy, one random window
-of a clip at a time, mixing by mu, the checkpoint picked on a held-out set.
+`train` sets up the run and goes through it: steps, then now and then a
+validation on the held-out clips and a checkpoint. The state of a run is in its
+last checkpoint, and the input is a pure function of the step, so a killed run
+resumes and ends in the same bits as an unbroken one.
+
+Source: Section 4 of the paper: ResNet-50, Adam, one random window of each clip
+in each pass, mixing by mu, the checkpoint picked on a held-out set. Learning
+rate and its schedule, batch size: our choices, since the paper gives none.
 """
 
 import math
@@ -22,17 +28,21 @@ from audioset_strong.models.frame_classifier import (
 )
 from audioset_strong.params import ModelParams, TrainParams
 from audioset_strong.records.manifest import Records, read_records
-from audioset_strong.records.streams import cache_shards, read_batches
+from audioset_strong.records.streams import read_batches
 from audioset_strong.training import workdir as workdirs
-from audioset_strong.training.distributed_input import distribute_stream
-from audioset_strong.training.strategy import get_strategy, make_reproducible
+from audioset_strong.training.strategy import (
+    distribute_stream,
+    get_strategy,
+    make_reproducible,
+)
 
 
 def learning_rate_schedule(
     params: TrainParams,
 ) -> keras.optimizers.schedules.LearningRateSchedule:
     """Linear warm-up, then constant or a cosine to zero at `num_steps`."""
-    # The learning rate that the cosine ends at, as a share of its start.
+    # What the cosine ends at, as a share of its start: one that ends where it
+    # starts is constant, so that both are one class with one checkpoint.
     final_share = {"constant": 1.0, "cosine": 0.0}
     if params.learning_rate_decay not in final_share:
         raise InputError(
@@ -56,7 +66,7 @@ def train(
     model_params: ModelParams,
     params: TrainParams,
 ) -> dict[str, float]:
-    """Trains a model, or goes on with it; see the module docstring.
+    """Trains a model, or resumes its training.
 
     Args:
       records_dir: Folder that `prepare_records` wrote.
@@ -74,13 +84,12 @@ def train(
     """
     if params.deterministic and not params.deterministic_input:
         raise InputError(
-            "--nodeterministic_input gives other examples in every run, so "
-            "kernels that give the same bits are of no use. Give "
-            "--nodeterministic too."
+            "Without deterministic_input every run sees other examples, so "
+            "deterministic kernels are of no use. Turn deterministic off too."
         )
     make_reproducible(params.seed, params.deterministic)
     strategy = get_strategy(params.strategy)
-    records = read_records(records_dir)
+    records = read_records(records_dir, params.cache_dir)
     workdirs.begin_or_resume(
         workdir,
         workdirs.RunParams(
@@ -88,14 +97,14 @@ def train(
         ),
         records.class_map,
     )
-    if params.cache_dir:
-        records = cache_shards(records, params.cache_dir)
     with strategy.scope():
         model = build_frame_classifier(
             records.class_map.num_classes, model_params, records.features
         )
         optimizer = keras.optimizers.Adam(learning_rate_schedule(params))
+        # Its slots must exist for a checkpoint to be restored into them.
         optimizer.build(model.trainable_variables)
+        # In the checkpoint, so that a resumed run knows what it has to beat.
         best_d_prime = tf.Variable(-float("inf"), dtype=tf.float64)
         best_step = tf.Variable(0, dtype=tf.int64)
         last = workdirs.last_manager(
@@ -110,6 +119,8 @@ def train(
             last.checkpoint.restore(last.latest_checkpoint).assert_consumed()
         elif params.warm_start_workdir:
             _warm_start(model, model_params, records, params.warm_start_workdir)
+
+    # The optimizer counts its updates: those of the checkpoint, or none.
     first_step = int(optimizer.iterations.numpy())
     if first_step >= params.num_steps:
         logging.info("%s is finished, at step %d.", workdir, first_step)
@@ -134,6 +145,7 @@ def train(
             best_d_prime.assign(d_prime)
             best_step.assign(step)
             best.save(checkpoint_number=step)
+        # After the best: a run killed in between only validates again.
         last.save(checkpoint_number=step)
     return {
         "best_step": int(best_step.numpy()),
@@ -183,10 +195,12 @@ def _make_train_step(
     def replica_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
         with tf.GradientTape() as tape:
             logits = model(batch["patches"], training=True)["logits"]
+            # [per_replica_batch_size, num_classes]
             losses = classification_loss(
                 logits, batch["targets"], batch["target_mask"]
-            )
-            # Over the global batch: replicas' gradients are summed.
+            )  # [per_replica_batch_size]
+            # The mean over the global batch, since gradients are summed over
+            # the replicas.
             loss = tf.reduce_sum(losses) / params.global_batch_size
         gradients = tape.gradient(loss, model.trainable_variables)
         optimizer.apply_gradients(
@@ -195,14 +209,16 @@ def _make_train_step(
         num_mixed = tf.reduce_sum(batch["source"])
         return tf.stack([loss, num_mixed / params.global_batch_size])
 
-    @tf.function
     def train_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
         of_replicas = strategy.run(replica_step, args=(batch,))
         return strategy.reduce(
             tf.distribute.ReduceOp.SUM, of_replicas, axis=None
         )
 
-    return train_step
+    compiled: Callable[[dict[str, tf.Tensor]], tf.Tensor] = tf.function(
+        train_step
+    )
+    return compiled
 
 
 def _run_steps(
@@ -212,11 +228,11 @@ def _run_steps(
     params: TrainParams,
     first_step: int,
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """Runs the steps that are left, with a progress bar.
+    """Runs the remaining steps, with a progress bar.
 
     Yields:
-      After each step its number, and the metrics since the last ones where a
-      line is due, else nothing.
+      After each step its number and, where a line of metrics is due, the means
+      since the line before; else no metrics.
 
     Raises:
       InputError: The loss is not finite, or the records cannot be read.
@@ -235,6 +251,7 @@ def _run_steps(
         desc="train",
     )
     for step in (step + 1 for step in progress):
+        # Stays on the device; only a line of metrics waits for the numbers.
         sums += train_step(next(batches))
         num_summed += 1
         metrics: dict[str, float] = {}
@@ -243,7 +260,7 @@ def _run_steps(
             if not math.isfinite(loss):
                 raise InputError(
                     f"The loss is {loss} between steps {step - num_summed} and "
-                    f"{step}. Lower --learning_rate, or add --warmup_steps."
+                    f"{step}. Lower learning_rate or raise warmup_steps."
                 )
             seconds = time.monotonic() - started
             rate = num_summed * params.global_batch_size / seconds
@@ -257,17 +274,19 @@ def _run_steps(
             }
         yield step, metrics
         if metrics:
-            # Restarted after the caller's validation and checkpoint.
+            # Not before the yield: the caller's validation and checkpoint are
+            # no part of the rate.
             sums, num_summed, started = tf.zeros([2]), 0, time.monotonic()
 
 
 def _validate(
     score_patches: Callable[[tf.Tensor], tf.Tensor], records: Records
 ) -> dict[str, float]:
-    """Scores the held-out clips; nothing if they have no d'."""
+    """Scores the held-out clips; returns nothing if there is no d'."""
     if not records.shards_of("held_out"):
         return {}
     scored = score_clips(score_patches, records, ["held_out"])
+    # Label frames inside the audio, of all clips: [num_frames, num_classes].
     d_prime, lwlrap = strong_validation_d_prime(
         scored.scores[scored.is_inside], scored.targets[scored.is_inside]
     )

@@ -1,11 +1,14 @@
-"""The folder of one training run: what is in it and reading it back.
+"""The workdir: the folder of one training run, written and read back.
 
-params.json     settings of every stage, and the hash of the classes
-class_map.csv   the classes of the head
-metrics.jsonl   one JSON object a line: training and validation metrics
-tensorboard/    the same for TensorBoard
-checkpoints/    the last states, to resume from
-best/           the weights with the best validation d'
+    params.json     settings of every stage, and the hash of the classes
+    class_map.csv   the classes of the last layer
+    metrics.jsonl   training and validation metrics, one JSON object a line
+    tensorboard/    the same for TensorBoard
+    checkpoints/    the last states, to resume from
+    best/           the weights with the best validation d'
+
+A run can be resumed with the same settings only, and a model is always loaded
+with the settings and classes that it was trained with.
 """
 
 import dataclasses
@@ -37,15 +40,15 @@ from audioset_strong.params import (
     to_dict,
 )
 
+_PARAMS = "params.json"
+_CLASS_MAP = "class_map.csv"
+_METRICS = "metrics.jsonl"
+_TENSORBOARD = "tensorboard"
+# Folder of each kind of checkpoint.
+_CHECKPOINTS = {"best": "best", "last": "checkpoints"}
 
-@dataclasses.dataclass(frozen=True)
-class _Classes:
-    """Which classes a run has; "" in runs from before this was saved."""
-
-    class_map_hash: str = ""
-
-
-# Where things are, and not what is made: a run may go on with another.
+# Settings that say where things are and not what is made, so that a run may go
+# on with others.
 _PLACES = ("cache_dir",)
 
 _PARAMS_CLASSES = {
@@ -66,8 +69,11 @@ class RunParams:
     train: TrainParams
 
 
-def _path(workdir: str, name: str) -> str:
-    return os.path.join(workdir, name)
+@dataclasses.dataclass(frozen=True)
+class _Classes:
+    """Which classes a run has, in `params.json`."""
+
+    class_map_hash: str
 
 
 def read_run(workdir: str) -> tuple[RunParams, ClassMap]:
@@ -78,21 +84,19 @@ def read_run(workdir: str) -> tuple[RunParams, ClassMap]:
         class map is not the one that it was trained with.
     """
     refuse_remote(workdir)
-    params_path = _path(workdir, "params.json")
+    params_path = os.path.join(workdir, _PARAMS)
     if not os.path.exists(params_path):
         raise InputError(
-            f"{workdir} holds no params.json, so no training run. Give the "
-            f"--workdir of a train command."
+            f"{workdir} holds no {_PARAMS}, so no training run. Give a folder "
+            f"that the train command wrote."
         )
-    stages = load_params(
-        params_path, {**_PARAMS_CLASSES, "classes": _Classes}, ["classes"]
-    )
-    saved_hash = stages.pop("classes").class_map_hash
-    class_map_path = _path(workdir, "class_map.csv")
+    stages = load_params(params_path, {**_PARAMS_CLASSES, "classes": _Classes})
+    classes = stages.pop("classes")
+    class_map_path = os.path.join(workdir, _CLASS_MAP)
     class_map = read_class_map(class_map_path)
     check_class_hash(
         class_map.mids,
-        saved_hash or class_map.content_hash,
+        classes.class_map_hash,
         class_map_path,
         "The run was trained with other classes: restore the file.",
     )
@@ -110,18 +114,19 @@ def begin_or_resume(
       class_map: Classes of the records that it is trained on.
 
     Raises:
-      InputError: The workdir was trained with other settings or classes, or the
-        run that it is to start from was; or it is not local.
+      InputError: The workdir, or the run that it is to start from, was trained
+        with other settings or classes; or the workdir is not local.
     """
     refuse_remote(workdir)
-    if not os.path.exists(_path(workdir, "params.json")):
+    if not os.path.exists(os.path.join(workdir, _PARAMS)):
         if params.train.warm_start_workdir:
             check_start_classes(params.train.warm_start_workdir, class_map)
         os.makedirs(workdir, exist_ok=True)
-        write_class_map(class_map, _path(workdir, "class_map.csv"))
+        write_class_map(class_map, os.path.join(workdir, _CLASS_MAP))
         stages = {name: getattr(params, name) for name in _PARAMS_CLASSES}
         stages["classes"] = _Classes(class_map.content_hash)
-        save_params(_path(workdir, "params.json"), stages)
+        # Last: a folder without it is no run, and is begun again.
+        save_params(os.path.join(workdir, _PARAMS), stages)
         return
     saved_params, saved_class_map = read_run(workdir)
     differing = _differences(saved_params, params)
@@ -133,7 +138,7 @@ def begin_or_resume(
     if differing:
         raise InputError(
             f"{workdir} was trained with other settings "
-            f"({'; '.join(differing)}). Give another --workdir, or the same "
+            f"({'; '.join(differing)}). Give another workdir, or the same "
             f"settings to resume."
         )
 
@@ -154,20 +159,22 @@ def check_start_classes(warm_start_workdir: str, class_map: ClassMap) -> None:
         class_map.mids,
         warm_start_workdir,
         "the records",
-        "Start from a run on records with the same --class_map, or prepare the "
+        "Start from a run on records with the same class map, or prepare the "
         "records again with that of the run.",
     )
 
 
 def _differences(saved: RunParams, given: RunParams) -> list[str]:
     """Lists the settings that differ, as 'stage.name: x there, y now'."""
-    return [
-        f"{stage}.{name}: {value} there, {now[name]} now"
-        for stage in _PARAMS_CLASSES
-        for now in [to_dict(getattr(given, stage))]
-        for name, value in to_dict(getattr(saved, stage)).items()
-        if now[name] != value and name not in _PLACES
-    ]
+    differing = []
+    for stage in _PARAMS_CLASSES:
+        now = to_dict(getattr(given, stage))
+        differing += [
+            f"{stage}.{name}: {value} there, {now[name]} now"
+            for name, value in to_dict(getattr(saved, stage)).items()
+            if now[name] != value and name not in _PLACES
+        ]
+    return differing
 
 
 def best_manager(
@@ -175,7 +182,9 @@ def best_manager(
 ) -> tf.train.CheckpointManager:
     """Keeps the weights with the best validation d'."""
     return tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model), _path(workdir, "best"), max_to_keep=1
+        tf.train.Checkpoint(model=model),
+        os.path.join(workdir, _CHECKPOINTS["best"]),
+        max_to_keep=1,
     )
 
 
@@ -185,7 +194,7 @@ def last_manager(
     """Keeps the last states of a run, whole, to resume from."""
     return tf.train.CheckpointManager(
         tf.train.Checkpoint(**state),
-        _path(workdir, "checkpoints"),
+        os.path.join(workdir, _CHECKPOINTS["last"]),
         max_to_keep=2,
     )
 
@@ -206,14 +215,16 @@ def restore_weights(
     Raises:
       InputError: The run has no checkpoint yet.
     """
-    folder = {"best": "best", "last": "checkpoints"}[checkpoint]
-    path = tf.train.latest_checkpoint(_path(workdir, folder))
+    path: str | None = tf.train.latest_checkpoint(
+        os.path.join(workdir, _CHECKPOINTS[checkpoint])
+    )
     if path is None:
         raise InputError(
-            f"{workdir} has no {checkpoint} checkpoint yet. Run train until "
-            f"its first checkpoint."
+            f"{workdir} has no {checkpoint} checkpoint yet. Train until its "
+            f"first checkpoint."
         )
     restored = tf.train.Checkpoint(model=model).restore(path)
+    # A last checkpoint holds an optimizer too; the weights must all be there.
     restored.expect_partial().assert_existing_objects_matched()
     return path
 
@@ -244,18 +255,18 @@ class MetricsLog:
           workdir: Folder of the run.
           resumed_step: Step that training goes on from.
         """
-        self._path = _path(workdir, "metrics.jsonl")
-        self._drop_lines_after(resumed_step)
+        self._path = os.path.join(workdir, _METRICS)
+        if os.path.exists(self._path):
+            saved = read_metrics(self._path)
+            with open_output(self._path) as file:
+                file.writelines(
+                    json.dumps(metrics) + "\n"
+                    for metrics in saved
+                    if metrics["step"] <= resumed_step
+                )
         self._summaries = tf.summary.create_file_writer(
-            _path(workdir, "tensorboard")
+            os.path.join(workdir, _TENSORBOARD)
         )
-
-    def _drop_lines_after(self, step: int) -> None:
-        if not os.path.exists(self._path):
-            return
-        kept = [m for m in read_metrics(self._path) if m["step"] <= step]
-        with open_output(self._path) as file:
-            file.writelines(json.dumps(metrics) + "\n" for metrics in kept)
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Writes one line of metrics."""
@@ -268,10 +279,6 @@ class MetricsLog:
 
 
 def read_metrics(path: str) -> list[dict[str, Any]]:
-    """Reads JSON lines; a last line that a kill cut short is left out."""
-    metrics = []
+    """Reads JSON lines, without a last one that a kill cut short."""
     with open(path, encoding="utf-8") as file:
-        for line in file:
-            if line.endswith("\n"):
-                metrics.append(json.loads(line))
-    return metrics
+        return [json.loads(line) for line in file if line.endswith("\n")]

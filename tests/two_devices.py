@@ -1,22 +1,44 @@
-"""Run by test_trainer.py: one step on two logical CPUs and one on one.
+"""Run by test_strategy.py: batches and one step on two logical CPUs and on one.
 
 Logical devices have to be set before TensorFlow starts, so this is a process of
 its own. The network is small, since tracing ResNet-50 twice takes a minute;
-that ResNet-50 hands the setting to its layers is tested elsewhere. Prints the
-largest difference of any variable, with shared batch statistics and without.
+that ResNet-50 passes the setting to its layers is tested elsewhere. Prints
+JSON: whether the batches are equal, and the largest difference of any variable
+after the step, with shared batch statistics and without.
 """
 
 import json
+import sys
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
+from pinned_records import write_pinned_records
 
 from audioset_strong.params import TrainParams
+from audioset_strong.records.streams import training_stream
+from audioset_strong.training.strategy import distribute_stream
 from audioset_strong.training.trainer import _make_train_step
 
-_BATCH = 8
+_PARAMS = TrainParams(
+    mixed_training_set="strong",
+    mu=0.5,
+    global_batch_size=8,
+    shuffle_block_clips=8,
+)
+
+
+def _compare_batches(mirrored, folder):
+    records = write_pinned_records(folder)
+    found = iter(distribute_stream(mirrored, records, _PARAMS, first_step=0))
+    sizes, is_equal = [], True
+    for expected in training_stream(records, _PARAMS).take(3):
+        for name, values in next(found).items():
+            parts = [p.numpy() for p in values.values]
+            sizes.append([len(part) for part in parts])
+            is_equal &= np.array_equal(np.concatenate(parts), expected[name])
+    return {"sizes": np.unique(sizes).tolist(), "equal_batches": bool(is_equal)}
 
 
 def _small_network(is_synchronized):
@@ -39,10 +61,8 @@ def _step(strategy, batch, is_synchronized):
         # rounding decides where they are nearly zero.
         optimizer = keras.optimizers.SGD(0.1)
         optimizer.build(model.trainable_variables)
-    train_step = _make_train_step(
-        strategy, model, optimizer, TrainParams(global_batch_size=_BATCH)
-    )
-    dataset = tf.data.Dataset.from_tensor_slices(batch).batch(_BATCH)
+    train_step = _make_train_step(strategy, model, optimizer, _PARAMS)
+    dataset = tf.data.Dataset.from_tensors(batch).unbatch().batch(8)
     distributed = strategy.experimental_distribute_dataset(dataset)
     loss, _ = train_step(next(iter(distributed))).numpy().tolist()
     return [np.array(v) for v in model.variables], loss
@@ -52,26 +72,23 @@ def main():
     [cpu] = tf.config.list_physical_devices("CPU")
     two = [tf.config.LogicalDeviceConfiguration()] * 2
     tf.config.set_logical_device_configuration(cpu, two)
+    mirrored = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
+    report = _compare_batches(mirrored, sys.argv[1])
     rng = np.random.default_rng(0)
     # Halves that differ much, so that their own statistics would show.
-    levels = np.arange(_BATCH).reshape(-1, 1, 1)
-    patches = levels + rng.normal(size=[_BATCH, 96, 64])
+    patches = np.arange(8).reshape(-1, 1, 1) + rng.normal(size=[8, 96, 64])
     batch = {
         "patches": patches.astype(np.float32),
-        "targets": rng.integers(0, 2, [_BATCH, 3]).astype(np.float32),
-        "target_mask": np.ones([_BATCH, 3], np.float32),
-        "source": np.zeros(_BATCH, np.float32),
+        "targets": rng.integers(0, 2, [8, 3]).astype(np.float32),
+        "target_mask": np.ones([8, 3], np.float32),
+        "source": np.zeros(8, np.float32),
     }
-    mirrored = tf.distribute.MirroredStrategy(["/cpu:0", "/cpu:1"])
     one = tf.distribute.OneDeviceStrategy("/cpu:0")
-    expected, loss = _step(one, batch, False)
-    report = {"num_replicas": mirrored.num_replicas_in_sync, "loss": loss}
+    expected, report["loss"] = _step(one, batch, False)
     for name, is_synchronized in (("shared", True), ("own", False)):
-        variables, report[f"loss_{name}"] = _step(
-            mirrored, batch, is_synchronized
-        )
+        found, report[f"loss_{name}"] = _step(mirrored, batch, is_synchronized)
         report[f"difference_{name}"] = max(
-            float(np.abs(a - b).max()) for a, b in zip(expected, variables)
+            float(np.abs(a - b).max()) for a, b in zip(expected, found)
         )
     print(json.dumps(report))
 

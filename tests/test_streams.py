@@ -1,0 +1,594 @@
+"""Streams of records: pinned bits, passes, workers, mixing, label frames."""
+
+import collections
+import dataclasses
+import hashlib
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given
+from hypothesis import strategies as st
+from pinned_records import write_pinned_records
+from tiny_release import HELD_OUT, MIDS
+
+from audioset_strong.errors import InputError
+from audioset_strong.labels.training_sets import get_training_set
+from audioset_strong.params import TrainParams
+from audioset_strong.records import streams
+from audioset_strong.records.manifest import Shard, read_records
+from audioset_strong.records.schema import (
+    ClipRecord,
+    decode_log_mel,
+    parse_record,
+    serialize_record,
+)
+from audioset_strong.records.shard import class_events
+from audioset_strong.records.streams import (
+    InputWorker,
+    Mixture,
+    Reading,
+    class_mask,
+    label_frame_batches,
+    parts_of_worker,
+    training_examples,
+    training_stream,
+)
+
+_LOW, _HIGH, _NOISE, _NEVER = range(len(MIDS))
+_PARAMS = TrainParams(
+    training_set="weak",
+    mixed_training_set="strong",
+    mu=0.5,
+    global_batch_size=12,
+    shuffle_block_clips=8,
+)
+# Clips of the pinned records: every fourth with strong labels has no weak ones.
+_WEAK = {f"weak{i:03d}_30000" for i in range(35)}
+_STRONG = {f"strong{i:03d}_30000" for i in range(35, 50)}
+_WEAK_SMALL = {f"strong{i:03d}_30000" for i in range(35, 50) if i % 4}
+_CLIPS = {
+    "weak": _WEAK | _WEAK_SMALL,
+    "weak_small": _WEAK_SMALL,
+    "diffuse": _STRONG,
+    "strong": _STRONG,
+}
+
+
+@pytest.fixture(scope="module")
+def pinned(tmp_path_factory):
+    """Records made by arithmetic alone."""
+    return write_pinned_records(tmp_path_factory.mktemp("pinned"))
+
+
+@pytest.fixture(scope="module")
+def tiny(tiny_records_dir):
+    """Records of the tiny release."""
+    return read_records(tiny_records_dir)
+
+
+def _places_of_rows(records):
+    """Clip and STFT frame of each row of features, by the row's bytes."""
+    places = {}
+    for shard in records.shards:
+        for serialized in tf.data.TFRecordDataset(records.path_of(shard)):
+            record = parse_record(
+                serialized, "weak", records.features, records.log_mel_dtype
+            )
+            name = record.segment_id.numpy().decode()
+            for number, row in enumerate(
+                decode_log_mel(record, records.features).numpy()
+            ):
+                places[row.tobytes()] = (name, number)
+    return places
+
+
+@pytest.fixture(scope="module")
+def pinned_places(pinned):
+    return _places_of_rows(pinned)
+
+
+@pytest.fixture(scope="module")
+def tiny_places(tiny):
+    return _places_of_rows(tiny)
+
+
+def _take(records, name, number, **reading):
+    """First examples of a stream, as arrays: patches and targets."""
+    reading = Reading(**{"seed": 3, "shuffle_block_clips": 8, **reading})
+    stream = training_examples(records, get_training_set(name), reading)
+    patches, targets = next(iter(stream.batch(number)))
+    return patches.numpy(), targets.numpy()
+
+
+def _clips(records, places, name, number, **reading):
+    """Names of the clips of the first examples."""
+    patches, _ = _take(records, name, number, **reading)
+    return [places[patch[0].tobytes()][0] for patch in patches]
+
+
+def _assert_equal_batches(expected, found):
+    for one, other in zip(expected, found, strict=True):
+        assert set(one) == set(other)
+        for name, values in one.items():
+            np.testing.assert_array_equal(other[name], values)
+
+
+# --- Pinned ------------------------------------------------------------------
+
+# Published numbers were made with this stream. Whoever changes a hash makes
+# `experiments/results` irreproducible, and has to renew Table 1.
+
+
+def _hash(dataset):
+    digest = hashlib.sha256()
+    for element in dataset.as_numpy_iterator():
+        parts = element
+        if isinstance(element, dict):
+            parts = [element[name] for name in sorted(element)]
+        for part in parts:
+            if isinstance(part, bytes):
+                digest.update(part)
+            else:
+                digest.update(np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()[:16]
+
+
+@pytest.mark.parametrize(
+    ("name", "seed", "block_clips", "num_skipped", "expected"),
+    [
+        ("weak", 0, 4, 0, "87f11210d3b5dcc6"),
+        ("weak", 0, 1024, 0, "53afb8a57d5ddb3b"),
+        ("weak", 7, 10, 83, "e72095517d13337c"),
+        ("weak_small", 1, 4, 0, "e7080e91faa39c32"),
+        ("diffuse", 2, 7, 5, "1859bc115f633ce5"),
+        ("strong", 2, 7, 0, "83d63c50dddeabed"),
+        ("strong", 3, 1, 15, "f66eb8181566db1d"),
+    ],
+)
+def test_pinned_examples(
+    pinned, name, seed, block_clips, num_skipped, expected
+):
+    reading = Reading(seed, block_clips, num_skipped)
+    stream = training_examples(pinned, get_training_set(name), reading)
+    # Two passes of Weak and more of the others.
+    assert _hash(stream.take(100)) == expected
+
+
+@pytest.mark.parametrize(
+    ("training_set", "mixed_training_set", "mu", "first_step", "expected"),
+    [
+        ("weak", "", 0.0, 0, "a40483a9cf47a8f0"),
+        ("weak", "strong", 0.8, 0, "9a6963dcef5c9880"),
+        ("weak_small", "diffuse", 0.3, 3, "62409c3b161b5c79"),
+    ],
+)
+def test_pinned_stream(
+    pinned, training_set, mixed_training_set, mu, first_step, expected
+):
+    params = TrainParams(
+        training_set=training_set,
+        mixed_training_set=mixed_training_set,
+        mu=mu,
+        global_batch_size=16,
+        shuffle_block_clips=8,
+        mask_unlabelled_classes=True,
+        seed=11,
+    )
+    stream = training_stream(pinned, params, first_step)
+    assert _hash(stream.take(6)) == expected
+
+
+def test_pinned_label_frames(pinned):
+    clips = label_frame_batches(pinned, ["weak", "strong"]).unbatch()
+    assert _hash(clips) == "ae943ff6bbeed595"
+
+
+# --- One source --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("is_deterministic", [True, False])
+@pytest.mark.parametrize("name", sorted(_CLIPS))
+def test_each_pass_has_every_clip_once(
+    pinned, pinned_places, name, is_deterministic
+):
+    number = len(_CLIPS[name])
+    clips = _clips(
+        pinned,
+        pinned_places,
+        name,
+        3 * number,
+        is_deterministic=is_deterministic,
+    )
+    passes = np.reshape(clips, [3, number]).tolist()
+    for names in passes:
+        assert sorted(names) == sorted(_CLIPS[name])
+    # Each pass has its own order.
+    assert len({tuple(names) for names in passes}) == 3
+
+
+def test_held_out_clips_are_not_trained_on(tiny, tiny_places):
+    clips = _clips(tiny, tiny_places, "weak", 9)
+    assert len(set(clips)) == 9
+    assert not set(clips) & {f"{ytid}_30000" for ytid in HELD_OUT}
+
+
+@pytest.mark.parametrize("name", ["weak_small", "diffuse", "strong"])
+def test_targets_are_those_of_the_window(tiny, tiny_places, name):
+    patches, targets = _take(tiny, name, 60)
+    num_with_tone = 0
+    for patch, target in zip(patches, targets):
+        clip, start = tiny_places[patch[0].tobytes()]
+        assert tiny_places[patch[95].tobytes()] == (clip, start + 95)
+        # A tone from 2000 to 6000 ms, half of a window is 480 ms; and noise
+        # throughout, which only the strong labels have.
+        has_tone = name != "strong" or 1520 <= start * 10 <= 5520
+        num_with_tone += has_tone
+        tone = _LOW if int(clip[5:7]) % 2 else _HIGH
+        expected = np.zeros(4)
+        expected[tone], expected[_NOISE] = has_tone, name != "weak_small"
+        np.testing.assert_array_equal(target, expected)
+    assert (10 < num_with_tone < 50) == (name == "strong")
+
+
+def test_the_seed_decides(pinned):
+    first, again, other = (
+        _take(pinned, "weak", 30, seed=seed)[0] for seed in (3, 3, 4)
+    )
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+# weak_small: the manifest does not say how many clips a worker has.
+@pytest.mark.parametrize("worker", [InputWorker(), InputWorker(1, 2)])
+@pytest.mark.parametrize("num_skipped", [1, 3, 4, 5, 6, 11, 12, 40])
+def test_skipping_is_dropping_the_first(pinned, worker, num_skipped):
+    settings = {"shuffle_block_clips": 4, "worker": worker}
+    whole = _take(pinned, "weak_small", 50, **settings)
+    tail = _take(
+        pinned, "weak_small", 50 - num_skipped,
+        num_skipped=num_skipped, **settings,
+    )  # fmt: skip
+    for expected, found in zip(whole, tail):
+        np.testing.assert_array_equal(expected[num_skipped:], found)
+
+
+def test_without_order_a_resumed_run_counts_the_same(pinned, pinned_places):
+    # Twelve of 15 clips are used; what follows is three more and whole passes.
+    clips = _clips(
+        pinned,
+        pinned_places,
+        "strong",
+        3 + 15 + 15,
+        num_skipped=12,
+        is_deterministic=False,
+    )
+    assert len(set(clips[3:18])) == len(set(clips[18:])) == 15
+
+
+def test_a_training_set_without_clips_is_refused(pinned):
+    weak_only = dataclasses.replace(
+        pinned, shards=tuple(pinned.shards_of("weak"))
+    )
+    with pytest.raises(InputError, match="no clip for the training set 'stro"):
+        _take(weak_only, "strong", 1)
+
+
+# --- Input workers -----------------------------------------------------------
+
+
+def _shards(sizes):
+    return [Shard("weak", f"{i}", 0, n, n, 0) for i, n in enumerate(sizes)]
+
+
+@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 9))
+def test_shares_are_every_clip_once_and_even(sizes, num_workers):
+    if sum(sizes) < num_workers:
+        return
+    shares = [
+        [
+            (part.shard.name, part.first_clip + number)
+            for part in parts_of_worker(
+                _shards(sizes), InputWorker(index, num_workers)
+            )
+            for number in range(part.num_clips)
+        ]
+        for index in range(num_workers)
+    ]
+    assert [clip for share in shares for clip in share] == [
+        (str(i), number) for i, n in enumerate(sizes) for number in range(n)
+    ]
+    lengths = [len(share) for share in shares]
+    assert max(lengths) - min(lengths) <= 1
+
+
+def test_shares_by_hand():
+    # Ten clips, so the second of three reads clips 3 to 5: the last of the
+    # first shard and two of the second.
+    parts = parts_of_worker(_shards([4, 6]), InputWorker(1, 3))
+    found = [(p.shard.name, p.first_clip, p.num_clips) for p in parts]
+    assert found == [("0", 3, 1), ("1", 0, 2)]
+    assert all(p.is_whole for p in parts_of_worker(_shards([4]), InputWorker()))
+
+
+def test_too_many_workers(pinned):
+    with pytest.raises(InputError, match="3 clips cannot be shared by 4"):
+        parts_of_worker(_shards([2, 1]), InputWorker(0, 4))
+    with pytest.raises(InputError, match="worker of 0 to 1. Received: 2"):
+        InputWorker(2, 2)
+    # Fifteen clips and fifteen workers, but four clips have no weak labels.
+    with pytest.raises(InputError, match="worker 1 of 15 has no clip.*fewer"):
+        _take(pinned, "weak_small", 1, worker=InputWorker(1, 15))
+
+
+# There are nine weak and two strong shards: three workers are more than these.
+@pytest.mark.parametrize(
+    ("name", "num_workers"),
+    [("weak", 2), ("weak", 3), ("strong", 3), ("weak_small", 5)],
+)
+def test_workers_share_a_pass(pinned, pinned_places, name, num_workers):
+    shares = []
+    for index in range(num_workers):
+        worker = InputWorker(index, num_workers)
+        clips = _clips(pinned, pinned_places, name, 92, worker=worker)
+        # A pass ends where the first clip comes again.
+        length = len(set(clips))
+        assert sorted(clips[:length]) == sorted(clips[length : 2 * length])
+        shares.append(clips[:length])
+    counts = collections.Counter(clip for share in shares for clip in share)
+    assert set(counts) == _CLIPS[name]
+    assert set(counts.values()) == {1}
+
+
+def test_batches_of_workers(pinned):
+    sources = []
+    for index in range(3):
+        worker = InputWorker(index, 3)
+        batches = list(training_stream(pinned, _PARAMS, worker=worker).take(50))
+        assert {len(batch["patches"]) for batch in batches} == {4}
+        sources.append(np.concatenate([batch["source"] for batch in batches]))
+        # A resumed worker goes on where it was.
+        tail = training_stream(pinned, _PARAMS, first_step=48, worker=worker)
+        _assert_equal_batches(batches[48:], tail.take(2))
+    # Each worker mixes on its own: 200 choices, standard error 0.035.
+    assert all(abs(source.mean() - 0.5) < 0.15 for source in sources)
+    assert (sources[0] != sources[1]).any()
+
+
+# --- Batches -----------------------------------------------------------------
+
+
+def test_splits_are_the_parts_of_a_batch(pinned):
+    whole = list(training_stream(pinned, _PARAMS).take(2))
+    parts = list(training_stream(pinned, _PARAMS, num_splits=3).take(6))
+    for name in whole[0]:
+        np.testing.assert_array_equal(
+            tf.concat([batch[name] for batch in whole], 0),
+            tf.concat([part[name] for part in parts], 0),
+        )
+
+
+@pytest.mark.parametrize(
+    ("worker", "num_splits", "multiple"),
+    [(InputWorker(), 5, 5), (InputWorker(0, 3), 8, 24)],
+)
+def test_a_batch_that_cannot_be_shared(pinned, worker, num_splits, multiple):
+    with pytest.raises(
+        InputError, match=f"of 12 cannot be shared.*multiple of {multiple}"
+    ):
+        training_stream(pinned, _PARAMS, 0, worker, num_splits)
+
+
+@pytest.mark.parametrize(
+    ("mixed", "log_mel_dtype", "deterministic_input", "num_workers"),
+    [
+        ("", "float16", True, 1),
+        ("", "uint8", False, 2),
+        ("strong", "float16", False, 2),
+        ("strong", "uint8", True, 1),
+    ],
+)
+def test_shapes_are_static(
+    tmp_path, mixed, log_mel_dtype, deterministic_input, num_workers
+):
+    records = write_pinned_records(tmp_path, log_mel_dtype)
+    params = dataclasses.replace(
+        _PARAMS,
+        mixed_training_set=mixed,
+        deterministic_input=deterministic_input,
+    )
+    worker = InputWorker(0, num_workers)
+    stream = training_stream(records, params, worker=worker)
+    size = 12 // num_workers
+    assert stream.element_spec == {
+        "patches": tf.TensorSpec([size, 96, 64], tf.float32),
+        "targets": tf.TensorSpec([size, 4], tf.float32),
+        "target_mask": tf.TensorSpec([size, 4], tf.float32),
+        "source": tf.TensorSpec([size], tf.float32),
+    }
+    [batch] = stream.take(1)
+    assert batch["patches"].shape == (size, 96, 64)
+
+
+@pytest.mark.parametrize("mixed", ["", "strong"])
+def test_8_bits_change_the_features_and_nothing_else(pinned, tmp_path, mixed):
+    quantised = write_pinned_records(tmp_path, "uint8")
+    params = dataclasses.replace(_PARAMS, mixed_training_set=mixed)
+    both = [training_stream(r, params).take(6) for r in (pinned, quantised)]
+    # Features are in [-16, 16): a step is 32 / 255.
+    for exact, found in zip(*both):
+        error = np.abs(found["patches"] - exact["patches"]).max()
+        assert 0.01 < error <= 32 / 255 / 2 + 1e-5
+        for name in ("targets", "target_mask", "source"):
+            np.testing.assert_array_equal(found[name], exact[name])
+
+
+# --- Mixing ------------------------------------------------------------------
+
+
+def _choices(mixture, first_example, number):
+    stream = mixture.choices(first_example).batch(number).take(1)
+    return next(stream.as_numpy_iterator())
+
+
+def _within_four_sigma(share, mu, number):
+    return abs(share - mu) <= 4 * np.sqrt(mu * (1 - mu) / number)
+
+
+@pytest.fixture(scope="module")
+def unequal_records(pinned, tmp_path_factory):
+    """300 clips with weak labels, 6 with strong ones; a patch of audio each."""
+    folder = tmp_path_factory.mktemp("unequal")
+    shards = []
+    for group, number in (("weak", 300), ("strong", 6)):
+        path = folder / f"{group}-00000-of-00001.tfrecord"
+        with tf.io.TFRecordWriter(str(path)) as writer:
+            for index in range(number):
+                log_mel = np.full([96, 64], index, np.float32)
+                events = {group: class_events([(0, 0.0, 10.0)])}
+                record = ClipRecord(f"{group}{index}_0", log_mel, 1.0, events)
+                writer.write(serialize_record(record))
+        counts = (number, 0) if group == "weak" else (0, number)
+        num_bytes = path.stat().st_size
+        shards.append(Shard(group, path.name, num_bytes, number, *counts))
+    return dataclasses.replace(
+        pinned, records_dir=str(folder), shards=tuple(shards)
+    )
+
+
+def test_the_realised_share_is_mu(unequal_records):
+    params = dataclasses.replace(_PARAMS, global_batch_size=50, seed=5)
+    stream = training_stream(unequal_records, params).take(100)
+    source = np.concatenate([batch["source"] for batch in stream])
+    assert source.shape == (5000,)
+    assert _within_four_sigma(source.mean(), 0.5, 5000)
+    # The small source does not run dry.
+    assert _within_four_sigma(source[:1000].mean(), 0.5, 1000)
+    assert _within_four_sigma(source[-1000:].mean(), 0.5, 1000)
+    np.testing.assert_array_equal(source, _choices(Mixture(0.5, 5), 0, 5000))
+
+
+@pytest.mark.parametrize("mu", [0.01, 0.2, 0.8])
+def test_the_share_of_choices_is_mu(mu):
+    choices = _choices(Mixture(mu, 0), 0, 100000)
+    assert _within_four_sigma(choices.mean(), mu, 100000)
+    assert _within_four_sigma(choices[-5000:].mean(), mu, 5000)
+
+
+@pytest.mark.parametrize("mu", [0.0, 1.0])
+def test_the_ends_are_exact(pinned, mu):
+    params = dataclasses.replace(_PARAMS, mu=mu)
+    stream = training_stream(pinned, params).take(3)
+    assert {float(s) for b in stream for s in b["source"]} == {mu}
+    assert (_choices(Mixture(mu, 0), 0, 70000) == mu).all()
+
+
+def test_counts_are_those_of_the_choices():
+    mixture = Mixture(0.3, seed=7)
+    block = streams._CHOICES_PER_BLOCK
+    chosen = _choices(mixture, 0, 3 * block)
+    for number in (0, 1, 1000, block - 1, block, block + 1, 2 * block + 77):
+        assert mixture.count_second(number) == chosen[:number].sum()
+        np.testing.assert_array_equal(
+            _choices(mixture, number, 500), chosen[number : number + 500]
+        )
+    other = _choices(Mixture(0.3, seed=8), 0, 100)
+    assert not np.array_equal(other, chosen[:100])
+
+
+@pytest.mark.parametrize("mu", [-0.1, 1.1, float("nan")])
+def test_mu_is_a_probability(mu):
+    with pytest.raises(InputError, match="Expected 0 <= mu <= 1"):
+        Mixture(mu, 0)
+
+
+@pytest.mark.parametrize(
+    ("mixed", "first_step"),
+    [("", 3), ("strong", 1), ("strong", 7), ("diffuse", 4)],
+)
+def test_a_resumed_stream_is_the_tail_of_the_stream(pinned, mixed, first_step):
+    params = dataclasses.replace(
+        _PARAMS, mixed_training_set=mixed, mu=0.4, global_batch_size=7
+    )
+    whole = list(training_stream(pinned, params).take(10))
+    tail = training_stream(pinned, params, first_step).take(10 - first_step)
+    _assert_equal_batches(whole[first_step:], tail)
+
+
+def test_two_sources_of_the_same_clips_draw_other_windows(pinned):
+    params = dataclasses.replace(
+        _PARAMS, training_set="diffuse", global_batch_size=50
+    )
+    [batch] = training_stream(pinned, params).take(1)
+    patches = collections.defaultdict(set)
+    for patch, source in zip(batch["patches"].numpy(), batch["source"].numpy()):
+        patches[source].add(patch.tobytes())
+    # One clip, of 96 STFT frames and some, has few windows.
+    assert len(patches[0] & patches[1]) <= 1
+
+
+def test_classes_without_strong_labels_are_masked_on_demand(pinned):
+    # The last class has no strong label.
+    masks = {
+        (name, is_masked): class_mask(
+            pinned, get_training_set(name), is_masked
+        ).tolist()
+        for name in ("weak", "diffuse", "strong")
+        for is_masked in (False, True)
+    }
+    assert masks.pop(("strong", True)) == [1, 1, 1, 0]
+    assert masks.pop(("diffuse", True)) == [1, 1, 1, 0]
+    assert list(masks.values()) == [[1, 1, 1, 1]] * 4
+    params = dataclasses.replace(_PARAMS, mask_unlabelled_classes=True)
+    [batch] = training_stream(pinned, params).take(1)
+    is_mixed = batch["source"].numpy() == 1
+    assert is_mixed.any()
+    np.testing.assert_array_equal(batch["target_mask"][:, 3], ~is_mixed)
+
+
+# --- Label frames ------------------------------------------------------------
+
+
+def test_label_frames_of_held_out_clips(tiny):
+    [batch] = label_frame_batches(tiny, ["held_out"])
+    assert batch["patches"].shape == (4, 10, 96, 64)
+    assert batch["num_label_frames"].numpy().tolist() == [10] * 4
+    for segment_id, targets in zip(
+        batch["segment_id"].numpy(), batch["targets"].numpy()
+    ):
+        tone = _LOW if int(segment_id[5:7]) % 2 else _HIGH
+        # Noise all along; a tone from 2.0 to 6.0 s: 0.88 s of label frame 2
+        # and 0.24 s of label frame 6.
+        assert targets[:, _NOISE].tolist() == [1] * 10
+        assert np.flatnonzero(targets[:, tone]).tolist() == [2, 3, 4, 5]
+        assert targets.sum() == 14
+
+
+def test_label_frames_are_the_consecutive_patches(tiny):
+    shard = tiny.shards_of("held_out")[0]
+    [serialized] = tf.data.TFRecordDataset(tiny.path_of(shard)).take(1)
+    record = parse_record(serialized, "strong", tiny.features)
+    log_mel = decode_log_mel(record, tiny.features)
+    [batch] = label_frame_batches(tiny, ["held_out"])
+    np.testing.assert_array_equal(
+        tf.reshape(batch["patches"][0], [960, 64]), log_mel[:960]
+    )
+
+
+def test_label_frames_beyond_the_audio_are_not_counted(tiny):
+    clips = {
+        clip["segment_id"].numpy(): clip
+        for clip in label_frame_batches(tiny, ["weak"], "weak").unbatch()
+    }
+    # 4 s are 398 STFT frames: four whole label frames.
+    short = clips[b"weak03_0"]
+    assert short["num_label_frames"] == 4
+    assert not short["patches"][4:].numpy().any()
+    assert short["patches"][:4].numpy().all()
+    assert short["targets"].numpy()[0].tolist() == [0, 1, 1, 0]
+    assert clips[b"weak00_0"]["num_label_frames"] == 10
+
+
+def test_groups_without_clips(tiny):
+    with pytest.raises(InputError, match=r"no clip in the groups \['none'\]"):
+        label_frame_batches(tiny, ["none"])
