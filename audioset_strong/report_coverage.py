@@ -18,7 +18,7 @@ For numbers on the same clips as another group's, swap the lists that
 --write_clips writes and give theirs as --common_with: common_clips.txt in
 --output_dir holds the clips that both have. With --clips in place of
 --audio_dir the clips of a list are what is there, such as the common ones. How
-files may be named is in `features/audio_names.py`. Audio is not decoded.
+files may be named is in `audio/listing.py`. Audio is not decoded.
 """
 
 import os
