@@ -51,7 +51,7 @@ _MODULE_OF_NAME = {
     "read_scores": "evaluation.score_tables",
     "write_score_file": "evaluation.scores",
     "read_truth": "evaluation.truth",
-    "headline_text": "evaluation.report_text",
+    "headline_text": "evaluation.report",
     "report_dict": "evaluation.report",
     "write_report": "evaluation.report",
     # Models.

@@ -22,7 +22,11 @@ from absl import flags, logging
 
 from audioset_strong import run_flags
 from audioset_strong.audio.decode import decode_audio
-from audioset_strong.audio.listing import find_audio, index_audio_files
+from audioset_strong.audio.listing import (
+    find_audio,
+    index_listing,
+    list_audio,
+)
 from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import read_known_classes
@@ -126,7 +130,8 @@ def _read_log_mel(segment_id: str) -> np.ndarray | None:
     if _AUDIO_DIR.value is None:
         logging.info("No --audio_dir: the spectrogram is left out.")
         return None
-    path = find_audio(segment_id, index_audio_files(_AUDIO_DIR.value))
+    index = index_listing(list_audio(_AUDIO_DIR.value))
+    path = find_audio(segment_id, index)
     if path is None:
         raise InputError(
             f"Expected the audio of {segment_id} below --audio_dir="

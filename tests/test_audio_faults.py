@@ -138,31 +138,23 @@ def test_conversions():
     ]
 
 
-@pytest.mark.parametrize("container", ["WAV", "FLAC", "OGG", "MP3", "AIFF"])
 @pytest.mark.parametrize(
     ("seconds", "sample_rate", "num_channels", "gain", "expected"),
     [
-        (10.0, 16000, 1, 1.0, []),
         (10.0, 44100, 2, 1.0, []),
         (9.8, 22050, 1, 1.0, []),
-        (10.0, 48000, 6, 1.0, []),
         (10.0, 16000, 1, 0.0, ["silent"]),
         (3.0, 32000, 1, 1.0, ["short"]),
         (60.0, 8000, 1, 1.0, ["long", "low_rate"]),
-        (10.0, 8000, 2, 1.0, ["low_rate"]),
         (10.0, 44100, 1, 30.0, ["clipped"]),
     ],
 )
-def test_files(
-    tmp_path, container, seconds, sample_rate, num_channels, gain, expected
-):
-    if container == "MP3" and num_channels > 2:
-        pytest.skip("MP3 has two channels at most.")
-    shape = round(seconds * sample_rate), num_channels
-    time = np.arange(shape[0]) / sample_rate
-    samples = 0.1 * np.sin(2 * np.pi * 200 * time)[:, np.newaxis]
-    samples = np.clip(gain * np.broadcast_to(samples, shape), -1, 1)
+def test_files(tmp_path, seconds, sample_rate, num_channels, gain, expected):
+    time = np.arange(round(seconds * sample_rate)) / sample_rate
+    sine = np.clip(gain * 0.1 * np.sin(2 * np.pi * 200 * time), -1, 1)
+    samples = np.repeat(sine[:, np.newaxis], num_channels, axis=1)
     path = str(tmp_path / "a.x")
-    soundfile.write(path, samples, sample_rate, format=container)
-    audio = decode_audio(path, 16000, 10.0)
-    assert list(_find(audio)) == expected
+    for container in ("WAV", "FLAC", "OGG", "MP3"):
+        soundfile.write(path, samples, sample_rate, format=container)
+        audio = decode_audio(path, 16000, 10.0)
+        assert list(_find(audio)) == expected, container

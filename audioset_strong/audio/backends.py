@@ -1,8 +1,8 @@
 """The two ways from an audio file to log-mel features, by name.
 
-`soundfile` decodes with libsndfile, resamples with soxr and computes features
-in NumPy; `tfio` does all three in the TensorFlow graph (`tfio_audio.py`), with
-tensorflow-io's decoders. BUILD_NOTES.md "Decoding" says how they differ.
+"soundfile" decodes with libsndfile or PyAV, resamples with soxr and computes
+the features in NumPy. "tfio" does all three in a TensorFlow graph, with
+tensorflow-io (`tfio_backend.py`). BUILD_NOTES.md "Decoding" compares them.
 """
 
 import numpy as np
@@ -36,6 +36,7 @@ def compute_log_mel(
     Raises:
       AudioError: The file cannot be used.
       InputError: There is no such backend, or it is not installed.
+      OSError: Object storage does not answer.
     """
     if audio_backend == "tfio":
         # tensorflow-io is an extra.

@@ -1,37 +1,38 @@
-"""Mixes blocks of samples to mono, and sees what is wrong with them.
+"""Decodes audio files of any format, rate and state to 16 kHz mono.
 
-This is the only place where each sample of a file is looked at, so it counts:
-each step here is one or two passes over contiguous memory.
+    file -> blocks [num_samples, num_channels] -> mono [num_samples]
+    -> resampled [num_samples * sample_rate / file_sample_rate]
 
-Reads audio with libsndfile, block by block.
+libsndfile (the soundfile package) decodes what it can and PyAV, an optional
+extra, the rest: M4A, WebM, AAC, ... soxr resamples; it low-passes first, so
+nothing aliases.
 
-Reads audio with PyAV (FFmpeg's libraries), which is an optional extra.
+Clips come from the web, so damaged files are normal input: `decode_audio`
+returns what comes before the damage and says what is missing, or raises
+`AudioError`. Headers are not trusted: memory grows with what is decoded and not
+with what a header claims, and FFmpeg is told the format that the content has,
+so that a playlist that is named like audio cannot lead it to other files.
 
-For what libsndfile does not read: M4A, WebM, AAC, ... FFmpeg is told the format
-that the content is of, and reads from an open file: it cannot be led to other
-files or addresses by a playlist that is named like audio.
-
-Decode and resample the audio of clips, in whatever state it is.
-
-Conventions: a waveform is float32 `[num_samples]`, mono, in [-1, 1]. Decoding
-is soundfile's (libsndfile), or PyAV's for what libsndfile does not read and
-where PyAV is installed; resampling is soxr's, which low-passes (BUILD_NOTES.md
-"Audio in any state").
+Waveforms are float32 `[num_samples]` in [-1, 1]. BUILD_NOTES.md "Audio in any
+state" has the reasons.
 """
 
 import contextlib
 import importlib.util
 import io
+import math
 import os
 import stat
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
+from collections.abc import Iterator
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import soundfile
 import soxr
 
+from audioset_strong import files
 from audioset_strong.audio.formats import (
+    EXTENSIONS_OF_FORMAT,
     HEAD_BYTES,
     SOUNDFILE_FORMATS,
     claimed_mp3_samples,
@@ -39,9 +40,6 @@ from audioset_strong.audio.formats import (
     id3_bytes,
     sniff_format,
 )
-
-# --- audio mixing ----------------------------------------------------------
-
 
 # A sample counts as clipped from here, in runs of at least three: converters
 # that clip often stop a step or two below full scale.
@@ -51,558 +49,46 @@ _MIN_RUN = 3
 # 120 dB over full scale: no sound, and the mean of several may overflow.
 _MAX_SAMPLE = 1e6
 
+# Rates outside of these come from damaged headers only, and resampling from
+# them would take any amount of memory.
 _MIN_SAMPLE_RATE = 1000
 _MAX_SAMPLE_RATE = 1_000_000
 
-
-class NotDecodableError(Exception):
-    """A decoder cannot read a file; another one may."""
-
-
-class BadSamplesError(Exception):
-    """What a file holds was read, and is no sound."""
-
-
-def check_sample_rate(sample_rate: int) -> None:
-    """Refuses rates that no sound has, which only damaged headers name.
-
-    Resampling from them would take any amount of memory.
-
-    Raises:
-      BadSamplesError: The rate is not between 1 kHz and 1 MHz.
-    """
-    if not _MIN_SAMPLE_RATE <= sample_rate <= _MAX_SAMPLE_RATE:
-        raise BadSamplesError(
-            f"its sample rate is {sample_rate:,} Hz, expected "
-            f"{_MIN_SAMPLE_RATE:,} to {_MAX_SAMPLE_RATE:,} Hz"
-        )
-
-
-def mix_to_mono(samples: np.ndarray) -> np.ndarray:
-    """Averages the channels.
-
-    Channels are added one after the other: NumPy's mean over the last of two
-    axes takes 20 times as long for two channels, and gives the same bits.
-
-    Args:
-      samples: float32 `[num_samples, num_channels]`.
-
-    Returns:
-      float32 `[num_samples]`; a view of `samples` if there is one channel.
-    """
-    num_channels = samples.shape[1]
-    if num_channels == 1:
-        return samples[:, 0]
-    mono = samples[:, 0] + samples[:, 1]
-    for channel in range(2, num_channels):
-        mono += samples[:, channel]
-    mono /= np.float32(num_channels)
-    return mono
-
-
-def count_clipped(samples: np.ndarray) -> int:
-    """Counts the samples at full scale that stand in runs within a channel.
-
-    Args:
-      samples: float32 `[num_samples, num_channels]`.
-
-    Returns:
-      Samples at 0.999 or more, of either sign, in runs of at least three.
-    """
-    is_full = np.abs(samples) >= _FULL_SCALE
-    starts = len(samples) - _MIN_RUN + 1
-    if starts <= 0:
-        return 0
-    begins_run = is_full[:starts].copy()
-    for later in range(1, _MIN_RUN):
-        begins_run &= is_full[later : later + starts]
-    is_clipped = np.zeros_like(is_full)
-    for later in range(_MIN_RUN):
-        is_clipped[later : later + starts] |= begins_run
-    return int(np.count_nonzero(is_clipped))
-
-
-class Mixer:
-    """Takes the blocks of a file, one after the other.
-
-    Attributes:
-      num_samples: Samples of a channel so far.
-      file_peak: Largest sample of any channel so far, of either sign.
-    """
-
-    def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        """Forgets all blocks."""
-        self.num_samples = 0
-        self.file_peak = 0.0
-        self._blocks: list[np.ndarray] = []
-        self._num_values = 0
-        self._num_clipped = 0
-
-    def add(self, samples: np.ndarray) -> None:
-        """Mixes the next block; a run that goes on in it counts as two.
-
-        Args:
-          samples: float32 `[num_samples, num_channels]`, in [-1, 1]; not to be
-            changed afterwards.
-
-        Raises:
-          BadSamplesError: A sample is not a number, or absurdly large.
-        """
-        if not len(samples):
-            return
-        # NumPy's minimum and maximum of what holds a NaN are NaN.
-        low, high = float(samples.min()), float(samples.max())
-        if not (low >= -_MAX_SAMPLE and high <= _MAX_SAMPLE):
-            raise BadSamplesError("it holds NaN, infinite or absurd samples")
-        peak = max(-low, high)
-        if peak >= _FULL_SCALE:
-            self._num_clipped += count_clipped(samples)
-        self.file_peak = max(self.file_peak, peak)
-        self._blocks.append(mix_to_mono(samples))
-        self.num_samples += len(samples)
-        self._num_values += samples.size
-
-    @property
-    def clipped_fraction(self) -> float:
-        """Share of the samples of all channels that are clipped."""
-        return self._num_clipped / max(self._num_values, 1)
-
-    def waveform(self) -> np.ndarray:
-        """Returns all blocks: float32 `[num_samples]`, mono."""
-        if len(self._blocks) == 1:
-            return self._blocks[0]
-        return np.concatenate([np.zeros(0, np.float32), *self._blocks])
-
-
-# --- soundfile audio -------------------------------------------------------
-
-
-# Samples of all channels that are read at a time: 16 MB, more than ten seconds
-# at 48 kHz in 5.1. Whatever a header claims, no more memory is taken.
+# Samples of all channels that are read at a time: 16 MB. That holds ten seconds
+# of 5.1 at 48 kHz, so that clips are one block; FLAC seeks before each.
 _BLOCK_VALUES = 1 << 22
 
-# libsndfile says this where a FLAC header leaves the length open, as that of a
-# stream that was piped does.
-_UNKNOWN = 1 << 62
+# libsndfile reports this length or more where a FLAC header leaves it open, as
+# encoders do that write to a pipe.
+_UNKNOWN_LENGTH = 1 << 62
 
-# Samples read on a time where the length is not known.
+# Samples read at a time where the length is not known.
 _STEP_SAMPLES = 1 << 16
 
 # Encoders and decoders of MP3 do not agree on the padding at the ends.
 _MP3_TOLERANCE_SECONDS = 0.05
 
-# An ID3v2.4 tag that holds ten bytes of padding.
-_ID3_TAG = b"ID3\4\0\0\0\0\0\x0a" + bytes(10)
+# The same for FFmpeg's formats: several frames of AAC at a low rate.
+_PYAV_TOLERANCE_SECONDS = 0.25
 
-# Fills a block, and returns how many of its samples there were.
-_ReadBlock = Callable[[soundfile.SoundFile, np.ndarray], int]
-
-
-class ReadAudio(NamedTuple):
-    """What a decoder found; the samples are in the mixer.
-
-    Attributes:
-      sample_rate: Of the file, in Hz.
-      num_channels: Of the file.
-      file_seconds: Duration that the header claims, or what was found where it
-        claims nothing.
-      truncation: What the header promised and did not come, for people; "" if
-        all came.
-    """
-
-    sample_rate: int
-    num_channels: int
-    file_seconds: float
-    truncation: str
-
-
-def read_with_soundfile(
-    file: BinaryIO, container: str, max_seconds: float | None, mixer: Mixer
-) -> ReadAudio:
-    """Reads the samples of a file into a mixer.
-
-    Args:
-      file: The whole file. One that has a number is read by that, which is
-        faster than through Python, and does not believe the extension.
-      container: What `sniff_format` gives.
-      max_seconds: Audio after this is not kept, and not read where the header
-        says how long the file is; None for all of it.
-      mixer: Takes the samples.
-
-    Raises:
-      NotDecodableError: libsndfile does not read the file.
-      BadSamplesError: What it reads is no sound.
-    """
-    is_mp3 = container == "mp3"
-    # Before libsndfile opens the file: both move one position in it.
-    mp3_samples = claimed_mp3_samples(file) if is_mp3 else None
-    if is_mp3:
-        file = _with_id3_tag(file)
-
-    def read_file(read: _ReadBlock) -> ReadAudio:
-        with _open(file) as sound:
-            claimed: int | None = sound.frames
-            if is_mp3 and mp3_samples is None or sound.frames >= _UNKNOWN:
-                claimed = None
-            elif mp3_samples is not None:
-                # Of some files that are cut libsndfile gives what is left.
-                claimed = max(mp3_samples, sound.frames)
-            reading = _Reading(sound, claimed, max_seconds, mixer)
-            reading.read_blocks(read)
-        return reading.result(_MP3_TOLERANCE_SECONDS if is_mp3 else 0.0)
-
-    try:
-        try:
-            return read_file(_read_whole)
-        except soundfile.SoundFileError:
-            mixer.clear()  # and again, keeping what comes before the error
-            return read_file(_read_until_error)
-    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
-        message = getattr(error, "error_string", str(error)).rstrip(".")
-        raise NotDecodableError(f"libsndfile: {message}") from error
-
-
-def _open(file: BinaryIO) -> soundfile.SoundFile:
-    """Opens a file from its start."""
-    file.seek(0)
-    try:
-        return soundfile.SoundFile(file.fileno(), closefd=False)
-    except io.UnsupportedOperation:  # it lies in memory
-        return soundfile.SoundFile(file)
-
-
-def _with_id3_tag(file: BinaryIO) -> BinaryIO:
-    """Puts a tag before MP3 that has none, in memory.
-
-    libsndfile knows MP3 without a tag only if it is given the file's name.
-    """
-    file.seek(0)
-    if file.read(3) == b"ID3":
-        return file
-    file.seek(0)
-    return io.BytesIO(_ID3_TAG + file.read())
-
-
-class _Reading:
-    """Reads an open file once."""
-
-    def __init__(
-        self,
-        sound: soundfile.SoundFile,
-        num_claimed: int | None,
-        max_seconds: float | None,
-        mixer: Mixer,
-    ) -> None:
-        check_sample_rate(sound.samplerate)
-        self._sound, self._mixer = sound, mixer
-        self._rate, self._num_channels = sound.samplerate, sound.channels
-        self._num_claimed = num_claimed
-        self._limit: int | None = None
-        if max_seconds is not None:
-            self._limit = int(max_seconds * self._rate)
-        self._num_read = 0
-
-    @property
-    def _num_expected(self) -> int | None:
-        """Samples to read; None for all that there are."""
-        if self._num_claimed is None or self._limit is None:
-            return self._num_claimed
-        return min(self._num_claimed, self._limit)
-
-    def read_blocks(self, read: _ReadBlock) -> None:
-        """Reads blocks until the file ends, or has given what is wanted."""
-        largest = max(1, _BLOCK_VALUES // self._num_channels)
-        expected, limit = self._num_expected, self._limit
-        while expected is None or self._num_read < expected:
-            size = _STEP_SAMPLES
-            if expected is not None:
-                size = expected - self._num_read
-            size = min(size, largest)
-            block = np.empty((size, self._num_channels), np.float32)
-            num_new = read(self._sound, block)
-            num_kept = num_new
-            if limit is not None:
-                num_kept = min(num_new, max(limit - self._num_read, 0))
-            self._mixer.add(block[:num_kept])
-            self._num_read += num_new
-            if num_new < size:
-                return
-
-    def result(self, tolerance_seconds: float) -> ReadAudio:
-        """Says what was found."""
-        found_seconds = self._num_read / self._rate
-        if self._num_claimed is None:
-            return ReadAudio(self._rate, self._num_channels, found_seconds, "")
-        claimed_seconds = self._num_claimed / self._rate
-        missing = (self._num_expected or 0) - self._num_read
-        truncation = ""
-        if missing > tolerance_seconds * self._rate:
-            truncation = (
-                f"its header promises {claimed_seconds:,.3f} s, decoding ends "
-                f"after {found_seconds:.3f} s"
-            )
-        return ReadAudio(
-            self._rate, self._num_channels, claimed_seconds, truncation
-        )
-
-
-def _read_whole(sound: soundfile.SoundFile, block: np.ndarray) -> int:
-    """Fills a block, and returns how many of its samples there were."""
-    return len(sound.read(out=block))
-
-
-def _read_until_error(sound: soundfile.SoundFile, block: np.ndarray) -> int:
-    """Does the same, and takes an error for the end of the file.
-
-    libsndfile does not say how many samples it gave before an error, so they
-    are told by what the block was filled with.
-    """
-    block.fill(np.nan)
-    with contextlib.suppress(soundfile.SoundFileError):
-        sound.read(out=block)
-    is_empty = np.isnan(block[:, -1])
-    return int(is_empty.argmax()) if is_empty.any() else len(block)
-
-
-# --- pyav audio ------------------------------------------------------------
-
-
-if TYPE_CHECKING:
-    import av
-
-# FFmpeg's names of the formats of `audio_formats.py`.
-_DEMUXERS = {
-    "wav": "wav",
-    "flac": "flac",
-    "ogg": "ogg",
-    "mp3": "mp3",
-    "aiff": "aiff",
-    "au": "au",
-    "caf": "caf",
-    "w64": "w64",
-    "mp4": "mp4",
-    "webm": "matroska",
-    "matroska": "matroska",
-    "aac": "aac",
-    "asf": "asf",
-    "avi": "avi",
-    "flv": "flv",
-    "mpegts": "mpegts",
-    "ac3": "ac3",
-    "amr": "amr",
-}
-
-# Formats without a duration in the header: FFmpeg guesses that by the bit rate.
+# Formats without a duration in the header; FFmpeg would guess it from the bit
+# rate.
 _WITHOUT_SECONDS = ("mp3", "aac", "ac3", "amr", "mpegts")
 
-# An encoder's delay and padding, several frames of AAC at a low rate.
-_TOLERANCE_SECONDS = 0.25
-
-# PyAV looks for the end of the list of a frame's planes, one a channel. FFmpeg
-# ends a list of eight or more with nothing, and PyAV reads on until it crashes.
+# PyAV reads past the end of FFmpeg's list of planes, one per channel, and
+# crashes if there are eight or more.
 _MAX_PLANES = 7
 
-# Samples of all channels that are held before they are mixed.
-
-
-def is_installed() -> bool:
-    """Whether PyAV is there."""
-    return importlib.util.find_spec("av") is not None
-
-
-def read_with_pyav(
-    file: BinaryIO, container: str, max_seconds: float | None, mixer: Mixer
-) -> ReadAudio:
-    """Reads the samples of a file's first audio stream into a mixer.
-
-    Args:
-      file: The whole file.
-      container: What `sniff_format` gives.
-      max_seconds: Audio after this is not decoded; None for all of it.
-      mixer: Takes the samples.
-
-    Raises:
-      NotDecodableError: FFmpeg does not read the file, or it has no audio.
-      BadSamplesError: What it reads is no sound.
-    """
-    import av
-
-    if container not in _DEMUXERS:
-        raise NotDecodableError("PyAV: not a format of audio")
-    file.seek(0)
-    try:
-        with av.open(
-            file, format=_DEMUXERS[container], metadata_errors="ignore"
-        ) as opened:
-            if not opened.streams.audio:
-                raise NotDecodableError("PyAV: it has no audio stream")
-            reading = _Reading_pyav_audio(opened, max_seconds, mixer)
-            reading.read_packets()
-            return reading.result(container not in _WITHOUT_SECONDS)
-    except _damage() as error:
-        message = getattr(error, "strerror", None) or str(error)
-        raise NotDecodableError(f"PyAV: {message}") from error
-
-
-class _Reading_pyav_audio:
-    """Reads the first audio stream of an open file."""
-
-    def __init__(
-        self,
-        opened: Any,
-        max_seconds: float | None,
-        mixer: Mixer,
-    ) -> None:
-        self._opened, self._mixer = opened, mixer
-        self._stream = opened.streams.audio[0]
-        self._max_seconds = max_seconds
-        self._rate, self._num_channels = 0, 0
-        self._num_read, self._num_waiting = 0, 0
-        self._waiting: list[np.ndarray] = []
-        self._packets_seconds = 0.0
-        self._start_seconds: float | None = None
-        self._error = ""
-
-    @property
-    def _is_done(self) -> bool:
-        """Whether all that is wanted was decoded."""
-        return (
-            self._max_seconds is not None
-            and self._rate > 0
-            and self._num_read >= int(self._max_seconds * self._rate)
-        )
-
-    def read_packets(self) -> None:
-        """Decodes packets; counts those after the last that is wanted."""
-        try:
-            for packet in self._opened.demux(self._stream):
-                self._measure(packet)
-                if not (self._is_done or self._error):
-                    self._decode(packet)
-        except _damage() as error:
-            self._error = self._error or str(error)
-        self._mix()
-
-    def _measure(self, packet: Any) -> None:
-        """Notes where a packet ends, by its time or the sum of durations."""
-        if packet.time_base is None:
-            return
-        tick = float(packet.time_base)
-        duration = (packet.duration or 0) * tick
-        self._packets_seconds += duration
-        if packet.pts is not None:
-            if self._start_seconds is None:
-                self._start_seconds = packet.pts * tick
-            end = packet.pts * tick + duration - self._start_seconds
-            self._packets_seconds = max(self._packets_seconds, end)
-
-    def _decode(self, packet: Any) -> None:
-        """Decodes a packet.
-
-        After an error nothing more is taken: it would come too early. Before
-        the first sample there is nothing to be early against.
-        """
-        try:
-            for frame in packet.decode():
-                self._take(frame)
-        except _damage() as error:
-            if self._num_read:
-                self._error = str(error)
-
-    def _take(self, frame: "av.AudioFrame") -> None:
-        """Keeps the samples of a decoded frame."""
-        num_channels = frame.layout.nb_channels
-        if not self._rate:
-            check_sample_rate(frame.sample_rate)
-            self._rate, self._num_channels = frame.sample_rate, num_channels
-        if (frame.sample_rate, num_channels) != (
-            self._rate,
-            self._num_channels,
-        ):
-            raise ValueError("its rate or channels change on the way")
-        samples = _to_float(frame)
-        if self._max_seconds is not None:
-            limit = int(self._max_seconds * self._rate)
-            samples = samples[:, : max(limit - self._num_read, 0)]
-        self._waiting.append(samples)
-        self._num_read += samples.shape[1]
-        self._num_waiting += samples.size
-        if self._num_waiting >= _BLOCK_VALUES:
-            self._mix()
-
-    def _mix(self) -> None:
-        """Gives the mixer what waits for it."""
-        if self._waiting:
-            block = np.concatenate(self._waiting, axis=1)
-            self._mixer.add(np.ascontiguousarray(block.T))
-        self._waiting, self._num_waiting = [], 0
-
-    def _claimed_seconds(self) -> float | None:
-        """Returns the duration of the header; None if there is none."""
-        stream = self._stream
-        if stream.duration and stream.time_base:
-            return float(stream.duration * stream.time_base)
-        if self._opened.duration and len(self._opened.streams) == 1:
-            return self._opened.duration / 1e6
-        return None
-
-    def result(self, claims_seconds: bool) -> ReadAudio:
-        """Says what was found."""
-        if not self._rate:
-            raise NotDecodableError(f"PyAV: nothing decodes {self._error}")
-        found = self._num_read / self._rate
-        claimed = self._claimed_seconds() if claims_seconds else None
-        if claimed is None:
-            # What was decoded, or was counted and not decoded.
-            claimed = max(found, self._packets_seconds if self._is_done else 0)
-        expected = min(claimed, self._max_seconds or claimed)
-        truncation = ""
-        if self._error:
-            truncation = f"decoding ends after {found:.3f} s: {self._error}"
-        elif found < expected - _TOLERANCE_SECONDS:
-            truncation = (
-                f"its header promises {claimed:,.3f} s, decoding ends after "
-                f"{found:.3f} s"
-            )
-        return ReadAudio(self._rate, self._num_channels, claimed, truncation)
-
-
-def _damage() -> tuple[type[Exception], ...]:
-    """Lists what PyAV raises for damaged files, its own slips included."""
-    import av
-
-    return av.FFmpegError, OSError, ValueError, LookupError, TypeError
-
-
-def _to_float(frame: "av.AudioFrame") -> np.ndarray:
-    """Returns the samples: float32 `[num_channels, num_samples]`."""
-    if frame.format.is_planar and frame.layout.nb_channels > _MAX_PLANES:
-        import av
-
-        (frame,) = av.AudioResampler(format="flt").resample(frame)
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    if samples.dtype == np.uint8:
-        return (samples.astype(np.float32) - 128) / 128
-    if np.issubdtype(samples.dtype, np.integer):
-        full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
-        return (samples / full_scale).astype(np.float32)
-    return samples.astype(np.float32, copy=False)
-
-
-# --- audio files -----------------------------------------------------------
+# An ID3v2.4 tag that holds ten bytes of padding.
+_ID3_TAG = b"ID3\4\0\0\0\0\0\x0a" + bytes(10)
 
 
 class AudioError(Exception):
     """The audio of a clip cannot be used; the run goes on without the clip.
 
     Attributes:
-      reason: One of a few words, to count by: "missing", "empty_file",
-        "unreadable" here.
+      reason: One of a few words, to count by; "missing", "empty_file" or
+        "unreadable" if it is raised here.
       detail: What was expected and what came.
     """
 
@@ -614,6 +100,14 @@ class AudioError(Exception):
     def __reduce__(self) -> tuple[type, tuple[str, str]]:
         # Errors travel between processes; Exception's own way passes one text.
         return type(self), (self.reason, self.detail)
+
+
+class NotDecodableError(Exception):
+    """A decoder cannot read a file; another one may."""
+
+
+class BadSamplesError(Exception):
+    """A file can be decoded, but to something that is not sound."""
 
 
 class DecodedAudio(NamedTuple):
@@ -632,7 +126,7 @@ class DecodedAudio(NamedTuple):
         own rate, that stand at full scale in runs.
       file_peak: Largest sample of any channel, of either sign, at the file's
         own rate.
-      truncation: How it is seen that the file is truncated; "" if it is not.
+      truncation: The evidence that the file is truncated; "" if it is not.
     """
 
     waveform: np.ndarray
@@ -646,15 +140,32 @@ class DecodedAudio(NamedTuple):
     truncation: str = ""
 
 
+class ReadAudio(NamedTuple):
+    """What a decoder reports about a file; the samples are in the mixer.
+
+    Attributes:
+      sample_rate: Of the file, in Hz.
+      num_channels: Of the file.
+      file_seconds: Duration by the header, or what was decoded if the header
+        does not say.
+      truncation: The promise of the header that was not kept, or "".
+    """
+
+    sample_rate: int
+    num_channels: int
+    file_seconds: float
+    truncation: str
+
+
 def decode_audio(
     path: str, sample_rate: int, max_seconds: float | None = None
 ) -> DecodedAudio:
     """Decodes an audio file, mixes it to mono and resamples it.
 
     Args:
-      path: Any format that libsndfile reads, or PyAV if it is installed, by
-        its content and not its name; any rate, any channels. Local, or in
-        object storage (`s3://...`).
+      path: A file of any format that libsndfile reads, or PyAV if it is
+        installed, whatever its extension; local, or in object storage
+        (`s3://...`).
       sample_rate: Rate of the result, in Hz.
       max_seconds: Audio after this is not used; None for all of it.
 
@@ -667,21 +178,33 @@ def decode_audio(
         decoded, or a sample is not a finite number.
       OSError: Object storage does not answer.
     """
+    with open_audio(path) as file:
+        return decode_open_file(file, path, sample_rate, max_seconds)
+
+
+def decode_open_file(
+    file: BinaryIO,
+    path: str,
+    sample_rate: int,
+    max_seconds: float | None = None,
+) -> DecodedAudio:
+    """Does the same for a file that `open_audio` opened; `path` is its name."""
     mixer = Mixer()
-    with _open_audio(path) as (file, num_bytes):
-        try:
-            container = _sniff(file)
-            read = _read(file, container, max_seconds, mixer)
-            truncation = find_truncation(file, container, num_bytes)
-        except (NotDecodableError, BadSamplesError, OSError) as error:
-            raise AudioError("unreadable", f"{path}: {error}") from error
+    num_bytes = file.seek(0, os.SEEK_END)
+    try:
+        container = _sniff_open_file(file)
+        read = _read_samples(file, container, max_seconds, mixer)
+        truncation = find_truncation(file, container, num_bytes)
+    except (NotDecodableError, BadSamplesError, OSError) as error:
+        raise AudioError("unreadable", f"{path}: {error}") from error
     truncation = truncation or read.truncation
     if not mixer.num_samples:
         if truncation:
             raise AudioError("unreadable", f"{path}: {truncation}")
         raise AudioError("empty_file", f"{path} holds no samples")
-    waveform = mixer.waveform()
+    waveform = mixer.waveform()  # [num_file_samples]
     if read.sample_rate != sample_rate:
+        # [num_file_samples * sample_rate / file_sample_rate]
         waveform = soxr.resample(waveform, read.sample_rate, sample_rate)
     return DecodedAudio(
         waveform=np.ascontiguousarray(waveform, dtype=np.float32),
@@ -697,62 +220,57 @@ def decode_audio(
 
 
 @contextlib.contextmanager
-def _open_audio(path: str) -> Iterator[tuple[BinaryIO, int]]:
-    """Opens a file and says how many bytes it has."""
-    if "://" in path:
-        from audioset_strong import files
+def open_audio(path: str) -> Iterator[BinaryIO]:
+    """Opens a file that is not empty; one of object storage is read whole.
 
-        if files.is_remote(path):
-            yield _open_remote(path)
-            return
+    Raises:
+      AudioError: The file is gone, empty, or cannot be read.
+      OSError: Object storage does not answer.
+    """
+    is_remote = files.is_remote(path)
+    file: BinaryIO
     try:
-        status = os.stat(path)
-        if not stat.S_ISREG(status.st_mode):  # reading a pipe may never end
+        if is_remote:
+            file = io.BytesIO(files.read_bytes(path))  # clips are small
+        # Reading a pipe or a device may never end.
+        elif not stat.S_ISREG(os.stat(path).st_mode):
             raise AudioError("unreadable", f"{path} is not a regular file")
-        _check_size(path, status.st_size)
-        file = open(path, "rb", buffering=0)  # noqa: SIM115
+        else:
+            # Unbuffered: libsndfile reads by the file's number.
+            file = cast(BinaryIO, open(path, "rb", buffering=0))  # noqa: SIM115
     except (FileNotFoundError, NotADirectoryError) as error:
         # Removed since it was indexed, or a dead link.
-        raise AudioError("missing", f"{path}: {error.strerror}") from error
+        raise AudioError(
+            "missing", f"{path}: {error.strerror or error}"
+        ) from error
     except (OSError, ValueError) as error:
+        if is_remote:
+            raise
         raise AudioError("unreadable", f"{path}: {error}") from error
     with file:
-        yield file, status.st_size
+        if file.seek(0, os.SEEK_END) == 0:
+            raise AudioError("empty_file", f"{path} has zero bytes")
+        file.seek(0)
+        yield file
 
 
-def _open_remote(path: str) -> tuple[BinaryIO, int]:
-    """Reads a file from object storage: clips are small."""
-    from audioset_strong import files
-
-    try:
-        content = files.read_bytes(path)
-    except FileNotFoundError as error:
-        raise AudioError("missing", f"{path}: {error}") from error
-    _check_size(path, len(content))
-    return io.BytesIO(content), len(content)
-
-
-def _check_size(path: str, num_bytes: int) -> None:
-    """Refuses empty files."""
-    if num_bytes == 0:
-        raise AudioError("empty_file", f"{path} has zero bytes")
-
-
-def _sniff(file: BinaryIO) -> str:
-    """Names the format of an open file; an ID3 tag may precede any."""
+def _sniff_open_file(file: BinaryIO) -> str:
+    """Names the format of an open file; any may begin with an ID3 tag."""
+    file.seek(0)
     head = file.read(HEAD_BYTES)
     if tag_bytes := id3_bytes(head):
         file.seek(tag_bytes)
         inner = sniff_format(file.read(HEAD_BYTES))
-        # Encoders pad tags; what follows the padding is MP3.
+        # Some encoders pad the tag with zeros, and MP3 follows these.
         return "mp3" if inner == "unknown" else inner
     return sniff_format(head)
 
 
-def _read(
-    file: BinaryIO, container: str, max_seconds: float | None, mixer: Mixer
+def _read_samples(
+    file: BinaryIO, container: str, max_seconds: float | None, mixer: "Mixer"
 ) -> ReadAudio:
     """Reads with libsndfile if that can, otherwise with PyAV."""
+    failure = f"libsndfile does not read {container}"
     if container in (*SOUNDFILE_FORMATS, "unknown"):
         try:
             return read_with_soundfile(file, container, max_seconds, mixer)
@@ -763,11 +281,404 @@ def _read(
                     "its content begins like no format of audio"
                 ) from error
             failure = str(error)
-    else:
-        failure = f"libsndfile does not read {container}"
-    if not is_installed():
+    if importlib.util.find_spec("av") is None:
         raise NotDecodableError(
             f"{failure}. PyAV reads more: pip install 'audioset_strong[av]'"
         )
     mixer.clear()
     return read_with_pyav(file, container, max_seconds, mixer)
+
+
+def check_sample_rate(sample_rate: int) -> None:
+    """Raises `BadSamplesError` for rates that only damaged headers have."""
+    if not _MIN_SAMPLE_RATE <= sample_rate <= _MAX_SAMPLE_RATE:
+        raise BadSamplesError(
+            f"its sample rate is {sample_rate:,} Hz, expected "
+            f"{_MIN_SAMPLE_RATE:,} to {_MAX_SAMPLE_RATE:,} Hz"
+        )
+
+
+def _missing_seconds(claimed: float, found: float) -> str:
+    """Says that decoding ended too soon."""
+    return (
+        f"its header promises {claimed:,.3f} s, decoding ends after "
+        f"{found:.3f} s"
+    )
+
+
+def _mix_to_mono(samples: np.ndarray) -> np.ndarray:
+    """Averages the channels of float32 `[num_samples, num_channels]`."""
+    num_channels = samples.shape[1]
+    if num_channels == 1:
+        return samples[:, 0]
+    # The same bits as `samples.mean(axis=1)`, which takes 20 times as long for
+    # two channels: its inner loop is over the channels.
+    mono: np.ndarray = samples[:, 0] + samples[:, 1]  # [num_samples]
+    for channel in range(2, num_channels):
+        mono += samples[:, channel]
+    mono /= np.float32(num_channels)
+    return mono
+
+
+def _count_clipped(samples: np.ndarray) -> int:
+    """Counts the samples at full scale that stand in runs within a channel."""
+    is_full = np.abs(samples) >= _FULL_SCALE  # [num_samples, num_channels]
+    num_starts = len(samples) - _MIN_RUN + 1
+    if num_starts <= 0:
+        return 0
+    begins_run = is_full[:num_starts].copy()  # [num_starts, num_channels]
+    for later in range(1, _MIN_RUN):
+        begins_run &= is_full[later : later + num_starts]
+    is_clipped = np.zeros_like(is_full)  # [num_samples, num_channels]
+    for later in range(_MIN_RUN):
+        is_clipped[later : later + num_starts] |= begins_run
+    return int(np.count_nonzero(is_clipped))
+
+
+class Mixer:
+    """Collects the blocks of a file, in their order, as mono.
+
+    This is the only place that looks at each sample of a file: every step is
+    one or two passes over contiguous memory.
+
+    Attributes:
+      num_samples: Samples per channel so far.
+      file_peak: Largest sample of any channel so far, of either sign.
+    """
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all blocks."""
+        self.num_samples = 0
+        self.file_peak = 0.0
+        self._blocks: list[np.ndarray] = []
+        self._num_values = 0
+        self._num_clipped = 0
+
+    def add(self, samples: np.ndarray) -> None:
+        """Mixes the next block; a clipped run is counted within a block.
+
+        Args:
+          samples: float32 `[num_samples, num_channels]`, in [-1, 1]; not to be
+            changed afterwards.
+
+        Raises:
+          BadSamplesError: A sample is not a number, or absurdly large.
+        """
+        if not len(samples):
+            return
+        # The minimum and maximum of what holds a NaN are NaN, which fails both
+        # comparisons.
+        low, high = float(samples.min()), float(samples.max())
+        if not (low >= -_MAX_SAMPLE and high <= _MAX_SAMPLE):
+            raise BadSamplesError("it holds NaN, infinite or absurd samples")
+        peak = max(-low, high)
+        if peak >= _FULL_SCALE:
+            self._num_clipped += _count_clipped(samples)
+        self.file_peak = max(self.file_peak, peak)
+        self._blocks.append(_mix_to_mono(samples))  # [num_samples]
+        self.num_samples += len(samples)
+        self._num_values += samples.size
+
+    @property
+    def clipped_fraction(self) -> float:
+        """Share of the samples of all channels that are clipped."""
+        return self._num_clipped / max(self._num_values, 1)
+
+    def waveform(self) -> np.ndarray:
+        """Returns all blocks: float32 `[num_samples]`, mono."""
+        if len(self._blocks) == 1:
+            return self._blocks[0]
+        return np.concatenate([np.zeros(0, np.float32), *self._blocks])
+
+
+def read_with_soundfile(
+    file: BinaryIO, container: str, max_seconds: float | None, mixer: Mixer
+) -> ReadAudio:
+    """Reads the samples of a file into a mixer, block by block.
+
+    Args:
+      file: The whole file. One that has a file number is read by that, which is
+        faster than through Python and ignores the extension.
+      container: The format that `sniff_format` found.
+      max_seconds: Audio after this is not kept, and not read where the header
+        says how long the file is; None for all of it.
+      mixer: Takes the samples.
+
+    Raises:
+      NotDecodableError: libsndfile does not read the file.
+      BadSamplesError: What it reads is not sound.
+    """
+    tolerance_seconds, mp3_samples = 0.0, None
+    if container == "mp3":
+        tolerance_seconds = _MP3_TOLERANCE_SECONDS
+        mp3_samples = claimed_mp3_samples(file)
+        file = _with_id3_tag(file)
+
+    def read_file(until_error: bool) -> ReadAudio:
+        with _open_with_soundfile(file) as sound:
+            num_claimed: int | None = sound.frames
+            if mp3_samples is not None:
+                # Of some files that are cut libsndfile reports what is left.
+                num_claimed = max(mp3_samples, sound.frames)
+            elif container == "mp3" or sound.frames >= _UNKNOWN_LENGTH:
+                num_claimed = None
+            return _read_blocks(
+                sound,
+                num_claimed,
+                max_seconds,
+                mixer,
+                tolerance_seconds,
+                until_error,
+            )
+
+    try:
+        try:
+            return read_file(until_error=False)
+        except soundfile.SoundFileError:
+            mixer.clear()  # and again, keeping what comes before the error
+            return read_file(until_error=True)
+    except (soundfile.SoundFileError, RuntimeError, OSError) as error:
+        message = getattr(error, "error_string", str(error)).rstrip(".")
+        raise NotDecodableError(f"libsndfile: {message}") from error
+
+
+def _open_with_soundfile(file: BinaryIO) -> soundfile.SoundFile:
+    """Opens a file from its start."""
+    file.seek(0)
+    try:
+        return soundfile.SoundFile(file.fileno(), closefd=False)
+    except io.UnsupportedOperation:  # the file is in memory
+        return soundfile.SoundFile(file)
+
+
+def _with_id3_tag(file: BinaryIO) -> BinaryIO:
+    """Puts a tag before MP3 that has none, in memory.
+
+    Without a tag libsndfile recognises MP3 by the extension only.
+    """
+    file.seek(0)
+    if file.read(3) == b"ID3":
+        return file
+    file.seek(0)
+    return io.BytesIO(_ID3_TAG + file.read())
+
+
+def _read_blocks(
+    sound: soundfile.SoundFile,
+    num_claimed: int | None,
+    max_seconds: float | None,
+    mixer: Mixer,
+    tolerance_seconds: float,
+    until_error: bool,
+) -> ReadAudio:
+    """Reads to the end, or `max_seconds`, or an error if that may be."""
+    rate, num_channels = sound.samplerate, sound.channels
+    check_sample_rate(rate)
+    limit = math.inf if max_seconds is None else int(max_seconds * rate)
+    num_expected = math.inf if num_claimed is None else min(num_claimed, limit)
+    largest = max(1, _BLOCK_VALUES // num_channels)
+    num_read = 0
+    while num_read < num_expected:
+        size = _STEP_SAMPLES if num_claimed is None else num_expected - num_read
+        block = np.empty((int(min(size, largest)), num_channels), np.float32)
+        if until_error:
+            # libsndfile does not say how many samples it gave before an error;
+            # NaN shows where it stopped.
+            block.fill(np.nan)
+            with contextlib.suppress(soundfile.SoundFileError):
+                sound.read(out=block)
+            is_empty = np.isnan(block[:, -1])  # [size]
+            num_new = int(is_empty.argmax()) if is_empty.any() else len(block)
+        else:
+            num_new = len(sound.read(out=block))
+        num_kept = int(min(num_new, max(limit - num_read, 0)))
+        mixer.add(block[:num_kept])  # [num_kept, num_channels]
+        num_read += num_new
+        if num_new < len(block):
+            break
+    found = num_read / rate
+    if num_claimed is None:
+        return ReadAudio(rate, num_channels, found, "")
+    claimed, truncation = num_claimed / rate, ""
+    if num_expected - num_read > tolerance_seconds * rate:
+        truncation = _missing_seconds(claimed, found)
+    return ReadAudio(rate, num_channels, claimed, truncation)
+
+
+def read_with_pyav(
+    file: BinaryIO, container: str, max_seconds: float | None, mixer: Mixer
+) -> ReadAudio:
+    """Reads the samples of a file's first audio stream into a mixer.
+
+    Args:
+      file: The whole file.
+      container: The format that `sniff_format` found.
+      max_seconds: Audio after this is not decoded; None for all of it.
+      mixer: Takes the samples.
+
+    Raises:
+      NotDecodableError: FFmpeg does not read the file, or it has no audio.
+      BadSamplesError: What it reads is not sound.
+    """
+    import av
+
+    if container not in EXTENSIONS_OF_FORMAT:
+        raise NotDecodableError("PyAV: not a format of audio")
+    # FFmpeg's names are ours, but for this one.
+    demuxer = "matroska" if container == "webm" else container
+    file.seek(0)
+    try:
+        with av.open(file, format=demuxer, metadata_errors="ignore") as opened:
+            if not opened.streams.audio:
+                raise NotDecodableError("PyAV: it has no audio stream")
+            reader = _PyavReader(opened, max_seconds, mixer)
+            reader.read_packets()
+            return reader.result(container not in _WITHOUT_SECONDS)
+    except _pyav_errors() as error:
+        message = getattr(error, "strerror", None) or str(error)
+        raise NotDecodableError(f"PyAV: {message}") from error
+
+
+def _pyav_errors() -> tuple[type[Exception], ...]:
+    """What PyAV raises for damaged files, its own slips included."""
+    import av
+
+    return av.FFmpegError, OSError, ValueError, LookupError, TypeError
+
+
+class _PyavReader:
+    """Reads the first audio stream of a file that PyAV opened."""
+
+    def __init__(
+        self, opened: Any, max_seconds: float | None, mixer: Mixer
+    ) -> None:
+        self._opened, self._mixer = opened, mixer
+        self._stream = opened.streams.audio[0]
+        self._max_seconds = max_seconds
+        self._rate, self._num_channels = 0, 0  # until the first frame
+        self._num_read, self._num_waiting = 0, 0
+        self._waiting: list[np.ndarray] = []
+        self._packets_seconds = 0.0
+        self._start_seconds: float | None = None
+        self._error = ""
+
+    @property
+    def _is_done(self) -> bool:
+        """Whether everything up to `max_seconds` is decoded."""
+        return (
+            self._max_seconds is not None
+            and self._rate > 0
+            and self._num_read >= int(self._max_seconds * self._rate)
+        )
+
+    def read_packets(self) -> None:
+        """Decodes what is wanted; later packets only tell the duration."""
+        try:
+            for packet in self._opened.demux(self._stream):
+                self._measure(packet)
+                if not (self._is_done or self._error):
+                    self._decode(packet)
+        except _pyav_errors() as error:
+            self._error = self._error or str(error)
+        self._mix()
+
+    def _measure(self, packet: Any) -> None:
+        """Tracks the end of the packets, by their times or durations."""
+        if packet.time_base is None:
+            return
+        tick_seconds = float(packet.time_base)
+        duration = (packet.duration or 0) * tick_seconds
+        self._packets_seconds += duration
+        if packet.pts is not None:
+            if self._start_seconds is None:
+                self._start_seconds = packet.pts * tick_seconds
+            end = packet.pts * tick_seconds + duration - self._start_seconds
+            self._packets_seconds = max(self._packets_seconds, end)
+
+    def _decode(self, packet: Any) -> None:
+        """Decodes a packet.
+
+        After an error nothing more is taken: it would come too early. Before
+        the first sample there is nothing that it could be too early against.
+        """
+        try:
+            for frame in packet.decode():
+                self._take(frame)
+        except _pyav_errors() as error:
+            if self._num_read:
+                self._error = str(error)
+
+    def _take(self, frame: Any) -> None:
+        """Keeps the samples of a decoded frame."""
+        layout = frame.sample_rate, frame.layout.nb_channels
+        if not self._rate:
+            check_sample_rate(frame.sample_rate)
+            self._rate, self._num_channels = layout
+        if layout != (self._rate, self._num_channels):
+            raise ValueError("its rate or channels change on the way")
+        samples = _frame_to_float(frame)  # [num_channels, num_samples]
+        if self._max_seconds is not None:
+            limit = int(self._max_seconds * self._rate)
+            samples = samples[:, : max(limit - self._num_read, 0)]
+        self._waiting.append(samples)
+        self._num_read += samples.shape[1]
+        self._num_waiting += samples.size
+        if self._num_waiting >= _BLOCK_VALUES:
+            self._mix()
+
+    def _mix(self) -> None:
+        """Passes the waiting samples to the mixer."""
+        if self._waiting:
+            # [num_channels, num_samples] -> [num_samples, num_channels]
+            block = np.concatenate(self._waiting, axis=1).T
+            self._mixer.add(np.ascontiguousarray(block))
+        self._waiting, self._num_waiting = [], 0
+
+    def _claimed_seconds(self) -> float | None:
+        """Returns the duration in the header; None if there is none."""
+        stream = self._stream
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        if self._opened.duration and len(self._opened.streams) == 1:
+            return float(self._opened.duration / 1e6)
+        return None
+
+    def result(self, has_claimed_seconds: bool) -> ReadAudio:
+        """Reports on the file once its packets are read."""
+        if not self._rate:
+            raise NotDecodableError(f"PyAV: nothing decodes {self._error}")
+        found = self._num_read / self._rate
+        claimed = self._claimed_seconds() if has_claimed_seconds else None
+        if claimed is None:
+            # What was decoded, or was counted and not decoded.
+            claimed = max(found, self._packets_seconds if self._is_done else 0)
+        expected = min(claimed, self._max_seconds or claimed)
+        truncation = ""
+        if self._error:
+            truncation = f"decoding ends after {found:.3f} s: {self._error}"
+        elif found < expected - _PYAV_TOLERANCE_SECONDS:
+            truncation = _missing_seconds(claimed, found)
+        return ReadAudio(self._rate, self._num_channels, claimed, truncation)
+
+
+def _frame_to_float(frame: Any) -> np.ndarray:
+    """Returns the samples: float32 `[num_channels, num_samples]`."""
+    if frame.format.is_planar and frame.layout.nb_channels > _MAX_PLANES:
+        import av
+
+        # Interleaved: all channels are in one plane.
+        (frame,) = av.AudioResampler(format="flt").resample(frame)
+    samples = frame.to_ndarray()
+    if not frame.format.is_planar:
+        # [1, num_samples * num_channels] -> [num_channels, num_samples]
+        samples = samples.reshape(-1, frame.layout.nb_channels).T
+    # libsndfile's scale: the lowest integer is -1.
+    if samples.dtype == np.uint8:
+        return np.asarray((samples.astype(np.float32) - 128) / 128)
+    if np.issubdtype(samples.dtype, np.integer):
+        full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
+        samples = samples / full_scale
+    return np.asarray(samples, dtype=np.float32)

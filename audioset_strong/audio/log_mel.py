@@ -5,7 +5,7 @@
 
 Nothing is padded: only whole windows give STFT frames, so ten seconds give 998.
 `log_mel_graph.py` does the same in the TensorFlow graph, for export; a test
-holds the two together and against a slow reference.
+compares both with each other and with a slow reference.
 
 Source: "CNN architectures for large-scale audio classification", as in VGGish
 and YAMNet: 25 ms periodic Hann window, 10 ms hop, magnitude (not power) of a
@@ -21,12 +21,13 @@ import scipy.fft
 from audioset_strong.errors import InputError
 from audioset_strong.params import FeatureParams
 
-# STFT frames that are computed at a time. Their spectra, 0.5 MB, stay in the
-# cache and in memory that the allocator keeps; those of a whole clip take twice
-# as long where either runs short.
+# STFT frames computed at a time. Their spectra, 0.5 MB, stay in the cache and
+# in memory that the allocator keeps; those of a whole clip take twice as long
+# where either runs short.
 _BLOCK_STFT_FRAMES = 256
 
-# Parts of the mel bands that are computed at a time.
+# A band covers few FFT bins, so a quarter of the bands needs few of them: the
+# four products together are a quarter of the product with the whole matrix.
 _NUM_BAND_GROUPS = 4
 
 
@@ -60,14 +61,21 @@ def mel_matrix(params: FeatureParams) -> np.ndarray:
         )
     num_bins = params.fft_length // 2 + 1
     bins_mel = hertz_to_mel(np.linspace(0.0, nyquist_hz, num_bins))
-    edges_hz = np.array([params.mel_min_hz, params.mel_max_hz])
-    edges_mel = np.linspace(*hertz_to_mel(edges_hz), params.mel_bands + 2)
+    bins_mel = bins_mel[:, np.newaxis]  # [num_bins, 1]
+    # A triangle begins at its lower neighbour's centre and ends at its upper
+    # neighbour's, hence two edges more than there are bands.
+    low_mel, high_mel = hertz_to_mel(
+        np.array([params.mel_min_hz, params.mel_max_hz])
+    )
+    edges_mel = np.linspace(low_mel, high_mel, params.mel_bands + 2)
+    # Each [mel_bands].
     lower, centre, upper = edges_mel[:-2], edges_mel[1:-1], edges_mel[2:]
-    rising = (bins_mel[:, np.newaxis] - lower) / (centre - lower)
-    falling = (upper - bins_mel[:, np.newaxis]) / (upper - centre)
-    weights = np.maximum(0.0, np.minimum(rising, falling))
-    weights[0, :] = 0.0
-    weights = weights.astype(np.float32)  # [num_bins, mel_bands]
+    # Each [num_bins, mel_bands].
+    rising = (bins_mel - lower) / (centre - lower)
+    falling = (upper - bins_mel) / (upper - centre)
+    weights: np.ndarray = np.maximum(0.0, np.minimum(rising, falling))
+    weights[0, :] = 0.0  # HTK leaves out the constant part of the signal
+    weights = weights.astype(np.float32)
     weights.flags.writeable = False  # one array is shared by all callers
     return weights
 
@@ -76,21 +84,17 @@ def mel_matrix(params: FeatureParams) -> np.ndarray:
 def _band_groups(
     params: FeatureParams,
 ) -> tuple[tuple[slice, slice, np.ndarray], ...]:
-    """Cuts the mel matrix into parts without most of its zeros.
-
-    A band lies in few bins, so a quarter of the bands needs few of them: the
-    products are a quarter of those of the whole matrix.
+    """Cuts the mel matrix into parts, without most of its zeros.
 
     Returns:
       For each part its bins, its bands and its weights,
-      float32 `[num_bins, num_bands]`.
+      float32 `[num_group_bins, num_group_bands]`.
     """
-    matrix = mel_matrix(params)
+    matrix = mel_matrix(params)  # [num_bins, mel_bands]
     groups = []
-    for indices in np.array_split(
-        np.arange(params.mel_bands), _NUM_BAND_GROUPS
-    ):
-        if not len(indices):
+    every_band = np.arange(params.mel_bands)
+    for indices in np.array_split(every_band, _NUM_BAND_GROUPS):
+        if not len(indices):  # fewer bands than groups
             continue
         bands = slice(indices[0], indices[-1] + 1)
         used = np.flatnonzero(matrix[:, bands].any(axis=1))
@@ -137,9 +141,12 @@ def waveform_to_log_mel(
     mel = np.empty((len(windows), params.mel_bands), dtype=np.float32)
     for rows, magnitude in _stft_magnitudes(windows, params):
         for bins, bands, weights in _band_groups(params):
+            # [num_block_stft_frames, num_group_bins] x [num_group_bins,
+            # num_group_bands]
             np.matmul(magnitude[:, bins], weights, out=mel[rows, bands])
+    # The offset keeps the logarithm of silence finite, and small.
     mel += np.float32(params.log_offset)
-    return np.log(mel, out=mel)
+    return np.log(mel, out=mel)  # [num_stft_frames, mel_bands]
 
 
 def _stft_magnitudes(
@@ -153,16 +160,18 @@ def _stft_magnitudes(
 
     Yields:
       Which STFT frames, and their magnitudes, float32
-      `[num_block_stft_frames, num_bins]`, good until the next are asked for.
+      `[num_block_stft_frames, num_bins]`; the next block overwrites them.
     """
     window_samples = params.stft_window_samples
-    window = hann_window(window_samples)
+    window = hann_window(window_samples)  # [window_samples]
     block = min(len(windows), _BLOCK_STFT_FRAMES)
+    # Zeros follow each window, up to the length of the FFT.
     padded = np.zeros((block, params.fft_length), dtype=np.float32)
     magnitude = np.empty((block, params.fft_length // 2 + 1), dtype=np.float32)
     for start in range(0, len(windows), block):
         rows = slice(start, min(start + block, len(windows)))
         count = rows.stop - rows.start
         np.multiply(windows[rows], window, out=padded[:count, :window_samples])
-        spectrum = scipy.fft.rfft(padded[:count], axis=-1)
+        # SciPy's FFT stays in float32 (complex64) where NumPy's did not.
+        spectrum = scipy.fft.rfft(padded[:count], axis=-1)  # [count, num_bins]
         yield rows, np.abs(spectrum, out=magnitude[:count])

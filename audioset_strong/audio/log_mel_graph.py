@@ -1,7 +1,7 @@
 """Log-mel features in the TensorFlow graph, for the exported model.
 
-The same front end as `log_mel.py`, which also gives the mel matrix, so that the
-two can differ by rounding only.
+The same front end as `log_mel.py`, whose window and mel matrix it uses, so that
+the two differ by rounding only.
 """
 
 import tensorflow as tf
@@ -23,17 +23,17 @@ def waveform_to_log_mel(
     Returns:
       float32 `[num_stft_frames, mel_bands]`.
     """
-    magnitude = tf.abs(
-        tf.signal.stft(
-            waveform,
-            frame_length=params.stft_window_samples,
-            frame_step=params.stft_hop_samples,
-            fft_length=params.fft_length,
-            window_fn=lambda length, dtype: tf.constant(
-                hann_window(params.stft_window_samples), dtype
-            ),
-        )
+    spectrum = tf.signal.stft(
+        waveform,
+        frame_length=params.stft_window_samples,
+        frame_step=params.stft_hop_samples,
+        fft_length=params.fft_length,
+        window_fn=lambda _, dtype: tf.constant(
+            hann_window(params.stft_window_samples), dtype
+        ),
     )  # [num_stft_frames, num_bins]
+    magnitude = tf.abs(spectrum)
+    # [num_stft_frames, num_bins] x [num_bins, mel_bands]
     mel = tf.matmul(magnitude, tf.constant(mel_matrix(params)))
     return tf.math.log(mel + params.log_offset)
 
@@ -67,5 +67,6 @@ def log_mel_to_patches(log_mel: tf.Tensor, params: FeatureParams) -> tf.Tensor:
     """
     patch_stft_frames = params.patch_stft_frames
     num_patches = tf.shape(log_mel)[0] // patch_stft_frames
+    # [num_patches * patch_stft_frames, mel_bands]
     whole = log_mel[: num_patches * patch_stft_frames]
     return tf.reshape(whole, [-1, patch_stft_frames, params.mel_bands])

@@ -373,7 +373,7 @@ class AudioIndex(NamedTuple):
     """Audio files, for clips to find theirs.
 
     Attributes:
-      path_of_stem: Path of each key (`audio_names.index_paths`).
+      path_of_stem: Path of each key (`listing.index_paths`).
       num_bytes_of_path: Size of each file.
     """
 

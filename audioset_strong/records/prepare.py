@@ -438,7 +438,7 @@ def prepare_records(
             f"None of the labelled clips could be written: "
             f"{manifest['left_out_by_reason']}. Are the audio files in "
             f"{audio_dir} named <segment_id>, <ytid> or the like? See "
-            f"features/audio_names.py."
+            f"audioset_strong/audio/listing.py."
         )
     return manifest
 

@@ -6,10 +6,8 @@ Joins the recordings of --audio_dir to clips of ten seconds, 44.1 kHz, stereo,
 writes them as FLAC, WAV, Ogg and MP3, and prints a Markdown table of
 milliseconds: the shortest of some repetitions of a clip, its median over clips,
 both backends in turns in one process. Once with one thread, once with as many
-as TensorFlow takes by default; the default backend uses one always. "Graph
-only" leaves out checksum, clipping and truncation, for which `tfio_audio` looks
-at the samples outside of the graph; "usual graph" is tensorflow-io as in its
-tutorial: decode, resample each channel, mix, log-mel.
+as TensorFlow takes by default; the default backend always uses one. "Graph
+only" leaves out the check of the file by the default backend.
 """
 
 import glob
@@ -29,14 +27,6 @@ from absl import flags
 from audioset_strong import run_flags
 from audioset_strong.audio import decode, log_mel, log_mel_graph, tfio_backend
 from audioset_strong.audio.backends import compute_log_mel
-from audioset_strong.audio.tfio_backend import (
-    decode as tfio_decode,
-)
-from audioset_strong.audio.tfio_backend import (
-    import_tfio,
-    read_header,
-    resample,
-)
 from audioset_strong.errors import InputError
 from audioset_strong.params import FeatureParams
 
@@ -92,55 +82,49 @@ def _default_steps(path: str) -> _Steps:
     }
 
 
-def _graph(function: Callable[..., Any], *dtypes: Any) -> Any:
-    signature = [tf.TensorSpec(*spec) for spec in dtypes]
-    return tf.function(function, input_signature=signature, autograph=False)
-
-
 def _make_graphs() -> dict[str, Any]:
-    """tensorflow-io's steps, each a graph of its own."""
-    tfio = import_tfio()
-    rate = tf.constant(_SAMPLE_RATE, tf.int64)
-    seconds = tf.constant(_SECONDS, tf.float64)
-    file, mono = ([], tf.string), ([None], tf.float32)
+    """tensorflow-io's steps after decoding, each a graph of its own."""
+    waveform = [tf.TensorSpec([None], tf.float32)]
 
-    def usual(contents: tf.Tensor) -> tf.Tensor:
-        samples = tfio_decode(read_header(contents, seconds))
-        channels = tfio.audio.resample(samples, rate, _FEATURES.sample_rate)
-        waveform = tf.reduce_mean(tf.ensure_shape(channels, [None, 2]), axis=1)
-        return log_mel_graph.waveform_to_log_mel(waveform, _FEATURES)
+    def make_graph(function: Callable[..., Any]) -> Any:
+        return tf.function(function, waveform, autograph=False)
 
     return {
-        "decode and mix": _graph(
-            lambda x: tf.reduce_mean(
-                tfio_decode(read_header(x, seconds)), axis=1
-            ),
-            file,
+        "resample": make_graph(
+            lambda x: tfio_backend.resample(
+                x, _SAMPLE_RATE, _FEATURES.sample_rate
+            )
         ),
-        "resample": _graph(
-            lambda x: resample(x, rate, _FEATURES.sample_rate), mono
+        "log-mel": make_graph(
+            lambda x: log_mel_graph.waveform_to_log_mel(x, _FEATURES)
         ),
-        "log-mel": _graph(
-            lambda x: log_mel_graph.waveform_to_log_mel(x, _FEATURES), mono
-        ),
-        "usual": _graph(usual, file),
     }
 
 
 def _tfio_steps(path: str, graphs: dict[str, Any]) -> _Steps:
     """The tensorflow-io backend."""
-    whole = tfio_backend.audio_graph(_FEATURES)
+    audio = tfio_backend.import_tfio().audio
+    container = os.path.splitext(path)[1][1:]
+    decode_file, encoding = {
+        "flac": (lambda x: audio.decode_flac(x, dtype=tf.int16), "PCM_16"),
+        "wav": (lambda x: audio.decode_wav(x, dtype=tf.int16), "PCM_16"),
+        "ogg": (audio.decode_vorbis, "VORBIS"),
+        "mp3": (audio.decode_mp3, ""),
+    }[container]
+    whole = tfio_backend.audio_graph(
+        _FEATURES, container, encoding, _SAMPLE_RATE
+    )
+
+    def decode_and_mix(_: Any) -> tf.Tensor:
+        samples = tf.cast(decode_file(tf.io.read_file(path)), tf.float32)
+        return tf.reduce_mean(samples, axis=1)
+
     return {
-        "decode and mix": lambda _: graphs["decode and mix"](
-            tf.io.read_file(path)
-        ),
-        "resample": lambda x: graphs["resample"](x),
-        "log-mel": lambda x: graphs["log-mel"](x),
-        "all": lambda _: tfio_backend.compute_log_mel(
-            path, _SECONDS, _FEATURES
-        ),
+        "decode and mix": decode_and_mix,
+        "resample": graphs["resample"],
+        "log-mel": graphs["log-mel"],
+        "all": lambda _: compute_log_mel(path, _SECONDS, _FEATURES, "tfio"),
         "all, graph only": lambda _: whole(tf.io.read_file(path), _SECONDS),
-        "all, usual graph": lambda _: graphs["usual"](tf.io.read_file(path)),
     }
 
 

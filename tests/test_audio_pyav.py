@@ -1,4 +1,4 @@
-"""What libsndfile does not read is read with PyAV, if it is there."""
+"""What libsndfile does not read is read with PyAV, if it is installed."""
 
 import io
 import sys
@@ -6,6 +6,7 @@ import sys
 import numpy as np
 import pytest
 import soundfile
+from audio_bytes import encode, noise
 from pyav_files import encode_with_pyav
 
 from audioset_strong.audio import decode
@@ -45,9 +46,9 @@ _CONTAINERS = {
 
 
 @pytest.mark.parametrize("extension", _CONTAINERS)
-@pytest.mark.parametrize("num_channels", [1, 2])
-def test_formats(tmp_path, extension, num_channels):
+def test_formats(tmp_path, extension):
     sample_rate = 44100 if extension in ("flv", "avi") else 48000
+    num_channels = 1 + len(extension) % 2
     samples = _sine(10.0, sample_rate, num_channels)
     content = encode_with_pyav(samples, sample_rate, extension)
     audio = _decode(tmp_path, content, extension)
@@ -76,13 +77,12 @@ def test_formats(tmp_path, extension, num_channels):
         ("webm", {}),
         ("mka", {}),
         ("opus", {}),
-        ("avi", {}),
         ("flv", {}),
     ],
 )
 @pytest.mark.parametrize("share", [0.31, 0.99])
 def test_cut_files_are_seen(tmp_path, extension, options, share):
-    sample_rate = 44100 if extension in ("flv", "avi") else 48000
+    sample_rate = 44100 if extension == "flv" else 48000
     samples = _sine(10.0, sample_rate)
     content = encode_with_pyav(samples, sample_rate, extension, **options)
     cut = content[: int(share * len(content))]
@@ -121,15 +121,13 @@ def test_all_of_a_file(tmp_path, monkeypatch):
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_32", "FLOAT"])
 @pytest.mark.parametrize("num_channels", [1, 2, 8])
 def test_samples_have_libsndfiles_scale(subtype, num_channels):
-    rng = np.random.default_rng(0)
-    file = io.BytesIO()
-    samples = rng.uniform(-1, 1, (5000, num_channels))
-    soundfile.write(file, samples, 16000, subtype, format="WAV")
+    contents = encode(noise(5000, num_channels), 16000, "WAV", subtype)
     mixer = Mixer()
-    read = read_with_pyav(file, "wav", None, mixer)
+    read = read_with_pyav(io.BytesIO(contents), "wav", None, mixer)
     assert (read.sample_rate, read.num_channels) == (16000, num_channels)
-    file.seek(0)
-    expected, _ = soundfile.read(file, dtype="float32", always_2d=True)
+    expected, _ = soundfile.read(
+        io.BytesIO(contents), dtype="float32", always_2d=True
+    )
     np.testing.assert_allclose(
         mixer.waveform(), expected.mean(axis=1), atol=1e-6
     )
@@ -137,8 +135,7 @@ def test_samples_have_libsndfiles_scale(subtype, num_channels):
 
 def test_many_planes_do_not_crash():
     # FLAC of eight channels comes as eight planes; PyAV reads past the last.
-    file = io.BytesIO()
-    soundfile.write(file, _sine(1.0, 16000, 8), 16000, format="FLAC")
+    file = io.BytesIO(encode(_sine(1.0, 16000, 8), 16000, "FLAC"))
     mixer = Mixer()
     assert read_with_pyav(file, "flac", None, mixer).num_channels == 8
     np.testing.assert_allclose(
@@ -170,23 +167,17 @@ def test_a_video_without_sound():
         read_with_pyav(file, "mp4", None, Mixer())
 
 
-@pytest.mark.parametrize("extension", ["m4a", "webm", "aac"])
-def test_without_pyav_the_error_says_what_to_install(
-    tmp_path, monkeypatch, extension
-):
-    content = encode_with_pyav(_sine(1.0), 48000, extension)
+def test_without_pyav_the_error_says_what_to_install(tmp_path, monkeypatch):
+    content = encode_with_pyav(_sine(1.0), 48000, "m4a")
+    opus = encode_with_pyav(_sine(1.0), 48000, "opus")
     monkeypatch.setitem(sys.modules, "av", None)
     with pytest.raises(AudioError) as error:
-        _decode(tmp_path, content, extension)
+        _decode(tmp_path, content, "m4a")
     assert error.value.reason == "unreadable"
+    assert "does not read mp4" in error.value.detail
     assert "pip install 'audioset_strong[av]'" in error.value.detail
-    assert _CONTAINERS[extension] in error.value.detail
-
-
-def test_pyav_is_not_imported_for_what_libsndfile_reads(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "av", None)
-    content = encode_with_pyav(_sine(1.0), 48000, "opus")
-    assert len(_decode(tmp_path, content, "opus").waveform) > 15000
+    # libsndfile reads this one.
+    assert len(_decode(tmp_path, opus, "opus").waveform) > 15000
 
 
 def test_damaged_files_raise_nothing_else(tmp_path):
