@@ -30,7 +30,7 @@ from absl import flags
 
 from audioset_strong import run_flags
 from audioset_strong.errors import InputError
-from audioset_strong.files import make_folder_output_files, open_output
+from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.label_analysis.label_spaces import (
     count_label_sets,
     evaluable_mids,
@@ -127,7 +127,7 @@ def _write(
     table: pd.DataFrame, class_map: ClassMap | None, counts: dict[str, int]
 ) -> None:
     """Writes the table of classes and the list of sets."""
-    make_folder_output_files(_OUTPUT_DIR.value)
+    make_output_folder(_OUTPUT_DIR.value)
     if class_map is not None:
         index = table["mid"].map(class_map.index_of_mid).astype("Int64")
         table = table.assign(class_index=index)

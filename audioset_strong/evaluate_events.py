@@ -27,7 +27,7 @@ from audioset_strong.evaluation.events import EventScoreParams, psds_scores
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import POOLING, read_known_classes
 from audioset_strong.evaluation.thresholds import read_threshold_file
-from audioset_strong.files import make_folder_output_files, open_output
+from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.labels.label_files import read_strong_labels
 from audioset_strong.labels.problems import ProblemLog
 
@@ -76,7 +76,7 @@ def main(argv: Sequence[str]) -> None:
         display_names=known.name_of_mid,
         num_jobs=_NUM_WORKERS.value,
     )
-    make_folder_output_files(_OUTPUT_DIR.value)
+    make_output_folder(_OUTPUT_DIR.value)
     text = "\n".join(found.lines())
     with open_output(os.path.join(_OUTPUT_DIR.value, "event_scores.txt")) as f:
         f.write(f"{text}\n")

@@ -1,355 +1,330 @@
-"""Connects TensorFlow to object storage, and says clearly what goes wrong.
-
-tensorflow-io adds file systems, such as that of s3:// paths, to TensorFlow. It
-reads its settings from the environment when a process first uses a path. What
-of it would surprise people is mended here: settings that it does not know by
-their usual names, waits of many minutes, a crash at exit.
-
-Files that are local or in object storage, under one set of calls.
+"""Files that are local or in object storage, under one set of calls.
 
 A path with a scheme, such as `s3://bucket/folder`, is remote and goes through
-TensorFlow's file systems (`object_storage.py`). Everything else is a local path
-and needs no TensorFlow. Errors are the `OSError` that a local file would give.
+fsspec, which finds credentials and endpoint where each service's own tools do
+(`AWS_ACCESS_KEY_ID`, `AWS_PROFILE`, `AWS_ENDPOINT_URL`, ...). Every other path
+is local, and fsspec is not even imported.
 
-Nothing is ever renamed in a bucket: an object appears whole when its upload
-ends, and a rename there would copy every object whose name begins alike.
-
-Lists what a folder holds, local or in object storage.
-
-Output files that are whole or not there.
-
-A file is written under a temporary name beside its final one and renamed when
-it is whole, so that a killed run leaves no half of a file that the next run
-would take for a result.
+Conventions: a file appears whole or not at all, because it is written under a
+temporary name and then renamed, or uploaded in one go. Errors are the `OSError`
+that a local file would give, with the path and one line that says what to look
+at. Nothing is cached between calls. Calls are safe in threads and in forked
+processes: fsspec keeps one file system a process.
 """
 
-import concurrent.futures
 import contextlib
-import ctypes
 import errno
-import functools
 import hashlib
 import os
 import re
+import shutil
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
-
-from absl import logging
 
 from audioset_strong.errors import InputError
 
-# --- object storage --------------------------------------------------------
+_Path = str | os.PathLike[str]
 
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+# The extra of this package that installs the file system of a scheme.
+_EXTRAS = {"s3": "s3", "gs": "gcs", "az": "azure", "abfs": "azure"}
+# s3fs repeats requests whose answer breaks off, botocore those that fail: 2 * 3
+# tries in all. A server that refuses connections is given up after seconds, one
+# that never answers after three minutes.
+_S3FS_TRIES = 2
+_BOTOCORE_TRIES = 3
+_CONNECT_TIMEOUT_SECONDS = 10
+_READ_TIMEOUT_SECONDS = 30
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-
-# What tensorflow-io 0.37 would otherwise do: retry for half a minute, four
-# times over, and wait five minutes for a connection.
-_DEFAULTS = {
-    "AWS_RETRY_MODE": "standard",
-    "AWS_MAX_ATTEMPTS": "4",
-    "S3_CONNECT_TIMEOUT_MSEC": "10000",
-    "S3_REQUEST_TIMEOUT_MSEC": "60000",
-}
-_ENDPOINT_NAMES = ("S3_ENDPOINT", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
-
-# TensorFlow's errors by name, because local paths need no TensorFlow.
-_ERRNO_OF_ERROR = {
-    "NotFoundError": errno.ENOENT,
-    "PermissionDeniedError": errno.EACCES,
-    "UnauthenticatedError": errno.EACCES,
-    "ResourceExhaustedError": errno.ENOSPC,
-}
-_REMOTE_MEANINGS = {
-    errno.ENOENT: "No such object or bucket",
-    errno.EACCES: (
-        "The object storage denies access; are AWS_ACCESS_KEY_ID and "
-        "AWS_SECRET_ACCESS_KEY, or AWS_PROFILE, right?"
-    ),
-    errno.ENOSPC: "The object storage has no room or is too busy",
-    errno.EIO: "The object storage could not be used",
-}
-# Which operation failed is of no use to people.
-_NOISE = re.compile(r"\{\{.*?\}\}|\[Op:\w+\]|\[\[.*?\]\]|No response body\.")
-
-
-def scheme_of(path: str | os.PathLike[str]) -> str:
-    """Returns the scheme of a path, such as "s3"; "" for a local path."""
-    match = _SCHEME.match(os.fspath(path))
-    return match[1] if match else ""
-
-
-def is_remote(path: str | os.PathLike[str]) -> bool:
-    """Tells whether a path is of object storage: it begins with a scheme."""
-    return scheme_of(path) != ""
-
-
-def connect(*paths: str | os.PathLike[str]) -> None:
-    """Makes TensorFlow know the file systems of some paths.
-
-    To be called in every process before a remote path is used; a second call
-    costs nothing. Does nothing for local paths.
-
-    Args:
-      paths: Local or remote paths.
-
-    Raises:
-      InputError: A scheme is unknown, or tensorflow-io is not installed.
-    """
-    for scheme in sorted({scheme_of(path) for path in paths} - {""}):
-        _connect_scheme(scheme)
-
-
-@functools.cache
-def _connect_scheme(scheme: str) -> None:
-    """Registers the file system of a scheme, once in a process."""
-    import tensorflow as tf
-
-    if scheme == "s3":
-        _set_environment()
-    if scheme not in tf.io.gfile.get_registered_schemes():
-        try:
-            import tensorflow_io  # noqa: F401  (registers its file systems)
-        except ImportError as error:
-            raise InputError(
-                f"{scheme}:// paths need tensorflow-io ({error}). Run 'pip "
-                f"install tensorflow-io', or give a local path."
-            ) from error
-    if scheme not in tf.io.gfile.get_registered_schemes():
-        raise InputError(
-            f"There is no file system for {scheme}:// paths. Give a local "
-            f"path, or one of s3://."
-        )
-    if scheme == "s3":
-        _end_without_destructors()
-
-
-def _set_environment() -> None:
-    """Sets what tensorflow-io reads, from the names that others read."""
-    endpoints = [os.environ[n] for n in _ENDPOINT_NAMES if os.environ.get(n)]
-    if endpoints:
-        endpoint = endpoints[0]
-        if not is_remote(endpoint):
-            # As TensorFlow read it before tensorflow-io did.
-            is_plain = os.environ.get("S3_USE_HTTPS") == "0"
-            endpoint = f"{'http' if is_plain else 'https'}://{endpoint}"
-        os.environ["S3_ENDPOINT"] = endpoint
-    for name, value in _DEFAULTS.items():
-        os.environ.setdefault(name, value)
-    # Its other way to download crashes the process at the end of a file.
-    os.environ["S3_DISABLE_MULTI_PART_DOWNLOAD"] = "0"
-
-
-def _end_without_destructors() -> None:
-    """Has this process end with its own exit status.
-
-    tensorflow-io 0.37.1 from PyPI aborts in the destructors of its S3 client,
-    after all work is done, so that every run would end with status 134. A
-    handler that ends the process first, with the status that it has, is C's
-    `on_exit`; the C library of macOS has none.
-
-    Source: https://github.com/tensorflow/io/issues/2039.
-    """
-    library = ctypes.CDLL(None)
-    on_exit = getattr(library, "on_exit", None)
-    if on_exit is not None:
-        on_exit(ctypes.cast(library._exit, ctypes.c_void_p), None)
-
-
-@contextlib.contextmanager
-def clear_storage_errors(path: str | os.PathLike[str]) -> Iterator[None]:
-    """Turns TensorFlow's errors about files into those of a local file.
-
-    Args:
-      path: What the block reads or writes, for the message.
-
-    Raises:
-      FileNotFoundError: There is no such file, object or bucket.
-      PermissionError: The service or the system denies access.
-      OSError: Any other error, such as a lost connection or a full disk.
-    """
-    try:
-        yield
-    except Exception as error:
-        if all(base.__name__ != "OpError" for base in type(error).__mro__):
-            raise
-        number = _ERRNO_OF_ERROR.get(type(error).__name__, errno.EIO)
-        raise OSError(
-            number, _describe(error, number, path), os.fspath(path)
-        ) from error
-
-
-def _describe(
-    error: Exception, number: int, path: str | os.PathLike[str]
-) -> str:
-    """Says what an error means, and what the service said."""
-    message = _NOISE.sub("", str(getattr(error, "message", "")))
-    detail = " ".join(message.split()).strip(": ")
-    if not is_remote(path):
-        return f"{os.strerror(number)} ({detail})"
-    if number == errno.EIO and os.environ.get("S3_ENDPOINT"):
-        detail = f"{detail}; S3_ENDPOINT is {os.environ['S3_ENDPOINT']}"
-    meaning = _REMOTE_MEANINGS[number]
-    return f"{meaning} ({detail})" if detail else meaning
-
-
-def check_bucket(path: str | os.PathLike[str]) -> None:
-    """Checks that the bucket of a path answers.
-
-    tensorflow-io says that an object is not there also where the service did
-    not answer or denied access; this tells them apart.
-
-    Args:
-      path: A path in the bucket; nothing is checked for other schemes than s3.
-
-    Raises:
-      OSError: As from `clear_storage_errors`.
-    """
-    if scheme_of(path) != "s3":
-        return
-    import tensorflow as tf
-
-    connect(path)
-    bucket = os.fspath(path).split("/")[2]
-    with clear_storage_errors(path):
-        tf.io.gfile.stat(f"s3://{bucket}/")
-
-
-# --- storage ---------------------------------------------------------------
-
-
-__all__ = [
-    "clear_storage_errors",
-    "connect",
-    "exists",
-    "is_remote",
-    "local_copy",
-    "make_folder",
-    "num_bytes_of",
-    "read_bytes",
-    "remove",
-    "remove_temporary_files",
-    "replace_when_whole",
-]
-
+_NO_OBJECT = "No such object"
+_NO_BUCKET = re.compile(
+    r"NoSuchBucket|specified (bucket|container) does not exist"
+)
+# Errors of the local end of a copy, which keep their own words.
+_LOCAL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _TEMPORARY = ".tmp-"
-# Requests under way at a time: as many connections as tensorflow-io's S3 client
-# keeps. Each waits for the network, not for a core.
-_NUM_THREADS = 25
-# Names whose sizes are asked for before any is given out: our choice.
-_BLOCK_NAMES = 10_000
 
 
-def read_bytes(path: str | os.PathLike[str]) -> bytes:
-    """Reads a whole file.
-
-    Raises:
-      FileNotFoundError: There is none.
-      OSError: It cannot be read.
-    """
-    if not is_remote(path):
-        with open(path, "rb") as file:
-            return file.read()
-    connect(path)
-    import tensorflow as tf
-
-    with clear_storage_errors(path):
-        content: bytes = tf.io.read_file(os.fspath(path)).numpy()
-    return content
+def is_remote(path: _Path) -> bool:
+    """Tells whether a path is in object storage: it begins with a scheme."""
+    return _SCHEME.match(os.fspath(path)) is not None
 
 
-def exists(path: str | os.PathLike[str]) -> bool:
-    """Tells whether there is a file or folder.
-
-    Raises:
-      OSError: A remote path, and its bucket is not there or does not answer.
-    """
-    if not is_remote(path):
-        return os.path.exists(path)
-    return _remote_status(os.fspath(path)) is not None
-
-
-def num_bytes_of(paths: Sequence[str]) -> Iterator[int | None]:
-    """Looks up the sizes of files, many at a time where they are remote.
-
-    Args:
-      paths: Local and remote paths.
-
-    Yields:
-      Size of each file in bytes; None where there is none.
-
-    Raises:
-      OSError: A bucket is not there or does not answer.
-    """
-
-    def num_bytes(path: str) -> int | None:
-        if is_remote(path):
-            status = _remote_status(path)
-            return (
-                None if status is None or status.is_directory else status.length
-            )
-        return os.path.getsize(path) if os.path.isfile(path) else None
-
-    yield from _map_in_threads(num_bytes, paths)
-
-
-def _map_in_threads(function: Any, paths: Sequence[str]) -> Iterator[Any]:
-    """Maps paths, in order; holds one block of them at a time."""
-    with concurrent.futures.ThreadPoolExecutor(_NUM_THREADS) as executor:
-        for first in range(0, len(paths), _BLOCK_NAMES):
-            yield from executor.map(
-                function, paths[first : first + _BLOCK_NAMES]
-            )
-
-
-def _remote_status(path: str) -> Any:
-    """Returns `tf.io.gfile.stat` of a remote path; None if nothing is there."""
-    connect(path)
-    import tensorflow as tf
-
+def _file_system(path: str) -> Any:
+    """Returns the fsspec file system of a remote path."""
+    scheme = path.partition("://")[0]
+    options: dict[str, Any] = {"use_listings_cache": False}
+    if scheme == "s3":
+        options |= _s3_options()
     try:
-        with clear_storage_errors(path):
-            return tf.io.gfile.stat(path)
-    except FileNotFoundError:
-        check_bucket(path)
+        import fsspec
+
+        file_system = fsspec.filesystem(scheme, **options)
+    except ImportError as error:
+        extra = _EXTRAS.get(scheme)
+        package = f"'audioset_strong[{extra}]'" if extra else "that package"
+        raise InputError(
+            f"{scheme}:// paths need a package that is not installed "
+            f"({error}). Run: pip install {package}"
+        ) from error
+    except ValueError as error:
+        raise InputError(
+            f"Expected a local path or one of {', '.join(_EXTRAS)}. Received: "
+            f"{path} ({error})."
+        ) from error
+    if scheme == "s3":
+        file_system.retries = _S3FS_TRIES
+    return file_system
+
+
+def _s3_options() -> dict[str, Any]:
+    """Bounds the time that a server may take, unless the environment does."""
+    tries = int(os.environ.get("AWS_MAX_ATTEMPTS", _BOTOCORE_TRIES))
+    mode = os.environ.get("AWS_RETRY_MODE", "standard")
+    # botocore knows AWS_DEFAULT_REGION only, other tools of Amazon's know both.
+    region = os.environ.get("AWS_REGION")
+    return {
+        # Many files are read at once, so one request at a time is enough for
+        # each; for more, s3fs would have to ask for the size first.
+        "max_concurrency": 1,
+        "client_kwargs": {"region_name": region} if region else {},
+        "config_kwargs": {
+            "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+            "read_timeout": _READ_TIMEOUT_SECONDS,
+            "retries": {"mode": mode, "total_max_attempts": tries},
+        },
+    }
+
+
+def _call(method: str, path: str, *arguments: Any, **options: Any) -> Any:
+    """Calls a method of a remote path's file system, with clear errors."""
+    file_system = _file_system(path)
+    try:
+        return getattr(file_system, method)(*(arguments or [path]), **options)
+    except Exception as error:
+        raise OSError(*_describe(error, path), path) from error
+
+
+def _describe(error: Exception, path: str) -> tuple[int, str]:
+    """Returns the error number and the words for an error of a service."""
+    detail = " ".join(str(error).split()) or type(error).__name__
+    bucket, _, key = path.partition("://")[2].partition("/")
+    is_missing = isinstance(error, FileNotFoundError)
+    if _NO_BUCKET.search(detail) or (is_missing and not key):
+        return errno.ENOENT, f"The bucket {bucket} does not exist"
+    if is_missing:
+        return errno.ENOENT, _NO_OBJECT
+    if isinstance(error, PermissionError):
+        return errno.EACCES, (
+            f"The object storage denies access ({detail}). Check the "
+            f"credentials, such as AWS_ACCESS_KEY_ID or AWS_PROFILE"
+        )
+    if isinstance(error, OSError) and error.errno in _LOCAL_ERRORS:
+        return error.errno, os.strerror(error.errno)
+    return errno.EIO, f"The object storage could not be used ({detail})"
+
+
+def _call_if_there(method: str, path: str, **options: Any) -> Any:
+    """Does what `_call` does; gives None if the bucket holds no such path."""
+    try:
+        return _call(method, path, **options)
+    except FileNotFoundError as error:
+        if error.strerror != _NO_OBJECT:
+            raise
         return None
 
 
-def remove(path: str | os.PathLike[str]) -> None:
+def _remote_sizes(folder: str, method: str) -> dict[str, int | None]:
+    """Lists a remote folder: one request per thousand objects.
+
+    Args:
+      folder: The folder.
+      method: "ls" for what is in the folder, "find" for all files below it.
+
+    Returns:
+      Size of each name, None for folders.
+    """
+    infos = _call_if_there(method, folder, detail=True) or []
+    if method == "find":
+        infos = dict(infos).values()
+    root = _file_system(folder)._strip_protocol(folder).rstrip("/") + "/"
+    return {
+        info["name"].removeprefix(root): (
+            info["size"] if info["type"] == "file" else None
+        )
+        for info in infos
+        # Consoles mark folders by empty objects whose names end in a slash.
+        if info["name"].startswith(root) and not info["name"].endswith("/")
+    }
+
+
+def read_bytes(path: _Path) -> bytes:
+    """Reads a whole file.
+
+    Raises:
+      OSError: There is none, or it cannot be read.
+    """
+    path = os.fspath(path)
+    if is_remote(path):
+        content: bytes = _call("cat_file", path)
+        return content
+    with open(path, "rb") as file:
+        return file.read()
+
+
+def exists(path: _Path) -> bool:
+    """Tells whether there is a file or folder.
+
+    Raises:
+      OSError: The bucket of a remote path does not exist or does not answer.
+    """
+    path = os.fspath(path)
+    if is_remote(path):
+        return _call_if_there("info", path) is not None
+    return os.path.exists(path)
+
+
+def num_bytes_of(paths: Sequence[str]) -> list[int | None]:
+    """Looks up the sizes of files; None where there is no file.
+
+    Args:
+      paths: Local and remote paths. Remote folders are listed once each, unless
+        only one path lies in it.
+
+    Raises:
+      OSError: A bucket does not exist or does not answer.
+    """
+    counts = Counter(p.rpartition("/")[0] for p in paths if is_remote(p))
+    listed = {f: _remote_sizes(f, "ls") for f, n in counts.items() if n > 1}
+
+    def num_bytes(path: str) -> int | None:
+        if not is_remote(path):
+            return os.path.getsize(path) if os.path.isfile(path) else None
+        folder, _, name = path.rpartition("/")
+        if folder in listed:
+            return listed[folder].get(name)
+        info = _call_if_there("info", path)
+        return info["size"] if info and info["type"] == "file" else None
+
+    return [num_bytes(path) for path in paths]
+
+
+def list_files(folder: _Path) -> list[tuple[str, int]]:
+    """Lists the files below a folder, with all its subfolders.
+
+    Args:
+      folder: Local or remote; of one that does not exist nothing is listed.
+
+    Returns:
+      Path and number of bytes of each file: those of a folder in the order of
+      names, then those of its subfolders.
+
+    Raises:
+      OSError: It cannot be listed, or its bucket does not exist.
+    """
+    folder = os.fspath(folder)
+    if is_remote(folder):
+        sizes: dict[str, Any] = _remote_sizes(folder, "find")
+    else:
+        sizes = {
+            os.path.relpath(path, folder): os.path.getsize(path)
+            for parent, _, names in os.walk(folder)
+            for path in (os.path.join(parent, name) for name in names)
+        }
+
+    def files_first(name: str) -> list[tuple[bool, str]]:
+        *parents, last = name.split("/")
+        return [*((True, parent) for parent in parents), (False, last)]
+
+    return [
+        (f"{folder.rstrip('/')}/{name}", sizes[name])
+        for name in sorted(sizes, key=files_first)
+    ]
+
+
+def list_names(folder: _Path) -> list[str]:
+    """Lists the files and folders in a folder, sorted by name.
+
+    Args:
+      folder: Local or remote; of one that does not exist nothing is listed.
+
+    Raises:
+      OSError: It cannot be listed, or its bucket does not exist.
+    """
+    folder = os.fspath(folder)
+    if is_remote(folder):
+        return sorted(_remote_sizes(folder, "ls"))
+    return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
+
+
+def make_folder(folder: _Path) -> None:
+    """Makes a folder and those above it; object storage needs none.
+
+    Raises:
+      OSError: It cannot be made, or the bucket does not exist.
+    """
+    if is_remote(folder):
+        exists(folder)
+    else:
+        os.makedirs(folder, exist_ok=True)
+
+
+def remove(path: _Path) -> None:
     """Removes a file; it is no error if there is none.
 
     Raises:
       OSError: It cannot be removed.
     """
-    with contextlib.suppress(FileNotFoundError):
-        if not is_remote(path):
+    path = os.fspath(path)
+    if is_remote(path):
+        _call_if_there("rm_file", path)
+    else:
+        with contextlib.suppress(FileNotFoundError):
             os.remove(path)
-            return
-        connect(path)
-        import tensorflow as tf
-
-        with clear_storage_errors(path):
-            tf.io.gfile.remove(os.fspath(path))
 
 
-def make_folder(folder: str | os.PathLike[str]) -> None:
-    """Makes a folder and those above it; of a remote one, checks the bucket.
+def copy_here(path: _Path, local_path: str) -> None:
+    """Copies a local or remote file to a local path.
 
     Raises:
-      OSError: It cannot be made, or the bucket is not there.
+      OSError: It cannot be read, or the copy cannot be written.
     """
-    if is_remote(folder):
-        # Object storage has no folders.
-        connect(folder)
-        check_bucket(folder)
+    path = os.fspath(path)
+    if is_remote(path):
+        _call("get_file", path, path, local_path)
     else:
-        os.makedirs(folder, exist_ok=True)
+        shutil.copyfile(path, local_path)
 
 
 @contextlib.contextmanager
-def replace_when_whole(path: str | os.PathLike[str]) -> Iterator[str]:
+def _moved_when_whole(temporary: str, path: str) -> Iterator[str]:
+    """Lets a caller write a temporary file, then moves it to `path`."""
+    try:
+        yield temporary
+        if is_remote(path):
+            _call("put_file", path, temporary, path)
+            os.remove(temporary)
+        else:
+            os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(temporary)
+        raise
+
+
+def _place_of_temporary_files(folder: str) -> tuple[str, str]:
+    """Where files of a folder are written, and how their names begin."""
+    if not is_remote(folder):
+        return folder, _TEMPORARY
+    key = hashlib.sha256(folder.rstrip("/").encode()).hexdigest()[:16]
+    return tempfile.gettempdir(), f"{_TEMPORARY}{key}-"
+
+
+@contextlib.contextmanager
+def replace_when_whole(path: _Path) -> Iterator[str]:
     """Gives a path to write to, which becomes `path` when the block ends well.
 
     After an error `path` is as it was and nothing is left. Names are unique, so
@@ -361,48 +336,22 @@ def replace_when_whole(path: str | os.PathLike[str]) -> Iterator[str]:
 
     Yields:
       A temporary local path with the extension of `path`: beside it or, if
-      `path` is remote, in the system's folder for such files, from which it is
-      uploaded in one go at the end.
+      `path` is remote, in the system's folder for such files.
 
     Raises:
       OSError: It cannot be renamed or uploaded.
     """
-    path = os.fspath(path)
-    folder, name = os.path.split(path)
-    temporary = os.path.join(
-        _temporary_folder(folder),
-        f"{_temporary_prefix(folder)}{uuid.uuid4().hex}-{name}",
-    )
-    try:
+    folder, name = os.path.split(os.fspath(path))
+    where, prefix = _place_of_temporary_files(folder)
+    temporary = os.path.join(where, f"{prefix}{uuid.uuid4().hex}-{name}")
+    with _moved_when_whole(temporary, os.fspath(path)):
         yield temporary
-        if is_remote(path):
-            _copy(temporary, path, clear_path=path)
-            os.remove(temporary)
-        else:
-            os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(temporary)
-        raise
 
 
-def _temporary_folder(folder: str) -> str:
-    """Where files of a folder lie until they are whole."""
-    return tempfile.gettempdir() if is_remote(folder) else folder
+def remove_temporary_files(folder: _Path) -> int:
+    """Removes the unfinished files that killed runs on this machine left.
 
-
-def _temporary_prefix(folder: str) -> str:
-    """How such files begin; those of a remote folder with a hash of it."""
-    if not is_remote(folder):
-        return _TEMPORARY
-    key = hashlib.sha256(folder.rstrip("/").encode()).hexdigest()[:16]
-    return f"{_TEMPORARY}{key}-"
-
-
-def remove_temporary_files(folder: str | os.PathLike[str]) -> int:
-    """Removes what killed runs on this machine left of unfinished files.
-
-    To be called while no other process writes to the folder.
+    Call it while no other process writes to the folder.
 
     Args:
       folder: Folder of final names; its subfolders are not searched.
@@ -410,149 +359,20 @@ def remove_temporary_files(folder: str | os.PathLike[str]) -> int:
     Returns:
       The number of files removed.
     """
-    folder = os.fspath(folder)
-    where, prefix = _temporary_folder(folder), _temporary_prefix(folder)
-    if not os.path.isdir(where):
-        return 0
-    left = [name for name in os.listdir(where) if name.startswith(prefix)]
+    where, prefix = _place_of_temporary_files(os.fspath(folder))
+    left = [name for name in list_names(where) if name.startswith(prefix)]
     for name in left:
         os.remove(os.path.join(where, name))
     return len(left)
 
 
-def local_copy(path: str | os.PathLike[str], folder: str) -> str:
-    """Returns a local path of a file: a remote one is copied.
-
-    Args:
-      path: Local, which is returned as it is, or remote.
-      folder: Local folder for the copy, which keeps its name.
-
-    Raises:
-      OSError: It cannot be read.
-    """
-    path = os.fspath(path)
-    if not is_remote(path):
-        return path
-    copied = os.path.join(folder, path.rsplit("/", 1)[-1])
-    _copy(path, copied, clear_path=path)
-    return copied
-
-
-def _copy(source: str, target: str, clear_path: str) -> None:
-    """Copies a file between this machine and object storage."""
-    connect(source, target)
-    import tensorflow as tf
-
-    with clear_storage_errors(clear_path):
-        tf.io.gfile.copy(source, target, overwrite=True)
-
-
-# --- storage listing -------------------------------------------------------
-
-
-def list_files(
-    folder: str | os.PathLike[str],
-    is_surely_file: Callable[[str], bool] = lambda name: False,
-) -> Iterator[tuple[str, int | None]]:
-    """Lists the files below a folder, with all its subfolders.
-
-    Args:
-      folder: Local or remote; of one that is not there nothing is listed.
-      is_surely_file: Says of a name that it is no folder's. Object storage is
-        then not asked for the size, which takes two requests and many times
-        longer than listing names.
-
-    Yields:
-      Path and number of bytes, None if it was not asked for: the files of a
-      folder in the order of names, then those of its subfolders.
-
-    Raises:
-      OSError: It cannot be listed, or its bucket is not there.
-    """
-    folder = os.fspath(folder)
-    if is_remote(folder):
-        yield from _list_remote_files(folder, is_surely_file)
-        return
-    for parent, subfolders, names in os.walk(folder):
-        subfolders.sort()
-        for name in sorted(names):
-            path = os.path.join(parent, name)
-            yield path, os.path.getsize(path)
-
-
-def _list_remote_files(
-    folder: str, is_surely_file: Callable[[str], bool]
-) -> Iterator[tuple[str, int | None]]:
-    """Lists the objects below a folder."""
-    waiting = [folder]
-    while waiting:
-        parent = waiting.pop()
-        names = list_names(parent)
-        unsure = [name for name in names if not is_surely_file(name)]
-        sizes = num_bytes_of([_join(parent, name) for name in unsure])
-        num_bytes_of_name = dict(zip(unsure, sizes, strict=True))
-        subfolders = []
-        for name in names:
-            path = _join(parent, name)
-            if is_surely_file(name):
-                yield path, None
-            elif num_bytes_of_name[name] is None:
-                subfolders.append(path)
-            else:
-                yield path, num_bytes_of_name[name]
-        waiting += reversed(subfolders)
-
-
-def _join(folder: str, name: str) -> str:
-    return f"{folder.rstrip('/')}/{name}"
-
-
-def list_names(folder: str | os.PathLike[str]) -> list[str]:
-    """Lists the names in a folder, without those of its subfolders.
-
-    Args:
-      folder: Local or remote; of one that is not there nothing is listed.
-
-    Returns:
-      Names of files and folders, sorted.
-
-    Raises:
-      OSError: It cannot be listed, or its bucket is not there.
-    """
-    folder = os.fspath(folder)
-    if not is_remote(folder):
-        return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
-    connect(folder)
-    import tensorflow as tf
-
-    try:
-        # The bucket itself is known with a slash only.
-        with clear_storage_errors(folder):
-            names = tf.io.gfile.listdir(f"{folder.rstrip('/')}/")
-    except FileNotFoundError:
-        check_bucket(folder)
-        return []
-    unique = sorted(set(names))
-    if len(unique) < len(names):
-        logging.warning(
-            "%s: %d names are objects and folders at once; the objects are not "
-            "seen.",
-            folder,
-            len(names) - len(unique),
-        )
-    return unique
-
-
-# --- output files ----------------------------------------------------------
-
-
-def refuse_remote(path: str | os.PathLike[str]) -> None:
-    """Refuses a path of object storage where only a local one will do.
+def refuse_remote(path: _Path) -> None:
+    """Refuses a path in object storage where only a local one will do.
 
     Without this a local folder named `s3:` would be made.
 
     Raises:
-      InputError: The path is of object storage.
+      InputError: The path is remote.
     """
     if is_remote(path):
         raise InputError(
@@ -562,60 +382,53 @@ def refuse_remote(path: str | os.PathLike[str]) -> None:
         )
 
 
-def make_folder_output_files(folder: str | os.PathLike[str]) -> None:
-    """Makes a folder for outputs, and those above it.
+def make_output_folder(folder: _Path) -> None:
+    """Makes a local folder for outputs, and those above it.
 
     Raises:
-      InputError: The path is of object storage.
+      InputError: The path is remote.
     """
     refuse_remote(folder)
-    os.makedirs(folder, exist_ok=True)
+    make_folder(folder)
 
 
 @contextlib.contextmanager
-def temporary_path(path: str | os.PathLike[str]) -> Iterator[str]:
-    """Gives a path to write to, renamed to `path` when the block ends well.
+def temporary_path(path: _Path) -> Iterator[str]:
+    """Does what `replace_when_whole` does, for outputs, which are local.
 
-    After an error the temporary file is removed and `path` is as it was.
+    A link stays a link: the file that it leads to is replaced. A device or a
+    pipe is written directly. The temporary name is the same each time, so that
+    the next run overwrites what a killed one left.
 
     Args:
       path: The final name; the folder exists. A file of that name is replaced.
 
     Raises:
-      InputError: There is no such folder, or it is of object storage.
+      InputError: There is no such folder, or the path is remote.
 
     Yields:
       The temporary path, with the extension of `path`, because some writers
       choose the format by it.
     """
     refuse_remote(path)
-    # A link stays a link: what it leads to is replaced.
     path = os.path.realpath(path)
     if os.path.exists(path) and not os.path.isfile(path):
-        yield path  # a device or a pipe, which cannot be replaced
+        yield path
         return
     folder, name = os.path.split(path)
     if not os.path.isdir(folder):
         raise InputError(
             f"Expected a folder for {path}; {folder} is none. Make it first."
         )
-    # A leading dot hides it from people and from globs such as `*.csv`. What a
-    # killed run left is overwritten by the next one.
-    temporary = os.path.join(folder, f".tmp-{name}")
-    try:
+    # The leading dot hides it from people and from globs such as `*.csv`.
+    temporary = os.path.join(folder, f"{_TEMPORARY}{name}")
+    with _moved_when_whole(temporary, path):
         yield temporary
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(FileNotFoundError):
-            os.remove(temporary)
-        raise
 
 
 @contextlib.contextmanager
-def open_output(
-    path: str | os.PathLike[str], mode: str = "w"
-) -> Iterator[IO[Any]]:
-    r"""Opens a file for writing that gets its name when it is whole.
+def open_output(path: _Path, mode: str = "w") -> Iterator[IO[Any]]:
+    r"""Opens a local file that gets its name when it is whole.
 
     Args:
       path: The final name; the folder exists.

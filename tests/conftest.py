@@ -89,14 +89,10 @@ def s3_bucket():
     """An empty s3:// bucket of a server on loopback, or a skip."""
     from s3_server import BUCKET, environment_of, run_s3_server
 
-    for package in ("moto", "tensorflow_io"):
+    for package in ("moto", "s3fs"):
         if importlib.util.find_spec(package) is None:
             pytest.skip(f"{package} is not installed; see README.md")
-    with run_s3_server() as endpoint, pytest.MonkeyPatch.context() as patch:
-        for name in [n for n in os.environ if n.startswith(("AWS_", "S3_"))]:
-            patch.delenv(name)
-        for name, value in environment_of(endpoint).items():
-            patch.setenv(name, value)
+    with run_s3_server() as endpoint, environment_of(endpoint):
         yield f"s3://{BUCKET}"
 
 

@@ -45,7 +45,6 @@ from audioset_strong.audio.formats import (
     SOUNDFILE_FORMATS,
 )
 from audioset_strong.errors import InputError
-from audioset_strong.files import list_files
 from audioset_strong.labels.ids import make_segment_id, ytid_of_segment
 
 # --- audio names -----------------------------------------------------------
@@ -255,8 +254,7 @@ class AudioListing(NamedTuple):
       num_other_files: Number of other files by extension, such as `.txt`.
       unreadable_folders: Folders that may not be read; what they hold is not
         listed.
-      num_bytes_of_path: Size of each of `paths` and `empty_paths`, as far as it
-        is known: object storage is not asked for it.
+      num_bytes_of_path: Size of each of `paths` and `empty_paths`.
     """
 
     paths: list[str]
@@ -306,12 +304,12 @@ def list_audio_files(audio_dir: str) -> AudioListing:
     return listing
 
 
-def sort_file(path: str, num_bytes: int | None, listing: AudioListing) -> None:
+def sort_file(path: str, num_bytes: int, listing: AudioListing) -> None:
     """Puts a file in its list.
 
     Args:
       path: The file, local or not.
-      num_bytes: Its size; 0 for a link to nothing, None if it is not known.
+      num_bytes: Its size; 0 for a link to nothing.
       listing: Is changed.
     """
     stem, extension = os.path.splitext(os.path.basename(path).lower())
@@ -321,8 +319,7 @@ def sort_file(path: str, num_bytes: int | None, listing: AudioListing) -> None:
         listing.num_other_files[extension] += 1
     else:
         (listing.empty_paths if num_bytes == 0 else listing.paths).append(path)
-        if num_bytes is not None:
-            listing.num_bytes_of_path[path] = num_bytes
+        listing.num_bytes_of_path[path] = num_bytes
 
 
 def preferred_first(paths: Iterable[str]) -> list[str]:
@@ -391,13 +388,9 @@ def list_audio(audio_dir: str) -> AudioListing:
     if not files.is_remote(audio_dir):
         return list_audio_files(audio_dir)
     listing = make_listing()
-    for path, num_bytes in list_files(audio_dir, _has_audio_extension):
+    for path, num_bytes in files.list_files(audio_dir):
         sort_file(path, num_bytes, listing)
     return listing
-
-
-def _has_audio_extension(name: str) -> bool:
-    return name.lower().endswith(AUDIO_EXTENSIONS)
 
 
 # --- audio survey ----------------------------------------------------------

@@ -71,7 +71,7 @@ from audioset_strong.evaluation.results import (
     result_notes,
 )
 from audioset_strong.evaluation.scores import Path
-from audioset_strong.files import make_folder_output_files, open_output
+from audioset_strong.files import make_output_folder, open_output
 
 __all__ = ["headline_text", "per_class_table", "report_dict", "write_report"]
 
@@ -241,7 +241,7 @@ def write_report(
     Returns:
       What `report.json` holds.
     """
-    make_folder_output_files(report_dir)
+    make_output_folder(report_dir)
     results = report_dict(report)
     texts = {
         "report.json": json.dumps(results, indent=2, allow_nan=False) + "\n",

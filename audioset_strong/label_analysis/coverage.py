@@ -49,7 +49,7 @@ import pandas as pd
 
 import audioset_strong
 from audioset_strong.errors import InputError
-from audioset_strong.files import make_folder_output_files, open_output
+from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.labels.class_map import read_class_map
 from audioset_strong.labels.ids import hash_of_clips, write_clip_list
 from audioset_strong.labels.label_files import (
@@ -526,7 +526,7 @@ def write_coverage(
       problems: What was wrong in the label files.
       audio: What the folder of audio holds, for JSON.
     """
-    make_folder_output_files(output_dir)
+    make_output_folder(output_dir)
     with open_output(os.path.join(output_dir, "coverage.json")) as file:
         content = coverage_json(coverage, problems, audio)
         json.dump(content, file, indent=2, ensure_ascii=False)

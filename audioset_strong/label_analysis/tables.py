@@ -44,7 +44,7 @@ from typing import Any
 import pandas as pd
 
 from audioset_strong.errors import InputError
-from audioset_strong.files import make_folder_output_files, open_output
+from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.label_analysis.odds_ratios import (
     DIRECTIONS,
     OddsRatioParams,
@@ -750,7 +750,7 @@ def write_analysis(analysis: LabelAnalysis, output_dir: str) -> list[str]:
     Returns:
       Paths of the files.
     """
-    make_folder_output_files(output_dir)
+    make_output_folder(output_dir)
     tables = {
         "per_class.csv": analysis.counts,
         "priors.csv": analysis.priors,

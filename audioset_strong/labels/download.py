@@ -53,7 +53,7 @@ from absl import logging
 
 import audioset_strong
 from audioset_strong.errors import InputError
-from audioset_strong.files import make_folder_output_files
+from audioset_strong.files import make_output_folder
 from audioset_strong.labels.class_map import read_class_map
 from audioset_strong.labels.label_files import (
     read_display_names,
@@ -737,7 +737,7 @@ def fetch_files(
       One result a file. When one fails for a reason that concerns all, such as
       no network, the rest are not tried.
     """
-    make_folder_output_files(folder)
+    make_output_folder(folder)
     results: list[FileResult] = []
     is_hopeless = False
     for released in files:

@@ -40,7 +40,6 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-from audioset_strong import files
 from audioset_strong.errors import InputError
 from audioset_strong.records.plan import load_task
 from audioset_strong.records.shard import ClipTally, write_shard
@@ -297,7 +296,6 @@ class WriteShard(beam.DoFn):  # type: ignore[misc]
 
     def setup(self) -> None:
         """Prepares a worker process."""
-        files.connect(self._output_dir)
         # One worker a core: threads of the matrix product would be in each
         # other's way.
         self._thread_limit = threadpoolctl.threadpool_limits(1)

@@ -24,6 +24,7 @@ from audioset_strong.records.manifest import (
 )
 from audioset_strong.records.plan import RecordSettings
 from audioset_strong.records.schema import LABEL_SETS
+from audioset_strong.records.streams import read_shards
 
 _SETTINGS = tuple(f.name for f in dataclasses.fields(RecordSettings))
 _WIDTH = 13
@@ -134,9 +135,9 @@ def verify_shards(records: Records) -> None:
     """
     for shard in tqdm.tqdm(records.shards, unit="shard", desc="verify"):
         found = hashlib.sha256()
-        path = records.path_of(shard)
+        path = os.path.join(records.records_dir, shard.name)
         try:
-            for serialized in tf.data.TFRecordDataset(path):
+            for serialized in read_shards(records, [shard]):
                 found.update(serialized.numpy())
         except tf.errors.DataLossError as error:
             raise InputError(f"{path} is corrupt: {error.message}.") from error

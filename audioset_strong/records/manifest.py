@@ -13,6 +13,7 @@ latter). A folder without a manifest is not finished.
 """
 
 import dataclasses
+import hashlib
 import json
 import os
 from typing import Any
@@ -31,6 +32,7 @@ from audioset_strong.params import (
     RecordParams,
     from_dict,
 )
+from audioset_strong.records.shard_cache import ShardCache
 
 GROUPS = ("weak", "strong", "held_out")
 MANIFEST_NAME = "manifest.json"
@@ -82,6 +84,8 @@ class Records:
       events_per_class: For each label set, the number of events of each class
         index, as in the manifest.
       log_mel_dtype: How log-mel features are stored (`schema.py`).
+      cache: Makes the local copies that are read instead of the shards; None
+        where the shards themselves are read.
     """
 
     records_dir: str
@@ -91,13 +95,18 @@ class Records:
     shards: tuple[Shard, ...]
     events_per_class: dict[str, list[int]]
     log_mel_dtype: str = RecordParams.log_mel_dtype
+    cache: ShardCache | None = dataclasses.field(
+        default=None, repr=False, compare=False
+    )
 
     def shards_of(self, *groups: str) -> list[Shard]:
         """Shards of these groups that have records."""
         return [s for s in self.shards if s.group in groups and s.num_clips]
 
     def path_of(self, shard: Shard) -> str:
-        """Path of a shard."""
+        """Path that a shard is read from."""
+        if self.cache:
+            return self.cache.path_of(shard.name)
         return os.path.join(self.records_dir, shard.name)
 
 
@@ -128,12 +137,19 @@ def read_json(path: str) -> dict[str, Any]:
     return values
 
 
-def read_records(records_dir: str) -> Records:
+def read_records(records_dir: str, cache_dir: str = "") -> Records:
     """Opens a folder of records and checks that it is whole.
+
+    Args:
+      records_dir: The folder, local or in object storage.
+      cache_dir: Local folder for copies of the shards, from which they are
+        read (`shard_cache.py`). "" reads local shards where they are, and those
+        in object storage through a temporary folder.
 
     Raises:
       InputError: The folder holds no manifest, or a shard is missing, has the
-        wrong size, or the class map is not the one the records were made with.
+        wrong size, or the class map is not the one the records were made with;
+        or `cache_dir` is not local or has no room.
     """
     manifest_path = os.path.join(records_dir, MANIFEST_NAME)
     if not files.exists(manifest_path):
@@ -164,7 +180,15 @@ def read_records(records_dir: str) -> Records:
         ),
     )
     _check_shards(records)
-    return records
+    if not cache_dir and not files.is_remote(records_dir):
+        return records
+    cache = ShardCache(
+        records_dir,
+        {shard.name: shard.num_bytes for shard in records.shards},
+        hashlib.sha256(files.read_bytes(manifest_path)).hexdigest()[:16],
+        cache_dir,
+    )
+    return dataclasses.replace(records, cache=cache)
 
 
 def _check_shards(records: Records) -> None:

@@ -452,10 +452,14 @@ class _LocalCopies:
 
     def of(self, paths: Sequence[str]) -> list[str]:
         """Copies what is not local."""
-        copies = [
-            files.local_copy(path, tempfile.mkdtemp(dir=self._folder))
-            for path in paths
-        ]
+        copies = []
+        for path in paths:
+            copy = path
+            if files.is_remote(path):
+                folder = tempfile.mkdtemp(dir=self._folder)
+                copy = os.path.join(folder, os.path.basename(path))
+                files.copy_here(path, copy)
+            copies.append(copy)
         self._original_of.update(zip(copies, paths, strict=True))
         return copies
 
@@ -528,7 +532,6 @@ def write_records(
       InputError: The folder holds records made with other settings, too many
         clips are lost, or a shard could not be written.
     """
-    files.connect(output_dir)
     clips = [clip for of_group in plan.clips.values() for clip in of_group]
     num_missing = sum(not clip.audio_path for clip in clips)
     check_loss(num_missing, len(clips), max_loss, "they have no audio file")

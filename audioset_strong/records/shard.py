@@ -21,6 +21,7 @@ written last, says that it is finished.
 import collections
 import contextlib
 import dataclasses
+import errno
 import hashlib
 import os
 import tempfile
@@ -253,11 +254,11 @@ def write_shard(task: ShardTask, tally: ClipTally = ClipTally("")) -> Report:
     if report is not None:
         return report
     findings, content = _Findings(), hashlib.sha256()
-    with (
-        files.clear_storage_errors(task.path),
-        files.replace_when_whole(task.path) as temporary_path,
-    ):
-        with tf.io.TFRecordWriter(temporary_path) as writer:
+    with files.replace_when_whole(task.path) as temporary_path:
+        with (
+            _os_errors(task.path),
+            tf.io.TFRecordWriter(temporary_path) as writer,
+        ):
             for clip in task.clips:
                 serialized = _serialize_clip(
                     clip, task.settings, findings, tally
@@ -285,6 +286,18 @@ def write_shard(task: ShardTask, tally: ClipTally = ClipTally("")) -> Report:
     }
     write_json(report, task.report_path)
     return report
+
+
+@contextlib.contextmanager
+def _os_errors(path: str) -> Iterator[None]:
+    """Turns TensorFlow's errors about a local file, such as a full disk's."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        is_full = isinstance(error, tf.errors.ResourceExhaustedError)
+        number = errno.ENOSPC if is_full else errno.EIO
+        text = f"{os.strerror(number)} ({error.message})"
+        raise OSError(number, text, path) from error
 
 
 def _serialize_clip(

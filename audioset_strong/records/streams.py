@@ -20,22 +20,17 @@ Source: Section 4 of the paper: mu in [0, 1], "where 0 selects only Weak and 1
 selects only Diffuse/Strong". Blocks, interleaving, order: our choices.
 """
 
-import concurrent.futures
 import dataclasses
-import hashlib
+import functools
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
-import tqdm
-from absl import logging
 
-from audioset_strong import files
 from audioset_strong.errors import InputError
-from audioset_strong.files import is_remote
 from audioset_strong.labels.training_sets import TrainingSet, get_training_set
 from audioset_strong.params import TrainParams
 from audioset_strong.records.examples import (
@@ -45,7 +40,8 @@ from audioset_strong.records.examples import (
     make_label_frames,
     parse_records,
 )
-from audioset_strong.records.manifest import MANIFEST_NAME, Records, Shard
+from audioset_strong.records.manifest import Records, Shard
+from audioset_strong.records.shard_cache import NUM_AHEAD
 
 # The next two are part of the definition of the stream: do not change.
 # Shards read at the same time, so that one pass mixes them.
@@ -62,10 +58,8 @@ _PARALLEL_CHUNKS = 4
 _PARALLEL_SHARDS = 2
 # Examples decoded at a time before they are handed out one by one.
 _DECODED_EXAMPLES = 64
-# Read ahead in each shard: small buffers stay in the CPU's cache; each read of
-# object storage is a request, which costs more than its bytes.
-_LOCAL_BUFFER_BYTES = 1 << 18
-_REMOTE_BUFFER_BYTES = 1 << 23
+# Read ahead in each shard; so little stays in the CPU's cache.
+_BUFFER_BYTES = 1 << 18
 # Enough to hide the pause in which a source reads its next block of clips.
 _PREFETCHED_BATCHES = 8
 # Clips parsed and scored at a time: 160 patches, enough to keep a CPU or a GPU
@@ -98,26 +92,29 @@ def read_batches(dataset: Iterable[Any], records: Records) -> Iterator[Any]:
     Raises:
       InputError: A record is corrupt, is no record of this kind, or cannot be
         read.
+      OSError: A shard could not be copied from object storage.
     """
     try:
         yield from dataset
-    except tf.errors.DataLossError as error:
-        raise InputError(
-            f"A shard in {records.records_dir} is corrupt "
-            f"({_one_line(error.message)}). Delete it and run prepare_records "
-            f"again."
-        ) from error
-    except tf.errors.InvalidArgumentError as error:
-        raise InputError(
-            f"A record in {records.records_dir} does not hold a clip with "
-            f"{records.log_mel_dtype} features ({_one_line(error.message)}). "
-            f"Prepare the records again."
-        ) from error
     except tf.errors.OpError as error:
+        if records.cache and records.cache.error:
+            raise records.cache.error from error
+        reason = _one_line(error.message)
+        if isinstance(error, tf.errors.DataLossError):
+            raise InputError(
+                f"A shard in {records.records_dir} is corrupt ({reason}). "
+                f"Delete it and run prepare_records again."
+            ) from error
+        if isinstance(error, tf.errors.InvalidArgumentError):
+            raise InputError(
+                f"A record in {records.records_dir} does not hold a clip with "
+                f"{records.log_mel_dtype} features ({reason}). Prepare the "
+                f"records again."
+            ) from error
         raise InputError(
             f"The records in {records.records_dir} could not be read to the "
-            f"end ({type(error).__name__}: {_one_line(error.message)}). Check "
-            f"that the folder can be reached, and run the same command again."
+            f"end ({type(error).__name__}: {reason}). Check that the folder "
+            f"can be reached, and run the same command again."
         ) from error
 
 
@@ -130,20 +127,6 @@ def without_tuner(dataset: tf.data.Dataset) -> tf.data.Dataset:
     options = tf.data.Options()
     options.autotune.enabled = False
     return dataset.with_options(options)
-
-
-def _read_shards(
-    paths: tf.Tensor | Sequence[str], records: Records
-) -> tf.data.Dataset:
-    """Reads the serialized records, string scalars, of one or more shards."""
-    return tf.data.TFRecordDataset(
-        paths,
-        buffer_size=(
-            _REMOTE_BUFFER_BYTES
-            if is_remote(records.records_dir)
-            else _LOCAL_BUFFER_BYTES
-        ),
-    )
 
 
 # --- input workers -----------------------------------------------------------
@@ -225,95 +208,88 @@ def parts_of_worker(
     return parts
 
 
-# --- shard cache -----------------------------------------------------------
+# --- shards ------------------------------------------------------------------
 
 
-# Shards copied at a time; each waits for the network, not for a core.
-_PARALLEL_COPIES = 8
+def _describe_parts(
+    records: Records, parts: Sequence[ShardPart]
+) -> dict[str, tf.Tensor]:
+    """Returns where parts lie, as tensors `[num_parts]`."""
+    return {
+        "path": tf.constant([records.path_of(p.shard) for p in parts]),
+        "first_clip": tf.constant([p.first_clip for p in parts], tf.int64),
+        "num_clips": tf.constant([p.num_clips for p in parts], tf.int64),
+    }
 
 
-def _is_copied(path: str, shard: Shard) -> bool:
-    return os.path.exists(path) and os.path.getsize(path) == shard.num_bytes
-
-
-def _copy_shard(source: str, path: str, shard: Shard) -> None:
-    """Copies one shard, whole or not at all."""
-    with files.replace_when_whole(path) as temporary_path:
-        with files.clear_storage_errors(source):
-            tf.io.gfile.copy(source, temporary_path, overwrite=True)
-        num_bytes = os.path.getsize(temporary_path)
-        if num_bytes != shard.num_bytes:
-            raise InputError(
-                f"Shard {source} should have {shard.num_bytes} bytes, its copy "
-                f"has {num_bytes}. Run the same command again; if it stays so, "
-                f"prepare the shard again."
-            )
-
-
-def cache_shards(records: Records, cache_dir: str) -> Records:
-    """Copies the shards of records to a local folder, once.
+def _copied_ahead(parts: tf.data.Dataset, records: Records) -> tf.data.Dataset:
+    """Has the shards of parts copied, some of them ahead of the reader.
 
     Args:
-      records: Local or in object storage.
-      cache_dir: Local folder; copies go to a folder inside it.
+      parts: Of `_describe_parts`, one by one, in the order of reading.
+      records: Where they are; local ones have no cache and need no copies.
 
     Returns:
-      The same records, to be read from the copies.
-
-    Raises:
-      InputError: The folder is not local, or a shard is not as long as the
-        manifest says.
-      OSError: Something cannot be read or written, as on a full disk.
+      The same dataset, whose elements can be read by `_read_part`.
     """
-    if files.is_remote(cache_dir):
-        raise InputError(
-            f"Expected a local folder for --cache_dir. Received: {cache_dir}."
+    cache = records.cache
+    if cache is None:
+        return parts
+
+    def after(method: Callable[[str], None], part: Block) -> Block:
+        def call(path: bytes) -> bytes:
+            method(os.path.basename(path.decode()))
+            return path
+
+        path = tf.numpy_function(call, [part["path"]], tf.string)
+        return {**part, "path": tf.ensure_shape(path, [])}
+
+    asked = parts.map(functools.partial(after, cache.ask))
+    return asked.prefetch(NUM_AHEAD).map(functools.partial(after, cache.wait))
+
+
+def _read_part(
+    part: dict[str, tf.Tensor], records: Records, is_whole: bool
+) -> tf.data.Dataset:
+    """Reads the serialized records of a part, string scalars."""
+    clips = tf.data.TFRecordDataset(part["path"], buffer_size=_BUFFER_BYTES)
+    if not is_whole:
+        clips = clips.skip(part["first_clip"]).take(part["num_clips"])
+    cache = records.cache
+    if cache is None:
+        return clips
+
+    def release(path: bytes) -> np.bool_:
+        cache.release(os.path.basename(path.decode()))
+        return np.False_
+
+    # An empty dataset that is evaluated once everything before it was read.
+    end = tf.data.Dataset.from_tensors(part["path"]).filter(
+        lambda path: tf.ensure_shape(
+            tf.numpy_function(release, [path], tf.bool), []
         )
-    files.connect(records.records_dir)
-    manifest = files.read_bytes(
-        os.path.join(records.records_dir, MANIFEST_NAME)
     )
-    folder = os.path.join(cache_dir, hashlib.sha256(manifest).hexdigest()[:16])
-    os.makedirs(folder, exist_ok=True)
-    missing = [
-        shard
-        for shard in records.shards
-        if not _is_copied(os.path.join(folder, shard.name), shard)
-    ]
-    num_bytes = sum(shard.num_bytes for shard in missing)
-    if missing:
-        logging.info(
-            "Copying %d of %d shards (%.1f GB) of %s to %s.",
-            len(missing),
-            len(records.shards),
-            num_bytes / 1e9,
-            records.records_dir,
-            folder,
-        )
-    with (
-        tqdm.tqdm(
-            total=num_bytes, unit="B", unit_scale=True, desc="cache"
-        ) as progress,
-        concurrent.futures.ThreadPoolExecutor(_PARALLEL_COPIES) as executor,
-    ):
-        copies = {
-            executor.submit(
-                _copy_shard,
-                records.path_of(shard),
-                os.path.join(folder, shard.name),
-                shard,
-            ): shard
-            for shard in missing
-        }
-        try:
-            for copy in concurrent.futures.as_completed(copies):
-                copy.result()
-                progress.update(copies[copy].num_bytes)
-        except BaseException:
-            # What is under way ends well or leaves nothing; the rest can wait.
-            executor.shutdown(wait=False, cancel_futures=True)
-            raise
-    return dataclasses.replace(records, records_dir=folder)
+    return clips.concatenate(end)
+
+
+def _read_in_order(
+    records: Records, parts: Sequence[ShardPart]
+) -> tf.data.Dataset:
+    """Reads the serialized records of parts, one part after another."""
+    described = tf.data.Dataset.from_tensor_slices(
+        _describe_parts(records, parts)
+    )
+    is_whole = all(part.is_whole for part in parts)
+    return _copied_ahead(described, records).flat_map(
+        lambda part: _read_part(part, records, is_whole)
+    )
+
+
+def read_shards(records: Records, shards: Sequence[Shard]) -> tf.data.Dataset:
+    """Reads the serialized records of shards, string scalars, in order."""
+    return _read_in_order(
+        records, [ShardPart(shard, 0, shard.num_clips) for shard in shards]
+    )
 
 
 # --- one source --------------------------------------------------------------
@@ -355,25 +331,15 @@ def _clips_of_pass(
     pass_number: tf.Tensor,
 ) -> tf.data.Dataset:
     """Streams the serialized records of one pass, several shards at a time."""
-
-    def read_part(part: dict[str, tf.Tensor]) -> tf.data.Dataset:
-        clips = _read_shards(part["path"], records)
-        if all(p.is_whole for p in parts):
-            return clips
-        return clips.skip(part["first_clip"]).take(part["num_clips"])
-
-    all_parts = {
-        "path": tf.constant([records.path_of(p.shard) for p in parts]),
-        "first_clip": tf.constant([p.first_clip for p in parts], tf.int64),
-        "num_clips": tf.constant([p.num_clips for p in parts], tf.int64),
-    }
     # Blocks are streams 1, 2, ... of the pass; no pass has 2**32.
-    shuffled = tf.data.Dataset.from_tensors(all_parts).map(
+    all_parts = tf.data.Dataset.from_tensors(_describe_parts(records, parts))
+    shuffled = all_parts.map(
         lambda rows: _stateless_shuffle(rows, reading.seed, pass_number * 2**32)
     )
+    is_whole = all(part.is_whole for part in parts)
     cycle_length = min(_INTERLEAVED_SHARDS, len(parts))
-    return shuffled.unbatch().interleave(
-        read_part,
+    return _copied_ahead(shuffled.unbatch(), records).interleave(
+        lambda part: _read_part(part, records, is_whole),
         cycle_length=cycle_length,
         num_parallel_calls=min(_PARALLEL_SHARDS, cycle_length),
         deterministic=reading.is_deterministic,
@@ -389,8 +355,7 @@ def _count_known(records: Records, part: ShardPart, label_set: str) -> int:
         return part.num_clips
     # The manifest counts whole shards; only a worker's first and last part can
     # come here.
-    clips = _read_shards([records.path_of(part.shard)], records)
-    clips = clips.skip(part.first_clip).take(part.num_clips)
+    clips = _read_in_order(records, [part])
     known = clips.batch(_CHUNK_CLIPS).map(
         lambda serialized: tf.math.count_nonzero(
             parse_records(
@@ -676,14 +641,14 @@ def label_frame_batches(
     Raises:
       InputError: The groups hold no clip.
     """
-    paths = [records.path_of(shard) for shard in records.shards_of(*groups)]
-    if not paths:
+    shards = records.shards_of(*groups)
+    if not shards:
         found = sorted({shard.group for shard in records.shards})
         raise InputError(
             f"{records.records_dir} holds no clip in the groups "
             f"{list(groups)}; it has {found}."
         )
-    clips = _read_shards(paths, records)
+    clips = read_shards(records, shards)
     batches = clips.batch(_CLIPS_PER_BATCH).map(
         lambda serialized: make_label_frames(serialized, records, label_set),
         num_parallel_calls=_PARALLEL_BATCHES,

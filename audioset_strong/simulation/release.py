@@ -43,7 +43,7 @@ import numpy as np
 import pandas as pd
 
 from audioset_strong.errors import InputError
-from audioset_strong.files import make_folder_output_files, open_output
+from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.labels import label_files
 from audioset_strong.labels.class_map import (
     ClassMap,
@@ -282,7 +282,7 @@ def _claim_folder(output_dir: str, settings: dict[str, Any]) -> None:
       InputError: It holds another release, or audio and labels of something
         else.
     """
-    make_folder_output_files(os.path.join(output_dir, "labels"))
+    make_output_folder(os.path.join(output_dir, "labels"))
     if os.path.exists(os.path.join(output_dir, _SETTINGS_NAME)):
         found = read_settings(output_dir)
         differences = _differences(found, settings)

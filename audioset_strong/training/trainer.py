@@ -28,7 +28,7 @@ from audioset_strong.models.frame_classifier import (
 )
 from audioset_strong.params import ModelParams, TrainParams
 from audioset_strong.records.manifest import Records, read_records
-from audioset_strong.records.streams import cache_shards, read_batches
+from audioset_strong.records.streams import read_batches
 from audioset_strong.training import workdir as workdirs
 from audioset_strong.training.strategy import (
     distribute_stream,
@@ -89,7 +89,7 @@ def train(
         )
     make_reproducible(params.seed, params.deterministic)
     strategy = get_strategy(params.strategy)
-    records = read_records(records_dir)
+    records = read_records(records_dir, params.cache_dir)
     workdirs.begin_or_resume(
         workdir,
         workdirs.RunParams(
@@ -97,8 +97,6 @@ def train(
         ),
         records.class_map,
     )
-    if params.cache_dir:
-        records = cache_shards(records, params.cache_dir)
     with strategy.scope():
         model = build_frame_classifier(
             records.class_map.num_classes, model_params, records.features
