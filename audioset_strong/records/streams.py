@@ -398,7 +398,8 @@ def _example_blocks(
             f"{training_set.name!r}. Use fewer workers."
         )
     all_known = num_examples == sum(part.num_clips for part in parts)
-    # Whole passes are never read; of the first one, blocks are cut below.
+    # Whole passes are skipped unread; in the pass that is left, the examples
+    # that were used are read and dropped.
     first_pass, num_skipped = divmod(reading.num_skipped, num_examples)
 
     def blocks_of_pass(pass_number: tf.Tensor) -> tf.data.Dataset:
