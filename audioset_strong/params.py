@@ -252,8 +252,8 @@ class TrainParams:
         the same ones, so in that pass some clips are seen twice and others not
         at all. Must be on if `deterministic` is.
       cache_dir: Local folder for copies of the shards, which are made ahead of
-        the reader and kept while the disk has room, for records in object
-        storage; "" keeps no more than what is being read.
+        the reader and kept while the disk has room; for records in object
+        storage, where "" keeps no more than what is being read.
       strategy: "auto", "cpu", "gpu" or "tpu" (`training/strategy.py`).
       warm_start_workdir: Run whose best checkpoint gives the first weights; ""
         for random ones.

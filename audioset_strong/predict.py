@@ -19,7 +19,6 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-import tensorflow as tf
 import tqdm
 from absl import flags, logging
 
@@ -29,9 +28,8 @@ from audioset_strong.errors import InputError
 from audioset_strong.evaluation.thresholds import read_model_thresholds
 from audioset_strong.files import open_output
 from audioset_strong.inference.event_decoding import ScoredEvent, decode_events
-from audioset_strong.inference.saved_model import load_export
+from audioset_strong.inference.saved_model import Export, load_export
 from audioset_strong.labels.class_map import ClassMap
-from audioset_strong.params import FeatureParams
 
 _SAVED_MODEL = flags.DEFINE_string(
     "saved_model", None, "Folder that export_saved_model wrote.", required=True
@@ -57,21 +55,17 @@ _HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\tscore\n"
 
 
 def _find_events(
-    path: str,
-    model: tf.Module,
-    features: FeatureParams,
-    thresholds: np.ndarray | float,
+    path: str, export: Export, thresholds: np.ndarray | float
 ) -> list[ScoredEvent]:
     """Finds the events of one audio file."""
-    waveform = decode_audio(path, features.sample_rate).waveform
-    # [num_samples]
-    scores = model(tf.constant(waveform))["scores"].numpy()
-    # [num_label_frames, num_classes]
+    sample_rate = export.features.sample_rate
+    waveform = decode_audio(path, sample_rate).waveform  # [num_samples]
+    scores = export.score(waveform)  # [num_label_frames, num_classes]
     return decode_events(
         scores,
         thresholds,
-        features.patch_window_seconds,
-        len(waveform) / features.sample_rate,
+        label_frame_seconds=export.features.patch_window_seconds,
+        audio_seconds=len(waveform) / sample_rate,
     )
 
 
@@ -104,17 +98,18 @@ def main(argv: Sequence[str]) -> None:
         raise InputError(
             "Expected audio files after the flags. Received: none."
         )
-    model, features, class_map = load_export(_SAVED_MODEL.value)
+    export = load_export(_SAVED_MODEL.value)
+    class_map = export.class_map
     thresholds = _read_thresholds(class_map)
-    num_events, failed = 0, 0
+    num_events, num_failed = 0, 0
     with open_output(_OUTPUT.value) as output:
         output.write(_HEADER)
         for path in tqdm.tqdm(paths, unit="file", disable=len(paths) == 1):
             try:
-                events = _find_events(path, model, features, thresholds)
+                events = _find_events(path, export, thresholds)
             except (AudioError, OSError) as error:
                 logging.error("Left out: %s", error)
-                failed += 1
+                num_failed += 1
                 continue
             segment_id = os.path.splitext(os.path.basename(path))[0]
             output.write(_format_events(segment_id, events, class_map))
@@ -122,10 +117,10 @@ def main(argv: Sequence[str]) -> None:
     logging.info(
         "%d events in %d files written to %s.",
         num_events,
-        len(paths) - failed,
+        len(paths) - num_failed,
         _OUTPUT.value,
     )
-    if failed:
+    if num_failed:
         sys.exit(1)
 
 

@@ -1,4 +1,4 @@
-"""Experiments of the paper, each a script that runs from labels to a table."""
+"""The paper's experiments and our benchmarks, each run with `python -m`."""
 
-# First of all imports: sets the variables that TensorFlow reads as it loads.
-import audioset_strong.run_flags  # noqa: F401
+# Before any import of TensorFlow: sets the variables that it reads as it loads.
+from audioset_strong import run_flags  # noqa: F401

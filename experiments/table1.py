@@ -8,10 +8,11 @@ r"""Table 1 of the paper: six training sets, two evaluations, two metrics.
       --eval_weak_labels=eval_segments.csv \
       --eval_framed_labels=audioset_eval_strong_framed_posneg.tsv
 
-The first two make a small AudioSet of synthetic sounds or of ESC-50's
-recordings; the third takes records of the real one. Writes `table1.json`,
-`table1.md`, `table1.png` and a report for each model to --output_dir. The same
-command again does only what is not done.
+The first two make a small AudioSet out of synthetic sounds or of ESC-50's
+recordings; the third takes records of the real one. Each row is trained, scored
+on the evaluation clips and evaluated against the weak and the strong labels.
+--output_dir receives `table1.json`, `table1.md`, `table1.png` and a report for
+each model. The same command again does only what is missing.
 """
 
 import dataclasses
@@ -45,7 +46,8 @@ class Row:
     Attributes:
       training_set: Name in the table; the paper's, with "small" and "large" for
         its 67k and 1.8M.
-      steps: Which of the numbers of steps: "small", "large" or "fine_tune".
+      steps: Which of the flags says for how long: "small", "large" or
+        "fine_tune".
       train: `TrainParams` that differ between rows.
       starts_from: Row whose model is fine-tuned, "" for none.
       paper: The paper's numbers, in the order of `METRICS`.
@@ -78,11 +80,13 @@ ROWS = (
         starts_from="Weak-large", paper=(1.28, 0.42, 1.39, 0.47)),
 )  # fmt: skip
 
-# Not in the paper: as many more steps on Weak alone, so that what fine-tuning
-# gains can be told from what more training gains.
+# Not in the paper: the same number of further steps on Weak alone, which tells
+# the gain of fine-tuning from that of longer training.
 CONTROL_ROW = Row("+ Weak", "fine_tune", {}, starts_from="Weak-large")
 
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where to write.")
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Folder for everything that is made.", required=True
+)
 _SOURCES = flags.DEFINE_enum(
     "sources", "synthetic", ["synthetic", "esc50"], "Where sounds come from."
 )
@@ -97,10 +101,10 @@ _NUM_EVAL_CLIPS = flags.DEFINE_integer(
     "num_eval_clips", 400, "Simulated evaluation clips."
 )
 _HELD_OUT_FRACTION = flags.DEFINE_float(
-    "held_out_fraction", 0.2, "Share of the Strong clips that is held out."
+    "held_out_fraction", 0.2, "Share of the Strong clips to hold out."
 )
 _TRAIN_RECORDS_DIR = flags.DEFINE_string(
-    "train_records_dir", "", "Records of real training clips; not simulated."
+    "train_records_dir", "", "Records of real training clips."
 )
 _EVAL_RECORDS_DIR = flags.DEFINE_string(
     "eval_records_dir", "", "Records of real evaluation clips."
@@ -115,7 +119,7 @@ _CLASS_MAP = flags.DEFINE_string(
     "class_map", "", "Display names for the reports on real clips."
 )
 _NUM_STEPS = {
-    "small": flags.DEFINE_integer("small_steps", 500, "Of the small sets."),
+    "small": flags.DEFINE_integer("small_steps", 500, "Of the small rows."),
     "large": flags.DEFINE_integer("large_steps", 1200, "Of Weak-large."),
     "fine_tune": flags.DEFINE_integer("fine_tune_steps", 400, "Of '+' rows."),
 }
@@ -123,7 +127,7 @@ _MINER_STEPS = flags.DEFINE_integer(
     "miner_steps", 300, "Of the model that mines explicit negatives."
 )
 _CHECKPOINTS = flags.DEFINE_integer(
-    "checkpoints", 10, "Of each run, to choose the best from."
+    "checkpoints", 10, "Checkpoints of each run, of which the best is used."
 )
 _WIDTH = flags.DEFINE_float("width", 0.25, "Factor on the filters.")
 _STEM_STRIDE = flags.DEFINE_integer("stem_stride", 2, "1 in the paper.")
@@ -141,7 +145,6 @@ _CONTROL = flags.DEFINE_boolean(
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", os.cpu_count(), "Processes for clips and records."
 )
-flags.mark_flag_as_required("output_dir")
 
 
 def _model_params(width_factor: float = 1.0) -> ModelParams:
@@ -166,7 +169,7 @@ def _train_params(num_steps: int, seed: int, **params: Any) -> TrainParams:
 
 
 def _inputs() -> ExperimentInputs:
-    """Takes real inputs from the flags, or makes simulated ones."""
+    """Takes real inputs from the flags, or simulates them."""
     real = (
         _TRAIN_RECORDS_DIR.value,
         _EVAL_RECORDS_DIR.value,
@@ -177,7 +180,7 @@ def _inputs() -> ExperimentInputs:
         return ExperimentInputs(*real, class_map=_CLASS_MAP.value)
     if any(real):
         raise InputError(
-            "For real clips give all of --train_records_dir, "
+            "Real clips need all of --train_records_dir, "
             "--eval_records_dir, --eval_weak_labels and --eval_framed_labels."
         )
     return make_inputs(
@@ -248,7 +251,7 @@ def _run_row(row: Row, inputs: ExperimentInputs) -> dict[str, Any]:
 
 
 def format_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Formats the table as Markdown, the paper's numbers in brackets."""
+    """Formats the table as Markdown, with the paper's numbers in brackets."""
 
     def cell(row: dict[str, Any], metric: str) -> str:
         value = "-" if row[metric] is None else f"{row[metric]:.2f}"
@@ -266,7 +269,7 @@ def format_table(rows: Sequence[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
-def _own_flags() -> list[flags.Flag]:
+def _own_flags() -> list[flags.Flag[Any]]:
     """Lists the flags that this script defines."""
     module = flags.FLAGS.find_module_defining_flag("small_steps")
     return flags.FLAGS.flags_by_module_dict()[module]

@@ -9,53 +9,25 @@ from audioset_strong.models.resnet import count_multiply_adds, resnet50
 from audioset_strong.params import FeatureParams, ModelParams
 
 
-@pytest.fixture(scope="module")
-def full_network():
-    return build_frame_classifier(527, ModelParams(), FeatureParams())
-
-
-def _last_map(params):
-    patches = keras.Input((96, 64, 1))
-    return resnet50(patches, params).shape[1:]
-
-
-def _num_weights(model):
-    """Trainable weights, as papers count them."""
-    return sum(int(np.prod(v.shape)) for v in model.trainable_variables)
-
-
-def test_size_and_cost(full_network):
+def test_the_network_of_the_paper():
+    model = build_frame_classifier(527, ModelParams(), FeatureParams())
     # With the moving statistics of batch norm, 24.6 M either way.
-    assert full_network.count_params() == 24_634_703
-    assert _num_weights(full_network) == 24_581_583
-    assert count_multiply_adds(full_network) == pytest.approx(1.851e9, rel=1e-3)
-
-
-def test_size_with_the_classes_of_the_source(full_network):
-    # Each further class adds 2048 weights and a bias.
+    assert model.count_params() == 24_634_703
+    num_trainable = sum(np.prod(v.shape) for v in model.trainable_variables)
+    assert num_trainable == 24_581_583
+    # The source's 3,087 classes: each adds 2048 weights and a bias.
     further = (3087 - 527) * (2048 + 1)
-    assert full_network.count_params() + further == pytest.approx(
-        29.88e6, rel=1e-3
-    )
-
-
-def test_layers(full_network):
-    kinds = [type(layer).__name__ for layer in full_network.layers]
+    assert model.count_params() + further == pytest.approx(29.88e6, rel=1e-3)
+    assert count_multiply_adds(model) == pytest.approx(1.851e9, rel=1e-3)
+    kinds = [type(layer).__name__ for layer in model.layers]
     # 1 stem, 16 blocks of 3, 4 shortcuts; batch norm after each.
     assert kinds.count("Conv2D") == 1 + 16 * 3 + 4
     assert kinds.count("BatchNormalization") == kinds.count("Conv2D")
-    for layer in full_network.layers:
+    for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
             assert not layer.use_bias
-
-
-def test_last_map_of_the_paper(full_network):
-    assert full_network.get_layer("stage4_block3_relu").output.shape == (
-        None,
-        6,
-        4,
-        2048,
-    )
+    last_map = model.get_layer("stage4_block3_relu").output
+    assert last_map.shape == (None, 6, 4, 2048)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +40,8 @@ def test_last_map_of_the_paper(full_network):
     ids=["stride 1", "stride 2", "stride 4"],
 )
 def test_last_map(params, shape):
-    assert _last_map(params) == shape
+    patches = keras.Input((96, 64, 1))
+    assert resnet50(patches, params).shape == (None, *shape)
 
 
 def test_the_small_network_of_the_readme():

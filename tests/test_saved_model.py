@@ -10,9 +10,9 @@ import tensorflow as tf
 from audioset_strong.audio.decode import decode_audio
 from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.errors import InputError
-from audioset_strong.inference import saved_model as saved_model_lib
 from audioset_strong.inference.saved_model import (
     WaveformClassifier,
+    _compare_reloaded,
     check_waveforms,
     export_saved_model,
     load_export,
@@ -67,24 +67,19 @@ def test_real_recording_scores_as_with_the_checkpoint(
     assert np.ptp(expected) > 1e-3  # scores that say something
 
 
-def test_outputs_have_the_documented_shapes(export_dir):
+def test_an_export_is_as_documented(untrained_workdir, export_dir):
     model = tf.saved_model.load(export_dir)
     outputs = model(tf.zeros([16000 * 10]))
     assert outputs["scores"].shape == (10, 3)
     assert outputs["log_mel"].shape == (998, 64)
     assert outputs["embeddings"].shape[0] == 10
-
-
-def test_short_waveform_is_padded_to_one_patch(export_dir):
-    model = tf.saved_model.load(export_dir)
+    # Short waveforms are padded to one patch.
     assert model(tf.zeros([100]))["scores"].shape == (1, 3)
     assert model(tf.zeros([0]))["scores"].shape == (1, 3)
-
-
-def test_class_map_and_settings_travel_with_the_export(
-    untrained_workdir, export_dir
-):
-    model = tf.saved_model.load(export_dir)
+    waveform = tf.constant(check_waveforms(_FEATURES)["noise"])
+    served = model.signatures["serving_default"](waveform=waveform)
+    np.testing.assert_array_equal(served["scores"], model(waveform)["scores"])
+    # Classes and settings travel with it.
     path = model.class_map_path().numpy().decode()
     assert path.startswith(export_dir)
     with open(path, encoding="utf-8") as file:
@@ -101,6 +96,7 @@ def test_an_export_is_loaded_with_its_classes(
     _, params, class_map = load_classifier(untrained_workdir)
     export = load_export(export_dir)
     assert (export.features, export.class_map) == (params.features, class_map)
+    assert export.score(np.zeros(16000 * 2, np.float32)).shape == (2, 3)
     copy = tmp_path / "copy"
     shutil.copytree(export_dir, copy)
     reordered = ClassMap(class_map.mids[::-1], class_map.display_names[::-1])
@@ -109,13 +105,6 @@ def test_an_export_is_loaded_with_its_classes(
         load_export(str(copy))
     with pytest.raises(InputError, match="is not a SavedModel"):
         load_export(str(tmp_path))
-
-
-def test_serving_signature_gives_the_same(export_dir):
-    model = tf.saved_model.load(export_dir)
-    waveform = tf.constant(check_waveforms(_FEATURES)["noise"])
-    served = model.signatures["serving_default"](waveform=waveform)
-    np.testing.assert_array_equal(served["scores"], model(waveform)["scores"])
 
 
 def test_other_scores_after_reloading_are_found(untrained_workdir, tmp_path):
@@ -130,17 +119,14 @@ def test_other_scores_after_reloading_are_found(untrained_workdir, tmp_path):
 
     tf.saved_model.save(wrap(0.001), str(tmp_path / "export"))
     with pytest.raises(RuntimeError, match="a score differs by"):
-        saved_model_lib._compare_reloaded(
+        _compare_reloaded(
             wrap(0.01), str(tmp_path / "export"), _FEATURES, str(tmp_path)
         )
 
 
-def test_folder_with_files_is_refused(untrained_workdir, tmp_path):
+def test_wrong_folders_are_refused(untrained_workdir, tmp_path):
+    with pytest.raises(InputError, match="holds no params.json"):
+        export_saved_model(str(tmp_path), str(tmp_path / "export"))
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is not empty"):
         export_saved_model(untrained_workdir, str(tmp_path))
-
-
-def test_folder_without_a_run_is_refused(tmp_path):
-    with pytest.raises(InputError, match="holds no params.json"):
-        export_saved_model(str(tmp_path), str(tmp_path / "export"))

@@ -65,7 +65,7 @@ def test_the_file_holds_the_scores_of_the_model(
     np.testing.assert_allclose(saved.scores, expected.scores, atol=1e-3)
 
 
-def test_records_of_another_front_end_are_refused(
+def test_what_does_not_fit_is_refused(
     untrained_workdir, tiny_records_dir, tmp_path
 ):
     other = pathlib.Path(shutil.copytree(tiny_records_dir, tmp_path / "other"))
@@ -76,14 +76,5 @@ def test_records_of_another_front_end_are_refused(
         write_scores(untrained_workdir, str(other), str(tmp_path / "S.npz"))
     assert not (tmp_path / "S.npz").exists()
 
-
-def test_a_run_without_the_checkpoint_is_refused(
-    untrained_workdir, tiny_records_dir, tmp_path
-):
     with pytest.raises(InputError, match="has no last checkpoint yet"):
-        write_scores(
-            untrained_workdir,
-            tiny_records_dir,
-            str(tmp_path / "S.npz"),
-            checkpoint="last",
-        )
+        write_scores(untrained_workdir, str(other), "S.npz", checkpoint="last")

@@ -231,14 +231,6 @@ def test_targets_are_those_of_the_window(tiny, tiny_places, name):
     assert (10 < num_with_tone < 50) == (name == "strong")
 
 
-def test_the_seed_decides(pinned):
-    first, again, other = (
-        _take(pinned, "weak", 30, seed=seed)[0] for seed in (3, 3, 4)
-    )
-    np.testing.assert_array_equal(first, again)
-    assert not np.array_equal(first, other)
-
-
 # weak_small: the manifest does not say how many clips a worker has.
 @pytest.mark.parametrize("worker", [InputWorker(), InputWorker(1, 2)])
 @pytest.mark.parametrize("num_skipped", [1, 3, 4, 5, 6, 11, 12, 40])
@@ -356,16 +348,6 @@ def test_batches_of_workers(pinned):
 
 
 # --- Batches -----------------------------------------------------------------
-
-
-def test_splits_are_the_parts_of_a_batch(pinned):
-    whole = list(training_stream(pinned, _PARAMS).take(2))
-    parts = list(training_stream(pinned, _PARAMS, num_splits=3).take(6))
-    for name in whole[0]:
-        np.testing.assert_array_equal(
-            tf.concat([batch[name] for batch in whole], 0),
-            tf.concat([part[name] for part in parts], 0),
-        )
 
 
 @pytest.mark.parametrize(

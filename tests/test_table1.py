@@ -34,12 +34,9 @@ def test_rows_are_those_of_the_paper():
     assert last.paper == (1.28, 0.42, 1.39, 0.47)
     assert last.train == {"mixed_training_set": "strong", "mu": 0.8}
     assert last.starts_from == "Weak-large"
-
-
-def test_small_sets_take_the_same_clips():
+    # The small sets take the same clips.
     small = [row.train["training_set"] for row in table1.ROWS[:3]]
-    sets = [get_training_set(name) for name in small]
-    assert all(s.needs_strong_labels for s in sets)
+    assert all(get_training_set(name).needs_strong_labels for name in small)
 
 
 def test_table_has_our_numbers_and_the_papers():
@@ -58,14 +55,19 @@ def test_flagfile_parses(path):
     assert values["output_dir"].present
 
 
-def test_half_of_the_real_inputs_is_an_error(tmp_path):
-    finished = subprocess.run(
-        [sys.executable, "-m", "experiments.table1"]
-        + [f"--output_dir={tmp_path}", "--train_records_dir=records"],
+def _table1(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "experiments.table1", *arguments],
         capture_output=True,
         text=True,
         check=False,
         cwd=_ROOT,
+    )
+
+
+def test_half_of_the_real_inputs_is_an_error(tmp_path):
+    finished = _table1(
+        f"--output_dir={tmp_path}", "--train_records_dir=records"
     )
     assert finished.returncode == 2
     assert "--eval_records_dir" in finished.stderr.splitlines()[-1]
@@ -75,15 +77,12 @@ def test_evaluation_clips_in_training_records_are_refused(tmp_path):
     for part, clip in (("train", "b_5000"), ("eval", "b_0")):
         (tmp_path / part).mkdir()
         (tmp_path / part / "segment_ids.txt").write_text(f"{part}_0\n{clip}\n")
-    finished = subprocess.run(
-        [sys.executable, "-m", "experiments.table1"]
-        + [f"--output_dir={tmp_path}", "--eval_weak_labels=W.csv"]
-        + [f"--{p}_records_dir={tmp_path / p}" for p in ("train", "eval")]
-        + ["--eval_framed_labels=F.tsv"],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=_ROOT,
+    finished = _table1(
+        f"--output_dir={tmp_path}",
+        f"--train_records_dir={tmp_path}/train",
+        f"--eval_records_dir={tmp_path}/eval",
+        "--eval_weak_labels=W.csv",
+        "--eval_framed_labels=F.tsv",
     )
     assert finished.returncode == 2
     message = finished.stderr.splitlines()[-1]
@@ -93,10 +92,7 @@ def test_evaluation_clips_in_training_records_are_refused(tmp_path):
 
 @pytest.mark.slow
 def test_everything_runs_and_runs_again_from_what_is_there(tmp_path):
-    command = [
-        sys.executable,
-        "-m",
-        "experiments.table1",
+    arguments = [
         f"--output_dir={tmp_path}",
         "--num_weak_clips=60",
         "--num_strong_clips=60",
@@ -109,9 +105,9 @@ def test_everything_runs_and_runs_again_from_what_is_there(tmp_path):
         "--width=0.0625",
         "--stem_stride=4",
     ]
-    subprocess.run(command, check=True, cwd=_ROOT)
+    assert _table1(*arguments).returncode == 0
     first = json.loads((tmp_path / "table1.json").read_text())
     assert len(first["rows"]) == 6
     assert all(metric in first["rows"][0] for metric in table1.METRICS)
-    subprocess.run(command, check=True, cwd=_ROOT)
+    assert _table1(*arguments).returncode == 0
     assert json.loads((tmp_path / "table1.json").read_text()) == first

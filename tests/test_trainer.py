@@ -148,8 +148,9 @@ def test_a_killed_run_writes_the_same_metrics(workdirs):
 def test_it_learns_and_logs(workdirs):
     metrics = [m for m in _metrics(workdirs[0]) if "loss" in m]
     losses = [m["loss"] for m in metrics]
-    # At first four scores of 0.01, two of which should be 1: about 9 nats.
-    assert losses[0] > 6
+    # At first four scores of 0.01, one or two of which should be 1: 4.6 nats
+    # each.
+    assert losses[0] > 4.6
     assert np.mean(losses[-5:]) < 3
     # 240 examples at mu = 0.5: standard error 0.03.
     assert abs(np.mean([m["mixed_share"] for m in metrics]) - 0.5) < 0.13

@@ -128,6 +128,11 @@ class Export(NamedTuple):
     features: FeatureParams
     class_map: ClassMap
 
+    def score(self, waveform: np.ndarray) -> np.ndarray:
+        """Scores a waveform: float32 `[num_patches, num_classes]`."""
+        scores: np.ndarray = self.model(tf.constant(waveform))["scores"].numpy()
+        return scores
+
 
 def load_export(path: str) -> Export:
     """Loads what `export_saved_model` wrote.

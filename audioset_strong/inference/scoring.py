@@ -46,6 +46,7 @@ def write_scores(
     """
     model, params, class_map = load_classifier(workdir, checkpoint)
     records = read_records(records_dir)
+    # The network would take other features without complaint.
     if records.features != params.features:
         raise InputError(
             f"{records_dir} has features {records.features}, but {workdir} was "
@@ -67,7 +68,7 @@ def write_scores(
     score_file = ScoreFile(
         segment_ids=scored.segment_ids,
         mids=np.array(class_map.mids),
-        scores=scored.scores,
+        scores=scored.scores,  # [num_clips, num_label_frames, num_classes]
         num_label_frames=scored.num_label_frames,
         label_frame_seconds=records.label_frames.label_frame_seconds,
     )

@@ -58,7 +58,7 @@ _PARALLEL_CHUNKS = 4
 _PARALLEL_SHARDS = 2
 # Examples decoded at a time before they are handed out one by one.
 _DECODED_EXAMPLES = 64
-# Read ahead in each shard: so small a buffer stays in the CPU's cache.
+# Read ahead in each shard; so little stays in the CPU's cache.
 _BUFFER_BYTES = 1 << 18
 # Enough to hide the pause in which a source reads its next block of clips.
 _PREFETCHED_BATCHES = 8
@@ -83,29 +83,6 @@ def _one_line(message: str) -> str:
     return next(filter(None, lines), "no reason given").rstrip(".")
 
 
-def _clear_error(error: tf.errors.OpError, records: Records) -> Exception:
-    """Says what an error of TensorFlow's means and what to do."""
-    if records.cache and records.cache.error:
-        return records.cache.error
-    message = _one_line(error.message)
-    if isinstance(error, tf.errors.DataLossError):
-        return InputError(
-            f"A shard in {records.records_dir} is corrupt ({message}). Delete "
-            f"it and run prepare_records again."
-        )
-    if isinstance(error, tf.errors.InvalidArgumentError):
-        return InputError(
-            f"A record in {records.records_dir} does not hold a clip with "
-            f"{records.log_mel_dtype} features ({message}). Prepare the "
-            f"records again."
-        )
-    return InputError(
-        f"The records in {records.records_dir} could not be read to the end "
-        f"({type(error).__name__}: {message}). Check that the folder can be "
-        f"reached, and run the same command again."
-    )
-
-
 def read_batches(dataset: Iterable[Any], records: Records) -> Iterator[Any]:
     """Iterates over a dataset of records, with errors that say what to do.
 
@@ -120,7 +97,25 @@ def read_batches(dataset: Iterable[Any], records: Records) -> Iterator[Any]:
     try:
         yield from dataset
     except tf.errors.OpError as error:
-        raise _clear_error(error, records) from error
+        if records.cache and records.cache.error:
+            raise records.cache.error from error
+        reason = _one_line(error.message)
+        if isinstance(error, tf.errors.DataLossError):
+            raise InputError(
+                f"A shard in {records.records_dir} is corrupt ({reason}). "
+                f"Delete it and run prepare_records again."
+            ) from error
+        if isinstance(error, tf.errors.InvalidArgumentError):
+            raise InputError(
+                f"A record in {records.records_dir} does not hold a clip with "
+                f"{records.log_mel_dtype} features ({reason}). Prepare the "
+                f"records again."
+            ) from error
+        raise InputError(
+            f"The records in {records.records_dir} could not be read to the "
+            f"end ({type(error).__name__}: {reason}). Check that the folder "
+            f"can be reached, and run the same command again."
+        ) from error
 
 
 def without_tuner(dataset: tf.data.Dataset) -> tf.data.Dataset:
@@ -213,11 +208,13 @@ def parts_of_worker(
     return parts
 
 
-# --- parts of shards ---------------------------------------------------------
+# --- shards ------------------------------------------------------------------
 
 
-def _describe_parts(records: Records, parts: Sequence[ShardPart]) -> Block:
-    """Returns where the parts lie: tensors `[num_parts]`."""
+def _describe_parts(
+    records: Records, parts: Sequence[ShardPart]
+) -> dict[str, tf.Tensor]:
+    """Returns where parts lie, as tensors `[num_parts]`."""
     return {
         "path": tf.constant([records.path_of(p.shard) for p in parts]),
         "first_clip": tf.constant([p.first_clip for p in parts], tf.int64),
@@ -226,14 +223,14 @@ def _describe_parts(records: Records, parts: Sequence[ShardPart]) -> Block:
 
 
 def _copied_ahead(parts: tf.data.Dataset, records: Records) -> tf.data.Dataset:
-    """Has shards copied from object storage shortly before they are read.
+    """Has the shards of parts copied, some of them ahead of the reader.
 
     Args:
       parts: Of `_describe_parts`, one by one, in the order of reading.
-      records: Records without a cache are local and need no copies.
+      records: Where they are; local ones have no cache and need no copies.
 
     Returns:
-      The same dataset; `_read_part` can read what it gives.
+      The same dataset, whose elements can be read by `_read_part`.
     """
     cache = records.cache
     if cache is None:
@@ -252,9 +249,9 @@ def _copied_ahead(parts: tf.data.Dataset, records: Records) -> tf.data.Dataset:
 
 
 def _read_part(
-    part: Block, records: Records, is_whole: bool
+    part: dict[str, tf.Tensor], records: Records, is_whole: bool
 ) -> tf.data.Dataset:
-    """Reads the serialized records, string scalars, of a part."""
+    """Reads the serialized records of a part, string scalars."""
     clips = tf.data.TFRecordDataset(part["path"], buffer_size=_BUFFER_BYTES)
     if not is_whole:
         clips = clips.skip(part["first_clip"]).take(part["num_clips"])
@@ -266,7 +263,7 @@ def _read_part(
         cache.release(os.path.basename(path.decode()))
         return np.False_
 
-    # Gives no element, and is evaluated once all clips before it were read.
+    # An empty dataset that is evaluated once everything before it was read.
     end = tf.data.Dataset.from_tensors(part["path"]).filter(
         lambda path: tf.ensure_shape(
             tf.numpy_function(release, [path], tf.bool), []
@@ -278,18 +275,18 @@ def _read_part(
 def _read_in_order(
     records: Records, parts: Sequence[ShardPart]
 ) -> tf.data.Dataset:
-    """Reads the serialized records, string scalars, of parts, one by one."""
-    all_whole = all(part.is_whole for part in parts)
+    """Reads the serialized records of parts, one part after another."""
     described = tf.data.Dataset.from_tensor_slices(
         _describe_parts(records, parts)
     )
+    is_whole = all(part.is_whole for part in parts)
     return _copied_ahead(described, records).flat_map(
-        lambda part: _read_part(part, records, all_whole)
+        lambda part: _read_part(part, records, is_whole)
     )
 
 
 def read_shards(records: Records, shards: Sequence[Shard]) -> tf.data.Dataset:
-    """Reads the serialized records, string scalars, of shards, one by one."""
+    """Reads the serialized records of shards, string scalars, in order."""
     return _read_in_order(
         records, [ShardPart(shard, 0, shard.num_clips) for shard in shards]
     )
@@ -334,15 +331,15 @@ def _clips_of_pass(
     pass_number: tf.Tensor,
 ) -> tf.data.Dataset:
     """Streams the serialized records of one pass, several shards at a time."""
-    described = tf.data.Dataset.from_tensors(_describe_parts(records, parts))
     # Blocks are streams 1, 2, ... of the pass; no pass has 2**32.
-    shuffled = described.map(
+    all_parts = tf.data.Dataset.from_tensors(_describe_parts(records, parts))
+    shuffled = all_parts.map(
         lambda rows: _stateless_shuffle(rows, reading.seed, pass_number * 2**32)
     )
-    all_whole = all(part.is_whole for part in parts)
+    is_whole = all(part.is_whole for part in parts)
     cycle_length = min(_INTERLEAVED_SHARDS, len(parts))
     return _copied_ahead(shuffled.unbatch(), records).interleave(
-        lambda part: _read_part(part, records, all_whole),
+        lambda part: _read_part(part, records, is_whole),
         cycle_length=cycle_length,
         num_parallel_calls=min(_PARALLEL_SHARDS, cycle_length),
         deterministic=reading.is_deterministic,
@@ -358,18 +355,12 @@ def _count_known(records: Records, part: ShardPart, label_set: str) -> int:
         return part.num_clips
     # The manifest counts whole shards; only a worker's first and last part can
     # come here.
-    known = (
-        _read_in_order(records, [part])
-        .batch(_CHUNK_CLIPS)
-        .map(
-            lambda serialized: tf.math.count_nonzero(
-                parse_records(
-                    serialized,
-                    label_set,
-                    records.features,
-                    records.log_mel_dtype,
-                ).is_known
-            )
+    clips = _read_in_order(records, [part])
+    known = clips.batch(_CHUNK_CLIPS).map(
+        lambda serialized: tf.math.count_nonzero(
+            parse_records(
+                serialized, label_set, records.features, records.log_mel_dtype
+            ).is_known
         )
     )
     return int(known.reduce(tf.constant(0, tf.int64), tf.add))
@@ -407,7 +398,8 @@ def _example_blocks(
             f"{training_set.name!r}. Use fewer workers."
         )
     all_known = num_examples == sum(part.num_clips for part in parts)
-    # Whole passes are never read; of the first one, blocks are cut below.
+    # Whole passes are skipped unread; in the pass that is left, the examples
+    # that were used are read and dropped.
     first_pass, num_skipped = divmod(reading.num_skipped, num_examples)
 
     def blocks_of_pass(pass_number: tf.Tensor) -> tf.data.Dataset:
@@ -657,16 +649,10 @@ def label_frame_batches(
             f"{records.records_dir} holds no clip in the groups "
             f"{list(groups)}; it has {found}."
         )
-    parts = [ShardPart(shard, 0, shard.num_clips) for shard in shards]
-    batches = (
-        _read_in_order(records, parts)
-        .batch(_CLIPS_PER_BATCH)
-        .map(
-            lambda serialized: make_label_frames(
-                serialized, records, label_set
-            ),
-            num_parallel_calls=_PARALLEL_BATCHES,
-            deterministic=True,
-        )
+    clips = read_shards(records, shards)
+    batches = clips.batch(_CLIPS_PER_BATCH).map(
+        lambda serialized: make_label_frames(serialized, records, label_set),
+        num_parallel_calls=_PARALLEL_BATCHES,
+        deterministic=True,
     )
     return without_tuner(batches.prefetch(_PARALLEL_BATCHES))

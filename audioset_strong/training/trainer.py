@@ -87,9 +87,11 @@ def train(
             "Without deterministic_input every run sees other examples, so "
             "deterministic kernels are of no use. Turn deterministic off too."
         )
+    # Before anything else makes TensorFlow start its threads.
     make_reproducible(params.seed, params.deterministic)
     strategy = get_strategy(params.strategy)
     records = read_records(records_dir, params.cache_dir)
+    # A new workdir keeps the settings; an old one must have the same.
     workdirs.begin_or_resume(
         workdir,
         workdirs.RunParams(
@@ -97,6 +99,8 @@ def train(
         ),
         records.class_map,
     )
+
+    # Within the scope, so that each replica has its copy of every variable.
     with strategy.scope():
         model = build_frame_classifier(
             records.class_map.num_classes, model_params, records.features
@@ -115,6 +119,7 @@ def train(
             best_step=best_step,
         )
         best = workdirs.best_manager(workdir, model)
+        # A checkpoint of this run takes precedence over the start from another.
         if last.latest_checkpoint:
             last.checkpoint.restore(last.latest_checkpoint).assert_consumed()
         elif params.warm_start_workdir:
@@ -126,6 +131,7 @@ def train(
         logging.info("%s is finished, at step %d.", workdir, first_step)
     elif first_step:
         logging.info("Resuming %s at step %d.", workdir, first_step)
+
     metrics_log = workdirs.MetricsLog(workdir, first_step)
     train_step = _make_train_step(strategy, model, optimizer, params)
     score_patches = make_score_patches(model)
@@ -164,6 +170,7 @@ def _warm_start(
     Raises:
       InputError: The other run has another network, front end or classes.
     """
+    # Other classes would give the outputs of the last layer another meaning.
     workdirs.check_start_classes(warm_start_workdir, records.class_map)
     params, _ = workdirs.read_run(warm_start_workdir)
     expected = (model_params, records.features)
@@ -210,7 +217,7 @@ def _make_train_step(
         return tf.stack([loss, num_mixed / params.global_batch_size])
 
     def train_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        of_replicas = strategy.run(replica_step, args=(batch,))
+        of_replicas = strategy.run(replica_step, args=(batch,))  # [2] each
         return strategy.reduce(
             tf.distribute.ReduceOp.SUM, of_replicas, axis=None
         )
@@ -290,6 +297,7 @@ def _validate(
     d_prime, lwlrap = strong_validation_d_prime(
         scored.scores[scored.is_inside], scored.targets[scored.is_inside]
     )
+    # Label frames without a positive of any class have no ROC curve.
     if math.isnan(d_prime):
         logging.warning("No held-out clip has a positive of a known class.")
         return {}

@@ -135,6 +135,7 @@ def begin_or_resume(
     )
     if other_classes:
         differing.append(other_classes)
+    # All at once, so that one correction is enough.
     if differing:
         raise InputError(
             f"{workdir} was trained with other settings "
@@ -270,6 +271,7 @@ class MetricsLog:
 
     def write(self, step: int, metrics: dict[str, float]) -> None:
         """Writes one line of metrics."""
+        # Opened for each line, so that a killed run loses one line at most.
         with open(self._path, "a", encoding="utf-8") as file:
             file.write(json.dumps({"step": step, **metrics}) + "\n")
         with self._summaries.as_default():

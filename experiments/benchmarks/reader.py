@@ -1,23 +1,24 @@
-r"""How fast records are read, against the raw bytes and the usual way.
+r"""How fast records are read, compared with raw bytes and the usual way.
 
     python -m experiments.benchmarks.reader --work_dir=runs/reader
 
-Writes generated records into --work_dir (once), then times, in turns and
---num_repeats times, how many clips a second these give:
+Writes generated records to --work_dir (once), then times, in turns and
+--num_repeats times, how many clips a second each of these reads:
 
   raw_*          TFRecordDataset alone over the same files: in sequence, several
-                 files at a time, and with 16 records a step, which spares
-                 tf.data's work per element; nothing but counting
+                 files at a time, and with 16 records a step, which saves
+                 tf.data's work per element; the records are only counted
   examples       our training examples, one by one
-  batches        `training_stream`: batches of 128, ready for a network;
-                 without order, mixed of two training sets, and of 8-bit records
+  batches        `training_stream`: batches of 128, ready for a network; also
+                 without order, mixed of two training sets, and of uint8 records
   usual          the same clips with features as a float list, each parsed whole
                  by tf.io.parse_single_example, then sliced, with AUTOTUNE; as
-                 batches of 128, with the targets of each window and without any
+                 batches of 128, with the targets of each window and without
   label_frames   all label frames of each clip, batches of 16
 
-Each is run over the warm page cache, past its start. Prints JSON: medians in
-clips/s, CPU time in us a clip, and, of each repeat's rates, median ratios.
+Each timing leaves out the start of its pipeline and reads from a warm page
+cache. Prints JSON: median clips/s, CPU time in us per clip, and the medians of
+the ratios within each repeat.
 """
 
 import functools
@@ -56,7 +57,7 @@ _NUM_CLIPS = flags.DEFINE_integer("num_clips", 16000, "Clips of a timing.")
 _NUM_REPEATS = flags.DEFINE_integer("num_repeats", 5, "Timings of each.")
 
 _BATCH = 128
-# Makes a dataset, and says how many clips one element holds.
+# Makes a dataset; and the number of clips that one element holds.
 _Case = tuple[Callable[[], tf.data.Dataset], int]
 
 

@@ -3,9 +3,10 @@ r"""How many examples a second one training step takes, and which bits it gives.
     python -m experiments.benchmarks.train_step --width=0.25 --stem_stride=2
     TF_ENABLE_ONEDNN_OPTS=0 python -m experiments.benchmarks.train_step ...
 
-Repeats the gradients of one random batch and prints examples/s, compile time
-and how many repetitions differed from the first in any bit, with the
-deterministic settings of training or without (--nodeterministic).
+Computes the gradients of one random batch again and again. Prints examples/s,
+the time to compile, and how many repetitions differed from the first in any
+bit, with the deterministic settings of training or without them
+(--nodeterministic).
 """
 
 import json
