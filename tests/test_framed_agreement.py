@@ -101,7 +101,7 @@ def test_agreement_by_hand(reference):
     assert table[3].startswith("  Bark (/m/x)")
     assert note_lines(agreement, _STRONG) == [
         "1 pairs of the reference are explicit negatives that ours were not "
-        "given (--explicit_negatives).",
+        "given.",
         "1 pairs of ours with PRESENT rows, of clips and classes that the "
         "reference has, are not listed there: a whole reference would have "
         "them.",

@@ -100,9 +100,9 @@ def test_all_together():
 @pytest.mark.parametrize(
     ("params", "ontology", "message"),
     [
-        ({"smear_labels": True}, None, "--smear_labels needs --ontology"),
-        ({"subsume_music": True}, None, "needs --ontology and --display_names"),
-        ({"subsume_music": True}, GRAPH, "needs --ontology and --display_nam"),
+        ({"smear_labels": True}, None, "smear_labels needs an ontology"),
+        ({"subsume_music": True}, None, "needs an ontology and display_names"),
+        ({"subsume_music": True}, GRAPH, "needs an ontology and display_nam"),
     ],
 )
 def test_what_is_needed(params, ontology, message):

@@ -1,15 +1,15 @@
 """Class map: class index <-> mid <-> display name.
 
-Conventions:
-  * A class is its mid (a Freebase id such as `/m/0bt9lr`). Display names change
-    between releases, so nothing is ever joined on them.
-  * The class index is the position in the file; order is part of the map and of
-    its hash, because it names the columns of targets, logits and scores.
+A class is its mid (a Freebase id such as `/m/0bt9lr`). Display names change
+between releases, so nothing is ever joined on them. The class index is the
+position in the file; the order is part of the map and of its hash, because it
+names the columns of targets, logits and scores.
 """
 
 import dataclasses
 import functools
 import hashlib
+import itertools
 import os
 import re
 from collections.abc import Mapping, Sequence
@@ -76,11 +76,7 @@ class ClassMap:
 
 
 def hash_of_mids(mids: Sequence[str]) -> str:
-    """Returns 16 hex digits for a list of classes; `ClassMap.content_hash`.
-
-    Args:
-      mids: One mid a class, in the order of the class index.
-    """
+    """Returns 16 hex digits for mids in the order of the class index."""
     return hashlib.sha256("\n".join(mids).encode("utf-8")).hexdigest()[:16]
 
 
@@ -102,27 +98,19 @@ def describe_other_classes(
     """
     if tuple(expected) == tuple(found):
         return ""
-    num_classes = max(len(expected), len(found))
-    pairs = [
-        (index, *(_mid_at(mids, index) for mids in (expected, found)))
-        for index in range(num_classes)
-    ]
-    differing = [pair for pair in pairs if pair[1] != pair[2]]
-    shown = [
+    pairs = itertools.zip_longest(expected, found, fillvalue="none")
+    differing = [
         f"class {index} is {expected_mid} there, {found_mid} here"
-        for index, expected_mid, found_mid in differing[:_NUM_DIFFERENCES_SHOWN]
+        for index, (expected_mid, found_mid) in enumerate(pairs)
+        if expected_mid != found_mid
     ]
-    num_more = len(differing) - len(shown)
-    more = f", and {num_more} more differ" if num_more else ""
+    num_more = len(differing) - _NUM_DIFFERENCES_SHOWN
+    more = f", and {num_more} more differ" if num_more > 0 else ""
     return (
         f"class hash {hash_of_mids(expected)} ({len(expected)} classes) in "
         f"{there}, {hash_of_mids(found)} ({len(found)} classes) in {here}; "
-        f"{', '.join(shown)}{more}"
+        f"{', '.join(differing[:_NUM_DIFFERENCES_SHOWN])}{more}"
     )
-
-
-def _mid_at(mids: Sequence[str], index: int) -> str:
-    return mids[index] if index < len(mids) else "none"
 
 
 def check_same_classes(
@@ -135,10 +123,10 @@ def check_same_classes(
     """Checks that two things have the same classes in the same order.
 
     Args:
-      expected: One mid a class.
-      found: The same of the other list.
-      there: What `expected` is, such as "runs/weak".
-      here: What `found` is.
+      expected: As in `describe_other_classes`.
+      found: As there.
+      there: As there.
+      here: As there.
       advice: What to do if they differ: a sentence.
 
     Raises:
@@ -172,7 +160,7 @@ def check_class_hash(
         )
 
 
-def read_class_map(path: str | os.PathLike[str]) -> ClassMap:
+def read_class_map(path: _Path) -> ClassMap:
     """Reads a class map in the format of `class_labels_indices.csv`.
 
     Args:
@@ -187,7 +175,7 @@ def read_class_map(path: str | os.PathLike[str]) -> ClassMap:
     return _parse(LabelText(path, 1))
 
 
-def parse_class_map(text: str, path: str | os.PathLike[str]) -> ClassMap:
+def parse_class_map(text: str, path: _Path) -> ClassMap:
     """Parses what `read_class_map` reads; `path` is for messages."""
     return _parse(LabelText(path, 1, text))
 
@@ -225,13 +213,8 @@ def _parse(text: LabelText) -> ClassMap:
     return ClassMap(tuple(line_of_mid), unquoted)
 
 
-def write_class_map(class_map: ClassMap, path: str | os.PathLike[str]) -> None:
-    """Writes a class map as `class_labels_indices.csv` is written.
-
-    Args:
-      class_map: The classes.
-      path: Where to write; the folder exists.
-    """
+def write_class_map(class_map: ClassMap, path: _Path) -> None:
+    """Writes a class map as `class_labels_indices.csv`; the folder exists."""
     with open_output(path) as file:
         file.write(format_class_map(class_map))
 
@@ -245,9 +228,6 @@ def format_class_map(class_map: ClassMap) -> str:
         quoted = display_name.replace('"', '""')
         lines.append(f'{index},{mid},"{quoted}"')
     return "\n".join(lines) + "\n"
-
-
-# --- known classes ---------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)

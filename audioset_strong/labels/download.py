@@ -1,34 +1,17 @@
-"""The official files of AudioSet labels: where they are and what is in them.
+"""Fetches the official AudioSet label files and checks what they hold.
 
-A row is a line besides the header, or a node of the ontology. Nobody publishes
-checksums, so a file is known by its rows, clips and classes.
+Nobody publishes checksums, so a file is known by its counts: rows (lines
+besides the header, or nodes of the ontology), clips and classes. A fetched file
+gets its official name only when its counts are the release's; with others it is
+kept as `<name>.unexpected`. A file that somebody else put there is left as it
+is. An interrupted download is kept in `<name>.part` and continued by HTTP range
+requests, unless the file on the server has changed meanwhile.
 
 Source of the counts: the second line of the weak CSVs (eval, balanced train);
 the download page of the strong labels (clips; 456 classes); files counted by
 us (class index, display names, ontology); users who counted the others (events
 and classes of the strong files, segments of unbalanced train). The framed
 file's are recalled and not verified, so a difference there is a warning.
-
-Files of which only a part is there yet.
-
-While `<path>` is fetched it lies in `<path>.part`, and `<path>.part.json` says
-which version of it this is, so that the rest of another version is never put
-behind it.
-
-Fetches files by HTTP so that an interrupted download goes on.
-
-What came of a file is kept (`part_files.py`) and the rest is asked for with
-Range and If-Range: a server whose file has changed, or that knows no ranges,
-sends all of it, and the file is begun anew.
-
-Checks a label file against what the official one holds.
-
-A folder of official label files: fetched where they are missing, checked.
-
-A file gets its official name only when it was checked, so what has that name
-and was fetched by us is what the release holds. A fetched file with other
-counts is kept as `<name>.unexpected`; one that somebody put there is left where
-it is.
 """
 
 import contextlib
@@ -48,6 +31,7 @@ import urllib.request
 from collections.abc import Callable, Sequence
 from typing import IO, NoReturn
 
+import pandas as pd
 import tqdm
 from absl import logging
 
@@ -63,9 +47,6 @@ from audioset_strong.labels.label_files import (
 )
 from audioset_strong.labels.ontology import read_ontology
 from audioset_strong.labels.problems import ProblemLog
-
-# --- released files --------------------------------------------------------
-
 
 _WEAK_URL = "https://storage.googleapis.com/us_audioset/youtube_corpus/v1/csv/"
 _STRONG_URL = (
@@ -177,12 +158,12 @@ RELEASED_FILES = (
 )
 
 
-# --- part files ------------------------------------------------------------
+# --- Fetching ---------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
 class Version:
-    """What a server said of a file.
+    """A file as a server described it.
 
     Attributes:
       url: Where it is.
@@ -194,16 +175,13 @@ class Version:
     validator: str | None = None
     num_bytes: int | None = None
 
-    def is_all(self, num_bytes: int) -> bool:
-        """Whether this many bytes of a known version are all of it."""
-        return self.validator is not None and self.num_bytes == num_bytes
-
 
 class PartFile:
-    """The part of a file that is there.
+    """The part of a file that has arrived.
 
     Attributes:
-      path: Where the part lies.
+      path: Where the part lies; `<path>.json` holds its `Version`, so that the
+        rest of another version is never appended to it.
       name: Name of the file that it becomes.
     """
 
@@ -230,12 +208,7 @@ class PartFile:
         return version if version.url == url else Version(url)
 
     def open(self, begin: int, version: Version) -> IO[bytes]:
-        """Opens the part for writing.
-
-        Args:
-          begin: 0 to begin anew, or `num_bytes` to go on.
-          version: What is written; noted for `version_of`.
-        """
+        """Opens the part of a version for writing, from byte `begin` on."""
         # Emptied first: an old part with a new version would be taken for it.
         file = open(self.path, "ab" if begin else "wb")  # noqa: SIM115
         try:
@@ -247,26 +220,23 @@ class PartFile:
         return file
 
     def move_to(self, path: str) -> None:
-        """Gives the part, which is whole, a name."""
+        """Gives the whole part its final name."""
         os.replace(self.path, path)
         self.discard()
 
     def discard(self) -> None:
-        """Removes the part, if there is one, and what is known of it."""
+        """Removes the part, if there is one, and its version."""
         for path in (self.path, self._version_path):
             with contextlib.suppress(FileNotFoundError):
                 os.remove(path)
-
-
-# --- fetch -----------------------------------------------------------------
 
 
 # Answers that may be others a little later.
 _TRANSIENT_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 _HINTS = {
     403: "The server does not allow it; try later, or give a mirror as "
-    "--base_url.",
-    404: "The file is not there; give a mirror that has it as --base_url.",
+    "base_url.",
+    404: "The file is not there; give a mirror that has it as base_url.",
 }
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
@@ -354,16 +324,11 @@ def fetch(
 
 
 def _fetch_once(url: str, part: PartFile, params: DownloadParams) -> None:
-    """Asks the server once.
-
-    Raises:
-      DownloadError: It failed, and would again.
-      _TransientError: It failed, and may not fail again.
-    """
+    """Asks the server once; a `_TransientError` may not occur again."""
     version = part.version_of(url)
-    if version.is_all(part.num_bytes):
-        return  # interrupted between the last byte and what comes after
     num_bytes = part.num_bytes if version.validator else 0
+    if num_bytes and num_bytes == version.num_bytes:
+        return  # interrupted between the last byte and the file's new name
     headers = {
         "User-Agent": f"audioset_strong/{audioset_strong.__version__}",
         "Accept-Encoding": "identity",
@@ -376,7 +341,7 @@ def _fetch_once(url: str, part: PartFile, params: DownloadParams) -> None:
         with urllib.request.urlopen(
             request, timeout=params.timeout_seconds
         ) as response:
-            begin, found = _check_answer(response, url, part, version)
+            begin, found = _begin_and_version(response, part, version)
             _receive(response, part, begin, found, params)
     except urllib.error.HTTPError as error:
         _raise_for_status(error, url, part)
@@ -384,21 +349,14 @@ def _fetch_once(url: str, part: PartFile, params: DownloadParams) -> None:
         _raise_for_failure(error, url, part)
 
 
-def _check_answer(
-    response: http.client.HTTPResponse,
-    url: str,
-    part: PartFile,
-    version: Version,
+def _begin_and_version(
+    response: http.client.HTTPResponse, part: PartFile, version: Version
 ) -> tuple[int, Version]:
-    """Looks at what the server is about to send.
-
-    Returns:
-      The byte that it begins with, and which version of the file it is.
-
-    Raises:
-      _TransientError: It is not the rest of the part.
-    """
-    validator = _validator(response)
+    """Returns the first byte that the server sends, and of which version."""
+    # What names this version in If-Range, where weak ETags are not allowed.
+    etag = response.headers.get("ETag")
+    is_strong = etag is not None and not etag.startswith("W/")
+    validator = etag if is_strong else response.headers.get("Last-Modified")
     begin = 0  # status 200: the file has changed, or the server has no ranges
     if response.status == 206:
         begin = part.num_bytes
@@ -410,7 +368,7 @@ def _check_answer(
         validator = version.validator
     length = response.headers.get("Content-Length")
     total = None if length is None else begin + int(length)
-    return begin, Version(url, validator, total)
+    return begin, Version(version.url, validator, total)
 
 
 def _receive(
@@ -446,14 +404,6 @@ def _receive(
         raise _TransientError(f"{part.num_bytes:,} of {total:,} bytes came")
 
 
-def _validator(response: http.client.HTTPResponse) -> str | None:
-    """Returns what names this version of the file in If-Range, if anything."""
-    etag: str | None = response.headers.get("ETag")
-    if etag and not etag.startswith("W/"):  # weak ones are not allowed there
-        return etag
-    return response.headers.get("Last-Modified")
-
-
 def _raise_for_status(
     error: urllib.error.HTTPError, url: str, part: PartFile
 ) -> NoReturn:
@@ -464,7 +414,7 @@ def _raise_for_status(
     text = f"the server answered {error.code} {error.reason}"
     if error.code in _TRANSIENT_STATUSES:
         raise _TransientError(text) from error
-    hint = _HINTS.get(error.code, "Try later, or give a mirror as --base_url.")
+    hint = _HINTS.get(error.code, "Try later, or give a mirror as base_url.")
     raise DownloadError(f"{url}: {text}. {hint}") from error
 
 
@@ -483,8 +433,8 @@ def _raise_for_failure(error: Exception, url: str, part: PartFile) -> NoReturn:
     if offline := _why_unreachable(reason, host):
         raise DownloadError(
             f"{url}: {offline} ({reason}). Is this machine online? A proxy is "
-            f"taken from {split.scheme}_proxy; files from elsewhere can be "
-            f"checked with --check_only.",
+            f"taken from {split.scheme}_proxy. Files copied from elsewhere can "
+            f"be checked without fetching.",
             concerns_all=True,
         ) from error
     if isinstance(error, _NETWORK_ERRORS):
@@ -505,8 +455,7 @@ def _why_unreachable(reason: object, host: str) -> str | None:
     return None
 
 
-# --- file check ------------------------------------------------------------
-
+# --- Checking ---------------------------------------------------------------
 
 _MAX_EXAMPLES = 3
 _OWN_COUNTS = re.compile(
@@ -545,35 +494,30 @@ def check_file(path: str, released: ReleasedFile) -> FileCheck:
     """
     problems = ProblemLog()
     try:
-        counts = _READERS[released.kind](path, problems)
+        counts = _count(path, released.kind, problems)
     except InputError as error:
         return FileCheck(FileCounts(), (str(error),))
-    except UnicodeDecodeError as error:
-        return FileCheck(
-            FileCounts(), (f"{path}: expected UTF-8 text: {error}.",)
-        )
     differences = released.expected.differences(counts)
-    own = _own_counts(path) if released.kind == "weak" else FileCounts()
-    differences += [
-        f"{difference} (by the file's second line)"
-        for difference in own.differences(counts)
-        if difference not in differences
-    ]
-    examples = tuple(str(p) for p in problems.problems[:_MAX_EXAMPLES])
-    num_left_out = problems.num_left_out
-    strange: tuple[str, ...] = ()
-    if examples:
-        strange = (
-            f"{num_left_out:,} lines are left out and "
-            f"{problems.num_doubtful:,} look wrong: {'; '.join(examples)}.",
-        )
+    if released.kind == "weak":
+        differences += [
+            f"{difference} (by the file's second line)"
+            for difference in _own_counts(path).differences(counts)
+            if difference not in differences
+        ]
     differences = [f"{difference}." for difference in differences]
-    if not released.is_verified and not num_left_out:
+    warnings = []
+    if problems.problems:
+        examples = "; ".join(map(str, problems.problems[:_MAX_EXAMPLES]))
+        warnings.append(
+            f"{problems.num_left_out:,} lines are left out and "
+            f"{problems.num_doubtful:,} look wrong: {examples}."
+        )
+    if not released.is_verified and not problems.num_left_out:
         notes = [f"{d} That number was not verified." for d in differences]
-        return FileCheck(counts, (), (*notes, *strange))
+        return FileCheck(counts, (), (*notes, *warnings))
     if differences:
-        return FileCheck(counts, (*differences, *strange))
-    return FileCheck(counts, (), strange)
+        return FileCheck(counts, (*differences, *warnings))
+    return FileCheck(counts, (), tuple(warnings))
 
 
 def _own_counts(path: str) -> FileCounts:
@@ -581,80 +525,51 @@ def _own_counts(path: str) -> FileCounts:
     with open(path, encoding="utf-8", errors="replace") as file:
         next(file, "")
         match = _OWN_COUNTS.match(next(file, ""))
-    if match is None:
-        return FileCounts()
-    return FileCounts(**{n: int(c) for n, c in match.groupdict().items()})
+    counts = match.groupdict() if match else {}
+    return FileCounts(**{name: int(count) for name, count in counts.items()})
 
 
-def _count_weak(path: str, problems: ProblemLog) -> FileCounts:
-    table = read_weak_labels(path, problems)
-    mids = table["mids"].explode().dropna()
+def _count(path: str, kind: str, problems: ProblemLog) -> FileCounts:
+    """Reads a file with the reader of its kind and counts what is in it."""
+    if kind == "class_map":
+        num_classes = read_class_map(path).num_classes
+        return FileCounts(rows=num_classes, classes=num_classes)
+    if kind == "ontology":
+        num_nodes = len(read_ontology(path).display_names)
+        return FileCounts(rows=num_nodes, classes=num_nodes)
+    if kind == "display_names":
+        num_names = len(read_display_names(path, problems))
+        return FileCounts(num_names + problems.num_left_out, classes=num_names)
+    table = _TABLE_READERS[kind](path, problems)
+    labels = table["mids"].explode().dropna() if kind == "weak" else None
     return FileCounts(
-        len(table) + problems.num_left_out,
-        table["segment_id"].nunique(),
-        mids.nunique(),
-        len(mids),
+        rows=len(table) + problems.num_left_out,
+        clips=table["segment_id"].nunique(),
+        classes=(table["mid"] if labels is None else labels).nunique(),
+        labels=None if labels is None else len(labels),
     )
 
 
-def _count_events(path: str, problems: ProblemLog) -> FileCounts:
-    table = read_strong_labels(path, problems)
-    return FileCounts(
-        len(table) + problems.num_left_out,
-        table["segment_id"].nunique(),
-        table["mid"].nunique(),
-    )
-
-
-def _count_framed(path: str, problems: ProblemLog) -> FileCounts:
-    table = read_framed_labels(path, problems)
-    return FileCounts(
-        len(table) + problems.num_left_out,
-        table["segment_id"].nunique(),
-        table["mid"].nunique(),
-    )
-
-
-def _count_class_map(path: str, problems: ProblemLog) -> FileCounts:
-    del problems  # a class map is right or not read
-    num_classes = read_class_map(path).num_classes
-    return FileCounts(rows=num_classes, classes=num_classes)
-
-
-def _count_names(path: str, problems: ProblemLog) -> FileCounts:
-    num_names = len(read_display_names(path, problems))
-    return FileCounts(num_names + problems.num_left_out, classes=num_names)
-
-
-def _count_nodes(path: str, problems: ProblemLog) -> FileCounts:
-    del problems
-    num_nodes = len(read_ontology(path).display_names)
-    return FileCounts(rows=num_nodes, classes=num_nodes)
-
-
-_READERS: dict[str, Callable[[str, ProblemLog], FileCounts]] = {
-    "weak": _count_weak,
-    "strong": _count_events,
-    "framed": _count_framed,
-    "class_map": _count_class_map,
-    "display_names": _count_names,
-    "ontology": _count_nodes,
+_TABLE_READERS: dict[str, Callable[[str, ProblemLog], pd.DataFrame]] = {
+    "weak": read_weak_labels,
+    "strong": read_strong_labels,
+    "framed": read_framed_labels,
 }
 
 
-# --- released folder -------------------------------------------------------
+# --- A folder of files ------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
 class FileResult:
-    """What became of one file.
+    """The state of one file of a folder.
 
     Attributes:
       name: Official name.
       state: "fetched", "was there", "not there", "unexpected" (it is there,
         but is not the official file), "failed" (to be fetched) or "not tried".
       counts: What it holds.
-      notes: What is wrong or strange, and what to do.
+      notes: Differences and problems, and what to do.
     """
 
     name: str
@@ -747,7 +662,9 @@ def fetch_files(
         elif is_hopeless:
             results.append(FileResult(released.name, "not tried"))
         else:
-            url = _url(released, base_url)
+            url = released.url
+            if base_url is not None:
+                url = f"{base_url.rstrip('/')}/{released.name}"
             try:
                 results.append(_fetch_and_check(released, url, path, params))
             except DownloadError as error:
@@ -755,12 +672,6 @@ def fetch_files(
                 notes = (str(error),)
                 results.append(FileResult(released.name, "failed", notes=notes))
     return results
-
-
-def _url(released: ReleasedFile, base_url: str | None) -> str:
-    if base_url is None:
-        return released.url
-    return f"{base_url.rstrip('/')}/{released.name}"
 
 
 def _fetch_and_check(
@@ -787,14 +698,11 @@ def _fetch_and_check(
 
 
 def result_lines(results: Sequence[FileResult]) -> list[str]:
-    """Makes a table of the results for a person, notes below it."""
+    """Makes a table of the results, with their notes below it."""
     columns = ("rows", "clips", "classes")
     width = max(len(result.name) for result in results)
-    lines = [
-        f"{'file':{width}}"
-        + "".join(f"  {column:>9}" for column in columns)
-        + "  result"
-    ]
+    headings = "".join(f"  {column:>9}" for column in columns)
+    lines = [f"{'file':{width}}{headings}  result"]
     for result in results:
         counts = [getattr(result.counts, column) for column in columns]
         cells = ["-" if count is None else f"{count:,}" for count in counts]

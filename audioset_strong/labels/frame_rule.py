@@ -190,7 +190,8 @@ def frame_strong_labels(
     }
     # The dtype is given because pandas would take str for object.
     return pd.DataFrame(
-        {name: pd.Series(c, dtype=c.dtype) for name, c in columns.items()}
+        {name: pd.Series(c, dtype=c.dtype) for name, c in columns.items()},
+        copy=False,
     )
 
 

@@ -1,20 +1,17 @@
-"""How far two framed tables say the same of each label frame and class.
+"""Compares two framed tables, label frame by label frame.
 
 Compared are the (clip, class) pairs that the reference lists, because a
-reference can be an excerpt. Of these, every label frame of the grid is
-PRESENT, NOT_PRESENT or not listed, in ours and in the reference. A class of
-which the reference lists no NOT_PRESENT row at all has no negatives to compare:
-then a label frame that is NOT_PRESENT in ours and not listed there is no
-disagreement.
+reference can be an excerpt. Of these, every label frame of the grid is PRESENT,
+NOT_PRESENT or not listed, in ours and in the reference. If the reference lists
+no NOT_PRESENT row of a class at all, it has no negatives to compare: then a
+label frame that is NOT_PRESENT in ours and not listed there is no disagreement.
 
-Both ways means: the share of the reference's rows that ours have, and the share
-of ours that the reference has.
-
-Agreement of framed labels with a reference, as text for people.
+Agreement is counted both ways: the share of the reference's rows that ours
+have, and the share of ours that the reference has.
 """
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -24,21 +21,16 @@ import pandas as pd
 from audioset_strong.errors import InputError
 from audioset_strong.params import LabelFrameParams
 
-# --- framed agreement ------------------------------------------------------
-
-
 _KEYS = ["segment_id", "mid"]
-_Pairs = npt.NDArray[np.int64]
-_Cells = npt.NDArray[np.int8]
-
-# What a table says of a label frame and class.
+# The states of a label frame and class in a table, index into the words.
 UNLISTED, NOT_PRESENT, PRESENT = 0, 1, 2
 WORDS = ("not listed", "NOT_PRESENT", "PRESENT")
+_States = npt.NDArray[np.int8]  # [num_pairs, num_label_frames]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class FramedAgreement:
-    """What comparing found.
+    """The agreement of our framed labels with a reference.
 
     Attributes:
       per_class: One row a class of the reference: mid str; num_pairs int64,
@@ -53,8 +45,8 @@ class FramedAgreement:
       num_present_pairs_only_ours: Those of them with a PRESENT row, of classes
         that it lists too: a whole reference would list them.
       num_clips_only_ours: Clips that the reference does not list.
-      num_negatives_not_given: Pairs without a PRESENT row that ours know
-        nothing of: explicit negatives that ours were not given.
+      num_negatives_not_given: Pairs without a PRESENT row that ours were made
+        without: explicit negatives that we were not given.
       has_negatives: Whether the reference has any NOT_PRESENT row.
     """
 
@@ -89,11 +81,11 @@ def compare_framed_labels(
     Raises:
       InputError: The reference lists nothing.
     """
-    pairs = reference[_KEYS].drop_duplicates(ignore_index=True)
+    pairs = reference[_KEYS].drop_duplicates(ignore_index=True)  # [num_pairs]
     if not len(pairs):
         raise InputError("The reference lists no label frame to compare with.")
-    theirs = _cells(reference, pairs, params)
-    mine = _cells(ours, pairs, params)
+    theirs = _states(reference, pairs, params)
+    mine = _states(ours, pairs, params)
     is_class_with_negatives = pairs["mid"].isin(
         pairs["mid"][(theirs == NOT_PRESENT).any(axis=1)]
     )
@@ -101,7 +93,7 @@ def compare_framed_labels(
     is_negative_only = ~(theirs == PRESENT).any(axis=1)
     is_lacking = (mine == UNLISTED).all(axis=1)
     is_not_given = is_negative_only & is_lacking & ~_is_in(pairs, known_pairs)
-    differs = mine != theirs
+    differs = mine != theirs  # [num_pairs, num_label_frames]
     differs &= (
         (mine == PRESENT)
         | (theirs == PRESENT)
@@ -131,21 +123,21 @@ def _is_in(
     return is_known
 
 
-def _cells(
+def _states(
     framed: pd.DataFrame, pairs: pd.DataFrame, params: LabelFrameParams
-) -> _Cells:
-    """Says what a table holds of each pair: `[num_pairs, num_label_frames]`."""
+) -> _States:
+    """Looks up the state of each pair and label frame in a table."""
     rows = pd.MultiIndex.from_frame(pairs).get_indexer(
         pd.MultiIndex.from_frame(framed[_KEYS])
     )
-    cells = np.zeros((len(pairs), params.num_label_frames), dtype=np.int8)
+    states = np.zeros((len(pairs), params.num_label_frames), dtype=np.int8)
     is_present = framed["is_present"].to_numpy()
     label_frame = framed["label_frame"].to_numpy()
     # PRESENT is written last, so that it holds.
     for value in (NOT_PRESENT, PRESENT):
         chosen = (rows >= 0) & (is_present == (value == PRESENT))
-        cells[rows[chosen], label_frame[chosen]] = value
-    return cells
+        states[rows[chosen], label_frame[chosen]] = value
+    return states
 
 
 def _count_only_ours(
@@ -163,7 +155,7 @@ def _count_only_ours(
 
 
 def _per_class(
-    pairs: pd.DataFrame, mine: _Cells, theirs: _Cells
+    pairs: pd.DataFrame, mine: _States, theirs: _States
 ) -> pd.DataFrame:
     """Adds up the label frames of each class."""
     counts = pd.DataFrame({"mid": pairs["mid"], "num_pairs": 1})
@@ -177,8 +169,8 @@ def _per_class(
 
 def _disagreements(
     pairs: pd.DataFrame,
-    mine: _Cells,
-    theirs: _Cells,
+    mine: _States,
+    theirs: _States,
     differs: npt.NDArray[np.bool_],
 ) -> pd.DataFrame:
     """Lists the label frames that differ."""
@@ -230,70 +222,46 @@ def overlap_text(
     return "; ".join(texts) or "no event of this class reaches it"
 
 
-# --- agreement text --------------------------------------------------------
-
-
 def agreement_lines(
     agreement: FramedAgreement, names: Mapping[str, str]
 ) -> list[str]:
-    """Says how far the tables agree, in all and on each class, both ways.
+    """Makes a table of the agreement, in all and on each class, both ways.
 
     Args:
-      agreement: What comparing found.
+      agreement: From `compare_framed_labels`.
       names: Display name of each mid, where there is one.
 
     Returns:
-      Lines of a table, classes with the most differences first.
+      Lines of text, classes with the most differences first.
     """
     per_class = agreement.per_class
-    values = ["present"]
-    if agreement.has_negatives:
-        values.append("not_present")
+    values = ["present"] + ["not_present"] * agreement.has_negatives
+    headings = [
+        f"{value.upper()}: {whose}"
+        for value in values
+        for whose in ("reference's in ours", "ours in reference")
+    ]
+
+    def shares(counts: "pd.Series[Any]") -> list[str]:
+        return [str(counts["num_pairs"])] + [
+            _share(counts[f"num_both_{value}"], counts[f"num_{whose}_{value}"])
+            for value in values
+            for whose in ("reference", "ours")
+        ]
+
     num_wrong = agreement.disagreements["mid"].value_counts()
-    order = np.argsort(
-        -num_wrong.reindex(per_class["mid"], fill_value=0).to_numpy(),
-        kind="stable",
-    )
-    labels = [_named(mid, names) for mid in per_class["mid"]]
+    num_wrong = num_wrong.reindex(per_class["mid"], fill_value=0)
     rows = [
-        ["class", "pairs", *(h for v in values for h in _headings(v))],
-        [
-            "all classes",
-            *_cells_agreement_text(per_class.drop(columns="mid").sum(), values),
-        ],
+        ["class", "pairs", *headings],
+        ["all classes", *shares(per_class.drop(columns="mid").sum())],
     ]
-    for index in order.tolist():
-        rows.append(
-            [
-                labels[index],
-                *_cells_agreement_text(per_class.iloc[index], values),
-            ]
-        )
+    for index in np.argsort(-num_wrong.to_numpy(), kind="stable").tolist():
+        counts = per_class.iloc[index]
+        rows.append([_named(counts["mid"], names), *shares(counts)])
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "Compared on the (clip, class) pairs that the reference lists:",
-        *(
-            "  " + "  ".join(map(str.ljust, row, widths)).rstrip()
-            for row in rows
-        ),
+    return ["Compared on the (clip, class) pairs that the reference lists:"] + [
+        "  " + "  ".join(map(str.ljust, row, widths)).rstrip() for row in rows
     ]
-
-
-def _headings(value: str) -> tuple[str, str]:
-    word = value.upper()
-    return f"{word}: reference's in ours", f"{word}: ours in reference"
-
-
-def _cells_agreement_text(
-    counts: "pd.Series[Any]", values: Sequence[str]
-) -> list[str]:
-    """Formats the counts of a class, or of all."""
-    cells = [str(counts["num_pairs"])]
-    for value in values:
-        both = counts[f"num_both_{value}"]
-        for whose in ("reference", "ours"):
-            cells.append(_share(both, counts[f"num_{whose}_{value}"]))
-    return cells
 
 
 def _share(part: int, whole: int) -> str:
@@ -307,20 +275,17 @@ def _share(part: int, whole: int) -> str:
 
 
 def note_lines(agreement: FramedAgreement, strong: pd.DataFrame) -> list[str]:
-    """Says what was not compared, and why.
+    """Says what was not compared, and why; no lines if everything was.
 
     Args:
-      agreement: What comparing found.
+      agreement: From `compare_framed_labels`.
       strong: Strong table (`label_files`) that ours were framed from.
-
-    Returns:
-      Lines of text; none if everything was compared.
     """
     mids = agreement.per_class["mid"]
     counts = {
         "pairs of the reference are explicit negatives that ours were not "
-        "given (--explicit_negatives)": agreement.num_negatives_not_given,
-        "classes of the reference have no event in --strong_labels": int(
+        "given": agreement.num_negatives_not_given,
+        "classes of the reference have no event in the strong labels": int(
             (~mids.isin(strong["mid"])).sum()
         ),
         "pairs of ours with PRESENT rows, of clips and classes that the "
@@ -349,7 +314,7 @@ def disagreement_lines(
     """Lists disagreements with the events behind them.
 
     Args:
-      agreement: What comparing found.
+      agreement: From `compare_framed_labels`.
       strong: Strong table (`label_files`) that ours were framed from.
       names: Display name of each mid, where there is one.
       max_lines: How many to list.

@@ -1,12 +1,11 @@
-"""Segment ids: the names of clips.
+"""Segment ids, the names of clips, and lists of them.
 
 A `segment_id` is `<ytid>_<start ms>`, such as `s9d-2nhuJCQ_30000`. YouTube ids
 hold `-` and `_` themselves, so the id is split at its last underscore.
 
-Clip lists: files that name clips, for groups that compare on the same ones.
-
-The format is UTF-8 text, one segment id a line; lines that start with `#` are
-comments and empty lines count for nothing. No segment id stands twice.
+A clip list is a file for groups that compare on the same clips: UTF-8 text, one
+segment id a line, each once. Lines that start with `#` are comments, and empty
+lines are ignored:
 
     # 2 clips, hash 7a8d1ea97d3cd779.
     # Audio of eval_segments.csv in audio/eval.
@@ -24,19 +23,15 @@ from collections.abc import Iterable
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
 
-# --- segments --------------------------------------------------------------
+_Path = str | os.PathLike[str]
 
-
-# What a segment id may be; a start with leading zeros would be a second name of
-# the same clip. No space, comma, quote, control character or half of a
-# surrogate pair, so that it can stand in every label file.
-YTID_PATTERN = r"[^\s\",\x00-\x1f\ud800-\udfff]+"
-SEGMENT_ID_PATTERN = rf"{YTID_PATTERN}_(?:0|[1-9][0-9]{{0,9}})"
-
-_SEGMENT_ID = re.compile(SEGMENT_ID_PATTERN)
 # No space, comma, quote, control character or half of a surrogate pair, so that
-# a mid can stand in every label file.
-MID_PATTERN = r"[^\s\",\x00-\x1f\ud800-\udfff]+"
+# a YTID or mid can stand in every label file.
+YTID_PATTERN = r"[^\s\",\x00-\x1f\ud800-\udfff]+"
+MID_PATTERN = YTID_PATTERN
+# A start with leading zeros would be a second name of the same clip.
+SEGMENT_ID_PATTERN = rf"{YTID_PATTERN}_(?:0|[1-9][0-9]{{0,9}})"
+_SEGMENT_ID = re.compile(SEGMENT_ID_PATTERN)
 
 
 def make_segment_id(ytid: str, start_seconds: float) -> str:
@@ -83,24 +78,12 @@ def stable_fraction(key: str, salt: str = "") -> float:
     return int.from_bytes(digest[:8], "big") / 2**64
 
 
-# --- clip lists ------------------------------------------------------------
-
-
-_Path = str | os.PathLike[str]
-
-
 def read_clip_list(path: _Path) -> list[str]:
-    """Reads a clip list.
-
-    Args:
-      path: The file (module docstring).
-
-    Returns:
-      Its segment ids, in file order.
+    """Reads the segment ids of a clip list, in file order.
 
     Raises:
-      InputError: A line is no segment id or one that stood before, or the file
-        names no clip; names file and line.
+      InputError: A line is no segment id or repeats one, or the file names no
+        clip; names file and line.
     """
     line_of_clip: dict[str, int] = {}
     # Bytes that are not UTF-8 become characters that no segment id has.
@@ -127,7 +110,7 @@ def read_clip_list(path: _Path) -> list[str]:
 
 
 def hash_of_clips(segment_ids: Iterable[str]) -> str:
-    """Returns 16 hex digits for a set of clips, in whatever order."""
+    """Returns 16 hex digits for a set of clips, in any order."""
     joined = "\n".join(sorted(set(segment_ids)))
     return hashlib.sha256(joined.encode("utf-8")).hexdigest()[:16]
 

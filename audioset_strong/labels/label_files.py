@@ -478,13 +478,12 @@ def _weak_counts(
 
 def empty_weak_labels() -> pd.DataFrame:
     """Makes a weak table without rows."""
-    columns = {
-        "segment_id": "object",
-        "start_seconds": "float64",
-        "end_seconds": "float64",
-        "mids": "object",
-    }
-    return pd.DataFrame(columns=list(columns)).astype(columns)
+    seconds = {"start_seconds": float, "end_seconds": float}
+    return _empty({"segment_id": object, **seconds, "mids": object})
+
+
+def _empty(dtypes: dict[str, type]) -> pd.DataFrame:
+    return pd.DataFrame({n: pd.Series([], dtype=t) for n, t in dtypes.items()})
 
 
 def write_weak_labels(
@@ -560,13 +559,8 @@ def read_strong_labels(
 
 def empty_strong_labels() -> pd.DataFrame:
     """Makes a strong table without rows."""
-    columns = {
-        "segment_id": "object",
-        "onset_seconds": "float64",
-        "offset_seconds": "float64",
-        "mid": "object",
-    }
-    return pd.DataFrame(columns=list(columns)).astype(columns)
+    seconds = {"onset_seconds": float, "offset_seconds": float}
+    return _empty({"segment_id": object, **seconds, "mid": object})
 
 
 def write_strong_labels(table: pd.DataFrame, path: Path) -> None:

@@ -9,17 +9,10 @@ provided" (end of Section 3.1). Those that are on work in this order:
   subsume_music      descendants of Music become Music, but for those that the
                      strong labels keep (Section 3 of the paper)
 
-A mapping says what a *positive* label becomes: one or several classes. Mids
-that are not in the ontology (32 of the strong ones) have no ancestors and stay
-as they are. Each mapping is idempotent: applied twice it does what it does
-once. `mapped_labels.py` applies it to label tables.
-
-Label mapping of whole tables: weak, strong and framed.
-
-A mapping (`label_mapping.py`) says what a positive label becomes. Here it is
-looked up once for each distinct class, or list of classes, and not once a row,
-so that the whole release takes seconds. A mapping that changes nothing returns
-the table as it is.
+A mapping says which classes a *positive* label becomes. Mids that are not in
+the ontology (32 of the strong ones) have no ancestors and stay as they are.
+Each mapping is idempotent: applying it twice changes nothing more. Tables are
+mapped by looking up each distinct class once, not each row.
 """
 
 import dataclasses
@@ -38,10 +31,9 @@ from audioset_strong.labels.ontology import MUSIC_MID, Ontology, read_ontology
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import LabelFrameParams, LabelMappingParams
 
-# --- label mapping ---------------------------------------------------------
-
-
 _Path = str | os.PathLike[str]
+_Ints = npt.NDArray[np.int64]
+_Objects = npt.NDArray[np.object_]
 
 # Weak classes without strong labels -> the strong class whose new name says
 # that it holds them. Our reading of two released files: left, names of
@@ -63,7 +55,7 @@ CANONICAL_MIDS = {
 
 @dataclasses.dataclass(frozen=True)
 class MusicClasses:
-    """What becomes of the descendants of Music.
+    """The descendants of Music, by what the mapping does to them.
 
     Attributes:
       kept: Mids that the strong labels have, which stay: 12 in the release,
@@ -125,12 +117,12 @@ class LabelMapping:
 
         Args:
           params: Which mappings are on.
-          ontology: Needed to smear labels and to subsume Music.
-          strong_mids: All classes of the strong labels; needed to subsume
-            Music.
+          ontology: Needed by smear_labels and subsume_music.
+          strong_mids: All classes of the strong labels; needed by
+            subsume_music.
 
         Raises:
-          InputError: Something that is needed is missing.
+          InputError: An argument that is needed is missing.
         """
         self.params = params
         self.music = MusicClasses((), ())
@@ -138,14 +130,14 @@ class LabelMapping:
         self._targets: dict[str, tuple[str, ...]] = {}
         if params.smear_labels and ontology is None:
             raise InputError(
-                "--smear_labels needs --ontology: give ontology.json."
+                "smear_labels needs an ontology: give ontology.json."
             )
         if params.subsume_music:
             if ontology is None or strong_mids is None:
                 raise InputError(
-                    "--subsume_music needs --ontology and --display_names: "
-                    "give ontology.json, and mid_to_display_name.tsv, which "
-                    "names the classes that the strong labels keep."
+                    "subsume_music needs an ontology and display_names: give "
+                    "ontology.json, and mid_to_display_name.tsv, which names "
+                    "the classes that the strong labels keep."
                 )
             self.music = music_classes(ontology, strong_mids)
         self._subsumed = frozenset(self.music.subsumed)
@@ -203,7 +195,7 @@ def read_label_mapping(
       params: Which mappings are on.
       ontology_path: ontology.json.
       display_names_path: mid_to_display_name.tsv.
-      problems: Takes bad lines of the latter; None is strict.
+      problems: Takes the bad lines of the latter; None to refuse the first.
 
     Raises:
       InputError: A file that is needed is missing, or is not what it should be.
@@ -211,7 +203,7 @@ def read_label_mapping(
     needs_ontology = params.smear_labels or params.subsume_music
     if ontology_path is not None and not needs_ontology:
         logging.warning(
-            "%s is not used: neither --smear_labels nor --subsume_music is on.",
+            "%s is not used: neither smear_labels nor subsume_music is on.",
             ontology_path,
         )
     ontology = strong_mids = None
@@ -239,14 +231,6 @@ def describe_mapping(mapping: LabelMapping) -> list[str]:
             f"strong labels keep {len(music.kept)}: {', '.join(music.kept)}."
         )
     return lines
-
-
-# --- mapped labels ---------------------------------------------------------
-
-
-_Ints = npt.NDArray[np.int64]
-_Bools = npt.NDArray[np.bool_]
-_Objects = npt.NDArray[np.object_]
 
 
 def map_weak_labels(weak: pd.DataFrame, mapping: LabelMapping) -> pd.DataFrame:
@@ -353,10 +337,55 @@ def map_framed_labels(
     """
     if mapping.is_identity:
         return framed, FramedMappingCounts()
-    grid = _FramedGrid(framed, mapping, params.num_label_frames)
-    kept = framed[~grid.is_gaining & ~grid.is_replaced]
-    mapped = pd.concat([kept, grid.gained_table()], ignore_index=True)
-    return mapped.astype(framed.dtypes.to_dict()), grid.count()
+    clip, clips = pd.factorize(framed["segment_id"], sort=True)
+    expanded = _expand(framed["mid"], mapping)
+    num_classes = max(len(expanded.classes), 1)
+    is_present = framed["is_present"].to_numpy()
+    label_frame = framed["label_frame"].to_numpy()
+    # Pairs are numbered so that they sort by clip and class: [num_rows]
+    own_pair = clip * num_classes + expanded.own
+    is_replaced = expanded.replaced_by != expanded.own
+
+    # Positives of the table and the pairs that they become: [num_positives]
+    is_positive = is_present[expanded.row]
+    row, target = expanded.row[is_positive], expanded.target[is_positive]
+    pair = clip[row] * num_classes + target
+    gained = np.unique(pair[target != expanded.own[row]])  # [num_gained]
+    is_gaining = np.isin(own_pair, gained)
+    present = np.zeros((len(gained), params.num_label_frames), dtype=bool)
+    is_of_gained = np.isin(pair, gained)
+    present[
+        np.searchsorted(gained, pair[is_of_gained]),
+        label_frame[row[is_of_gained]],
+    ] = True
+
+    gained_clip, gained_class = np.divmod(gained, num_classes)
+    num_repeats = params.num_label_frames
+    table = pd.DataFrame(
+        {
+            "segment_id": np.repeat(
+                np.asarray(clips, dtype=object)[gained_clip], num_repeats
+            ),
+            "label_frame": np.tile(np.arange(num_repeats), len(gained)),
+            "mid": np.repeat(expanded.classes[gained_class], num_repeats),
+            "is_present": present.reshape(-1),
+        }
+    )
+    kept = framed[~is_gaining & ~is_replaced]
+    mapped = pd.concat([kept, table], ignore_index=True)
+
+    # Negatives of pairs that gained, where they are PRESENT now.
+    rows = np.flatnonzero(is_gaining & ~is_present)
+    place = np.searchsorted(gained, own_pair[rows])
+    overridden = rows[present[place, label_frame[rows]]]
+    has_own_positive = np.isin(own_pair[overridden], own_pair[is_present])
+    contradicted = own_pair[overridden[~has_own_positive]]
+    return mapped.astype(framed.dtypes.to_dict()), FramedMappingCounts(
+        num_pairs_gained=len(gained),
+        num_contradicted_pairs=len(np.unique(contradicted)),
+        num_overridden_negatives=len(overridden),
+        num_replaced_negatives=int((is_replaced & ~is_present).sum()),
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -402,67 +431,3 @@ def _expand(mids: "pd.Series[Any]", mapping: LabelMapping) -> _Expanded:
         own=own[code],
         replaced_by=flat[starts][code],
     )
-
-
-class _FramedGrid:
-    """A framed table on its way: which pairs gain, and what they become.
-
-    A pair is (clip, class), numbered `clip * num_classes + class`; clips and
-    classes are sorted, so pairs in ascending order are sorted by name.
-    """
-
-    def __init__(
-        self, framed: pd.DataFrame, mapping: LabelMapping, num_label_frames: int
-    ) -> None:
-        clip, clips = pd.factorize(framed["segment_id"], sort=True)
-        self._clips = np.asarray(clips, dtype=object)
-        expanded = _expand(framed["mid"], mapping)
-        self._classes = expanded.classes
-        num_classes = len(expanded.classes)
-        self._is_present = framed["is_present"].to_numpy()
-        self._label_frame = framed["label_frame"].to_numpy()
-        self._pair = clip * num_classes + expanded.own
-        self.is_replaced: _Bools = expanded.replaced_by != expanded.own
-
-        is_positive = self._is_present[expanded.row]
-        row, target = expanded.row[is_positive], expanded.target[is_positive]
-        pair = clip[row] * num_classes + target
-        self._gained = np.unique(pair[target != expanded.own[row]])
-        self.is_gaining: _Bools = np.isin(self._pair, self._gained)
-
-        self._present = np.zeros((len(self._gained), num_label_frames), bool)
-        is_cell = np.isin(pair, self._gained)
-        self._present[
-            np.searchsorted(self._gained, pair[is_cell]),
-            self._label_frame[row[is_cell]],
-        ] = True
-
-    def gained_table(self) -> pd.DataFrame:
-        """Writes the pairs that gained out as framed rows."""
-        num_pairs, num_label_frames = self._present.shape
-        clip, target = np.divmod(self._gained, max(1, len(self._classes)))
-        return pd.DataFrame(
-            {
-                "segment_id": np.repeat(self._clips[clip], num_label_frames),
-                "label_frame": np.tile(np.arange(num_label_frames), num_pairs),
-                "mid": np.repeat(self._classes[target], num_label_frames),
-                "is_present": self._present.reshape(-1),
-            }
-        )
-
-    def count(self) -> FramedMappingCounts:
-        """Counts what was gained and overridden."""
-        rows = np.nonzero(self.is_gaining & ~self._is_present)[0]
-        place = np.searchsorted(self._gained, self._pair[rows])
-        overridden = rows[self._present[place, self._label_frame[rows]]]
-        has_own_positive = np.isin(
-            self._pair[overridden], self._pair[self._is_present]
-        )
-        contradicted = self._pair[overridden[~has_own_positive]]
-        num_replaced = int((self.is_replaced & ~self._is_present).sum())
-        return FramedMappingCounts(
-            num_pairs_gained=len(self._gained),
-            num_contradicted_pairs=len(np.unique(contradicted)),
-            num_overridden_negatives=len(overridden),
-            num_replaced_negatives=num_replaced,
-        )

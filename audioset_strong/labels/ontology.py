@@ -39,12 +39,10 @@ class Ontology:
         child_mids: Mapping[str, tuple[str, ...]],
         restrictions: Mapping[str, tuple[str, ...]] | None = None,
     ) -> None:
-        """Takes the nodes and checks that they make a graph without cycles.
+        """Checks that the nodes make a graph without cycles.
 
-        Args:
-          display_names: Name of each mid.
-          child_mids: Children; a mid that is not there has none.
-          restrictions: As the attribute; a mid that is not there has none.
+        Arguments are as the attributes; a mid that is not among the keys of
+        `child_mids` or `restrictions` has none.
 
         Raises:
           InputError: A child is not a node, or a class is its own ancestor.
@@ -177,10 +175,6 @@ def write_ontology(ontology: Ontology, path: str | os.PathLike[str]) -> None:
     """Writes ids, names, children and restrictions in the released format.
 
     Descriptions and examples, which nothing here reads, are written empty.
-
-    Args:
-      ontology: What to write.
-      path: Where to write; the folder exists.
     """
     nodes = [
         {

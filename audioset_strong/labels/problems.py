@@ -1,11 +1,11 @@
-"""What is wrong in label files, counted and kept.
+"""Collects the problems that readers find in label files.
 
-Readers of label files take an optional `ProblemLog`. A line that cannot be
-read is left out; a line that can be read but looks wrong, such as an event that
-stands twice, is kept. Either is noted with file and line, so that a
-release-sized file with a broken line can be used and nothing is lost silently.
-A strict log turns every problem into an error. Without a log the first line
-that would be left out is an error, and what looks wrong is a warning.
+Readers take an optional `ProblemLog`. A line that cannot be read is left out; a
+line that can be read but looks wrong, such as a repeated event, is kept. Both
+are logged with file and line, so that a release-sized file with a broken line
+can be used and nothing is lost silently. A strict log turns every problem into
+an error. Without a log the first line to leave out is an error, and lines that
+look wrong are a warning.
 """
 
 import contextlib
@@ -43,7 +43,7 @@ def listed(
 
 @dataclasses.dataclass(frozen=True)
 class Problem:
-    """Something wrong at one line, or first at this line.
+    """A problem of one line, or of several lines of which this is the first.
 
     Attributes:
       path: The file.
@@ -67,7 +67,7 @@ class Problem:
 
 @dataclasses.dataclass
 class ProblemLog:
-    """Collects what readers found wrong.
+    """Problems of label files, in the order found.
 
     Attributes:
       is_strict: Whether `report` raises if there are problems.
@@ -88,7 +88,7 @@ class ProblemLog:
         num_lines: int = 1,
         is_left_out: bool = True,
     ) -> None:
-        """Notes a problem (`Problem`).
+        """Adds a problem (`Problem`).
 
         Raises:
           InputError: The lines are left out, and the log `stops_at_first`.
@@ -107,7 +107,7 @@ class ProblemLog:
 
     @property
     def num_doubtful(self) -> int:
-        """Number of notes on lines that were kept; a line can have several."""
+        """Number of problems of kept lines; a line can have several."""
         return sum(p.num_lines for p in self.problems if not p.is_left_out)
 
     def report(self, max_problems: int = 5) -> None:
@@ -122,12 +122,13 @@ class ProblemLog:
         }
         texts = []
         for what, (is_left_out, num_lines) in kinds.items():
-            of_kind = [p for p in self.problems if p.is_left_out == is_left_out]
-            if of_kind:
-                first = "\n  ".join(str(p) for p in of_kind[:max_problems])
-                rest = len(of_kind) - max_problems
-                more = f"\n  ... and {rest} more problems" if rest > 0 else ""
-                texts.append(f"{num_lines} {what}:\n  {first}{more}")
+            found = [p for p in self.problems if p.is_left_out == is_left_out]
+            if found:
+                lines = [str(p) for p in found[:max_problems]]
+                if len(found) > max_problems:
+                    num_more = len(found) - max_problems
+                    lines.append(f"... and {num_more} more problems")
+                texts.append("\n  ".join([f"{num_lines} {what}:", *lines]))
         if texts and self.is_strict:
             raise InputError(
                 "Strict reading allows no problem in label files, and "

@@ -1,8 +1,8 @@
-"""Weak, Diffuse and Strong: three readings of the same clips.
+"""Training sets (Weak, Diffuse, Strong) and the clips that were relabelled.
 
 Every label is an event. A weak label is an event that spans its clip; a Diffuse
 label is a strong event stretched to span the clip. So a training set is a
-choice of clips and a reading of their labels:
+choice of clips and a reading of their labels (Section 4 of the paper):
 
   training set   clips                    label set   stretched to the clip
   weak           all with weak labels     weak        (spans it already)
@@ -11,21 +11,15 @@ choice of clips and a reading of their labels:
   strong         those with strong labels strong      no
 
 A held-out part of the clips with strong labels is kept out of all four. It is
-chosen by ytid, with a stable hash, so that it is the same on every machine.
+chosen by ytid, with a stable hash, so that it is the same on every machine
+(BUILD_NOTES.md "Held-out part"). Clips of the evaluation set must not be in any
+of them: `read_label_ytids` reads which those are.
 
-Clips of the evaluation set must not be in any of them: `read_label_ytids` reads
-which those are.
-
-Source: Section 4 of the paper; held-out share: BUILD_NOTES.md "Held-out part".
-
-Which training clips to relabel: the paper's selection.
-
-Section 3: "Rather than selecting at random, we attempted to include 250 from
-each class (some classes had fewer than this in total, in which case every
-available example was used). However, label co-occurrence meant that many (weak)
-labels [...] appeared far more often".
-
-The procedure here, which the paper leaves open:
+`select_for_relabelling` selects the clips to relabel as Section 3 of the paper
+does: "Rather than selecting at random, we attempted to include 250 from each
+class (some classes had fewer than this in total, in which case every available
+example was used)". The paper leaves the procedure open; ours (BUILD_NOTES.md
+"Relabelling selection") is:
 
   1. Classes take their turn by their number of clips, rarest first; of equals
      the smaller mid first.
@@ -35,17 +29,14 @@ The procedure here, which the paper leaves open:
   3. It draws in the order of a stable hash of (seed, ytid), which is uniform
      over its clips.
 
-So every class ends with at least min(250, its clips), no clip is selected that
-no class drew, and frequent classes run over by co-occurrence alone. The result
-depends on seed, labels and ytids, not on the order of rows or the machine.
-
-Source: our choice, BUILD_NOTES.md "Relabelling selection".
+So every class ends with at least min(250, its clips), and frequent classes run
+over by co-occurrence alone. The result does not depend on the order of rows.
 """
 
 import dataclasses
 import itertools
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -61,10 +52,8 @@ from audioset_strong.labels.label_files import (
 )
 from audioset_strong.labels.problems import ProblemLog, log_or_stop
 
-# --- training sets ---------------------------------------------------------
-
-
 _Path = str | os.PathLike[str]
+_Ints = npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,8 +103,8 @@ def is_held_out(ytid: str, fraction: float) -> bool:
 
     Args:
       ytid: YouTube id of the clip.
-      fraction: Share of the ytids to hold out, in [0, 1]. A larger share holds
-        out everything that a smaller one does.
+      fraction: Share of the ytids to hold out, in [0, 1]. A larger share
+        contains every smaller one.
     """
     return stable_fraction(ytid, salt="held_out") < fraction
 
@@ -125,36 +114,10 @@ def is_in_strong_fraction(ytid: str, fraction: float, seed: int = 0) -> bool:
 
     Args:
       ytid: YouTube id of the clip.
-      fraction: Share of the ytids, in [0, 1]. A larger share has everything
-        that a smaller one of the same seed has.
+      fraction: As in `is_held_out`.
       seed: Chooses which ytids.
     """
     return stable_fraction(ytid, salt=f"strong_fraction/{seed}") < fraction
-
-
-def strong_fraction_subset(
-    segment_ids: Iterable[str], fraction: float, seed: int = 0
-) -> list[str]:
-    """Takes a share of the Strong training set, for Figure 3 of the paper.
-
-    Args:
-      segment_ids: Clips with strong labels.
-      fraction: Share of the ytids, in [0, 1]; shares of one seed are nested.
-      seed: Chooses which ytids.
-
-    Returns:
-      The clips of the share, in the order given.
-
-    Raises:
-      InputError: `fraction` is not in [0, 1].
-    """
-    if not 0.0 <= fraction <= 1.0:
-        raise InputError(f"Expected 0 <= fraction <= 1. Received: {fraction}.")
-    return [
-        segment_id
-        for segment_id in segment_ids
-        if is_in_strong_fraction(ytid_of_segment(segment_id), fraction, seed)
-    ]
 
 
 def read_label_ytids(
@@ -232,12 +195,6 @@ def diffuse_events(events: list[Event], clip_seconds: float) -> list[Event]:
     return [Event(mid, 0.0, clip_seconds) for mid in mids]
 
 
-# --- relabelling -----------------------------------------------------------
-
-
-_Ints = npt.NDArray[np.int64]
-
-
 def select_for_relabelling(
     weak: pd.DataFrame, num_per_class: int = 250, seed: int = 0
 ) -> list[str]:
@@ -263,17 +220,11 @@ def draw_for_relabelling(
 ) -> pd.DataFrame:
     """Selects clips and says which class drew each.
 
-    Args:
-      weak: As in `select_for_relabelling`.
-      num_per_class: As there.
-      seed: As there.
+    Arguments and errors are those of `select_for_relabelling`.
 
     Returns:
       One row a selected clip, in the order in which they were drawn:
       segment_id str, mid str (the class that drew it).
-
-    Raises:
-      InputError: `num_per_class` is below 1.
     """
     if num_per_class < 1:
         raise InputError(
