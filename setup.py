@@ -22,7 +22,10 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     packages=setuptools.find_packages(include=["audioset_strong*"]),
-    package_data={"audioset_strong.evaluation": ["*.jinja", "*.css", "*.js"]},
+    package_data={
+        "audioset_strong.evaluation": ["*.jinja", "*.css", "*.js"],
+        "audioset_strong.simulation": ["*.csv"],
+    },
     entry_points={
         "console_scripts": ["audioset-strong = audioset_strong.cli:main"]
     },
@@ -59,8 +62,8 @@ setuptools.setup(
         "azure": ["adlfs>=2024.2"],
         # Decoding in the TensorFlow graph. 0.37.1 is tensorflow-io's newest
         # release and loads with TensorFlow 2.16 only, so on Python 3.11 and
-        # 3.12 only.
-        "io": ["tensorflow==2.16.*", "tensorflow-io==0.37.1"],
+        # 3.12 and with NumPy 1.26 only, which pyarrow 19 no longer takes.
+        "io": ["tensorflow==2.16.*", "tensorflow-io==0.37.1", "pyarrow<19"],
         # PSDS, collar- and intersection-based F1 of events. dcase_util, which
         # it brings, imports pkg_resources, which setuptools 81 dropped.
         "psds": ["sed_scores_eval>=0.0.4", "setuptools<81"],

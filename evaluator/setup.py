@@ -31,7 +31,10 @@ setuptools.setup(
     license="Apache-2.0",
     packages=setuptools.find_packages(_ROOT, include=[f"{_PACKAGE}*"]),
     package_dir={_PACKAGE: f"../{_PACKAGE}"},
-    package_data={"audioset_strong.evaluation": ["*.jinja", "*.css", "*.js"]},
+    package_data={
+        "audioset_strong.evaluation": ["*.jinja", "*.css", "*.js"],
+        "audioset_strong.simulation": ["*.csv"],
+    },
     entry_points={
         "console_scripts": ["audioset-strong = audioset_strong.cli:main"]
     },
