@@ -4,7 +4,7 @@ Random windows of clips: one a clip and pass, a function of both.
 
 The frame rule in the TensorFlow graph: events -> targets of windows.
 
-The same rule as `labels.frame_targets.is_window_positive`, for training windows
+The same rule as `labels.frame_rule.is_window_positive`, for training windows
 at any offset; a property test holds the two together.
 """
 
