@@ -134,7 +134,7 @@ def done(tiny_release, tiny_records_dir, tmp_path_factory):
     [
         ("no audio", "none is not a folder. Give that of the clips"),
         ("header", "header.tsv:1: expected the header"),
-        ("no ontology", "--subsume_music needs --ontology and --display_nam"),
+        ("no ontology", "subsume_music needs an ontology and display_nam"),
         ("misspelt", "Did you mean --strong_labels? See --help"),
         ("too much lost", "1 of 16 clips (6.2%) are lost, more than --max_los"),
         ("empty", "empty holds no manifest.json"),

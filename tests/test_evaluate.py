@@ -254,7 +254,7 @@ def test_mapping_flags_need_their_files(files):
         "--subsume_music",
     )
     assert done.returncode == 2
-    assert "--subsume_music needs --ontology and --display_names" in done.stderr
+    assert "subsume_music needs an ontology and display_names" in done.stderr
 
 
 def numbers_of(report):

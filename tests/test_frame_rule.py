@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from reference.frame_targets_reference import frame_targets_reference
+from reference.frame_rule_reference import frame_targets_reference
 
 from audioset_strong.labels import frame_rule
 from audioset_strong.labels.frame_rule import (
