@@ -195,7 +195,7 @@ def test_a_server_that_dies_while_shards_are_read(s3_bucket, tiny_records_dir):
         with pytest.raises(OSError, match="could not be used") as caught:
             list(read_batches(batches, records))
     assert endpoint in caught.value.strerror
-    assert caught.value.filename.startswith("s3://clips/records/strong-00001")
+    assert caught.value.filename.startswith("s3://clips/records/")
 
 
 def test_a_remote_workdir_is_refused(tmp_path, monkeypatch):
@@ -281,7 +281,7 @@ def test_weights_are_the_same_after_a_kill(
 def test_a_server_that_dies_ends_training_in_one_line(
     s3_bucket, tiny_records_dir, tmp_path
 ):
-    dies_at = "GET /weak-00000-of-00001.tfrecord"
+    dies_at = "GET /weak-00001-of-00002.tfrecord"
     with run_s3_server(dies_at) as endpoint, environment_of(endpoint):
         records_dir = _upload(tiny_records_dir, "s3://clips/records")
         done = _run("train", *_train_arguments(records_dir, tmp_path / "run"))
