@@ -11,7 +11,7 @@ from pinned_records import write_pinned_records
 from audioset_strong.errors import InputError
 from audioset_strong.labels.training_sets import get_training_set
 from audioset_strong.params import TrainParams
-from audioset_strong.records.schema import decode_log_mel, parse_record
+from audioset_strong.records.parse import decode_log_mel, parse_record
 from audioset_strong.records.streams import (
     InputWorker,
     Reading,

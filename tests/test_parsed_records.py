@@ -6,7 +6,7 @@ import tensorflow as tf
 from pinned_records import write_pinned_records
 
 from audioset_strong.records.examples import parse_records
-from audioset_strong.records.schema import parse_record
+from audioset_strong.records.parse import parse_record
 
 
 @pytest.mark.parametrize("dtype", ["float16", "uint8"])

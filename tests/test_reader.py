@@ -11,7 +11,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.labels.training_sets import get_training_set
 from audioset_strong.params import FeatureParams
 from audioset_strong.records.manifest import Records, read_records
-from audioset_strong.records.schema import decode_log_mel, parse_record
+from audioset_strong.records.parse import decode_log_mel, parse_record
 from audioset_strong.records.streams import (
     Reading,
     label_frame_batches,

@@ -9,9 +9,8 @@ from tiny_release import prepare_tiny
 from audioset_strong import files
 from audioset_strong.files import list_files
 from audioset_strong.params import RecordParams
-from audioset_strong.records.beam import BeamRun
 from audioset_strong.records.manifest import read_records
-from audioset_strong.records.prepare import prepare_records
+from audioset_strong.records.prepare import WorkerParams, prepare_records
 
 pytestmark = pytest.mark.xdist_group("s3")
 
@@ -35,7 +34,7 @@ def _prepare(release, output_dir):
         f"{release}/classes.csv",
         output_dir,
         RecordParams(held_out_fraction=0.2, clips_per_shard=4),
-        beam_run=BeamRun(num_workers=1),
+        workers=WorkerParams(num_workers=1),
     )
 
 

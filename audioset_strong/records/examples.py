@@ -13,13 +13,12 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from audioset_strong.params import FeatureParams, LabelFrameParams, RecordParams
-from audioset_strong.records.schema import (
-    StoredLogMel,
-    event_keys,
+from audioset_strong.records.parse import (
     num_stft_frames,
     parsed_features,
     stored_log_mel,
 )
+from audioset_strong.records.schema import StoredLogMel, event_keys
 
 # --- parsed records --------------------------------------------------------
 

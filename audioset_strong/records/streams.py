@@ -79,12 +79,12 @@ from audioset_strong.records.examples import (
     window_targets,
 )
 from audioset_strong.records.manifest import MANIFEST_NAME, Records, Shard
-from audioset_strong.records.schema import (
-    StoredLogMel,
+from audioset_strong.records.parse import (
     cut_bytes,
     decode_first_rows,
     to_float32,
 )
+from audioset_strong.records.schema import StoredLogMel
 
 # --- data errors -----------------------------------------------------------
 
