@@ -131,7 +131,8 @@ def command(tone, tmp_path):
     """A preparation of two long shards, begun in a group of its own."""
     audio = tmp_path / "audio"
     audio.mkdir()
-    lines = ["# a", "# b", "# YTID, start_seconds, end_seconds, positive_labels"]
+    header = "# YTID, start_seconds, end_seconds, positive_labels"
+    lines = ["# a", "# b", header]
     for number in range(_MANY_CLIPS):
         os.link(tone, audio / f"clip{number:07d}.wav")
         lines.append(f'clip{number:07d}, 0.000, 10.000, "/m/x"')
