@@ -35,11 +35,14 @@ setuptools.setup(
     # constraints-io.txt hold every version that the tests run with.
     install_requires=[
         "absl-py>=2.0",
+        # Checksums of TFRecords, and the messages in them.
+        "google-crc32c>=1.5",
         "jinja2>=3.1",
         "keras>=3.3",
         "matplotlib>=3.8",
         "numpy>=1.26",
         "pandas>=2.2",
+        "protobuf>=4.25",
         "pyarrow>=15.0",
         "scipy>=1.11",
         "soundfile>=0.12",
@@ -59,7 +62,7 @@ setuptools.setup(
         # Object storage.
         "s3": ["s3fs>=2024.2"],
         "gcs": ["gcsfs>=2024.2"],
-        "azure": ["adlfs>=2024.2"],
+        "azure": ["adlfs>=2026.8"],
         # Decoding in the TensorFlow graph. 0.37.1 is tensorflow-io's newest
         # release and loads with TensorFlow 2.16 only, so on Python 3.11 and
         # 3.12 and with NumPy 1.26 only, which pyarrow 19 no longer takes.

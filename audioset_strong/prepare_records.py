@@ -13,11 +13,13 @@ Writes shards, `class_map.csv`, `segment_ids.txt` (the clips in the shards),
 taken as they are, unless --smear_labels, --subsume_music or --canonicalize_mids
 says otherwise. The same command again makes only what is missing.
 
-Paths may be of object storage (s3://bucket/folder). All cores of this machine
-are used; with --runner the pipeline runs on a runner of Apache Beam, whose own
-options are given as further flags, such as
+Paths may be in object storage (s3://bucket/folder). Shards are written by one
+process for each core of this machine. With --runner they are written on a
+cluster, by a runner of Apache Beam (pip install 'audioset_strong[beam]'), whose
+own options are given as further flags:
 
-      --runner=PortableRunner --job_endpoint=localhost:8099
+      --runner=FlinkRunner --flink_master=localhost:8081
+      --runner=DaskRunner --dask_client_address=tcp://scheduler:8786
 """
 
 from collections.abc import Sequence
@@ -34,8 +36,12 @@ from audioset_strong.params import (
     LabelMappingParams,
     RecordParams,
 )
-from audioset_strong.records.beam import LOCAL, BeamRun, unknown_beam_flags
-from audioset_strong.records.prepare import describe, prepare_records
+from audioset_strong.records.prepare import (
+    WorkerParams,
+    describe,
+    import_beam,
+    prepare_records,
+)
 from audioset_strong.records.schema import LOG_MEL_DTYPES
 
 _AUDIO_DIR = flags.DEFINE_string(
@@ -107,9 +113,9 @@ _MAX_LOSS = flags.DEFINE_float(
 )
 _RUNNER = flags.DEFINE_string(
     "runner",
-    LOCAL,
-    "local, or a runner of Apache Beam: PortableRunner, FlinkRunner, "
-    "SparkRunner, DataflowRunner. Options of Beam are flags of this command "
+    WorkerParams.runner,
+    "local, or a runner of Apache Beam: DaskRunner, FlinkRunner, SparkRunner, "
+    "DataflowRunner, PortableRunner, ... Its options are flags of this command "
     "too.",
 )
 _NUM_WORKERS = flags.DEFINE_integer(
@@ -137,8 +143,12 @@ flags.mark_flags_as_required(["audio_dir", "class_map", "output_dir"])
 
 def main(argv: Sequence[str]) -> None:
     """Joins labels and audio, writes the shards, says what was left out."""
-    program, *beam_flags = argv
-    run_flags.refuse_arguments([program, *unknown_beam_flags(beam_flags)])
+    program, *runner_options = argv
+    unknown = runner_options
+    if _RUNNER.value != WorkerParams.runner:
+        beam = import_beam(_RUNNER.value)
+        unknown = beam.unknown_options(_RUNNER.value, runner_options)
+    run_flags.refuse_arguments([program, *unknown])
     problems = ProblemLog(is_strict=_STRICT.value)
     mapping = read_label_mapping(
         run_flags.read_params(LabelMappingParams, _LABEL_MAPPING_FLAGS),
@@ -166,7 +176,9 @@ def main(argv: Sequence[str]) -> None:
         ),
         FeatureParams(log_offset=_LOG_OFFSET.value),
         audio=run_flags.read_params(AudioParams, _AUDIO_FLAGS),
-        beam_run=BeamRun(_RUNNER.value, _NUM_WORKERS.value, tuple(beam_flags)),
+        workers=WorkerParams(
+            _NUM_WORKERS.value, _RUNNER.value, tuple(runner_options)
+        ),
         max_loss=_MAX_LOSS.value,
         mapping=mapping,
         eval_label_paths=_EVAL_LABELS.value,

@@ -1,10 +1,10 @@
-"""Says what a folder of records holds.
+"""Describes a folder of records.
 
     python -m audioset_strong.records_info --records_dir=records/train
 
 Prints clips, hours, bytes, classes, what was left out and why, settings and
-hashes, from the manifest. With --verify every record is read, and compared with
-what was written. Writes nothing.
+hashes, all from the manifest. With --verify it also reads every record and
+checks that its shard holds what was written.
 """
 
 from collections.abc import Sequence
@@ -12,8 +12,11 @@ from collections.abc import Sequence
 from absl import flags, logging
 
 from audioset_strong import run_flags
-from audioset_strong.records.folder_view import describe_folder, verify_shards
-from audioset_strong.records.manifest import read_records
+from audioset_strong.records.manifest import (
+    describe_folder,
+    read_records,
+    verify_shards,
+)
 
 _RECORDS_DIR = run_flags.define_records_dir()
 _NUM_CLASSES = flags.DEFINE_integer(
@@ -29,7 +32,7 @@ flags.mark_flag_as_required("records_dir")
 
 
 def main(argv: Sequence[str]) -> None:
-    """Prints the view, then verifies the shards if asked to."""
+    """Prints the description, then verifies the shards if asked to."""
     run_flags.refuse_arguments(argv)
     for line in describe_folder(_RECORDS_DIR.value, _NUM_CLASSES.value):
         print(line)

@@ -1,4 +1,4 @@
-r"""Kills a preparation again and again, and compares what comes of it.
+r"""Kills a preparation again and again, and compares the records it leaves.
 
     python -m experiments.killed_preparation --work_dir=runs/killed
 

@@ -20,8 +20,11 @@ from audioset_strong.evaluation.scores import read_score_file
 from audioset_strong.inference.scoring import write_scores
 from audioset_strong.labels.label_files import read_weak_labels
 from audioset_strong.params import ModelParams, RecordParams, TrainParams
-from audioset_strong.records.beam import BeamRun
-from audioset_strong.records.prepare import describe, prepare_records
+from audioset_strong.records.prepare import (
+    WorkerParams,
+    describe,
+    prepare_records,
+)
 from audioset_strong.simulation.release import annotate_candidates, make_release
 from audioset_strong.simulation.soundscapes import SoundscapeParams
 from audioset_strong.simulation.sources import SourceSettings
@@ -124,7 +127,7 @@ def _prepare(
             RecordParams(
                 held_out_fraction=held_out_fraction, clips_per_shard=250
             ),
-            beam_run=BeamRun(num_workers=num_workers),
+            workers=WorkerParams(num_workers=num_workers),
         )
         describe(manifest, logging.info)
     return inputs

@@ -136,7 +136,7 @@ def done(tiny_release, tiny_records_dir, tmp_path_factory):
         ("header", "header.tsv:1: expected the header"),
         ("no ontology", "subsume_music needs an ontology and display_nam"),
         ("misspelt", "Did you mean --strong_labels? See --help"),
-        ("too much lost", "1 of 16 clips (6.2%) are lost, more than --max_los"),
+        ("too much lost", "1 of 16 clips (6.2%) are lost, more than max_loss"),
         ("empty", "empty holds no manifest.json"),
         ("truncated", "bytes, it has"),
         ("other settings", "(train.mu: 0.0 there, 0.25 now)"),

@@ -20,7 +20,7 @@ from audioset_strong.records.examples import (
     stretch_to_clip,
     window_targets,
 )
-from audioset_strong.records.schema import parse_record
+from audioset_strong.records.parse import parse_record
 
 _PARAMS = LabelFrameParams()
 _NUM_CLASSES = 3

@@ -16,9 +16,8 @@ import soundfile
 import tensorflow as tf
 
 from audioset_strong.params import FeatureParams, RecordParams
-from audioset_strong.records.beam import BeamRun
-from audioset_strong.records.prepare import prepare_records
-from audioset_strong.records.schema import parse_record
+from audioset_strong.records.parse import parse_record
+from audioset_strong.records.prepare import WorkerParams, prepare_records
 
 _NUM_CLIPS = 220
 _NUM_OF_EACH = 11  # 5 %
@@ -113,7 +112,7 @@ def _prepare(folder, output_dir):
         str(folder / "classes.csv"),
         str(output_dir),
         RecordParams(clips_per_shard=50),
-        beam_run=BeamRun(num_workers=1),
+        workers=WorkerParams(num_workers=1),
     )
 
 

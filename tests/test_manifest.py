@@ -1,8 +1,11 @@
-"""A folder of records that is not whole is refused when it is opened."""
+"""A folder of records: refused if it is not whole, described, verified."""
 
+import dataclasses
 import json
 import pathlib
 import shutil
+import subprocess
+import sys
 
 import pytest
 
@@ -11,8 +14,11 @@ from audioset_strong.labels.class_map import ClassMap, write_class_map
 from audioset_strong.params import FeatureParams, LabelFrameParams
 from audioset_strong.records.manifest import (
     check_no_shared_clips,
+    content_hash,
+    describe_folder,
     read_records,
     read_segment_ids,
+    verify_shards,
 )
 
 
@@ -103,9 +109,88 @@ def test_evaluation_clips_in_training_records(tiny_records_dir, tmp_path):
     # train00 is held out; another segment of it counts too.
     (other / "segment_ids.txt").write_text("new_0\ntrain00_5000\n")
     with pytest.raises(
-        InputError, match="1 YouTube ids, such as train00, .*--eval_labels"
+        InputError, match="1 YouTube ids, such as train00, .*eval_labels"
     ):
         check_no_shared_clips(tiny_records_dir, str(other))
     (other / "segment_ids.txt").unlink()
     with pytest.raises(InputError, match=r"eval holds no segment_ids\.txt"):
         check_no_shared_clips(tiny_records_dir, str(other))
+
+
+def _view(folder):
+    first, *rest = describe_folder(folder, 2)
+    assert first == folder
+    return {line[2:15].strip(): line[17:] for line in rest}
+
+
+def test_the_view_counts_what_is_there(records_dir):
+    view = _view(str(records_dir))
+    # 13 clips of 10 s and one of 4 s.
+    assert view["clips"] == "14 (4 weak, 6 strong, 4 held_out), 0.04 hours"
+    assert view["weak"] == (
+        "13 clips, 3 of 4 classes have training labels, 13 in all: "
+        "tone_high 5, tone_low 4"
+    )
+    assert view["left out"] == "1 missing, 1 unreadable"
+    assert view["faults"] == "1 short"
+    assert view["converted"] == "none"
+    assert (
+        view["class hash"]
+        == read_records(str(records_dir)).class_map.content_hash
+    )
+    assert "held_out_fraction=0.2" in view["records"]
+    assert "log_offset=0.01" in view["features"]
+    assert "MB in" in view["bytes"]
+    assert "KB a clip" in view["bytes"]
+
+
+def test_the_hash_is_of_the_records_and_not_of_the_place(
+    tiny_records_dir, records_dir
+):
+    shards = read_records(tiny_records_dir).shards
+    assert content_hash(shards) == content_hash(
+        read_records(str(records_dir)).shards
+    )
+    other = dataclasses.replace(shards[0], content_hash="0" * 16)
+    assert content_hash([other, *shards[1:]]) != content_hash(shards)
+
+
+def test_records_are_verified(records_dir):
+    records = read_records(str(records_dir))
+    verify_shards(records)
+    first, *others = records.shards
+    wrong = dataclasses.replace(first, content_hash="0" * 16)
+    changed = dataclasses.replace(records, shards=(wrong, *others))
+    with pytest.raises(InputError, match="other records than the manifest"):
+        verify_shards(changed)
+
+
+def test_a_flipped_bit_is_found(records_dir):
+    records = read_records(str(records_dir))
+    path = records.path_of(records.shards[0])
+    with open(path, "r+b") as file:
+        file.seek(1000)
+        byte = file.read(1)
+        file.seek(1000)
+        file.write(bytes([byte[0] ^ 1]))
+    with pytest.raises(InputError, match="is corrupt"):
+        verify_shards(records)
+
+
+def test_the_command(records_dir):
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "audioset_strong.records_info",
+            f"--records_dir={records_dir}",
+            "--verify",
+        ],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == list(
+        describe_folder(str(records_dir), 5)
+    )
+    assert "Every shard holds what was written" in done.stderr

@@ -17,12 +17,8 @@ from audioset_strong.labels.training_sets import get_training_set
 from audioset_strong.params import TrainParams
 from audioset_strong.records import streams
 from audioset_strong.records.manifest import Shard, read_records
-from audioset_strong.records.schema import (
-    ClipRecord,
-    decode_log_mel,
-    parse_record,
-    serialize_record,
-)
+from audioset_strong.records.parse import decode_log_mel, parse_record
+from audioset_strong.records.schema import ClipRecord, serialize_record
 from audioset_strong.records.shard import class_events
 from audioset_strong.records.streams import (
     InputWorker,

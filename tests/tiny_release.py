@@ -63,12 +63,11 @@ def write_tiny_release(folder):
 
 def prepare_tiny(release, output_dir, **settings):
     """Prepares records of a tiny release; a fifth of Strong is held out."""
-    from audioset_strong.records.beam import BeamRun
-    from audioset_strong.records.prepare import prepare_records
+    from audioset_strong.records.prepare import WorkerParams, prepare_records
 
     defaults = {
         "params": RecordParams(held_out_fraction=0.2, clips_per_shard=4),
-        "beam_run": BeamRun(num_workers=1),
+        "workers": WorkerParams(num_workers=1),
     }
     return prepare_records(
         str(release / "audio"),

@@ -1,1 +1,13 @@
-"""TFRecords of features and events, and the streams read from them."""
+"""Records: log-mel features and events of clips, written and read back.
+
+schema.py    what a record holds; written and framed without TensorFlow
+parse.py     records parsed in the TensorFlow graph
+manifest.py  a finished folder: opened, checked, described, verified
+plan.py      labels and audio joined into clips and shards; settings, reports
+shard.py     one shard: audio -> features -> records -> a TFRecord file
+pool.py      shards written by the processes of this machine
+beam.py      shards written on a cluster, by a runner of Apache Beam
+prepare.py   all of it: label files and audio -> shards and manifest
+examples.py  records turned into training examples and label frames
+streams.py   shards read as streams of batches
+"""

@@ -22,16 +22,15 @@ import tensorflow as tf
 from audioset_strong.labels.training_sets import TrainingSet
 from audioset_strong.params import FeatureParams, LabelFrameParams, RecordParams
 from audioset_strong.records.manifest import Records
-from audioset_strong.records.schema import (
-    StoredLogMel,
+from audioset_strong.records.parse import (
     cut_bytes,
     decode_first_rows,
-    event_keys,
     num_stft_frames,
     parsed_features,
     stored_log_mel,
     to_float32,
 )
+from audioset_strong.records.schema import StoredLogMel, event_keys
 
 # Tensors of several examples, by name: "values" and, of uint8 records,
 # "minimum" and "step", as in `StoredLogMel`; "targets"; and whatever a stream

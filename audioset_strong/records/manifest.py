@@ -1,10 +1,10 @@
-"""The manifest of a folder of records: what is in it and what was left out.
+"""A finished folder of records: opened, checked, described and verified.
 
     manifest.json    settings, class hash, shards, counts, clips left out
     class_map.csv    the classes that event_class counts in
     segment_ids.txt  the clips in all shards, sorted, one a line
-    left_out.csv     the clips that are not, each with the reason
-    faults.csv       the clips that are, with what is wrong with their audio
+    left_out.csv     the clips without a record, each with the reason
+    faults.csv       the clips with a record whose audio has a fault
     <group>-00000-of-00004.tfrecord
 
 Groups are `weak` (clips with weak labels only), `strong` (clips with strong
@@ -16,7 +16,10 @@ import dataclasses
 import hashlib
 import json
 import os
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
+
+import tqdm
 
 from audioset_strong import files
 from audioset_strong.errors import InputError
@@ -32,12 +35,16 @@ from audioset_strong.params import (
     RecordParams,
     from_dict,
 )
+from audioset_strong.records.schema import LABEL_SETS, read_frames
 from audioset_strong.records.shard_cache import ShardCache
 
 GROUPS = ("weak", "strong", "held_out")
 MANIFEST_NAME = "manifest.json"
 CLASS_MAP_NAME = "class_map.csv"
 SEGMENT_IDS_NAME = "segment_ids.txt"
+
+# Settings in a manifest, in the order in which `describe_folder` names them.
+_SETTINGS = ("records", "features", "audio", "label_frames", "label_mapping")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,9 +58,9 @@ class Shard:
       num_clips: Records in it.
       num_weak_clips: Records that the weak labels know.
       num_strong_clips: Records that the strong labels know.
-      audio_seconds: Audio behind its records; 0 in folders of older versions.
+      audio_seconds: Audio behind its records.
       content_hash: SHA-256 of its records one after the other, the first 16
-        hexadecimal digits; "" in folders of older versions.
+        hexadecimal digits.
     """
 
     group: str
@@ -155,7 +162,7 @@ def read_records(records_dir: str, cache_dir: str = "") -> Records:
     if not files.exists(manifest_path):
         raise InputError(
             f"{records_dir} holds no {MANIFEST_NAME}, so no finished records. "
-            f"Run prepare_records with --output_dir={records_dir}."
+            f"Run prepare_records with this output folder."
         )
     manifest = read_json(manifest_path)
     class_map_path = os.path.join(records_dir, CLASS_MAP_NAME)
@@ -175,9 +182,7 @@ def read_records(records_dir: str, cache_dir: str = "") -> Records:
         class_map=class_map,
         shards=tuple(from_dict(Shard, shard) for shard in manifest["shards"]),
         events_per_class=manifest["events_per_class"],
-        log_mel_dtype=manifest.get("records", {}).get(
-            "log_mel_dtype", RecordParams.log_mel_dtype
-        ),
+        log_mel_dtype=manifest["records"]["log_mel_dtype"],
     )
     _check_shards(records)
     if not cache_dir and not files.is_remote(records_dir):
@@ -246,6 +251,106 @@ def check_no_shared_clips(
             f"{len(shared)} YouTube ids, such as {shared[0]}, are both in "
             f"{train_records_dir} and in {eval_records_dir}, so that a model "
             f"would be evaluated on clips that it was trained on. Prepare the "
-            f"training records again with --eval_labels=<label files of the "
-            f"evaluation clips>."
+            f"training records again, with the label files of the evaluation "
+            f"clips as eval_labels."
         )
+
+
+def content_hash(shards: Iterable[Shard]) -> str:
+    """Hashes the records of a folder: 16 hexadecimal digits.
+
+    The same for the same clips, labels and settings, wherever the folder lies.
+    """
+    lines = [f"{shard.name} {shard.content_hash}" for shard in shards]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def describe_folder(records_dir: str, num_classes: int) -> Iterator[str]:
+    """Describes a finished folder for people, line by line.
+
+    Args:
+      records_dir: The folder.
+      num_classes: Classes to name of each label set, most frequent first.
+
+    Raises:
+      InputError: As from `read_records`.
+    """
+    records = read_records(records_dir)
+    manifest = read_json(os.path.join(records_dir, MANIFEST_NAME))
+    shards, clips = records.shards, manifest["clips"]
+    hours = sum(shard.audio_seconds for shard in shards) / 3600
+    by_group = ", ".join(f"{clips[group]:,} {group}" for group in GROUPS)
+    num_bytes = sum(shard.num_bytes for shard in shards)
+    num_clips = sum(shard.num_clips for shard in shards)
+    faults = {fault: len(ids) for fault, ids in manifest["faults"].items()}
+    lines = {
+        "clips": f"{sum(clips.values()):,} ({by_group}), {hours:,.2f} hours",
+        "bytes": (
+            f"{num_bytes / 1e6:,.1f} MB in {len(shards)} shards, "
+            f"{num_bytes / max(1, num_clips) / 1e3:,.1f} KB a clip"
+        ),
+        **{
+            label_set: _describe_classes(records, label_set, num_classes)
+            for label_set in LABEL_SETS
+        },
+        "left out": _describe_counts(manifest["left_out_by_reason"]),
+        "faults": _describe_counts(faults),
+        "converted": _describe_counts(manifest["notes"]),
+        "class hash": records.class_map.content_hash,
+        "record hash": content_hash(shards),
+        **{
+            name.replace("_", " "): ", ".join(
+                f"{key}={value}" for key, value in manifest[name].items()
+            )
+            for name in _SETTINGS
+        },
+    }
+    yield records_dir
+    yield from (f"  {name:<13}  {text}" for name, text in lines.items())
+
+
+def _describe_classes(
+    records: Records, label_set: str, num_classes: int
+) -> str:
+    """Counts classes with labels, and names the most frequent."""
+    counts = records.events_per_class[label_set]
+    num_clips = sum(shard.num_clips_with(label_set) for shard in records.shards)
+    order = sorted(range(len(counts)), key=lambda index: -counts[index])
+    names = records.class_map.display_names
+    most = ", ".join(
+        f"{names[index]} {counts[index]:,}"
+        for index in order[:num_classes]
+        if counts[index]
+    )
+    num_used = sum(count > 0 for count in counts)
+    text = (
+        f"{num_clips:,} clips, {num_used} of {len(counts)} classes have "
+        f"training labels, {sum(counts):,} in all"
+    )
+    return f"{text}: {most}" if most else text
+
+
+def _describe_counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{n:,} {name}" for name, n in counts.items()) or "none"
+
+
+def verify_shards(records: Records) -> None:
+    """Reads every record and compares its shard's hash with the manifest's.
+
+    Raises:
+      InputError: A shard differs from what was written.
+    """
+    for shard in tqdm.tqdm(records.shards, unit="shard", desc="verify"):
+        path = os.path.join(records.records_dir, shard.name)
+        found = hashlib.sha256()
+        try:
+            for serialized in read_frames(files.read_bytes(path)):
+                found.update(serialized)
+        except ValueError as error:
+            raise InputError(f"{path} is corrupt: {error}.") from error
+        if found.hexdigest()[:16] != shard.content_hash:
+            raise InputError(
+                f"{path} holds other records than the manifest says (hash "
+                f"{found.hexdigest()[:16]}, not {shard.content_hash}). Delete "
+                f"it and run prepare_records again."
+            )

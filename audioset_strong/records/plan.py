@@ -1,17 +1,15 @@
-"""What each shard is to hold, as files that a worker anywhere can read.
+"""Plans records: joins label tables and audio files into clips and shards.
 
-    plan/<shard>.json     the clips of a shard: what `write_shard` is given
-    reports/<shard>.json  what came of it, written last
+Each shard is planned as a `ShardTask`, saved to a file that a worker anywhere
+can read, because the folder of records is all that workers share:
 
-A shard is finished when its report is there, was made for the same plan, and
-the shard has the size that the report says. The plan names each audio file and
-its size, so a file that came or changed makes its shard anew.
+    plan/<shard>.json     the clips of the shard and the settings of its bytes
+    reports/<shard>.json  what `write_shard` reports, written last
+    settings.json         all settings, so that a re-run with others is refused
 
-Settings that a folder of records is made with, saved before its first shard.
-
-settings.json  all of them, so that a re-run with others is refused
-
-Plans records: joins label tables and audio files into clips and shards.
+A shard is finished when its report exists, was made for the same plan, and the
+shard has the size that the report says. The plan names each audio file and its
+size, so that a file that came or changed has its shard written again.
 """
 
 import collections
@@ -64,19 +62,20 @@ from audioset_strong.records.manifest import (
     write_text,
 )
 
-# --- shard tasks -----------------------------------------------------------
-
-
 PLAN_DIR_NAME = "plan"
 REPORTS_DIR_NAME = "reports"
+SETTINGS_NAME = "settings.json"
 
-# What `write_shard` says of a shard: "fingerprint" of its plan, "shard" (a
-# `Shard` as a dict), "left_out" and "faults" (rows of segment_id, reason,
-# detail) and "notes" (number of clips by note).
+# The report of a shard: "fingerprint" of its plan, "shard" (a `Shard` as a
+# dict), "left_out" and "faults" (rows of segment_id, reason, detail) and
+# "notes" (number of clips by how their audio was converted).
 Report = dict[str, Any]
 
-# Files looked at at the same time: object storage takes long to answer, but
-# answers many.
+# Class index, onset and offset of the events of a clip, by label set.
+_EventsOfSet = dict[str, list[tuple[int, float, float]]]
+
+# Files written or read at a time: object storage answers slowly, but answers
+# many requests at once.
 _NUM_THREADS = 16
 
 
@@ -86,8 +85,8 @@ class Clip:
 
     Attributes:
       segment_id: Its name.
-      audio_path: Its audio; "" if there is none.
-      clip_seconds: Audio after this is left out.
+      audio_path: Its audio file; "" if there is none.
+      clip_seconds: Audio after this is not used.
       events: For each label set that knows the clip, its events: class index,
         onset and offset in seconds.
       audio_bytes: Size of the audio file when it was listed.
@@ -96,7 +95,7 @@ class Clip:
     segment_id: str
     audio_path: str
     clip_seconds: float
-    events: dict[str, list[tuple[int, float, float]]]
+    events: _EventsOfSet
     audio_bytes: int = 0
 
 
@@ -176,51 +175,37 @@ def _format_task(task: ShardTask) -> str:
     return f'{json.dumps(head)[:-1]}, "clips": [\n{clips}\n]}}\n'
 
 
-def save_task(task: ShardTask) -> None:
-    """Writes the plan of a shard; its folder exists."""
-    write_text(_format_task(task), _plan_path(task.output_dir, task.name))
-
-
 def load_task(output_dir: str, name: str) -> ShardTask:
-    """Reads what `save_task` wrote.
-
-    Args:
-      output_dir: Folder of the records.
-      name: File name of the shard.
-    """
+    """Reads the plan of a shard that `save_tasks` wrote."""
     values = read_json(_plan_path(output_dir, name))
     settings = values["settings"]
+    clips = tuple(
+        Clip(
+            segment_id,
+            audio_path,
+            clip_seconds,
+            # JSON knows no tuples.
+            {
+                label_set: [(index, onset, end) for index, onset, end in of_set]
+                for label_set, of_set in events.items()
+            },
+            audio_bytes,
+        )
+        for segment_id, audio_path, clip_seconds, events, audio_bytes in values[
+            "clips"
+        ]
+    )
     return ShardTask(
         output_dir,
         values["group"],
         values["name"],
-        tuple(_read_clip(*fields) for fields in values["clips"]),
+        clips,
         ShardSettings(
             from_dict(FeatureParams, settings["features"]),
             from_dict(AudioParams, settings["audio"]),
             settings["log_mel_dtype"],
         ),
     )
-
-
-def _read_clip(
-    segment_id: str,
-    audio_path: str,
-    clip_seconds: float,
-    events: dict[str, list[list[Any]]],
-    audio_bytes: int,
-) -> Clip:
-    """Makes a clip from JSON, which knows no tuples."""
-    as_tuples = {
-        label_set: [(index, onset, offset) for index, onset, offset in of_set]
-        for label_set, of_set in events.items()
-    }
-    return Clip(segment_id, audio_path, clip_seconds, as_tuples, audio_bytes)
-
-
-def read_report(task: ShardTask) -> Report | None:
-    """Reads the report of a finished shard; None if it is not finished."""
-    return read_reports([task]).get(task.name)
 
 
 def read_reports(tasks: Sequence[ShardTask]) -> dict[str, Report]:
@@ -247,22 +232,13 @@ def read_reports(tasks: Sequence[ShardTask]) -> dict[str, Report]:
 
 
 def save_tasks(tasks: Sequence[ShardTask]) -> None:
-    """Writes the plans of shards."""
+    """Writes the plans of shards, whose folder exists."""
+
+    def save(task: ShardTask) -> None:
+        write_text(_format_task(task), _plan_path(task.output_dir, task.name))
+
     with concurrent.futures.ThreadPoolExecutor(_NUM_THREADS) as executor:
-        list(executor.map(save_task, tasks))
-
-
-# --- settings --------------------------------------------------------------
-
-
-SETTINGS_NAME = "settings.json"
-
-# Settings that an older folder may lack: they were as their defaults are.
-_DEFAULTS = {
-    "records": dataclasses.asdict(RecordParams()),
-    "label_mapping": dataclasses.asdict(LabelMappingParams()),
-    "audio": dataclasses.asdict(AudioParams()),
-}
+        list(executor.map(save, tasks))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -285,7 +261,7 @@ class RecordSettings:
 
     @property
     def of_shards(self) -> ShardSettings:
-        """Those that the bytes of a shard depend on."""
+        """The settings that the bytes of a shard depend on."""
         return ShardSettings(
             self.features, self.audio, self.records.log_mel_dtype
         )
@@ -314,38 +290,63 @@ def check_settings(
     path = os.path.join(output_dir, SETTINGS_NAME)
     if files.exists(path):
         found = read_json(path)
-        for name, default in _DEFAULTS.items():
-            found[name] = {**default, **found.get(name, {})}
         differing = [
             f"{name}: {found.get(name)} there, {value} now"
             for name, value in settings.items()
             if found.get(name) != value
         ]
         if differing:
-            differing += _other_classes(output_dir, class_map)
+            differing += _differing_classes(output_dir, class_map)
             raise InputError(
                 f"{output_dir} holds records made with other settings "
-                f"({'; '.join(differing)}). Give another --output_dir or "
-                f"delete it."
+                f"({'; '.join(differing)}). Give another output folder or "
+                f"delete this one."
             )
     write_json(settings, path)
 
 
-def _other_classes(output_dir: str, class_map: ClassMap) -> list[str]:
+def _differing_classes(output_dir: str, class_map: ClassMap) -> list[str]:
     """Says which classes differ, if the folder still has its class map."""
     path = os.path.join(output_dir, CLASS_MAP_NAME)
     if not files.exists(path):
         return []
     mids = parse_class_map(files.read_bytes(path).decode(), path).mids
-    text = describe_other_classes(mids, class_map.mids, path, "--class_map")
+    text = describe_other_classes(mids, class_map.mids, path, "the new one")
     return [text] if text else []
 
 
-# --- clip plan -------------------------------------------------------------
+class AudioIndex(NamedTuple):
+    """Audio files, by the names that clips may have.
+
+    Attributes:
+      path_of_stem: Path of each key (`listing.index_listing`).
+      num_bytes_of_path: Size of each file.
+    """
+
+    path_of_stem: Mapping[str, str]
+    num_bytes_of_path: Mapping[str, int]
 
 
-# Class index, onset and offset of the events of a clip, by label set.
-_EventsOfSet = dict[str, list[tuple[int, float, float]]]
+@dataclasses.dataclass
+class Plan:
+    """Which clips to write.
+
+    Attributes:
+      clips: Every clip that a label set knows and that is not left out, by
+        group.
+      unmapped: Number of events of each mid that is not in the class map.
+      left_out: segment_id, reason and detail of clips that are not even tried.
+      notes: Number of clips that lost some labels, by the reason.
+    """
+
+    clips: dict[str, list[Clip]]
+    unmapped: collections.Counter[str]
+    left_out: list[tuple[str, str, str]] = dataclasses.field(
+        default_factory=list
+    )
+    notes: collections.Counter[str] = dataclasses.field(
+        default_factory=collections.Counter
+    )
 
 
 def read_label_tables(
@@ -369,40 +370,6 @@ def read_label_tables(
     )
 
 
-class AudioIndex(NamedTuple):
-    """Audio files, for clips to find theirs.
-
-    Attributes:
-      path_of_stem: Path of each key (`listing.index_paths`).
-      num_bytes_of_path: Size of each file.
-    """
-
-    path_of_stem: Mapping[str, str]
-    num_bytes_of_path: Mapping[str, int]
-
-
-@dataclasses.dataclass
-class Plan:
-    """What is to be written.
-
-    Attributes:
-      clips: Every clip that a label set knows and that is not left out, by
-        group.
-      unmapped: Number of events of each mid that is not in the class map.
-      left_out: segment_id, reason and detail of clips that are not even tried.
-      notes: Number of clips of which something was left out.
-    """
-
-    clips: dict[str, list[Clip]]
-    unmapped: collections.Counter[str]
-    left_out: list[tuple[str, str, str]] = dataclasses.field(
-        default_factory=list
-    )
-    notes: collections.Counter[str] = dataclasses.field(
-        default_factory=collections.Counter
-    )
-
-
 def plan_clips(
     weak: pd.DataFrame,
     strong: pd.DataFrame,
@@ -420,13 +387,9 @@ def plan_clips(
       audio: The audio files.
       params: Held-out share, share of Strong and clip length.
       eval_ytids: YouTube ids of evaluation clips, which are left out.
-
-    Returns:
-      The clips of each group, the mids that the class map lacks, and what is
-      left out.
     """
-    weak, strong, left_out = _without_ytids(weak, strong, eval_ytids)
-    unmapped: collections.Counter[str] = collections.Counter()
+    plan = Plan({group: [] for group in GROUPS}, collections.Counter())
+    weak, strong = _without_eval_clips(weak, strong, eval_ytids, plan)
     events: dict[str, _EventsOfSet] = {}
     seconds: dict[str, float] = {}
     index_of_mid = class_map.index_of_mid
@@ -438,22 +401,19 @@ def plan_clips(
     )
     for segment_id, clip_seconds, mids in rows:
         seconds[segment_id] = min(clip_seconds, params.clip_seconds)
-        # Spans any clip, also one whose audio is shorter.
+        # Weak events span the longest clip, whatever the length of the audio.
         spanning = weak_events(mids, params.clip_seconds)
         events.setdefault(segment_id, {})["weak"] = index_events(
-            spanning, index_of_mid, unmapped
+            spanning, index_of_mid, plan.unmapped
         )
     for segment_id, of_clip in strong_events_by_segment(strong).items():
         events.setdefault(segment_id, {})["strong"] = index_events(
-            of_clip, index_of_mid, unmapped
+            of_clip, index_of_mid, plan.unmapped
         )
-    clips: dict[str, list[Clip]] = {group: [] for group in GROUPS}
-    plan = Plan(clips, unmapped, left_out)
     _keep_strong_fraction(events, plan, params)
     for segment_id in sorted(events):
-        group = _group_of(segment_id, "strong" in events[segment_id], params)
         path = find_audio(segment_id, audio.path_of_stem) or ""
-        clips[group].append(
+        plan.clips[_group_of(segment_id, events[segment_id], params)].append(
             Clip(
                 segment_id,
                 path,
@@ -475,8 +435,8 @@ def index_events(
     Args:
       events: Events of one clip.
       index_of_mid: The class map.
-      unmapped: Counts the events whose mid is not in the class map; they are
-        left out, the clip and its other events are kept.
+      unmapped: Counts the events whose mid is not in the class map. They are
+        left out; the clip and its other events are kept.
     """
     indexed = []
     for mid, onset, offset in events:
@@ -487,22 +447,24 @@ def index_events(
     return indexed
 
 
-def _without_ytids(
-    weak: pd.DataFrame, strong: pd.DataFrame, eval_ytids: Collection[str]
-) -> tuple[pd.DataFrame, pd.DataFrame, list[tuple[str, str, str]]]:
-    """Drops the labels of evaluation clips, and lists these clips."""
+def _without_eval_clips(
+    weak: pd.DataFrame,
+    strong: pd.DataFrame,
+    eval_ytids: Collection[str],
+    plan: Plan,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Drops the labels of evaluation clips, and lists these as left out."""
     if not eval_ytids:
-        return weak, strong, []
+        return weak, strong
     segment_ids = {*weak["segment_id"], *strong["segment_id"]}
     of_eval = {s for s in segment_ids if ytid_of_segment(s) in eval_ytids}
-    left_out = [
-        (segment_id, "eval_clip", "its YouTube id is in --eval_labels")
+    plan.left_out += [
+        (segment_id, "eval_clip", "its YouTube id is in eval_labels")
         for segment_id in sorted(of_eval)
     ]
     return (
         weak[~weak["segment_id"].isin(of_eval)],
         strong[~strong["segment_id"].isin(of_eval)],
-        left_out,
     )
 
 
@@ -511,14 +473,14 @@ def _keep_strong_fraction(
 ) -> None:
     """Takes the strong labels from clips outside of the share of Strong.
 
-    The held-out part keeps its labels, so that models that were trained on
-    different shares are validated on the same clips.
+    The held-out part keeps its labels, so that models trained on different
+    shares are validated on the same clips.
     """
     fraction, seed = params.strong_fraction, params.strong_fraction_seed
     outside = [
         segment_id
         for segment_id, of_clip in sorted(events.items())
-        if _group_of(segment_id, "strong" in of_clip, params) == "strong"
+        if _group_of(segment_id, of_clip, params) == "strong"
         and not is_in_strong_fraction(
             ytid_of_segment(segment_id), fraction, seed
         )
@@ -529,20 +491,17 @@ def _keep_strong_fraction(
             plan.notes["strong labels left out by strong_fraction"] += 1
         else:
             del events[segment_id]
+            reason = "it has no weak labels to stay for"
             plan.left_out.append(
-                (
-                    segment_id,
-                    "outside_strong_fraction",
-                    "it has no weak labels to stay for",
-                )
+                (segment_id, "outside_strong_fraction", reason)
             )
 
 
 def _group_of(
-    segment_id: str, has_strong_labels: bool, params: RecordParams
+    segment_id: str, events: _EventsOfSet, params: RecordParams
 ) -> str:
     """Chooses the group of shards that a clip goes to."""
-    if not has_strong_labels:
+    if "strong" not in events:
         return "weak"
     ytid = ytid_of_segment(segment_id)
     return (
@@ -556,7 +515,7 @@ def plan_shards(
     """Distributes the clips of each group over shards by a stable hash."""
     tasks = []
     for group, clips in plan.clips.items():
-        num_shards = -(-len(clips) // clips_per_shard)
+        num_shards = -(-len(clips) // clips_per_shard)  # rounded up
         of_shard: list[list[Clip]] = [[] for _ in range(num_shards)]
         for clip in clips:
             fraction = stable_fraction(clip.segment_id, salt="shard")

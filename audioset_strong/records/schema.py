@@ -1,53 +1,92 @@
-"""Log-mel features as raw bytes in records: float16, or 8-bit quantised.
+"""The record of a clip, and the TFRecord file around it.
 
-    float16   two bytes a value; less than 0.004 away from float32
-    uint8     one byte a value: level = round((log_mel - minimum) / step), with
-              the minimum of the clip and step = (maximum - minimum) / 255
-
-So no value of a uint8 clip is further than step / 2 from the feature, whatever
-the front end, and the reader can cut a patch out of the bytes of both. The two
-numbers are the clip's own because a range that holds every clip gives coarser
-steps: on 400 recordings of ESC-50 the error is at most 0.019 and 0.0078 in RMS
-(0.17 and 0.07 dB), in a fixed range from ln(0.01) to 7 0.023 and 0.0124.
-
-The record: one `tf.train.Example` a clip, written and parsed side by side.
+A record is one `tf.train.Example`:
 
     segment_id                      bytes
     log_mel                         bytes [num_stft_frames, mel_bands], raw:
                                     little-endian float16, or uint8 levels
-    log_mel_minimum, log_mel_step   float; with uint8 only: what level 0 stands
-                                    for, and the distance of two levels
+    log_mel_minimum, log_mel_step   float, with uint8 only: what level 0 stands
+                                    for, and the distance between two levels
     audio_seconds                   float, seconds of audio behind log_mel
-    label_source                    bytes list, of "weak" and "strong": the
-                                    label sets that know this clip
+    label_source                    bytes list of "weak" and "strong": the label
+                                    sets that know this clip
     {weak,strong}_event_class           int64 [num_events], class index
     {weak,strong}_event_onset_seconds   float [num_events]
     {weak,strong}_event_offset_seconds  float [num_events]
 
 One record carries both label sets, so that no audio is stored twice: Weak,
-Diffuse and Strong are readings of it. A clip that a label set knows and that
+Diffuse and Strong are readings of it. A clip that a label set knows but that
 has no event of a known class is still an example, of negatives; that is why
-`label_source` is written and not inferred.
+`label_source` is stored and not inferred from the events.
 
-Features are raw bytes and not float lists so that the reader can cut one patch
-out of the 128 KB instead of decoding all of it (`log_mel_bytes.py`).
+Features are raw bytes rather than a float list, so that a reader can cut one
+patch out of 128 KB without decoding the rest. As float16 they are less than
+0.004 away from float32. As uint8 they are round((log_mel - minimum) / step)
+with step = (maximum - minimum) / 255, at most step / 2 away. Minimum and step
+are the clip's own, because a fixed range that holds every clip has coarser
+steps: on 400 recordings of ESC-50 the error is at most 0.019 and 0.0078 in RMS
+(0.17 and 0.07 dB); with a fixed range from ln(0.01) to 7, 0.023 and 0.0124.
+
+Nothing here needs TensorFlow, whose import takes longer than a worker process
+needs for 200 clips. `parse.py` reads records in the TensorFlow graph.
 """
 
 import dataclasses
+import struct
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import google_crc32c
 import numpy as np
-import tensorflow as tf
+from google.protobuf import (
+    descriptor_pb2,
+    descriptor_pool,
+    message_factory,
+    text_format,
+)
 
 from audioset_strong.errors import InputError
-from audioset_strong.params import FeatureParams, RecordParams
+from audioset_strong.params import RecordParams
 
-# --- log mel bytes ---------------------------------------------------------
-
-
-_GRAPH_DTYPES = {"float16": tf.float16, "uint8": tf.uint8}
-LOG_MEL_DTYPES = tuple(_GRAPH_DTYPES)
+LABEL_SETS = ("weak", "strong")
+LOG_MEL_DTYPES = ("float16", "uint8")
 _MAX_LEVEL = 255
+
+# The messages of tensorflow/core/example/{example,feature}.proto. They are
+# declared here because TensorFlow's own cannot be imported without all of it.
+_EXAMPLE_PROTO = """
+name: "example.proto" package: "records" syntax: "proto3"
+message_type { name: "BytesList"
+  field { name: "value" number: 1 type: TYPE_BYTES label: LABEL_REPEATED } }
+message_type { name: "FloatList"
+  field { name: "value" number: 1 type: TYPE_FLOAT label: LABEL_REPEATED } }
+message_type { name: "Int64List"
+  field { name: "value" number: 1 type: TYPE_INT64 label: LABEL_REPEATED } }
+message_type { name: "Feature"
+  oneof_decl { name: "kind" }
+  field { name: "bytes_list" number: 1 type: TYPE_MESSAGE
+          type_name: "BytesList" label: LABEL_OPTIONAL oneof_index: 0 }
+  field { name: "float_list" number: 2 type: TYPE_MESSAGE
+          type_name: "FloatList" label: LABEL_OPTIONAL oneof_index: 0 }
+  field { name: "int64_list" number: 3 type: TYPE_MESSAGE
+          type_name: "Int64List" label: LABEL_OPTIONAL oneof_index: 0 } }
+message_type { name: "Features"
+  field { name: "feature" number: 1 type: TYPE_MESSAGE
+          type_name: "FeatureEntry" label: LABEL_REPEATED }
+  nested_type { name: "FeatureEntry" options { map_entry: true }
+    field { name: "key" number: 1 type: TYPE_STRING label: LABEL_OPTIONAL }
+    field { name: "value" number: 2 type: TYPE_MESSAGE
+            type_name: "Feature" label: LABEL_OPTIONAL } } }
+message_type { name: "Example"
+  field { name: "features" number: 1 type: TYPE_MESSAGE
+          type_name: "Features" label: LABEL_OPTIONAL } }
+"""
+_MESSAGES = message_factory.GetMessages(
+    [text_format.Parse(_EXAMPLE_PROTO, descriptor_pb2.FileDescriptorProto())],
+    pool=descriptor_pool.DescriptorPool(),
+)
+_Example: Any = _MESSAGES["records.Example"]
+_Feature: Any = _MESSAGES["records.Feature"]
 
 
 class StoredLogMel(NamedTuple):
@@ -60,13 +99,44 @@ class StoredLogMel(NamedTuple):
       step: float32, one a clip: the distance of two levels. None for float16.
     """
 
-    values: bytes | tf.Tensor
-    minimum: float | tf.Tensor | None = None
-    step: float | tf.Tensor | None = None
+    values: Any
+    minimum: Any = None
+    step: Any = None
+
+
+class ClassEvents(NamedTuple):
+    """Events of one clip, as parallel arrays (or tensors).
+
+    Attributes:
+      event_class: int64 `[num_events]`, class index.
+      onset_seconds: float32 `[num_events]`, from the start of the clip.
+      offset_seconds: float32 `[num_events]`.
+    """
+
+    event_class: Any
+    onset_seconds: Any
+    offset_seconds: Any
+
+
+@dataclasses.dataclass(frozen=True)
+class ClipRecord:
+    """What one record holds.
+
+    Attributes:
+      segment_id: Name of the clip.
+      log_mel: float `[num_stft_frames, mel_bands]`.
+      audio_seconds: Seconds of audio behind `log_mel`.
+      events: Events of each label set that knows the clip.
+    """
+
+    segment_id: str
+    log_mel: np.ndarray
+    audio_seconds: float
+    events: dict[str, ClassEvents]
 
 
 def check_log_mel_dtype(log_mel_dtype: str) -> str:
-    """Returns the dtype, if records can have it.
+    """Returns the dtype if features can be stored as it.
 
     Raises:
       InputError: They cannot.
@@ -96,214 +166,15 @@ def encode_log_mel(log_mel: np.ndarray, log_mel_dtype: str) -> StoredLogMel:
         return StoredLogMel(log_mel.astype("<f2").tobytes())
     if not np.isfinite(log_mel).all():
         raise InputError("Expected finite log-mel features; some are not.")
-    minimum = np.float32(log_mel.min(initial=np.inf) if log_mel.size else 0)
-    maximum = np.float32(log_mel.max(initial=-np.inf) if log_mel.size else 0)
+    minimum = np.float32(log_mel.min() if log_mel.size else 0)
+    maximum = np.float32(log_mel.max() if log_mel.size else 0)
     step = (maximum - minimum) / np.float32(_MAX_LEVEL)
     above = log_mel.astype(np.float64) - minimum
     # A clip whose values are all equal has step 0.
     levels = np.rint(above / step) if step else np.zeros_like(above)
+    # [num_stft_frames, mel_bands], 0 to 255
     data = np.clip(levels, 0, _MAX_LEVEL).astype(np.uint8).tobytes()
     return StoredLogMel(data, float(minimum), float(step))
-
-
-def row_bytes(params: FeatureParams, log_mel_dtype: str) -> int:
-    """Bytes of one STFT frame."""
-    return int(_GRAPH_DTYPES[log_mel_dtype].size) * params.mel_bands
-
-
-def cut_bytes(
-    data: tf.Tensor,
-    start_stft_frame: tf.Tensor,
-    params: FeatureParams,
-    log_mel_dtype: str,
-) -> tf.Tensor:
-    """Cuts one patch out of the bytes of each clip, in the graph.
-
-    Args:
-      data: string, any shape: bytes of clips, of at least `start_stft_frame`
-        plus one patch.
-      start_stft_frame: int64, same shape: first STFT frame of each patch.
-      params: Size of a patch.
-      log_mel_dtype: How the features are stored.
-
-    Returns:
-      float16 or uint8 `[..., patch_stft_frames, mel_bands]`.
-    """
-    num_bytes = row_bytes(params, log_mel_dtype)
-    patch_bytes = tf.strings.substr(
-        data,
-        start_stft_frame * num_bytes,
-        tf.zeros_like(start_stft_frame) + params.patch_stft_frames * num_bytes,
-    )
-    values = tf.io.decode_raw(patch_bytes, _GRAPH_DTYPES[log_mel_dtype])
-    sizes = [params.patch_stft_frames, params.mel_bands]
-    if data.shape.rank == 0:
-        return tf.reshape(values, sizes)
-    return tf.reshape(values, [-1, *sizes])
-
-
-def decode_first_rows(
-    data: tf.Tensor, num_rows: int, params: FeatureParams, log_mel_dtype: str
-) -> tf.Tensor:
-    """Decodes the first STFT frames of clips of different lengths.
-
-    Args:
-      data: string `[num_clips]`.
-      num_rows: STFT frames to decode; level 0 where a clip has fewer.
-      params: Gives the number of mel bands.
-      log_mel_dtype: How the features are stored.
-
-    Returns:
-      float16 or uint8 `[num_clips, num_rows, mel_bands]`.
-    """
-    dtype = _GRAPH_DTYPES[log_mel_dtype]
-    # TensorFlow does not pad float16 here.
-    same_size = {1: tf.uint8, 2: tf.int16}[dtype.size]
-    values = tf.io.decode_raw(
-        data,
-        same_size,
-        fixed_length=num_rows * row_bytes(params, log_mel_dtype),
-    )
-    values = tf.reshape(values, [-1, num_rows, params.mel_bands])
-    return values if dtype == same_size else tf.bitcast(values, dtype)
-
-
-def decode_all_rows(
-    data: tf.Tensor, params: FeatureParams, log_mel_dtype: str
-) -> tf.Tensor:
-    """Decodes one clip: float16 or uint8 `[num_stft_frames, mel_bands]`."""
-    values = tf.io.decode_raw(data, _GRAPH_DTYPES[log_mel_dtype])
-    return tf.reshape(values, [-1, params.mel_bands])
-
-
-def to_float32(stored: StoredLogMel) -> tf.Tensor:
-    """Reads stored values as features.
-
-    Args:
-      stored: Values `[..., num_rows, mel_bands]`; minimum and step `[...]`.
-
-    Returns:
-      float32, the shape of the values, in natural-log units.
-    """
-    values = tf.cast(stored.values, tf.float32)
-    if stored.step is None:
-        return values
-    step, minimum = (
-        number[..., tf.newaxis, tf.newaxis]
-        for number in (stored.step, stored.minimum)
-    )
-    return values * step + minimum
-
-
-# --- schema ----------------------------------------------------------------
-
-
-LABEL_SETS = ("weak", "strong")
-_DEFAULT_DTYPE = RecordParams.log_mel_dtype
-
-
-class ClassEvents(NamedTuple):
-    """Events of one clip, as parallel arrays (or tensors).
-
-    Attributes:
-      event_class: int64 `[num_events]`, class index.
-      onset_seconds: float32 `[num_events]`, from the start of the clip.
-      offset_seconds: float32 `[num_events]`.
-    """
-
-    event_class: np.ndarray | tf.Tensor
-    onset_seconds: np.ndarray | tf.Tensor
-    offset_seconds: np.ndarray | tf.Tensor
-
-
-@dataclasses.dataclass(frozen=True)
-class ClipRecord:
-    """What one record holds.
-
-    Attributes:
-      segment_id: Name of the clip.
-      log_mel: float `[num_stft_frames, mel_bands]`.
-      audio_seconds: Seconds of audio behind `log_mel`.
-      events: Events of each label set that knows the clip.
-    """
-
-    segment_id: str
-    log_mel: np.ndarray
-    audio_seconds: float
-    events: dict[str, ClassEvents]
-
-
-class ParsedRecord(NamedTuple):
-    """A record in the graph, features still as bytes.
-
-    Attributes:
-      segment_id: string scalar.
-      log_mel: Values are a string scalar.
-      num_stft_frames: int64 scalar.
-      label_source: string `[num_label_sets]`.
-      events: `ClassEvents` of tensors of the label set that was asked for.
-      log_mel_dtype: How the features are stored.
-    """
-
-    segment_id: tf.Tensor
-    log_mel: StoredLogMel
-    num_stft_frames: tf.Tensor
-    label_source: tf.Tensor
-    events: ClassEvents
-    log_mel_dtype: str
-
-
-def _bytes_feature(values: list[bytes]) -> tf.train.Feature:
-    return tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
-
-
-def _float_feature(values: np.ndarray | list[float]) -> tf.train.Feature:
-    return tf.train.Feature(float_list=tf.train.FloatList(value=values))
-
-
-def _event_features(
-    label_set: str, events: ClassEvents
-) -> dict[str, tf.train.Feature]:
-    classes = tf.train.Int64List(value=events.event_class)
-    return {
-        f"{label_set}_event_class": tf.train.Feature(int64_list=classes),
-        f"{label_set}_event_onset_seconds": _float_feature(
-            events.onset_seconds
-        ),
-        f"{label_set}_event_offset_seconds": _float_feature(
-            events.offset_seconds
-        ),
-    }
-
-
-def serialize_record(
-    record: ClipRecord, log_mel_dtype: str = _DEFAULT_DTYPE
-) -> bytes:
-    """Writes one clip as a serialized `tf.train.Example`.
-
-    Args:
-      record: The clip.
-      log_mel_dtype: How to store the features: "float16" or "uint8".
-
-    Raises:
-      InputError: The dtype is unknown, or features to quantise are not finite.
-    """
-    stored = encode_log_mel(record.log_mel, log_mel_dtype)
-    features = {
-        "segment_id": _bytes_feature([record.segment_id.encode()]),
-        "log_mel": _bytes_feature([stored.values]),
-        "audio_seconds": _float_feature([record.audio_seconds]),
-        "label_source": _bytes_feature(
-            [name.encode() for name in LABEL_SETS if name in record.events]
-        ),
-    }
-    if stored.step is not None:
-        features["log_mel_minimum"] = _float_feature([stored.minimum])
-        features["log_mel_step"] = _float_feature([stored.step])
-    for label_set, events in record.events.items():
-        features.update(_event_features(label_set, events))
-    example = tf.train.Example(features=tf.train.Features(feature=features))
-    return example.SerializeToString(deterministic=True)
 
 
 def event_keys(label_set: str) -> list[str]:
@@ -312,97 +183,93 @@ def event_keys(label_set: str) -> list[str]:
     return [f"{label_set}_event_{name}" for name in names]
 
 
-def parsed_features(label_set: str, log_mel_dtype: str) -> dict[str, Any]:
-    """What to parse, for TensorFlow's parsers."""
-    features = {
-        "segment_id": tf.io.FixedLenFeature([], tf.string),
-        "log_mel": tf.io.FixedLenFeature([], tf.string),
-        "label_source": tf.io.VarLenFeature(tf.string),
-    }
-    if check_log_mel_dtype(log_mel_dtype) == "uint8":
-        features["log_mel_minimum"] = tf.io.FixedLenFeature([], tf.float32)
-        features["log_mel_step"] = tf.io.FixedLenFeature([], tf.float32)
-    dtypes = (tf.int64, tf.float32, tf.float32)
-    for key, dtype in zip(event_keys(label_set), dtypes, strict=True):
-        features[key] = tf.io.VarLenFeature(dtype)
-    return features
-
-
-def stored_log_mel(parsed: dict[str, tf.Tensor]) -> StoredLogMel:
-    """Takes the features, still as bytes, from what a parser returns."""
-    return StoredLogMel(
-        parsed["log_mel"],
-        parsed.get("log_mel_minimum"),
-        parsed.get("log_mel_step"),
-    )
-
-
-def num_stft_frames(
-    data: tf.Tensor, params: FeatureParams, log_mel_dtype: str
-) -> tf.Tensor:
-    """Counts the STFT frames of clips: int64, the shape of `data`."""
-    num_bytes = tf.strings.length(data)
-    return tf.cast(num_bytes // row_bytes(params, log_mel_dtype), tf.int64)
-
-
-def parse_record(
-    serialized: tf.Tensor,
-    label_set: str,
-    params: FeatureParams,
-    log_mel_dtype: str = _DEFAULT_DTYPE,
-) -> ParsedRecord:
-    """Parses one record, in the graph.
+def serialize_record(
+    record: ClipRecord, log_mel_dtype: str = RecordParams.log_mel_dtype
+) -> bytes:
+    """Writes one clip as a serialized `tf.train.Example`.
 
     Args:
-      serialized: string scalar.
-      label_set: "weak" or "strong": whose events to parse.
-      params: Gives the number of mel bands.
-      log_mel_dtype: How the features are stored, as the manifest says.
+      record: The clip.
+      log_mel_dtype: How to store the features: "float16" or "uint8".
 
     Returns:
-      The parsed record; no events if `label_set` does not know the clip.
+      Bytes that are the same for equal records.
 
     Raises:
-      InputError: The dtype is unknown.
+      InputError: The dtype is unknown, or features to quantise are not finite.
     """
-    parsed = tf.io.parse_single_example(
-        serialized, parsed_features(label_set, log_mel_dtype)
-    )
-    keys = event_keys(label_set)
-    return ParsedRecord(
-        segment_id=parsed["segment_id"],
-        log_mel=stored_log_mel(parsed),
-        num_stft_frames=num_stft_frames(
-            parsed["log_mel"], params, log_mel_dtype
-        ),
-        label_source=parsed["label_source"].values,
-        events=ClassEvents(*(parsed[key].values for key in keys)),
-        log_mel_dtype=log_mel_dtype,
+    stored = encode_log_mel(record.log_mel, log_mel_dtype)
+    sources = [name for name in LABEL_SETS if name in record.events]
+    features = {
+        "segment_id": _feature("bytes", [record.segment_id.encode()]),
+        "log_mel": _feature("bytes", [stored.values]),
+        "audio_seconds": _feature("float", [record.audio_seconds]),
+        "label_source": _feature("bytes", [name.encode() for name in sources]),
+    }
+    if stored.step is not None:
+        features["log_mel_minimum"] = _feature("float", [stored.minimum])
+        features["log_mel_step"] = _feature("float", [stored.step])
+    for label_set, events in record.events.items():
+        kinds = ("int64", "float", "float")
+        for key, kind, values in zip(
+            event_keys(label_set), kinds, events, strict=True
+        ):
+            features[key] = _feature(kind, values)
+    example = _Example(features={"feature": features})
+    serialized: bytes = example.SerializeToString(deterministic=True)
+    return serialized
+
+
+def _feature(kind: str, values: Any) -> Any:
+    """Makes a `Feature` of "bytes", "float" or "int64" values."""
+    return _Feature(**{f"{kind}_list": {"value": values}})
+
+
+def frame_record(serialized: bytes) -> bytes:
+    """Puts a record's length before it and checksums behind both.
+
+    A TFRecord file is one such frame after the other.
+
+    Source:
+      https://www.tensorflow.org/tutorials/load_data/tfrecord
+    """
+    length = struct.pack("<Q", len(serialized))
+    return b"".join(
+        [length, _masked_crc(length), serialized, _masked_crc(serialized)]
     )
 
 
-def cut_patch(
-    record: ParsedRecord, start_stft_frame: tf.Tensor, params: FeatureParams
-) -> tf.Tensor:
-    """Cuts one patch out of the raw bytes of a record.
+def read_frames(content: bytes) -> Iterator[bytes]:
+    """Takes the records out of a TFRecord file.
 
     Args:
-      record: The record; holds at least `start_stft_frame` plus one patch.
-      start_stft_frame: int64 scalar, first STFT frame of the patch.
-      params: Size of a patch.
+      content: All of the file.
 
-    Returns:
-      float32 `[patch_stft_frames, mel_bands]`.
+    Yields:
+      Each record, still serialized.
+
+    Raises:
+      ValueError: A checksum is wrong, or the file ends within a record.
     """
-    values = cut_bytes(
-        record.log_mel.values, start_stft_frame, params, record.log_mel_dtype
-    )
-    return to_float32(record.log_mel._replace(values=values))
+    start = 0
+    while start < len(content):
+        length, found_crc = (
+            content[start : start + 8],
+            content[start + 8 : start + 12],
+        )
+        if len(length) < 8 or _masked_crc(length) != found_crc:
+            raise ValueError(f"no record begins at byte {start}")
+        start += 12
+        end = start + struct.unpack("<Q", length)[0]
+        serialized = content[start:end]
+        if _masked_crc(serialized) != content[end : end + 4]:
+            raise ValueError(f"wrong checksum of the record at byte {start}")
+        yield serialized
+        start = end + 4
 
 
-def decode_log_mel(record: ParsedRecord, params: FeatureParams) -> tf.Tensor:
-    """Decodes all of a record: float32 `[num_stft_frames, mel_bands]`."""
-    values = decode_all_rows(
-        record.log_mel.values, params, record.log_mel_dtype
-    )
-    return to_float32(record.log_mel._replace(values=values))
+def _masked_crc(data: bytes) -> bytes:
+    """CRC-32C, rotated and shifted as the TFRecord format asks for."""
+    crc = google_crc32c.value(data)
+    masked = ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    return struct.pack("<I", masked)

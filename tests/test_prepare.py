@@ -1,5 +1,7 @@
-"""Records of a whole release: counts, reports, resuming, determinism."""
+"""Records of a whole release: counts, losses, resuming, determinism."""
 
+import collections
+import csv
 import json
 import pathlib
 import shutil
@@ -16,10 +18,24 @@ from audioset_strong.params import (
     LabelMappingParams,
     RecordParams,
 )
-from audioset_strong.records.beam import BeamRun
+from audioset_strong.records import prepare
 from audioset_strong.records.manifest import read_records
-from audioset_strong.records.prepare import describe, prepare_records
-from audioset_strong.records.schema import parse_record
+from audioset_strong.records.parse import parse_record
+from audioset_strong.records.plan import Clip, Plan, ShardTask
+from audioset_strong.records.prepare import (
+    WorkerParams,
+    check_loss,
+    describe,
+    format_losses,
+    list_losses,
+    make_folders,
+    prepare_records,
+    remove_outdated,
+    run_tasks,
+    sum_up,
+)
+
+_ONE = WorkerParams(num_workers=1)
 
 
 def _shards(folder):
@@ -108,7 +124,7 @@ def test_the_same_command_again_writes_nothing_new(tiny_release, tmp_path):
 def test_two_workers_write_the_same_bytes_as_one(
     tiny_release, tiny_records_dir, tmp_path
 ):
-    prepare_tiny(tiny_release, tmp_path, beam_run=BeamRun(num_workers=2))
+    prepare_tiny(tiny_release, tmp_path, workers=WorkerParams(num_workers=2))
     assert _contents(tmp_path) == _contents(tiny_records_dir)
     assert _manifest(tmp_path) == _manifest(tiny_records_dir)
 
@@ -186,29 +202,12 @@ def test_evaluation_clips_are_left_out_and_counted(tiny_release, tmp_path):
     assert not {"train01_30000", "weak01_0"} & set(listed)
 
 
-def test_a_folder_from_before_a_setting_came_is_taken(
-    tiny_release, tiny_records_dir, tmp_path
-):
-    folder = tmp_path / "old"
-    shutil.copytree(tiny_records_dir, folder)
-    settings = json.loads((folder / "settings.json").read_text())
-    del settings["label_mapping"]
-    del settings["records"]["strong_fraction"]
-    (folder / "settings.json").write_text(json.dumps(settings))
-    (folder / "segment_ids.txt").unlink()
-    times = {p.name: p.stat().st_mtime_ns for p in _shards(folder)}
-    prepare_tiny(tiny_release, folder)
-    assert {p.name: p.stat().st_mtime_ns for p in _shards(folder)} == times
-    assert _manifest(folder) == _manifest(tiny_records_dir)
-    assert (folder / "segment_ids.txt").exists()
-
-
 def _prepare(release, output_dir, audio_dir=None, **paths):
     arguments = {
         "weak_paths": [str(release / "weak.csv")],
         "strong_paths": [],
         "class_map_path": str(release / "classes.csv"),
-        "beam_run": BeamRun(num_workers=1),
+        "workers": _ONE,
         **paths,
     }
     audio_dir = audio_dir or release / "audio"
@@ -266,20 +265,6 @@ def test_bad_label_lines_are_in_the_manifest(tiny_release, tmp_path):
     [problem] = manifest["label_problems"]
     assert problem.startswith(f"{path}:3: expected an event that ends after")
     assert sum(manifest["clips"].values()) == 1
-
-
-def test_description(tiny_records_dir):
-    lines = []
-    describe(_manifest(tiny_records_dir), lines.append)
-    assert lines == [
-        "14 clips written (4 weak, 6 strong, 4 held_out).",
-        "2 clips left out (1 missing, 1 unreadable); left_out.csv lists each "
-        "with the reason.",
-        "Clips written although something is wrong with their audio: 1 short; "
-        "faults.csv lists them.",
-        "19 events of 1 mids that are not in the class map were left out; "
-        "their clips were kept.",
-    ]
 
 
 def test_too_many_missing_clips_end_the_run_before_it_begins(
@@ -340,3 +325,153 @@ def test_quantised_records(tiny_release, tmp_path):
     hours = sum(shard["audio_seconds"] for shard in manifest["shards"])
     # 64 bands, 100 STFT frames a second, a byte each.
     assert num_bytes / hours == pytest.approx(6400, rel=0.05)
+
+
+def _task(folder, number, num_shards=2):
+    name = f"weak-{number:05d}-of-{num_shards:05d}.tfrecord"
+    clip = Clip(f"clip{number}_0", "", 10.0, {"weak": []})
+    return ShardTask(str(folder), "weak", name, (clip,))
+
+
+def test_folders_are_made_and_cleared(tmp_path):
+    folder = tmp_path / "a" / "b"
+    make_folders(str(folder))
+    for place in (folder, folder / "plan", folder / "reports"):
+        (place / ".tmp-0123-x.tfrecord").touch()
+    (folder / "kept.txt").touch()
+    make_folders(str(folder))
+    left = sorted(path.name for path in folder.rglob("*"))
+    assert left == ["kept.txt", "plan", "reports"]
+
+
+def test_only_what_is_missing_is_written(tmp_path, monkeypatch):
+    make_folders(str(tmp_path))
+    tasks = [_task(tmp_path, 0), _task(tmp_path, 1)]
+    first = run_tasks(tasks, str(tmp_path), _ONE)
+    assert [report["left_out"][0][0] for report in first] == [
+        "clip0_0",
+        "clip1_0",
+    ]
+    pathlib.Path(tasks[1].path).unlink()
+    (tmp_path / "manifest.json").touch()
+    written = []
+    write = prepare.pool.write_shards
+    monkeypatch.setattr(
+        prepare.pool,
+        "write_shards",
+        lambda names, *rest: written.append(names) or write(names, *rest),
+    )
+    assert run_tasks(tasks, str(tmp_path), _ONE) == first
+    assert run_tasks(tasks, str(tmp_path), _ONE) == first
+    assert written == [[tasks[1].name]]
+    # While a shard was missing the folder was not finished.
+    assert not (tmp_path / "manifest.json").exists()
+
+
+def test_workers_that_write_elsewhere_are_found_out(tmp_path, monkeypatch):
+    make_folders(str(tmp_path))
+    monkeypatch.setattr(prepare.pool, "write_shards", lambda *_: None)
+    with pytest.raises(InputError, match="1 of 1 shards, .* the same folder"):
+        run_tasks([_task(tmp_path, 0, 1)], str(tmp_path), _ONE)
+
+
+def test_shards_of_an_earlier_plan_are_removed(tmp_path):
+    make_folders(str(tmp_path))
+    old = [_task(tmp_path, 0, 1)]
+    run_tasks(old, str(tmp_path), _ONE)
+    (tmp_path / "weak-notes.txt").touch()
+    new = [_task(tmp_path, 0), _task(tmp_path, 1)]
+    run_tasks(new, str(tmp_path), _ONE)
+    remove_outdated(new, str(tmp_path))
+    names = {path.name for path in tmp_path.rglob("*") if path.is_file()}
+    of_shards = {task.name for task in new}
+    assert names == {
+        *of_shards,
+        *(f"{name}.json" for name in of_shards),
+        "weak-notes.txt",
+    }
+
+
+def test_sums():
+    clips = {
+        name: Clip(f"{name}_0", "", 10.0, {"strong": [(1, 0.0, 1.0)]})
+        for name in "abcd"
+    }
+    plan = Plan(
+        {
+            "weak": [],
+            "strong": [clips["a"], clips["b"], clips["c"]],
+            "held_out": [clips["d"]],
+        },
+        collections.Counter({"/m/u": 2}),
+        [("e_0", "eval_clip", "why")],
+        collections.Counter({"note": 1}),
+    )
+    reports = [
+        {
+            "shard": 1,
+            "left_out": [["b_0", "missing", "x"]],
+            "faults": [["a_0", "short", "y"]],
+            "notes": {"n": 2},
+        },
+        {
+            "shard": 2,
+            "left_out": [],
+            "faults": [["c_0", "clipped", "y"], ["a_0", "clipped", "z"]],
+            "notes": {"n": 1, "note": 1},
+        },
+    ]
+    found = sum_up(plan, 2, reports)
+    assert found == {
+        "shards": [1, 2],
+        "clips": {"weak": 0, "strong": 2, "held_out": 1},
+        # Held-out clips are no training data.
+        "events_per_class": {"weak": [0, 0], "strong": [0, 2]},
+        "unmapped_mids": {"/m/u": 2},
+        "notes": {"note": 2, "n": 3},
+        "left_out_by_reason": {"missing": 1, "eval_clip": 1},
+        "left_out": {"eval_clip": ["e_0"], "missing": ["b_0"]},
+        "faults": {"clipped": ["a_0", "c_0"], "short": ["a_0"]},
+    }
+    assert list_losses(plan, reports) == (
+        [("b_0", "missing", "x"), ("e_0", "eval_clip", "why")],
+        [
+            ("a_0", "clipped", "z"),
+            ("a_0", "short", "y"),
+            ("c_0", "clipped", "y"),
+        ],
+    )
+    lines = []
+    describe(found, lines.append)
+    assert lines == [
+        "3 clips written (0 weak, 2 strong, 1 held_out).",
+        "2 clips left out (1 eval_clip, 1 missing); left_out.csv lists each "
+        "with the reason.",
+        "Clips written although something is wrong with their audio: 2 "
+        "clipped, 1 short; faults.csv lists them.",
+        "2 clips: note.",
+        "3 clips: n.",
+        "2 events of 1 mids that are not in the class map were left out; "
+        "their clips were kept.",
+    ]
+
+
+def test_losses_are_read_back_by_any_csv_reader():
+    rows = [
+        ("b_0", "missing", "no audio file for this clip"),
+        ("c_0", "silent", 'a "quoted", detail\nof two lines'),
+    ]
+    header, *found = csv.reader(format_losses(rows).splitlines(keepends=True))
+    assert header == ["segment_id", "reason", "detail"]
+    assert [tuple(row) for row in found] == rows
+    assert format_losses([]) == "segment_id,reason,detail\n"
+
+
+def test_loss_up_to_the_threshold_is_accepted():
+    check_loss(5, 10, 0.5, "")
+    check_loss(10, 10, 1.0, "")
+    check_loss(0, 0, 0.0, "")
+    with pytest.raises(
+        InputError, match=r"6 of 10 clips \(60.0%\) .* max_loss=0.5 .*: here"
+    ):
+        check_loss(6, 10, 0.5, "here")

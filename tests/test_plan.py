@@ -1,27 +1,36 @@
-"""Labels and audio joined into clips and shards."""
+"""Labels and audio joined into clips and shards; plans, reports, settings."""
 
 import collections
 import dataclasses
+import json
+import pathlib
 
 import pandas as pd
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.class_map import ClassMap
+from audioset_strong.labels.class_map import ClassMap, write_class_map
 from audioset_strong.labels.frame_rule import Event
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.labels.training_sets import (
     is_held_out,
     is_in_strong_fraction,
 )
-from audioset_strong.params import RecordParams
+from audioset_strong.params import AudioParams, FeatureParams, RecordParams
 from audioset_strong.records.plan import (
     AudioIndex,
+    Clip,
+    RecordSettings,
     ShardSettings,
+    ShardTask,
+    check_settings,
     index_events,
+    load_task,
     plan_clips,
     plan_shards,
     read_label_tables,
+    read_reports,
+    save_tasks,
 )
 
 _WEAK_HEADER = "# a\n# b\n# YTID, start_seconds, end_seconds, positive_labels\n"
@@ -58,13 +67,6 @@ def test_label_files_are_joined_and_bad_lines_noted(tables):
     assert strong["segment_id"].tolist() == ["a_0", "a_0", "d_0"]
     left_out = [p for p in problems.problems if p.is_left_out]
     assert [p.line for p in left_out] == [5, 5]
-
-
-def test_a_wrong_header_is_refused(tmp_path):
-    path = tmp_path / "s.tsv"
-    path.write_text("segment_id,start,end,label\n")
-    with pytest.raises(InputError, match=r"s\.tsv:1: expected the header"):
-        read_label_tables([], [str(path)], ProblemLog())
 
 
 def test_clips_of_each_group(tables):
@@ -210,3 +212,114 @@ def test_unmapped_mids_are_counted_and_the_others_kept():
     events = [Event("/m/x", 0, 1), Event("/m/u", 1, 2), Event("/m/u", 3, 4)]
     assert index_events(events, {"/m/x": 5}, unmapped) == [(5, 0, 1)]
     assert unmapped == {"/m/u": 2}
+
+
+@pytest.fixture
+def task(tmp_path):
+    for name in ("plan", "reports"):
+        (tmp_path / name).mkdir()
+    clips = (
+        Clip("-a_b_30000", '/x/é "q".wav', 10.0, {"weak": []}, 7),
+        Clip("b_0", "", 9.5, {"weak": [(3, 0.0, 10.0)], "strong": []}),
+        Clip("c_0", "s3://b/c.flac", 0.1, {"strong": [(0, 0.1, 1 / 3)]}, 2**40),
+    )
+    settings = ShardSettings(
+        FeatureParams(log_offset=0.001), AudioParams(silent_peak_dbfs=-60.5)
+    )
+    name = "strong-00000-of-00001.tfrecord"
+    return ShardTask(str(tmp_path), "strong", name, clips, settings)
+
+
+def _report(task, num_bytes):
+    report = {
+        "fingerprint": task.fingerprint,
+        "shard": {"num_bytes": num_bytes},
+    }
+    pathlib.Path(task.report_path).write_text(json.dumps(report))
+
+
+def test_a_plan_is_read_back_as_it_was(task):
+    empty = dataclasses.replace(task, clips=())
+    for saved in (task, empty):
+        save_tasks([saved])
+        assert load_task(task.output_dir, task.name) == saved
+
+
+def test_all_that_changes_a_shard_changes_its_fingerprint(task):
+    clip = task.clips[1]
+    others = [
+        dataclasses.replace(task, clips=task.clips[:2]),
+        dataclasses.replace(task, group="weak"),
+        dataclasses.replace(task, settings=ShardSettings()),
+        *(
+            dataclasses.replace(
+                task, clips=(dataclasses.replace(clip, **change),)
+            )
+            for change in (
+                {},
+                {"audio_path": "found.wav"},
+                {"audio_bytes": 1},
+                {"clip_seconds": 9.0},
+                {"events": {"weak": []}},
+            )
+        ),
+    ]
+    fingerprints = {other.fingerprint for other in others}
+    assert len(fingerprints | {task.fingerprint}) == len(others) + 1
+    # Where the folder lies does not matter.
+    moved = dataclasses.replace(task, output_dir="/elsewhere")
+    assert moved.fingerprint == task.fingerprint
+
+
+def test_a_shard_is_finished_with_its_report_plan_and_size(task):
+    assert not read_reports([task])
+    _report(task, 3)
+    assert not read_reports([task])  # no shard
+    pathlib.Path(task.path).write_bytes(b"ab")
+    assert not read_reports([task])  # too short
+    pathlib.Path(task.path).write_bytes(b"abc")
+    assert read_reports([task])[task.name]["shard"] == {"num_bytes": 3}
+    other = dataclasses.replace(task, clips=task.clips[:1])
+    assert not read_reports([other])  # made for another plan
+    missing = dataclasses.replace(task, name="weak-00000-of-00001.tfrecord")
+    assert set(read_reports([missing, task])) == {task.name}
+
+
+def _settings(class_map, **changes):
+    return {"class_map_hash": class_map.content_hash, **changes}
+
+
+def test_a_new_folder_keeps_its_settings(tmp_path):
+    settings = _settings(_MAP, features={"log_offset": 0.01})
+    for _ in range(2):
+        check_settings(str(tmp_path), settings, _MAP)
+    other = {**settings, "features": {"log_offset": 0.001}}
+    with pytest.raises(InputError, match="features: .*0.01} there, .*0.001} n"):
+        check_settings(str(tmp_path), other, _MAP)
+
+
+def test_other_classes_are_named(tmp_path):
+    check_settings(str(tmp_path), _settings(_MAP), _MAP)
+    other = ClassMap(("/m/y", "/m/x"), ("Y", "X"))
+    both = f"{_MAP.content_hash} there, {other.content_hash} now"
+    with pytest.raises(InputError, match=both) as error:
+        check_settings(str(tmp_path), _settings(other), other)
+    assert "class 0" not in str(error.value)
+    write_class_map(_MAP, tmp_path / "class_map.csv")
+    with pytest.raises(InputError, match="class 0 is /m/x there, /m/y here"):
+        check_settings(str(tmp_path), _settings(other), other)
+
+
+def test_all_settings_are_saved():
+    settings = RecordSettings(RecordParams(log_mel_dtype="uint8"))
+    saved = settings.as_json(_MAP)
+    assert saved["records"]["log_mel_dtype"] == "uint8"
+    assert list(saved) == [
+        "records",
+        "features",
+        "audio",
+        "label_frames",
+        "label_mapping",
+        "class_map_hash",
+    ]
+    assert settings.of_shards.log_mel_dtype == "uint8"

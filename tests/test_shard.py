@@ -9,17 +9,25 @@ import pytest
 import soundfile
 import tensorflow as tf
 
+from audioset_strong.audio.decode import AudioError
 from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.params import AudioParams, FeatureParams
 from audioset_strong.records import shard
+from audioset_strong.records.parse import decode_log_mel, parse_record
 from audioset_strong.records.plan import (
     Clip,
     ShardSettings,
     ShardTask,
-    read_report,
+    read_reports,
+    save_tasks,
 )
-from audioset_strong.records.schema import decode_log_mel, parse_record
-from audioset_strong.records.shard import ClipTally, write_shard
+from audioset_strong.records.shard import (
+    ShardError,
+    class_events,
+    make_record,
+    write_planned_shard,
+    write_shard,
+)
 
 _FEATURES = FeatureParams()
 
@@ -85,10 +93,10 @@ def test_unusable_clips_are_left_out_with_the_reason(task):
         ("patch_0", "short"),
     ]
     assert report["notes"] == {}
-    records = [
-        parse_record(r, "weak", _FEATURES)
-        for r in tf.data.TFRecordDataset(task.path)
-    ]
+    serialized = list(tf.data.TFRecordDataset(task.path).as_numpy_iterator())
+    found = hashlib.sha256(b"".join(serialized)).hexdigest()
+    assert shard["content_hash"] == found[:16]
+    records = [parse_record(r, "weak", _FEATURES) for r in serialized]
     assert [r.segment_id.numpy().decode() for r in records] == [
         "good_0",
         "short_0",
@@ -134,18 +142,11 @@ def test_other_events_or_settings_make_another_shard(task):
     assert pathlib.Path(task.path).read_bytes() != data
 
 
-def test_the_hash_is_that_of_the_records(task):
-    report = write_shard(task)
-    found = hashlib.sha256()
-    for serialized in tf.data.TFRecordDataset(task.path):
-        found.update(serialized.numpy())
-    assert report["shard"]["content_hash"] == found.hexdigest()[:16]
-
-
 def test_clips_are_tallied(task, tmp_path):
+    (tmp_path / "out" / "plan").mkdir()
+    save_tasks([task])
     path = tmp_path / "tally"
-    path.touch()
-    write_shard(task, ClipTally(str(path)))
+    write_planned_shard(task.output_dir, task.name, str(path))
     # In the order of the clips: see the fixture.
     assert path.read_bytes() == b"wuwwuuumm"
 
@@ -174,7 +175,7 @@ def test_a_killed_write_leaves_no_shard(task, monkeypatch):
         write_shard(task)
     monkeypatch.undo()
     # The shard is there, but without a report it does not count.
-    assert read_report(task) is None
+    assert not read_reports([task])
     monkeypatch.setattr(shard, "serialize_record", stop)
     pathlib.Path(task.path).unlink()
     with pytest.raises(KeyboardInterrupt):
@@ -182,3 +183,58 @@ def test_a_killed_write_leaves_no_shard(task, monkeypatch):
     assert list(pathlib.Path(task.output_dir).iterdir()) == [
         pathlib.Path(task.output_dir) / "reports"
     ]
+
+
+def test_a_shard_that_cannot_be_written_is_told_in_one_line(task):
+    (pathlib.Path(task.output_dir) / "plan").mkdir()
+    save_tasks([task])
+    # A folder stands where the shard should go.
+    pathlib.Path(task.path).mkdir()
+    with pytest.raises(ShardError) as caught:
+        write_planned_shard(task.output_dir, task.name)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert f"{task.name}: [Errno 21] Is a directory" in message
+    assert "the same command goes on from there" in message
+    assert not list(pathlib.Path(task.output_dir).glob(".tmp-*"))
+
+
+def _write_noise(path, seconds, rate=16000, channels=1, level=0.1):
+    shape = [round(seconds * rate), channels]
+    samples = level * np.random.default_rng(0).standard_normal(shape)
+    soundfile.write(path, samples, rate)
+    return str(path)
+
+
+def test_conversions_are_noted(tmp_path):
+    path = _write_noise(tmp_path / "a.wav", 1.0, rate=22050, channels=2)
+    checked = make_record(Clip("a_0", path, 1.0, {}), ShardSettings())
+    assert checked.notes == ["mixed to mono", "resampled"]
+    assert checked.faults == {}
+    assert checked.record.audio_seconds == pytest.approx(1.0, abs=1e-4)
+
+
+def test_faults_that_are_kept_are_told(tmp_path):
+    path = _write_noise(tmp_path / "a.wav", 3.0, rate=8000)
+    checked = make_record(Clip("a_0", path, 10.0, {}), ShardSettings())
+    assert list(checked.faults) == ["short", "low_rate"]
+    assert "10 s expected" in checked.faults["short"]
+
+
+def test_faults_that_are_left_out_give_the_reason(tmp_path):
+    path = _write_noise(tmp_path / "a.wav", 10.0, level=0.0)
+    with pytest.raises(AudioError) as caught:
+        make_record(Clip("a_0", path, 10.0, {}), ShardSettings())
+    assert caught.value.reason == "silent"
+    assert caught.value.detail.startswith(f"{path}: peak of -inf dBFS")
+    kept = ShardSettings(audio=AudioParams(leave_out_silent=False))
+    checked = make_record(Clip("a_0", path, 10.0, {}), kept)
+    assert list(checked.faults) == ["silent"]
+
+
+def test_events_become_arrays():
+    events = class_events([(3, 0.5, 1.0), (0, 2.0, 10.0)])
+    assert events.event_class.tolist() == [3, 0]
+    assert events.event_class.dtype == np.int64
+    assert events.offset_seconds.tolist() == [1.0, 10.0]
+    assert class_events([]).onset_seconds.shape == (0,)
