@@ -12,6 +12,8 @@ from eval_examples import (
     X,
     Y,
     Z,
+    evaluate_strong,
+    evaluate_weak,
     hand_framed,
     hand_score_file,
     hand_weak,
@@ -48,8 +50,6 @@ from audioset_strong.evaluation.results import (
     EvalReport,
     compare_per_class,
     count_of,
-    evaluate_strong,
-    evaluate_weak,
     result_notes,
 )
 from audioset_strong.labels.problems import ProblemLog

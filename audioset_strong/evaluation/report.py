@@ -57,7 +57,6 @@ from typing import Any
 import pandas as pd
 
 from audioset_strong.evaluation.bootstrap import BootstrapResult, PairedResult
-from audioset_strong.evaluation.evaluate import evaluate_files
 from audioset_strong.evaluation.report_page import render_page
 from audioset_strong.evaluation.report_text import (
     headline_text,
@@ -70,7 +69,6 @@ from audioset_strong.evaluation.results import (
     compare_per_class,
     result_notes,
 )
-from audioset_strong.evaluation.scores import Path
 from audioset_strong.files import make_folder_output_files, open_output
 
 __all__ = ["headline_text", "per_class_table", "report_dict", "write_report"]
@@ -253,31 +251,3 @@ def write_report(
         with open_output(os.path.join(report_dir, name)) as file:
             file.write(text)
     return results
-
-
-def evaluate_score_file(
-    scores_path: Path,
-    framed_labels_path: Path | None = None,
-    weak_labels_path: Path | None = None,
-    **options: Any,
-) -> dict[str, Any]:
-    """Evaluates a score file and returns what `report.json` would hold.
-
-    Args:
-      scores_path: Score file.
-      framed_labels_path: Framed TSV; None to leave out the Strong eval.
-      weak_labels_path: Weak CSV; None to leave out the Weak eval.
-      **options: Keyword arguments of `evaluate_files`.
-
-    Returns:
-      The dict that `report.py` documents, such as
-      `results["strong"]["explicit"]["d_prime"]`.
-
-    Raises:
-      InputError: As `evaluate_files`.
-    """
-    return report_dict(
-        evaluate_files(
-            scores_path, framed_labels_path, weak_labels_path, **options
-        )
-    )
