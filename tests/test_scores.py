@@ -279,14 +279,15 @@ def test_release_size_fits_in_2_gb(tmp_path):
 _RELEASE_SIZE = """
 import resource, subprocess, sys
 import numpy as np, pandas as pd
-from audioset_strong.evaluation import evaluate_files, make_score_file
-from audioset_strong.evaluation.score_files import ScoreFile, write_score_file
-from audioset_strong.labels.label_writers import write_framed_labels
+from audioset_strong.evaluation import evaluate_scores, read_scores
+from audioset_strong.evaluation import read_truth
+from audioset_strong.evaluation.scores import ScoreFile, write_score_file
+from audioset_strong.labels.label_files import write_framed_labels
 
 folder, is_child = sys.argv[1], len(sys.argv) > 2
 if is_child:
-    evaluate_files(folder + "/S.npz", folder + "/F.tsv",
-                   baseline_scores_path=folder + "/S.npz")
+    ours, theirs = (read_scores(folder + "/S.npz") for _ in range(2))
+    evaluate_scores(ours, read_truth(folder + "/F.tsv"), baseline=theirs)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     sys.exit()
 rng = np.random.default_rng(0)
