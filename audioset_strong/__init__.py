@@ -45,9 +45,9 @@ _MODULE_OF_NAME = {
     "label_frame_batches": "records.streams",
     # Evaluation.
     "EvalSettings": "evaluation.evaluate",
-    "evaluate_arrays": "evaluation.evaluate",
-    "evaluate_files": "evaluation.evaluate",
-    "make_score_file": "evaluation.scores",
+    "BootstrapSettings": "evaluation.evaluate",
+    "evaluate_scores": "evaluation.evaluate",
+    "make_scores": "evaluation.scores",
     "read_scores": "evaluation.score_tables",
     "write_score_file": "evaluation.scores",
     "read_truth": "evaluation.truth",

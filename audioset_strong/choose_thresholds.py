@@ -9,7 +9,7 @@ on label frames, or weak labels, for thresholds on clips. Use clips that the
 model was not trained on, and not those that it is reported on. Writes:
 
     --output                    thresholds for `predict --thresholds`, with F1
-                                (`evaluation/threshold_files.py`)
+                                (`evaluation/thresholds.py`)
     <output>.reliability.csv    the reliability curve, pooled and of each class
     <output>.reliability.png    the same, drawn
 
@@ -21,27 +21,31 @@ get no curve. Needs no TensorFlow.
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from absl import flags, logging
 
 from audioset_strong import run_flags
+from audioset_strong.errors import InputError
 from audioset_strong.evaluation.items import warn_of_gaps
 from audioset_strong.evaluation.score_tables import read_scores
-from audioset_strong.evaluation.scores import POOLING, read_known_classes
-from audioset_strong.evaluation.thresholds import (
-    ThresholdItems,
-    ThresholdParams,
+from audioset_strong.evaluation.scores import (
+    POOLING,
     are_probabilities,
-    choose_thresholds,
-    read_threshold_items,
-    reliability_curve,
+    read_known_classes,
     score_range,
+)
+from audioset_strong.evaluation.thresholds import (
+    ThresholdParams,
+    choose_thresholds,
+    reliability_curve,
     summary_text,
+    threshold_items,
     warn_of_defaults,
     write_reliability,
     write_threshold_file,
 )
+from audioset_strong.evaluation.truth import read_truth
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.plots import plot_reliability
 
@@ -92,53 +96,59 @@ def main(argv: Sequence[str]) -> None:
     run_flags.refuse_arguments(argv)
     problems = ProblemLog(is_strict=_STRICT.value)
     params = run_flags.read_params(ThresholdParams, _PARAMS_FLAGS)
+    label_paths = [
+        labels.value
+        for labels in (_STRONG_LABELS, _FRAMED_LABELS, _WEAK_LABELS)
+        if labels.value is not None
+    ]
+    if len(label_paths) != 1:
+        raise InputError(
+            f"Expected one of --strong_labels, --framed_labels and "
+            f"--weak_labels; found {len(label_paths)}."
+        )
     known = read_known_classes(_CLASS_MAP.value, _DISPLAY_NAMES.value, problems)
-    score_file = read_scores(
-        _SCORES.value, known, _POOLING.value, _LOGITS.value
+    scores = read_scores(_SCORES.value, known, _POOLING.value, _LOGITS.value)
+    truth = read_truth(
+        _FRAMED_LABELS.value,
+        _STRONG_LABELS.value,
+        _WEAK_LABELS.value,
+        problems=problems,
     )
-    truth = read_threshold_items(
-        score_file,
-        problems,
-        strong_path=_STRONG_LABELS.value,
-        framed_path=_FRAMED_LABELS.value,
-        weak_path=_WEAK_LABELS.value,
-        negatives=_NEGATIVES.value,
-    )
-    problems.report()
-    warn_of_gaps(truth.items.alignment)
+    items, item_name = threshold_items(scores, truth, _NEGATIVES.value)
+    warn_of_gaps(items.alignment)
 
-    table = choose_thresholds(truth.items, params, known.name_of_mid)
-    write_threshold_file(
-        table,
-        {
-            "scores": os.path.basename(os.path.normpath(_SCORES.value)),
-            "class_map_hash": score_file.class_map_hash,
-            "score_notes": list(score_file.notes),
-            **truth.settings(),
-            **dataclasses.asdict(params),
-        },
-        _OUTPUT.value,
+    names = known.name_of_mid
+    table = choose_thresholds(items, params, names)
+    low, high = score_range(items.scores)
+    settings = {
+        "scores": os.path.basename(os.path.normpath(_SCORES.value)),
+        "class_map_hash": scores.class_map_hash,
+        "score_notes": list(scores.notes),
+        "labels": os.path.basename(label_paths[0]),
+        "items": item_name,
+        "negatives": _NEGATIVES.value,
+        "num_items": len(items.scores),
+        "score_range": [low, high],
+        **dataclasses.asdict(params),
+    }
+    write_threshold_file(table, settings, _OUTPUT.value)
+    print(
+        f"{summary_text(table)}; {len(items.scores)} {item_name} with "
+        f"{_NEGATIVES.value} negatives: {_OUTPUT.value}"
     )
-    print(f"{summary_text(table)}; {truth.text()}: {_OUTPUT.value}")
     warn_of_defaults(table)
-    low, high = score_range(truth.items)
-    if are_probabilities(low, high):
-        _write_curve(truth, known.name_of_mid)
-    else:
+    if not are_probabilities(low, high):
         logging.warning(
             "Scores lie in %s, not in [0, 1]: thresholds hold for scores of "
             "this scale only, which those of predict are not. Give --logits "
             "if they are logits. The reliability curve is left out.",
             f"[{low:g}, {high:g}]",
         )
-
-
-def _write_curve(truth: ThresholdItems, names: Mapping[str, str]) -> None:
-    """Writes and draws the reliability curve."""
-    curve = reliability_curve(truth.items)
+        return
+    curve = reliability_curve(items)
     write_reliability(curve, f"{_OUTPUT.value}.reliability.csv", names)
     path = f"{_OUTPUT.value}.reliability.png"
-    plot_reliability(curve, path, truth.item_name)
+    plot_reliability(curve, path, item_name)
     error = curve.pooled().calibration_errors()[0]
     print(f"Expected calibration error {error:.3f}, all classes pooled: {path}")
 

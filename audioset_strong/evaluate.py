@@ -15,11 +15,11 @@ Writes to --report_dir:
     report.html    the same for a person, in one file that loads nothing
     report.md      the headline as tables for papers
 
-Scores are a score file (`evaluation/score_files.py`) or a folder with one table
-a clip, at any frame rate, as sed_scores_eval writes (`score_tables.py`). Framed
+Scores are a score file (`evaluation/scores.py`) or a folder with one table a
+clip, at any frame rate, as sed_scores_eval writes (`score_tables.py`). Framed
 labels, or strong ones that are framed here, give the Strong eval, weak labels
-the Weak eval; `truth_files.py` says which negatives each has. Labels are taken
-as they are, unless --smear_labels, --subsume_music or --canonicalize_mids says
+the Weak eval; `truth.py` lists the negatives of each. Labels are taken as they
+are, unless --smear_labels, --subsume_music or --canonicalize_mids says
 otherwise. Scores and a baseline are compared over their common classes. Needs
 no TensorFlow.
 """
@@ -33,11 +33,14 @@ from audioset_strong import run_flags
 from audioset_strong.evaluation import report
 from audioset_strong.evaluation.evaluate import (
     BootstrapSettings,
-    evaluate_files,
+    EvalSettings,
+    evaluate_scores,
 )
-from audioset_strong.evaluation.items import STRONG_NEGATIVES
-from audioset_strong.evaluation.results import RANK_OVER
-from audioset_strong.evaluation.scores import POOLING
+from audioset_strong.evaluation.items import RANK_OVER, STRONG_NEGATIVES
+from audioset_strong.evaluation.score_tables import read_scores
+from audioset_strong.evaluation.scores import POOLING, read_known_classes
+from audioset_strong.evaluation.truth import read_truth
+from audioset_strong.labels.ids import read_clip_list
 from audioset_strong.labels.label_mapping import read_label_mapping
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import LabelMappingParams
@@ -85,7 +88,7 @@ _CLASS_MAP = flags.DEFINE_string(
 _DISPLAY_NAMES = flags.DEFINE_string(
     "display_names",
     None,
-    "mid_to_display_name.tsv, for the same; holds over --class_map, and says "
+    "mid_to_display_name.tsv, for the same; overrides --class_map, and says "
     "which classes --subsume_music keeps.",
 )
 _ONTOLOGY = flags.DEFINE_string(
@@ -129,25 +132,30 @@ def main(argv: Sequence[str]) -> None:
         _DISPLAY_NAMES.value,
         problems,
     )
-    evaluated = evaluate_files(
-        _SCORES.value,
+    known = read_known_classes(_CLASS_MAP.value, _DISPLAY_NAMES.value, problems)
+    truth = read_truth(
         _FRAMED_LABELS.value,
+        _STRONG_LABELS.value,
         _WEAK_LABELS.value,
-        strong_labels_path=_STRONG_LABELS.value,
-        explicit_negatives_path=_EXPLICIT_NEGATIVES.value,
-        baseline_scores_path=_BASELINE_SCORES.value,
-        class_map_path=_CLASS_MAP.value,
-        display_names_path=_DISPLAY_NAMES.value,
-        pooling=_POOLING.value,
-        is_logits=_LOGITS.value,
-        clip_list_path=_COMMON_CLIPS.value,
-        is_on_common_label_frames=_COMMON_WITH_BASELINE.value,
+        _EXPLICIT_NEGATIVES.value,
+        problems,
+    )
+    settings = EvalSettings(
         rank_over=_RANK_OVER.value,
         negatives=_NEGATIVES.value,
         mapping=mapping,
+        clips=read_clip_list(_COMMON_CLIPS.value)
+        if _COMMON_CLIPS.value
+        else None,
+        only_common_label_frames=_COMMON_WITH_BASELINE.value,
         bootstrap=run_flags.read_params(BootstrapSettings, _BOOTSTRAP_FLAGS),
-        problems=problems,
     )
+    how = known, _POOLING.value, _LOGITS.value
+    scores = read_scores(_SCORES.value, *how)
+    baseline = None
+    if _BASELINE_SCORES.value is not None:
+        baseline = read_scores(_BASELINE_SCORES.value, *how)
+    evaluated = evaluate_scores(scores, truth, settings, baseline)
     report.write_report(evaluated, _REPORT_DIR.value)
     print(report.headline_text(evaluated))
     print(f"Report: {os.path.join(_REPORT_DIR.value, 'report.html')}")

@@ -50,7 +50,7 @@ _CLASS_MAP = run_flags.define_class_map()
 _DISPLAY_NAMES = run_flags.define_display_names()
 _PARAMS_FLAGS = run_flags.define_params(EventScoreParams)
 _NUM_WORKERS = flags.DEFINE_integer(
-    "num_workers", os.cpu_count(), "Processes to use.", lower_bound=1
+    "num_workers", os.cpu_count() or 1, "Processes to use.", lower_bound=1
 )
 _STRICT = run_flags.define_strict()
 _OUTPUT_DIR = flags.DEFINE_string(

@@ -15,8 +15,9 @@ from absl import flags
 
 from audioset_strong import run_flags
 from audioset_strong.evaluation.items import mine_candidates
-from audioset_strong.evaluation.results import evaluate_strong, evaluate_weak
+from audioset_strong.evaluation.results import evaluate_items
 from audioset_strong.evaluation.scores import read_score_file
+from audioset_strong.evaluation.truth import read_truth
 from audioset_strong.labels.frame_rule import frame_strong_labels
 from audioset_strong.labels.label_files import (
     read_strong_labels,
@@ -67,11 +68,15 @@ def main(argv: Sequence[str]) -> None:
         mined, _ = mine_candidates(scores["miner"], weak, num_candidates)
         shown = choose_candidates_to_show(mined, SHOWN_PER_CLASS, _SEED.value)
         framed = frame_strong_labels(strong, confirm_absent(shown, present))
-        cells = [
-            f"{evaluate_weak(score_file, weak, framed).d_prime:.2f} / "
-            f"{evaluate_strong(score_file, framed).d_prime:.2f}"
-            for score_file in scores.values()
-        ]
+        labels_of_share = read_truth(framed_labels=framed, weak_labels=weak)
+        cells = []
+        for score_file in scores.values():
+            d_primes = []
+            for evaluation in ("weak", "strong"):
+                key = evaluation, "explicit"
+                items = labels_of_share.items(score_file, *key)
+                d_primes.append(f"{evaluate_items(items, *key).d_prime:.2f}")
+            cells.append(" / ".join(d_primes))
         print(f"| {share} | {' | '.join(cells)} |")
 
 

@@ -25,8 +25,13 @@ from absl import flags, logging
 
 from audioset_strong import run_flags
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.evaluate import evaluate_files
-from audioset_strong.evaluation.report import write_report
+from audioset_strong.evaluation import (
+    evaluate_scores,
+    read_known_classes,
+    read_scores,
+    read_truth,
+    write_report,
+)
 from audioset_strong.inference.scoring import write_scores
 from audioset_strong.params import ModelParams, TrainParams
 from audioset_strong.records.manifest import check_no_shared_clips
@@ -225,14 +230,13 @@ def _run_row(row: Row, inputs: ExperimentInputs) -> dict[str, Any]:
     if not os.path.exists(scores_path):
         write_scores(workdir, inputs.eval_records_dir, scores_path)
     report_dir = os.path.join(_OUTPUT_DIR.value, "reports", row.folder)
+    known = read_known_classes(inputs.class_map or None)
+    truth = read_truth(
+        framed_labels=inputs.eval_framed_labels,
+        weak_labels=inputs.eval_weak_labels,
+    )
     report = write_report(
-        evaluate_files(
-            scores_path,
-            inputs.eval_framed_labels,
-            inputs.eval_weak_labels,
-            class_map_path=inputs.class_map or None,
-        ),
-        report_dir,
+        evaluate_scores(read_scores(scores_path, known), truth), report_dir
     )
     weak, strong = report["weak"]["explicit"], report["strong"]["explicit"]
     values = (

@@ -20,6 +20,8 @@ Clip d is labelled and not scored, clip e scored and not labelled.
 import numpy as np
 import pandas as pd
 
+from audioset_strong.evaluation.items import strong_items, weak_items
+from audioset_strong.evaluation.results import evaluate_items
 from audioset_strong.evaluation.scores import ScoreFile
 
 X, Y, Z, W = "/m/x", "/m/y", "/m/z", "/m/w"
@@ -93,3 +95,20 @@ def weak_table(mids_of_clip):
 
 def hand_weak():
     return weak_table({"a_0": [X], "b_0": [Y, W], "c_0": [Z], "d_0": [X]})
+
+
+def evaluate_strong(score_file, framed, negatives="explicit", **options):
+    items = strong_items(score_file, framed, negatives)
+    return evaluate_items(items, "strong", negatives, **options)
+
+
+def evaluate_weak(
+    score_file, weak, framed=None, negatives=None, pairs=None, **options
+):
+    if negatives is None:
+        has_explicit = framed is not None or pairs is not None
+        negatives = "explicit" if has_explicit else "implied"
+    if negatives == "implied":
+        framed = pairs = None
+    items = weak_items(score_file, weak, framed, pairs)
+    return evaluate_items(items, "weak", negatives, **options)

@@ -7,7 +7,7 @@ from eval_examples import make_score_file
 from audioset_strong.evaluation.evaluate import (
     BootstrapSettings,
     join_details,
-    system_details,
+    summarize_items,
 )
 from audioset_strong.evaluation.items import strong_items, weak_items
 from audioset_strong.evaluation.results import EvalReport, evaluate_items
@@ -22,12 +22,14 @@ def detail_items(
     **options,
 ):
     """Details of one system, or of two."""
-    options["settings"] = settings
-    baseline = None
-    if baseline_items is not None:
-        baseline = system_details(baseline_items, evaluation, **options)
-    ours = system_details(items, evaluation, **options)
-    return join_details(evaluation, negatives, ours, baseline, settings.level)
+    options["bootstrap"] = settings
+    systems = [items] if baseline_items is None else [items, baseline_items]
+    return join_details(
+        evaluation,
+        negatives,
+        settings.level,
+        *(summarize_items(own, evaluation, **options) for own in systems),
+    )
 
 
 def random_labels(num_clips, num_classes, seed=0, suffix=""):

@@ -2,6 +2,11 @@
 
 import numpy as np
 
+from audioset_strong.evaluation.bootstrap import (
+    compare_resamples,
+    intervals_of,
+    resample_classes,
+)
 from audioset_strong.evaluation.items import Alignment, EvalItems
 
 
@@ -68,3 +73,16 @@ def gaussian_systems(
         )
         for d_prime in d_primes
     ]
+
+
+def bootstrap(items, *args, level=0.95, **options):
+    """Intervals of one system."""
+    return intervals_of(resample_classes(items, *args, **options), level)
+
+
+def paired_bootstrap(items, baseline, *args, level=0.95, **options):
+    """Differences of two systems."""
+    ours, theirs = (
+        resample_classes(own, *args, **options) for own in (items, baseline)
+    )
+    return compare_resamples(ours, theirs, level)

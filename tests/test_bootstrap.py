@@ -1,19 +1,208 @@
+"""The bootstrap against literally repeated clips and known distributions."""
+
+import dataclasses
+
 import numpy as np
 import pytest
+from nasty_scores import nasty_classes
 from reference.bootstrap_reference import bootstrap_reference
-from scipy.stats import binom
-from simulated_items import gaussian_systems, make_items, random_items
+from scipy.stats import binom, kstest
+from simulated_items import (
+    bootstrap,
+    gaussian_systems,
+    make_items,
+    paired_bootstrap,
+    random_items,
+)
 
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation import bootstrap as bootstrap_lib
 from audioset_strong.evaluation.bootstrap import (
-    bootstrap,
+    _bounds,
+    compare_resamples,
+    count_items,
     draw_clips,
     intervals_of,
-    overall_metrics,
-    percentile_bounds,
     resample_classes,
+    weighted_auc_and_average_precision,
+)
+from audioset_strong.evaluation.metrics import (
+    auc_of_ranking,
+    average_precision_of_ranking,
+    rank_class,
 )
 from audioset_strong.evaluation.results import evaluate_items
+
+
+def weighted(scores, truth, clips, weights):
+    counts = count_items(
+        scores[truth > 0],
+        clips[truth > 0],
+        scores[truth < 0],
+        clips[truth < 0],
+        len(weights),
+    )
+    return weighted_auc_and_average_precision(
+        counts, np.asarray(weights, np.float32)
+    )
+
+
+def test_weighted_by_hand():
+    scores = np.array([0.6, 0.4, 0.6, 0.8])
+    truth = np.array([1, -1, -1, 1])
+    clips = np.array([0, 0, 1, 1])
+    # As it is: positives .6 .8, negatives .4 .6: pairs 1, 1/2, 1, 1; the
+    # precisions are 2/3 and 1. Clip 1 three times: positives .6 and three .8,
+    # negatives .4 and three .6: (1 + 3 / 2 + 3 * 4) / 16; precisions 4/7 and 1.
+    # Clip 0 alone: perfect. Nothing drawn: undefined.
+    aucs, precisions = weighted(
+        scores, truth, clips, [[1, 1, 1, 0], [1, 3, 0, 0]]
+    )
+    np.testing.assert_array_equal(aucs, [3.5 / 4, 14.5 / 16, 1, np.nan])
+    np.testing.assert_allclose(
+        precisions, [5 / 6, (4 / 7 + 3) / 4, 1, np.nan], rtol=1e-15
+    )
+
+
+@pytest.mark.parametrize("name", nasty_classes())
+def test_nasty_classes_are_those_of_repeated_items(name):
+    scores, truth = nasty_classes()[name]
+    clips = np.arange(24) // 4
+    weights = np.random.default_rng(0).multinomial(6, [1 / 6] * 6, size=30).T
+    aucs, precisions = weighted(scores, truth, clips, weights)
+    for column, times in enumerate(weights.T):
+        positives, negatives = (
+            np.repeat(scores[is_own], times[clips[is_own]])
+            for is_own in (truth > 0, truth < 0)
+        )
+        ranking = rank_class(positives, negatives)
+        np.testing.assert_array_equal(aucs[column], auc_of_ranking(ranking))
+        np.testing.assert_allclose(
+            precisions[column],
+            average_precision_of_ranking(ranking),
+            rtol=1e-12,
+        )
+
+
+def test_draws_are_of_clips_with_repetition():
+    ids = np.array([f"c{i}_0" for i in range(200)])
+    draws = draw_clips(ids, 300, seed=3)
+    assert draws.shape == (300, 200)
+    assert (draws.sum(axis=1) == 200).all()
+    # A clip is drawn Binomial(200, 1/200) times: variance 199/200.
+    assert abs(draws.var() - 199 / 200) < 0.02
+
+
+def test_draws_belong_to_clips_not_to_rows():
+    ids = np.array([f"c{i:02d}_0" for i in range(20)])
+    order = np.random.default_rng(0).permutation(20)
+    draws = draw_clips(ids, 5, seed=1)
+    np.testing.assert_array_equal(
+        draw_clips(ids[order], 5, seed=1), draws[:, order]
+    )
+    np.testing.assert_array_equal(draw_clips(ids, 3, seed=1), draws[:3])
+    assert (draw_clips(ids, 5, seed=2) != draws).any()
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("num_values", [None, 3])  # without and with ties
+def test_against_literally_repeated_clips(num_values, dtype):
+    items = random_items(num_values=num_values, dtype=dtype)
+    num_resamples = 70  # more than a block
+    resamples = resample_classes(items, num_resamples, seed=4)
+    draws = draw_clips(items.segment_ids, num_resamples, seed=4)
+    as_it_is = np.ones((1, draws.shape[1]), int)
+    results = bootstrap_reference(items, np.concatenate([as_it_is, draws]))
+    for row, result in enumerate(results):
+        table = result.per_class
+        np.testing.assert_array_equal(resamples.aucs[row], table["auc"])
+        np.testing.assert_array_equal(
+            resamples.num_positives[row], table["num_positives"]
+        )
+        # Different order of summing only.
+        for ours, name in [
+            (resamples.average_precisions, "average_precision"),
+            (resamples.lwlraps, "lwlrap"),
+        ]:
+            np.testing.assert_allclose(ours[row], table[name], rtol=1e-12)
+    # Class 3 is in one clip only, which many resamples lack; class 4 has no
+    # positive in any.
+    is_undefined = np.isnan(resamples.aucs)
+    assert 0.2 < is_undefined[1:, 3].mean() < 0.6
+    assert is_undefined[:, 4].all()
+
+
+def test_blocks_and_threads_do_not_show(monkeypatch):
+    items = random_items(num_values=4)
+    whole = resample_classes(items, 50, num_threads=1)
+    monkeypatch.setattr(bootstrap_lib, "_BLOCK_RESAMPLES", 16)
+    monkeypatch.setattr(bootstrap_lib, "_CLASSES_AT_ONCE", 2)
+    parts = resample_classes(items, 50, num_threads=3)
+    for name in ("aucs", "average_precisions", "lwlraps", "num_positives"):
+        ours, theirs = getattr(parts, name), getattr(whole, name)
+        if name == "aucs":
+            np.testing.assert_array_equal(ours, theirs)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-14)
+
+
+def test_double_weights_where_float32_could_not_count(monkeypatch):
+    items = random_items()
+    single = resample_classes(items, 20)
+    monkeypatch.setattr(bootstrap_lib, "_MAX_COUNT", 1)
+    double = resample_classes(items, 20)
+    np.testing.assert_array_equal(double.aucs, single.aucs)
+
+
+def test_order_of_clips_and_classes_does_not_matter():
+    items = random_items()
+    clips = np.random.default_rng(0).permutation(items.segment_ids.size)
+    rows = np.concatenate(
+        [np.nonzero(items.clip_of_item == clip)[0] for clip in clips]
+    )
+    rank_of_clip = np.argsort(clips)
+    other = dataclasses.replace(
+        items,
+        scores=items.scores[rows][:, ::-1],
+        is_positive=items.is_positive[rows][:, ::-1],
+        is_negative=items.is_negative[rows][:, ::-1],
+        clip_of_item=rank_of_clip[items.clip_of_item[rows]],
+        segment_ids=items.segment_ids[clips],
+        mids=items.mids[::-1],
+    )
+    ours, theirs = resample_classes(items, 40), resample_classes(other, 40)
+    np.testing.assert_array_equal(theirs.aucs[:, ::-1], ours.aucs)
+    np.testing.assert_array_equal(theirs.segment_ids, ours.segment_ids)
+    np.testing.assert_array_equal(
+        theirs.num_labels_of_clip, ours.num_labels_of_clip
+    )
+
+
+def test_lwlrap_over_evaluated_classes_ranks_the_same_ones_in_all():
+    items = random_items()
+    resamples = resample_classes(items, 40, rank_over="evaluated")
+    # Class 4 has no positive, so that it is as if it were not scored.
+    part = dataclasses.replace(
+        items,
+        scores=items.scores[:, :4],
+        is_positive=items.is_positive[:, :4],
+        is_negative=items.is_negative[:, :4],
+        mids=items.mids[:4],
+    )
+    expected = resample_classes(part, 40)
+    np.testing.assert_array_equal(resamples.lwlraps[:, :4], expected.lwlraps)
+    assert np.isnan(resamples.lwlraps[:, 4]).all()
+
+
+def test_resampling_bad_arguments():
+    with pytest.raises(InputError, match="at least 1. Received: 0"):
+        resample_classes(random_items(), 0)
+    with pytest.raises(InputError, match="'some'"):
+        resample_classes(random_items(), 5, rank_over="some")
+    bad = random_items()
+    bad.scores[3, 1] = np.nan
+    with pytest.raises(InputError, match="must not be NaN"):
+        resample_classes(bad, 5)
+
 
 METRICS = (
     "d_prime",
@@ -28,7 +217,7 @@ METRICS = (
 @pytest.mark.parametrize("num_values", [None, 3])  # without and with ties
 def test_overall_metrics_against_literally_repeated_clips(num_values):
     items = random_items(num_values=num_values)
-    values = overall_metrics(resample_classes(items, 60, seed=2))
+    values = resample_classes(items, 60, seed=2).overall()
     assert tuple(values) == METRICS
     draws = draw_clips(items.segment_ids, 60, seed=2)
     results = bootstrap_reference(items, draws)
@@ -60,22 +249,22 @@ def test_bounds_by_hand():
     values = np.arange(40.0)[:, np.newaxis] * [1, -1, 1]
     values[0] = 1000
     values[7, 2] = np.nan
-    bounds = percentile_bounds(values, 0.95)
+    bounds = _bounds(values, 0.95)
     np.testing.assert_array_equal(bounds.low, [1, -39, np.nan])
     np.testing.assert_array_equal(bounds.high, [39, -1, np.nan])
     np.testing.assert_array_equal(bounds.median, [20, -20, np.nan])
     assert bounds.num_undefined.tolist() == [0, 0, 1]
     # At 0.8 k = 4 of 39, and of 38 floor(39 * 0.1) = 3: 1 2 3 and 37 38 39.
-    bounds = percentile_bounds(values, 0.8)
+    bounds = _bounds(values, 0.8)
     np.testing.assert_array_equal(bounds.low, [4, -36, 3])
     np.testing.assert_array_equal(bounds.high, [36, -4, 37])
 
 
 def test_infinite_values_have_a_place():
     values = np.concatenate([[0], np.arange(36.0), [np.inf] * 3])
-    bounds = percentile_bounds(values[:, np.newaxis], 0.8)
+    bounds = _bounds(values[:, np.newaxis], 0.8)
     assert (bounds.low[0], bounds.high[0]) == (3, 35)
-    assert percentile_bounds(values[:, np.newaxis], 0.95).high[0] == np.inf
+    assert _bounds(values[:, np.newaxis], 0.95).high[0] == np.inf
 
 
 def test_classes_that_lose_their_positives_are_left_out_and_counted():
@@ -93,7 +282,7 @@ def test_classes_that_lose_their_positives_are_left_out_and_counted():
     # The mean of a resample is over the classes that it has.
     lost = np.isnan(resamples.aucs[:, 3])
     np.testing.assert_allclose(
-        overall_metrics(resamples)["mean_auc"][lost],
+        resamples.overall()["mean_auc"][lost],
         np.nanmean(resamples.aucs[lost, :3], axis=1),
     )
 
@@ -169,3 +358,186 @@ def test_coverage_of_a_known_d_prime(num_simulations, num_resamples):
     low = binom.ppf(0.0005, num_simulations, 0.94)
     high = binom.ppf(0.9995, num_simulations, 0.95)
     assert low <= num_covered <= high
+
+
+def other_scores(items, seed=1):
+    noise = np.random.default_rng(seed).normal(size=items.scores.shape)
+    return dataclasses.replace(
+        items, scores=(items.scores + noise).astype(items.scores.dtype)
+    )
+
+
+def test_a_system_does_not_differ_from_itself():
+    result = paired_bootstrap(random_items(), random_items(), 50)
+    for name, own in result.overall.items():
+        if name == "mean_d_prime":  # infinite less infinite
+            continue
+        assert (own.difference, own.low, own.high) == (0, 0, 0)
+        assert own.p_value == 1
+
+
+def test_differences_are_of_the_same_resamples():
+    items, baseline = random_items(), other_scores(random_items())
+    result = paired_bootstrap(items, baseline, 99, seed=5, level=0.8)
+    ours, theirs = (
+        resample_classes(own, 99, seed=5).overall() for own in (items, baseline)
+    )
+    differences = ours["lwlrap"] - theirs["lwlrap"]
+    ordered = np.sort(differences[1:])
+    own = result.overall["lwlrap"]
+    # k = floor(100 * 0.1) = 10.
+    assert own.difference == differences[0]
+    assert (own.low, own.high) == (ordered[9], ordered[-10])
+    fewer = min((ordered <= 0).sum(), (ordered >= 0).sum())
+    assert own.p_value == min(1, 2 * (1 + fewer) / 100)
+    assert (result.seed, result.num_resamples, result.level) == (5, 99, 0.8)
+
+
+def test_swapping_the_systems_changes_signs_only():
+    items, baseline = random_items(), other_scores(random_items())
+    there = paired_bootstrap(items, baseline, 60)
+    back = paired_bootstrap(baseline, items, 60)
+    for name in ("d_prime", "lwlrap", "mean_average_precision"):
+        one, two = there.overall[name], back.overall[name]
+        assert two.difference == -one.difference
+        assert (two.low, two.high) == (-one.high, -one.low)
+        assert two.p_value == one.p_value
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_p_value_and_interval_agree(seed):
+    rng = np.random.default_rng(seed)
+    items, baseline = gaussian_systems(rng, [1.0, 1.0 + 0.03 * seed], 30)
+    result = paired_bootstrap(items, baseline, 199, num_threads=1)
+    for own in result.overall.values():
+        if np.isnan(own.p_value):
+            continue
+        is_apart = own.low > 0 or own.high < 0
+        assert (own.p_value <= 0.05 + 1e-12) == is_apart
+
+
+def test_undefined_differences_have_no_p_value():
+    items = random_items()
+    perfect = dataclasses.replace(
+        items, scores=items.is_positive.astype(np.float32)
+    )
+    result = paired_bootstrap(perfect, items, 50)
+    own = result.overall["mean_d_prime"]
+    assert own.difference == np.inf
+    assert np.isnan(own.p_value)
+    twice = paired_bootstrap(perfect, perfect, 50).overall["mean_d_prime"]
+    assert np.isnan([twice.difference, twice.low, twice.p_value]).all()
+    assert twice.num_undefined == 50
+
+
+def test_classes_in_another_order_are_joined_on_mid():
+    items, baseline = random_items(), other_scores(random_items())
+    turned = dataclasses.replace(
+        baseline,
+        scores=baseline.scores[:, ::-1],
+        is_positive=baseline.is_positive[:, ::-1],
+        is_negative=baseline.is_negative[:, ::-1],
+        mids=baseline.mids[::-1],
+    )
+    straight = paired_bootstrap(items, baseline, 60)
+    result = paired_bootstrap(items, turned, 60)
+    assert result.per_class.equals(straight.per_class)
+    assert result.overall["d_prime"].p_value == (
+        straight.overall["d_prime"].p_value
+    )
+
+
+def test_per_class_differences():
+    items, baseline = random_items(), other_scores(random_items())
+    result = paired_bootstrap(items, baseline, 60)
+    ours, theirs = resample_classes(items, 60), resample_classes(baseline, 60)
+    differences = ours.aucs - theirs.aucs
+    table = result.per_class
+    np.testing.assert_array_equal(table["auc_difference"], differences[0])
+    # k = floor(61 * 0.025) = 1.
+    for column in range(3):
+        own = table.iloc[column]
+        assert own["auc_difference_low"] == differences[1:, column].min()
+        assert own["auc_difference_high"] == differences[1:, column].max()
+    assert table["num_undefined"].iloc[4] == 60
+
+
+def changed(**arrays):
+    return dataclasses.replace(random_items(), **arrays)
+
+
+def flipped_negative():
+    is_negative = random_items().is_negative.copy()
+    is_negative[
+        np.nonzero(is_negative)[0][0], np.nonzero(is_negative)[1][0]
+    ] = 0
+    return is_negative
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        (
+            lambda: changed(
+                segment_ids=np.array([f"z{i}_0" for i in range(12)])
+            ),
+            "12 and 12 clips, 0 of them in both",
+        ),
+        (
+            lambda: changed(mids=np.array([f"/m/{i}" for i in range(1, 6)])),
+            "5 and 5 classes, 4 of them in both",
+        ),
+        (
+            lambda: changed(is_negative=flipped_negative()),
+            "other label frames, positives or negatives",
+        ),
+    ],
+)
+def test_other_items_are_refused(other, message):
+    with pytest.raises(InputError, match=message):
+        paired_bootstrap(random_items(), other(), 50)
+
+
+def test_other_resamples_are_refused():
+    one, two = (resample_classes(random_items(), 50, seed=s) for s in (0, 1))
+    with pytest.raises(InputError, match="seeds 0 and 1, 50 and 50"):
+        compare_resamples(one, two)
+
+
+def _p_values(num_simulations, num_resamples, seed, **sizes):
+    """Compares two systems that differ by noise only, again and again."""
+    rng = np.random.default_rng(seed)
+    for simulation in range(num_simulations):
+        items, baseline = gaussian_systems(rng, [1.0, 1.0], **sizes)
+        result = paired_bootstrap(
+            items, baseline, num_resamples, seed=simulation, num_threads=1
+        )
+        yield result.overall["d_prime"].p_value
+
+
+@pytest.mark.parametrize(
+    ("num_simulations", "num_resamples"),
+    [(150, 100), pytest.param(1000, 400, marks=pytest.mark.slow)],
+)
+def test_p_values_are_uniform_under_the_null(num_simulations, num_resamples):
+    p_values = list(_p_values(num_simulations, num_resamples, seed=3))
+    assert kstest(p_values, "uniform").pvalue > 0.01
+
+
+def test_systems_that_differ_by_noise_are_not_called_different():
+    p_values = list(
+        _p_values(5, 100, seed=0, num_clips=2000, num_frames=2, num_classes=20)
+    )
+    assert min(p_values) > 0.05
+
+
+def test_systems_that_differ_by_a_tenth_are_called_different():
+    rng = np.random.default_rng(0)
+    for simulation in range(5):
+        items, baseline = gaussian_systems(
+            rng, [1.1, 1.0], num_clips=2000, num_frames=2, num_classes=20
+        )
+        result = paired_bootstrap(items, baseline, 200, seed=simulation)
+        own = result.overall["d_prime"]
+        assert own.p_value < 0.01
+        assert own.low < 0.1 < own.high

@@ -1,6 +1,7 @@
-"""The evaluate binary, and file_evaluation.py below it, on real files."""
+"""`evaluate_scores`, the binary above it, and common items."""
 
 import dataclasses
+import doctest
 import json
 import subprocess
 import sys
@@ -8,19 +9,41 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from eval_examples import X, Y, Z, hand_framed, hand_score_file, hand_weak
+from eval_examples import (
+    X,
+    Y,
+    Z,
+    hand_framed,
+    hand_score_file,
+    hand_weak,
+    make_score_file,
+)
 from test_score_tables import write_table
 
+from audioset_strong import evaluation as package
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation import evaluate as evaluate_lib
 from audioset_strong.evaluation.evaluate import (
-    evaluate_files,
+    BootstrapSettings,
+    EvalSettings,
+    evaluate_scores,
+    on_common_classes,
+    on_common_label_frames,
+    on_listed_clips,
 )
 from audioset_strong.evaluation.items import STRONG_NEGATIVES
 from audioset_strong.evaluation.report import report_dict
-from audioset_strong.evaluation.scores import write_score_file
+from audioset_strong.evaluation.score_tables import read_scores
+from audioset_strong.evaluation.scores import (
+    KnownClasses,
+    make_scores,
+    read_known_classes,
+    write_score_file,
+)
+from audioset_strong.evaluation.truth import read_truth
 from audioset_strong.labels.class_map import ClassMap, write_class_map
 from audioset_strong.labels.frame_rule import frame_strong_labels
-from audioset_strong.labels.ids import write_clip_list
+from audioset_strong.labels.ids import read_clip_list, write_clip_list
 from audioset_strong.labels.label_files import (
     write_display_names,
     write_framed_labels,
@@ -33,9 +56,29 @@ from audioset_strong.labels.ontology import Ontology
 from audioset_strong.params import LabelMappingParams
 
 
-def evaluate_score_file(*arguments, **options):
-    """What report.json holds of files."""
-    return report_dict(evaluate_files(*arguments, **options))
+def evaluate_files(
+    scores,
+    framed=None,
+    weak=None,
+    *,
+    baseline=None,
+    known=KnownClasses(),
+    is_logits=False,
+    strong=None,
+    pairs=None,
+    **settings,
+):
+    """Evaluates files as the binary does."""
+    return evaluate_scores(
+        read_scores(scores, known, is_logits=is_logits),
+        read_truth(framed, strong, weak, pairs),
+        EvalSettings(bootstrap=BootstrapSettings(num_resamples=40), **settings),
+        None if baseline is None else read_scores(baseline, known),
+    )
+
+
+def evaluate_score_file(*args, **options):
+    return report_dict(evaluate_files(*args, **options))
 
 
 @pytest.fixture
@@ -90,7 +133,7 @@ def test_end_to_end(files):
         ([], "Expected framed or strong labels, weak labels or both"),
         (
             ["--framed_labels=F.tsv", "--strong_labels=F.tsv"],
-            "Give one of --framed_labels and --strong_labels",
+            "Give one of framed_labels and strong_labels",
         ),
         (["--weak_labels=W.csv", "--common_with_baseline"], "a baseline"),
         (["--weak_labels=F.tsv"], "expected the header"),
@@ -119,9 +162,7 @@ def test_framed_labels_alone_give_the_strong_eval(files):
 
 
 def test_weak_labels_alone_give_implied_negatives(files):
-    results = evaluate_score_file(
-        files / "S.npz", weak_labels_path=files / "W.csv"
-    )
+    results = evaluate_score_file(files / "S.npz", weak=files / "W.csv")
     assert results["strong"] == {}
     assert set(results["weak"]) == {"implied"}
 
@@ -159,9 +200,7 @@ def test_a_baseline_with_other_classes(files, caplog):
     # Without z, and with x and y the other way round.
     write_score_file(_keep_classes(hand_score_file(), [1, 0]), files / "B.npz")
     arguments = (files / "S.npz", files / "F.tsv", files / "W.csv")
-    report = evaluate_score_file(
-        *arguments, baseline_scores_path=files / "B.npz"
-    )
+    report = evaluate_score_file(*arguments, baseline=files / "B.npz")
     assert report["inputs"]["compared_classes"] == (
         "2 in both; 1 only in the score file, 0 only in the baseline"
     )
@@ -193,7 +232,7 @@ def test_a_baseline_with_the_same_classes_in_another_order(files, caplog):
     report = evaluate_score_file(
         files / "S.npz",
         files / "F.tsv",
-        baseline_scores_path=files / "B.npz",
+        baseline=files / "B.npz",
     )
     assert "compared_classes" not in report["inputs"]
     assert "common classes" not in caplog.text
@@ -211,14 +250,16 @@ def test_a_baseline_without_a_common_class(files):
         evaluate_score_file(
             files / "S.npz",
             files / "F.tsv",
-            baseline_scores_path=files / "B.npz",
+            baseline=files / "B.npz",
         )
 
 
 def test_classes_without_a_name_are_counted(files, caplog):
     write_class_map(ClassMap((X,), ("Ex",)), files / "C.csv")
     evaluate_score_file(
-        files / "S.npz", files / "F.tsv", class_map_path=files / "C.csv"
+        files / "S.npz",
+        files / "F.tsv",
+        known=read_known_classes(files / "C.csv"),
     )
     assert "2 of 3 scored classes" in caplog.text
     assert "such as /m/y" in caplog.text
@@ -281,11 +322,8 @@ def test_tables_of_display_names_give_the_same_numbers(files):
             ["Strong ex", "Why", "Zed"],
         )
     labels = (files / "F.tsv", files / "W.csv")
-    names = {
-        "class_map_path": files / "C.csv",
-        "display_names_path": files / "N.tsv",
-    }
-    of_tables = evaluate_files(files / "tables", *labels, **names)
+    known = read_known_classes(files / "C.csv", files / "N.tsv")
+    of_tables = evaluate_files(files / "tables", *labels, known=known)
     of_file = evaluate_files(files / "S.npz", *labels)
     np.testing.assert_equal(numbers_of(of_tables), numbers_of(of_file))
     notes = of_tables.inputs["scores_notes"]
@@ -308,9 +346,9 @@ def test_strong_labels_are_framed_as_frame_labels_does(files):
     write_framed_labels(frame_strong_labels(strong, pairs), files / "F2.tsv")
     framed_here = evaluate_files(
         files / "S.npz",
-        weak_labels_path=files / "W.csv",
-        strong_labels_path=files / "T.tsv",
-        explicit_negatives_path=files / "P.tsv",
+        weak=files / "W.csv",
+        strong=files / "T.tsv",
+        pairs=files / "P.tsv",
     )
     framed_before = evaluate_files(
         files / "S.npz", files / "F2.tsv", files / "W.csv"
@@ -345,7 +383,7 @@ def test_listed_clips(files):
         files / "S.npz",
         files / "F.tsv",
         files / "W.csv",
-        clip_list_path=files / "clips.txt",
+        clips=read_clip_list(files / "clips.txt"),
     )
     for result in report.results:
         alignment = result.alignment
@@ -369,14 +407,14 @@ def test_two_systems_on_common_label_frames(files):
         ),
         files / "B.npz",
     )
-    options = {"baseline_scores_path": files / "B.npz"}
+    options = {"baseline": files / "B.npz"}
     arguments = (files / "S.npz", files / "F.tsv", files / "W.csv")
     apart = evaluate_files(*arguments, **options)
     assert [r.num_items for r in apart.results] != [
         r.num_items for r in apart.baseline_results
     ]
     common = evaluate_files(
-        *arguments, is_on_common_label_frames=True, **options
+        *arguments, only_common_label_frames=True, **options
     )
     assert common.inputs["compared_clips"].startswith("2 clips in both; 2 cl")
     assert common.results[0].num_items == 3
@@ -407,3 +445,150 @@ def test_scores_of_other_classes_are_refused(files):
     write_score_file(foreign, files / "O.npz")
     with pytest.raises(InputError, match="have no class in common"):
         evaluate_score_file(files / "O.npz", files / "F.tsv")
+
+
+def test_example():
+    results = doctest.testmod(evaluate_lib)
+    assert results.failed == 0
+    assert results.attempted > 5
+
+
+def test_everything_that_is_exported_is_there():
+    for name in package.__all__:
+        assert callable(getattr(package, name))
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        package.nothing  # noqa: B018
+
+
+def test_as_the_files(tmp_path):
+    score_file = hand_score_file()
+    write_score_file(score_file, tmp_path / "S.npz")
+    write_framed_labels(hand_framed(), tmp_path / "F.tsv")
+    write_weak_labels(hand_weak(), tmp_path / "W.csv")
+    of_files = evaluate_files(
+        tmp_path / "S.npz", tmp_path / "F.tsv", tmp_path / "W.csv"
+    )
+    # The same scores in 25 equal frames a label frame.
+    scores = np.repeat(score_file.scores, 24, axis=1)
+    of_arrays = evaluate_scores(
+        make_scores(
+            scores,
+            score_file.segment_ids.tolist(),
+            score_file.mids.tolist(),
+            frame_seconds=0.04,
+            num_frames=(score_file.num_label_frames * 24).tolist(),
+        ),
+        read_truth(framed_labels=hand_framed(), weak_labels=tmp_path / "W.csv"),
+        EvalSettings(only_common_label_frames=True),
+        score_file,
+    )
+    assert len(of_arrays.results) == len(of_files.results) == 6
+    for ours, theirs, baseline in zip(
+        of_arrays.results,
+        of_files.results,
+        of_arrays.baseline_results,
+        strict=True,
+    ):
+        assert (ours.evaluation, ours.negatives) == (
+            theirs.evaluation,
+            theirs.negatives,
+        )
+        for result in (ours, baseline):
+            np.testing.assert_allclose(result.mean_auc, theirs.mean_auc)
+            np.testing.assert_allclose(result.lwlrap, theirs.lwlrap)
+    assert of_arrays.inputs["scores"] == "an array"
+
+
+def test_one_clip_of_a_list_and_one_kind_of_negatives():
+    score_file = hand_score_file()
+    class_map = ClassMap(tuple(score_file.mids.tolist()), ("X", "Y", "Z"))
+    scores = make_scores(
+        score_file.scores,
+        score_file.segment_ids.tolist(),
+        ["0", "1", "2"],
+        known=KnownClasses(class_map),
+    )
+    report = evaluate_scores(
+        scores,
+        read_truth(weak_labels=hand_weak()),
+        EvalSettings(clips=["a_0", "b_0"], negatives=["implied"]),
+    )
+    [result] = report.results
+    assert result.num_items == 2
+    assert result.per_class["display_name"].tolist()[:3] == ["X", "Y", "Z"]
+
+
+def test_a_table_of_another_kind():
+    with pytest.raises(InputError, match=r"framed_labels must .* found no \["):
+        read_truth(framed_labels=hand_weak())
+
+
+def scores_of(segment_ids, mids=(X, Y), num_label_frames=None):
+    rng = np.random.default_rng(len(segment_ids))
+    shape = (len(segment_ids), 10, len(mids))
+    return make_score_file(
+        rng.random(shape, dtype=np.float32),
+        segment_ids,
+        list(mids),
+        num_label_frames,
+    )
+
+
+def test_common_classes():
+    ours = scores_of(["a_0"], [X, Y])
+    theirs = scores_of(["a_0"], [Z, Y])
+    left, right, text = on_common_classes(ours, theirs)
+    assert left.mids.tolist() == right.mids.tolist() == [Y]
+    np.testing.assert_array_equal(left.scores[:, :, 0], ours.scores[:, :, 1])
+    np.testing.assert_array_equal(right.scores[:, :, 0], theirs.scores[:, :, 1])
+    assert text == (
+        "1 in both; 1 only in the score file, 1 only in the baseline"
+    )
+    same = scores_of(["a_0"], [Y, X])
+    assert on_common_classes(ours, same) == (ours, same, "")
+    with pytest.raises(InputError, match="no class in common"):
+        on_common_classes(ours, scores_of(["a_0"], [Z]))
+
+
+def test_common_label_frames():
+    ours = scores_of(["a_0", "b_0", "c_0"], num_label_frames=[10, 4, 10])
+    theirs = scores_of(
+        ["d_0", "c_0", "b_0", "e_0"], num_label_frames=[9, 7, 8, 9]
+    )
+    left, right, text = on_common_label_frames(ours, theirs)
+    # Each in its own order.
+    assert left.segment_ids.tolist() == ["b_0", "c_0"]
+    assert right.segment_ids.tolist() == ["c_0", "b_0"]
+    assert left.num_label_frames.tolist() == [4, 7]
+    assert right.num_label_frames.tolist() == [7, 4]
+    np.testing.assert_array_equal(left.scores, ours.scores[1:])
+    np.testing.assert_array_equal(right.scores, theirs.scores[1:3])
+    assert text == (
+        "2 clips in both; 1 clips and 3 label frames of others only in the "
+        "score file, 2 and 4 only in the baseline"
+    )
+    with pytest.raises(InputError, match=r"no clip in common; .*\['a_0'\]"):
+        on_common_label_frames(ours, scores_of(["x_0"]))
+
+
+def test_common_items_listed_clips():
+    scores = scores_of(["a_0", "b_0", "c_0"], num_label_frames=[1, 2, 3])
+    listed, text = on_listed_clips(scores, ["c_0", "x_0", "a_0"])
+    assert listed.segment_ids.tolist() == ["a_0", "c_0"]
+    assert listed.num_label_frames.tolist() == [1, 3]
+    np.testing.assert_array_equal(listed.scores, scores.scores[[0, 2]])
+    assert text == (
+        "2 of 3 listed clips are scored, 1 scored ones are not listed"
+    )
+    with pytest.raises(InputError, match="found none: .*'a_0'.*'x_0'"):
+        on_listed_clips(scores, ["x_0"])
+
+
+def test_truth_of_listed_clips():
+    truth = read_truth(framed_labels=hand_framed(), weak_labels=hand_weak())
+    listed = truth.of_clips(["a_0", "d_0", "x_0"])
+    assert set(listed.framed["segment_id"]) == {"a_0", "d_0"}
+    assert listed.weak["segment_id"].tolist() == ["a_0", "d_0"]
+    assert listed.evaluations() == truth.evaluations()
+    with pytest.raises(InputError, match="framed labels of listed clips"):
+        truth.of_clips(["x_0"])

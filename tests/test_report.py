@@ -11,6 +11,8 @@ from eval_examples import (
     X,
     Y,
     Z,
+    evaluate_strong,
+    evaluate_weak,
     hand_framed,
     hand_score_file,
     hand_weak,
@@ -31,8 +33,6 @@ from audioset_strong.evaluation.report_page import format_number
 from audioset_strong.evaluation.results import (
     OVERALL_METRICS,
     EvalReport,
-    evaluate_strong,
-    evaluate_weak,
     result_notes,
 )
 from audioset_strong.labels.problems import ProblemLog

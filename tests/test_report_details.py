@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from eval_examples import make_score_file
 from report_examples import detail_items, random_labels, random_scores
+from simulated_items import bootstrap, paired_bootstrap
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.bootstrap import bootstrap, paired_bootstrap
 from audioset_strong.evaluation.evaluate import BootstrapSettings
 from audioset_strong.evaluation.items import strong_items
 

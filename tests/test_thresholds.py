@@ -1,4 +1,14 @@
+"""Thresholds, their files, the binary, and reliability curves."""
+
+import dataclasses
+import json
+import logging
+import subprocess
+import sys
+
+import matplotlib.image
 import numpy as np
+import pandas as pd
 import pytest
 from eval_examples import (
     X,
@@ -13,13 +23,31 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.items import EvalItems, strong_items, weak_items
+from audioset_strong.evaluation.items import (
+    EvalItems,
+    strong_items,
+    warn_of_gaps,
+    weak_items,
+)
+from audioset_strong.evaluation.scores import listed, write_score_file
 from audioset_strong.evaluation.thresholds import (
+    COLUMNS,
     ThresholdParams,
     accepted_at,
     best_f1_threshold,
     choose_thresholds,
+    read_model_thresholds,
+    read_threshold_file,
+    reliability_curve,
+    threshold_items,
     warn_of_defaults,
+    write_threshold_file,
+)
+from audioset_strong.evaluation.truth import read_truth
+from audioset_strong.labels.class_map import hash_of_mids
+from audioset_strong.labels.label_files import (
+    write_display_names,
+    write_framed_labels,
 )
 
 
@@ -204,3 +232,316 @@ def test_block_of_classes_does_not_matter():
 def test_bad_params(params, message):
     with pytest.raises(InputError, match=message):
         ThresholdParams(**params)
+
+
+def _table():
+    scores = np.array([[0.3, 0.2], [0.1, 0.7]], dtype=np.float32)
+    return choose_thresholds(
+        make_items(scores, [[1, 0], [0, 0]]), display_names={"/m/1": 'A "b", c'}
+    )
+
+
+def _settings(**others):
+    return {"class_map_hash": hash_of_mids(["/m/0", "/m/1"]), **others}
+
+
+def _read(tmp_path, text):
+    path = tmp_path / "T.csv"
+    path.write_text(text)
+    return read_threshold_file(path)
+
+
+def test_round_trip_is_exact(tmp_path):
+    table = _table()
+    path = tmp_path / "T.csv"
+    write_threshold_file(table, _settings(scores="S.npz"), path)
+    comment, header, *lines = path.read_text().splitlines()
+    assert json.loads(comment.removeprefix("#"))["scores"] == "S.npz"
+    assert header == ",".join(COLUMNS)
+    # Between float32 .3 and .1; not one digit is lost.
+    middle = (float(np.float32(0.3)) + float(np.float32(0.1))) / 2
+    assert lines[0] == f"/m/0,,{middle!r},1.0,1.0,1.0,1,1,"
+    assert lines[1] == '/m/1,"A ""b"", c",0.5,,0.0,,0,2,no positives'
+    file = read_threshold_file(path)
+    assert list(file.thresholds.items()) == list(
+        zip(table["mid"], table["threshold"], strict=True)
+    )
+    assert file.settings == _settings(scores="S.npz")
+
+
+def test_hand_written_file(tmp_path):
+    file = _read(tmp_path, "threshold,mid\n0.25,/m/x\n1,/m/y\n")
+    assert file.thresholds == {"/m/x": 0.25, "/m/y": 1.0}
+    assert file.settings == {}
+    # Joined on mid, in the model's order.
+    assert file.vector(["/m/y", "/m/x"]).tolist() == [1.0, 0.25]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "expected a CSV of thresholds"),
+        ("mid,f1\n/m/x,1\n", "columns mid and threshold, found .'mid', 'f1'"),
+        ("mid,threshold\n", "expected at least one class, found none"),
+        ("mid,threshold\n/m/x,nan\n", "threshold of /m/x, found 'nan'"),
+        ("mid,threshold\n/m/x,\n", "threshold of /m/x, found ''"),
+        ("mid,threshold\n/m/x,-inf\n", "threshold of /m/x, found '-inf'"),
+        ("mid,threshold\n/m/x,half\n", "threshold of /m/x, found 'half'"),
+        ("mid,threshold\n/m/x,1\n/m/x,1\n", "more than once: /m/x"),
+        ("mid,threshold\n/m/x,1,2,3\n/m/y,4\n/m/z,1,2,3,4\n", "as one"),
+        ("# notes\nmid,threshold\n/m/x,1\n", "T.csv:1: expected the settings"),
+        ("# [1]\nmid,threshold\n/m/x,1\n", "as a JSON object after '#'"),
+        (
+            '# {"class_map_hash": "00"}\nmid,threshold\n/m/x,1\n',
+            "1 classes, the first are /m/x.*expected 00. Lines were",
+        ),
+    ],
+)
+def test_bad_files_are_one_line(tmp_path, text, message):
+    with pytest.raises(InputError, match=message) as raised:
+        _read(tmp_path, text)
+    assert "T.csv" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_missing_classes_are_an_error_unless_they_get_a_threshold(
+    tmp_path, caplog
+):
+    path = tmp_path / "T.csv"
+    path.write_text("mid,threshold\n/m/x,0.25\n/m/gone,1\n")
+    with pytest.raises(InputError, match="2 have none: /m/y, /m/z. Choose"):
+        read_model_thresholds(path, ["/m/y", "/m/x", "/m/z"])
+    caplog.set_level(logging.WARNING)
+    thresholds = read_model_thresholds(path, ["/m/y", "/m/x", "/m/z"], 0.75)
+    assert thresholds.tolist() == [0.75, 0.25, 0.75]
+    assert "2 of 3 classes have no threshold" in caplog.text
+    assert "get 0.75: /m/y, /m/z." in caplog.text
+    assert "1 classes that the model lacks are not used: /m/gone" in caplog.text
+
+
+def test_thresholds_on_logits_do_not_fit_probabilities(tmp_path, caplog):
+    path = tmp_path / "T.csv"
+    path.write_text("mid,threshold\n/m/x,0.5\n/m/y,-1.5\n")
+    with pytest.raises(InputError, match="1 lie outside: /m/y has -1.5"):
+        read_model_thresholds(path, ["/m/x", "/m/y"])
+    # Outside, but not a class of the model.
+    assert read_model_thresholds(path, ["/m/x"]).tolist() == [0.5]
+    # By chance all thresholds are in [0, 1]: the settings still tell.
+    table = _table()
+    write_threshold_file(table, _settings(score_range=[-7, 4]), path)
+    caplog.set_level(logging.WARNING)
+    read_model_thresholds(path, ["/m/0", "/m/1"])
+    assert "was chosen on scores in [-7, 4]" in caplog.text
+
+
+def test_long_lists_are_cut():
+    assert listed(list("abcde")) == "a, b, c, d, e"
+    assert listed(list("abcdefg")) == "a, b, c, d, e and 2 more"
+
+
+def test_framed_labels_give_label_frames(caplog):
+    truth = read_truth(framed_labels=hand_framed())
+    items, item_name = threshold_items(hand_score_file(), truth)
+    assert item_name == "label frames"
+    # a, b and c have 2, 2 and 1 scored label frames.
+    assert len(items.scores) == 5
+    assert (items.is_positive | items.is_negative).all()
+    explicit, _ = threshold_items(hand_score_file(), truth, "explicit")
+    assert explicit.is_negative.sum() < items.is_negative.sum()
+    warn_of_gaps(items.alignment)
+    assert "1 scored clips have no labels, such as e_0" in caplog.text
+    assert "1 labelled clips are not scored, such as d_0" in caplog.text
+    assert "1 labelled classes are not scored, such as /m/w" in caplog.text
+
+
+def test_strong_labels_are_framed():
+    strong = pd.DataFrame(
+        [("a_0", 0.0, 0.9, X), ("b_0", 1.0, 1.9, X)],
+        columns=["segment_id", "onset_seconds", "offset_seconds", "mid"],
+    )
+    truth = read_truth(strong_labels=strong)
+    items, _ = threshold_items(hand_score_file(), truth)
+    # x: label frame 0 of a (.6), label frame 1 of b (.8).
+    assert items.is_positive.sum() == 2
+    assert items.scores[items.is_positive].tolist() == pytest.approx([0.6, 0.8])
+    # Explicit: complementary negatives only, the other frame of each.
+    explicit, _ = threshold_items(hand_score_file(), truth, "explicit")
+    assert explicit.is_negative.sum() == 2
+
+
+def test_weak_labels_give_clips():
+    truth = read_truth(weak_labels=hand_weak())
+    items, item_name = threshold_items(hand_score_file(), truth)
+    assert (item_name, len(items.scores)) == ("clips", 3)
+    with pytest.raises(InputError, match="allow none of them"):
+        threshold_items(hand_score_file(), truth, "explicit")
+    both = read_truth(framed_labels=hand_framed(), weak_labels=hand_weak())
+    with pytest.raises(InputError, match="found both. Give one"):
+        threshold_items(hand_score_file(), both)
+
+
+def _run(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "audioset_strong.choose_thresholds", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def flags(tmp_path):
+    write_score_file(hand_score_file(), tmp_path / "S.npz")
+    write_framed_labels(hand_framed(), tmp_path / "F.tsv")
+    write_display_names([(X, "Ex")], tmp_path / "N.tsv")
+    return [
+        f"--scores={tmp_path}/S.npz",
+        f"--framed_labels={tmp_path}/F.tsv",
+        f"--output={tmp_path}/T.csv",
+    ]
+
+
+def test_thresholds_and_curve(flags, tmp_path):
+    done = _run(*flags, f"--display_names={tmp_path}/N.tsv")
+    assert done.returncode == 0, done.stderr
+    # x and y, as in test_thresholds.py; z has no positives.
+    assert (
+        "Thresholds of 2 of 3 classes, mean F1 0.667; 5 label frames with "
+        "implied negatives: "
+    ) in done.stdout
+    assert "1 classes get the default threshold 0.5: no pos" in done.stderr
+    assert "1 labelled clips are not scored, such as d_0" in done.stderr
+    file = read_threshold_file(tmp_path / "T.csv")
+    assert file.thresholds[X] == pytest.approx(0.55)
+    assert file.settings["scores"] == "S.npz"
+    assert file.settings["labels"] == "F.tsv"
+    assert file.settings["min_positives"] == 1
+    curve = pd.read_csv(tmp_path / "T.csv.reliability.csv")
+    assert curve["mid"].iloc[0] == "pooled"
+    # Five label frames of three classes.
+    assert curve.loc[curve["mid"] == "pooled", "num_items"].sum() == 15
+    assert set(curve.loc[curve["mid"] == X, "display_name"]) == {"Ex"}
+    picture = matplotlib.image.imread(tmp_path / "T.csv.reliability.png")
+    assert picture.std() > 0.01
+
+
+def test_logits_get_thresholds_and_a_warning(flags, tmp_path):
+    score_file = hand_score_file()
+    logits = dataclasses.replace(score_file, scores=score_file.scores * 10 - 4)
+    write_score_file(logits, tmp_path / "S.npz")
+    done = _run(*flags)
+    assert done.returncode == 0, done.stderr
+    assert "not in [0, 1]: thresholds hold for scores of this" in done.stderr
+    file = read_threshold_file(tmp_path / "T.csv")
+    assert file.thresholds[X] == pytest.approx(1.5)  # .55 * 10 - 4
+    assert not (tmp_path / "T.csv.reliability.csv").exists()
+    done = _run(*flags, "--logits")
+    assert done.returncode == 0, done.stderr
+    file = read_threshold_file(tmp_path / "T.csv")
+    # Between the sigmoids of 2 and 1, where .6 and .5 were.
+    assert file.thresholds[X] == pytest.approx((0.880797 + 0.731059) / 2)
+    assert file.settings["score_notes"] == [
+        "logits were turned into probabilities"
+    ]
+    assert (tmp_path / "T.csv.reliability.csv").exists()
+
+
+def test_bad_input_is_one_line(flags, tmp_path):
+    done = _run(*flags, f"--strong_labels={tmp_path}/F.tsv")
+    assert done.returncode == 2
+    assert "Expected one of --strong_labels" in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not (tmp_path / "T.csv").exists()
+
+
+def test_calibration_by_hand():
+    # Class 0, two bins: .1 and .3 (one positive), then .5, .9 and 1 (two).
+    # Class 1: unknown but for one item.
+    scores = [[0.1, 0.2], [0.3, 0.2], [0.5, 0.2], [0.9, 0.2], [1.0, 0.2]]
+    positive = np.array([[0, 0], [1, 0], [0, 0], [1, 0], [1, 0]], dtype=bool)
+    negative = ~positive
+    negative[1:, 1] = False
+    items = make_items(scores, positive, negative)
+    curve = reliability_curve(items, num_bins=2)
+    assert curve.num_items.tolist() == [[2, 3], [1, 0]]
+    assert curve.num_positives.tolist() == [[1, 2], [0, 0]]
+    np.testing.assert_allclose(curve.mean_scores, [[0.2, 0.8], [0.2, np.nan]])
+    np.testing.assert_allclose(
+        curve.positive_shares, [[0.5, 2 / 3], [0, np.nan]]
+    )
+    # 2/5 of .3 and 3/5 of .8 - 2/3; then .2.
+    np.testing.assert_allclose(curve.calibration_errors(), [0.2, 0.2])
+    # Pooled: 3 items of mean .2 with 1 positive, 3 of mean .8 with 2.
+    pooled = curve.pooled()
+    np.testing.assert_allclose(pooled.calibration_errors(), [2 / 15])
+
+
+def test_table_has_pooled_rows_first_and_no_empty_bins():
+    items = make_items([[0.1, 0.2], [0.9, 0.2]], [[0, 0], [1, 0]])
+    table = reliability_curve(items, num_bins=2).table({"/m/0": "Dog"})
+    assert table["mid"].tolist() == ["pooled"] * 2 + ["/m/0"] * 2 + ["/m/1"]
+    assert table["display_name"].tolist() == ["", "", "Dog", "Dog", ""]
+    assert table["bin_low"].tolist() == [0, 0.5, 0, 0.5, 0]
+    assert table["bin_high"].tolist() == [0.5, 1, 0.5, 1, 0.5]
+    assert table["num_items"].tolist() == [3, 1, 1, 1, 2]
+    np.testing.assert_allclose(
+        table["calibration_error"], [0.15, 0.15, 0.1, 0.1, 0.2]
+    )
+
+
+def test_edges_belong_to_the_upper_bin_and_one_to_the_last():
+    items = make_items([[0.0], [0.5], [1.0]], [[0], [0], [1]])
+    assert reliability_curve(items, 2).num_items.tolist() == [[1, 2]]
+
+
+@settings(deadline=None, max_examples=50)
+@given(
+    st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1),
+    st.integers(1, 12),
+)
+def test_against_a_loop(pairs, num_bins):
+    scores = np.array([[score] for score, _ in pairs])
+    items = make_items(scores, [[is_true] for _, is_true in pairs])
+    curve = reliability_curve(items, num_bins)
+    error = 0.0
+    for i in range(num_bins):
+        inside = [
+            pair
+            for pair in pairs
+            if i == min(int(pair[0] * num_bins), num_bins - 1)
+        ]
+        assert curve.num_items[0, i] == len(inside)
+        if inside:
+            means = np.mean(inside, axis=0)
+            error += len(inside) / len(pairs) * abs(means[0] - means[1])
+    assert curve.calibration_errors()[0] == pytest.approx(error, abs=1e-12)
+
+
+def test_calibrated_scores_have_almost_no_error():
+    rng = np.random.default_rng(0)
+    scores = rng.random((20_000, 40), dtype=np.float32)
+    items = make_items(scores, rng.random(scores.shape) < scores)
+    curve = reliability_curve(items)
+    # Of each class, 10 bins of 2,000 items: a share is off by about .009.
+    assert curve.calibration_errors().max() < 0.03
+    assert curve.pooled().calibration_errors()[0] < 0.003
+    # Scores of half the probability are off by a quarter on average.
+    halved = make_items(scores / 2, items.is_positive)
+    assert reliability_curve(halved).pooled().calibration_errors()[
+        0
+    ] == pytest.approx(0.25, abs=0.01)
+
+
+def test_class_without_items_has_no_error():
+    nothing = np.zeros((2, 1), dtype=bool)
+    curve = reliability_curve(make_items([[0.1], [0.2]], nothing, nothing))
+    assert np.isnan(curve.calibration_errors()).all()
+    assert curve.table().empty
+
+
+def test_logits_are_refused():
+    items = make_items([[-2.5], [3.0]], [[0], [1]])
+    with pytest.raises(InputError, match=r"found -2.5 to 3. If they are"):
+        reliability_curve(items)
+    with pytest.raises(InputError, match="num_bins must be 1 or more"):
+        reliability_curve(items, 0)

@@ -1,30 +1,26 @@
-"""Evaluation: scores, ground truth, d', lwlrap and reports.
+"""Evaluation: scores, ground truth, metrics and reports.
 
 Knows no model and never imports TensorFlow: it reads scores, which any model
 can write, and label files. From the bottom up:
 
-  score_files.py      what a model scored, on label frames
-  score_tables.py     a folder of tables at any frame rate -> the same
-  score_arrays.py     arrays at any frame rate -> the same
-  score_classes.py    columns by mid, class index or display name
-  label_frame_pooling.py  windows -> label frames
-  score_scale.py      where probabilities and logits differ
-  alignment.py        which clips, classes and labels both sides share
-  ground_truth.py     scores + labels -> items with positives and negatives
-  truth_files.py      label files -> what scores are evaluated against
-  d_prime.py, average_precision.py, lwlrap.py  metrics of each class
-  evaluator.py        one evaluation: per-class and overall metrics
-  common_items.py     two systems on the same clips, label frames and classes
-  score_evaluation.py scores + truth -> every evaluation that they allow
-  file_evaluation.py  the same from files
-  array_evaluation.py the same from arrays
-  report.py           report.json, per_class.csv and report.html, which the
-                      other report_*.py modules make
-  candidates.py       hard candidates for explicit negatives
+  metrics.py       AUC, d', average precision and lwlrap of arrays
+  scores.py        score files, and arrays at any frame rate -> label frames
+  score_tables.py  a folder of tables at any frame rate -> the same
+  items.py         scores + labels -> items with positives and negatives; hard
+                   candidates for explicit negatives
+  truth.py         label files -> what scores are evaluated against
+  bootstrap.py     confidence intervals, and whether two systems differ
+  details.py       ROC curves and the worst errors
+  results.py       the metrics of one evaluation, and what a report holds
+  evaluate.py      `evaluate_scores`: scores + truth + settings -> a report,
+                   with an example
+  report.py        report.json, per_class.csv, report.md, the console's table
+  report_page.py   report.html, from report.html.jinja, report.css, report.js
+  thresholds.py    thresholds of each class, and reliability curves
+  events.py        PSDS and F1 of events, from `sed_scores_eval`
 
-Python users need only what `__all__` names; `array_evaluation.py` has an
-example. It is loaded when it is asked for, so that training, which needs one
-metric, loads no reports.
+Python users need only what `__all__` names. It is loaded when it is asked for,
+so that training, which needs one metric, loads no reports.
 """
 
 import importlib
@@ -32,8 +28,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audioset_strong.evaluation.evaluate import (
-        evaluate_arrays,
-        evaluate_files,
+        BootstrapSettings,
+        EvalSettings,
+        evaluate_scores,
     )
     from audioset_strong.evaluation.report import (
         headline_text,
@@ -43,29 +40,37 @@ if TYPE_CHECKING:
     from audioset_strong.evaluation.score_tables import read_scores
     from audioset_strong.evaluation.scores import (
         ScoreFile,
-        make_score_file,
+        make_scores,
+        read_known_classes,
         write_score_file,
     )
+    from audioset_strong.evaluation.truth import read_truth
 
 __all__ = [
+    "BootstrapSettings",
+    "EvalSettings",
     "ScoreFile",
-    "evaluate_arrays",
-    "evaluate_files",
+    "evaluate_scores",
     "headline_text",
-    "make_score_file",
+    "make_scores",
+    "read_known_classes",
     "read_scores",
+    "read_truth",
     "report_dict",
     "write_report",
     "write_score_file",
 ]
 
 _MODULE_OF_NAME = {
+    "BootstrapSettings": "evaluate",
+    "EvalSettings": "evaluate",
     "ScoreFile": "scores",
-    "evaluate_arrays": "evaluate",
-    "evaluate_files": "evaluate",
+    "evaluate_scores": "evaluate",
     "headline_text": "report",
-    "make_score_file": "scores",
+    "make_scores": "scores",
+    "read_known_classes": "scores",
     "read_scores": "score_tables",
+    "read_truth": "truth",
     "report_dict": "report",
     "write_report": "report",
     "write_score_file": "scores",

@@ -1,28 +1,14 @@
-"""Every class's metrics under resampling of clips.
+"""How far metrics depend on the choice of clips: a bootstrap over clips.
 
-A resample draws as many clips as there are, each with the same chance and with
+Resample: as many clips as there are, each with the same chance and with
 repetition; an item counts as often as its clip was drawn. Clips are drawn, not
 items, because the label frames of a clip are alike: drawing them one by one
-would make intervals too narrow.
+would make intervals too narrow. Clips are drawn in the order of their
+segment_id from one seed, so that two systems, or two evaluations, of the same
+clips are resampled alike, however their files are ordered.
 
-Clips are drawn in the order of their segment_id from one seed, so that two
-systems, or two evaluations, of the same clips are resampled alike, however
-their files are ordered.
-
-Time and memory, N cells listed, P positives, R resamples: N * R multiply-adds
-and P * R divisions, in blocks of resamples; one class's cells in memory at a
-time, beside the items and 4 bytes a clip and resample. Implied negatives list
-every cell.
-
-Source: Efron and Tibshirani, "An introduction to the bootstrap", 1993; clips as
-the unit is our choice (BUILD_NOTES.md "Confidence intervals").
-
-Confidence intervals: how far metrics depend on the choice of clips.
-
-A percentile bootstrap over clips: the metrics are computed on many resamples of
-the clips (`resampling.py`), and an interval holds the middle share of them.
-
-Conventions:
+Interval of one system, or of the difference of two on the same resamples (so
+that what makes a clip hard for both cancels out):
   * With n resamples in which a metric is defined, the interval of level 0.95
     goes from the k-th smallest value to the k-th largest, k = floor((n + 1) *
     0.025), not interpolated, so that an infinite value does no harm. If k is 0,
@@ -39,30 +25,25 @@ Conventions:
   * The interval says nothing of other seeds of training, of other annotators,
     or of classes other than these.
 
-Source: Efron and Tibshirani, "An introduction to the bootstrap", 1993, chapter
-13; the rest is our choice (BUILD_NOTES.md "Confidence intervals").
+P-value of a difference: two-sided, p = min(1, 2 * (1 + m) / (n + 1)), where m
+is the fewer of the resamples with a difference <= 0 and those with one >= 0. It
+is at most 1 - level exactly where the interval of that level leaves 0 out. It
+is of one metric of one evaluation: of many that are looked at, some are small
+by chance. The classes have intervals and no p-values for that reason.
 
-Whether two systems differ: a paired bootstrap over clips.
-
-Both are evaluated on the same resamples of the same clips, so that what makes a
-clip hard for both cancels out of the difference.
-
-Conventions:
-  * A difference is the first system less the second, the baseline.
-  * The p-value is two-sided, from the resamples' differences: with n in which
-    the difference is defined, p = min(1, 2 * (1 + m) / (n + 1)), m the fewer of
-    those <= 0 and those >= 0. It is at most 1 - level just where the interval
-    of that level leaves 0 out, and never below 2 / (n + 1).
-  * It is of one metric of one evaluation: of many that are looked at, some are
-    small by chance. The classes have intervals and no p-values for that reason.
+Time and memory, N cells listed, P positives, R resamples: N * R multiply-adds
+and P * R divisions, in blocks of resamples; the cells of one class in memory at
+a time, beside the items and 4 bytes a clip and resample. Implied negatives list
+every cell.
 
 Source: Efron and Tibshirani, "An introduction to the bootstrap", 1993, chapters
-13 and 15; the choice is ours (BUILD_NOTES.md "Confidence intervals").
+13 and 15; clips as the unit, and the rest, are our choice (BUILD_NOTES.md
+"Confidence intervals").
 """
 
 import dataclasses
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -71,19 +52,10 @@ from scipy import sparse
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation import metrics
-from audioset_strong.evaluation.items import EvalItems, ranked_classes
-from audioset_strong.evaluation.metrics import (
-    count_items,
-    label_precisions,
-    mean_average_precision,
-    sortable,
-    thread_pool,
-    weighted_auc_and_average_precision,
-)
+from audioset_strong.evaluation.items import EvalItems
+from audioset_strong.evaluation.metrics import label_precisions, sortable
 
-# --- resampling ------------------------------------------------------------
-
-
+_Bools = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 _Weights = npt.NDArray[np.floating[Any]]
@@ -91,11 +63,127 @@ _Weights = npt.NDArray[np.floating[Any]]
 # Resamples at a time: their weights of all clips stay in the processor's cache.
 _BLOCK_RESAMPLES = 64
 
-# Classes at a time, copied to contiguous columns.
-_BLOCK_CLASSES = 8
+# Classes that a thread copies at a time, fewer than for a plain ranking.
+_CLASSES_AT_ONCE = 8
 
 # float32 counts exactly up to here.
 _MAX_COUNT = 2**24
+
+
+# --- AUC and average precision under many weightings of the clips ------------
+#
+# The order of the scores stays, so it is found once: a sparse matrix counts the
+# class's items of each clip between one positive's score and the next, and its
+# product with the clip weights gives the counts of every resample. They are
+# whole numbers up to the last division, so that AUC is the same number as that
+# of the plain metric on the items repeated.
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ClassCounts:
+    """Items of one class, by clip and by their place in the ranking.
+
+    Place g is the g-th highest distinct score of a positive; a negative has
+    the place of the highest positive that it does not score below, and the
+    place `num_places` below them all.
+
+    Attributes:
+      num_places: Distinct scores of positives.
+      matrix: `[2 * num_places + 1 (+ num_places), num_clips]`: the positives at
+        each place, the negatives at each place and below, and, if any are tied
+        with a positive, the tied ones at each place.
+    """
+
+    num_places: int
+    matrix: sparse.csr_array
+
+
+def count_items(
+    positive_scores: npt.NDArray[Any],
+    positive_clips: _Ints,
+    negative_scores: npt.NDArray[Any],
+    negative_clips: _Ints,
+    num_clips: int,
+) -> ClassCounts:
+    """Counts the items of a class by clip and place.
+
+    Args:
+      positive_scores: real `[num_positives]`, no NaN.
+      positive_clips: int64, same shape, in [0, num_clips).
+      negative_scores: real `[num_negatives]`, no NaN.
+      negative_clips: int64, same shape.
+      num_clips: How many clips there are.
+
+    Returns:
+      The counts.
+    """
+    distinct, index = np.unique(positive_scores, return_inverse=True)
+    num_places = distinct.size
+    num_not_above = np.searchsorted(distinct, negative_scores, side="right")
+    place = num_places - num_not_above  # [num_negatives], 0 is the highest
+    is_tied = np.zeros(place.size, dtype=bool)
+    if num_places:
+        below = distinct[np.maximum(num_not_above - 1, 0)]
+        is_tied = (num_not_above > 0) & (below == negative_scores)
+    rows = [num_places - 1 - index, num_places + place]
+    clips = [positive_clips, negative_clips]
+    if is_tied.any():
+        rows.append(2 * num_places + 1 + place[is_tied])
+        clips.append(negative_clips[is_tied])
+    num_rows = len(rows) * num_places + 1
+    row, clip = np.concatenate(rows), np.concatenate(clips)
+    # float32, the type of the weights, which a product then keeps.
+    counts = sparse.coo_array(
+        (np.ones(row.size, np.float32), (row, clip)),
+        shape=(num_rows, num_clips),
+    )
+    return ClassCounts(num_places, counts.tocsr())
+
+
+def weighted_auc_and_average_precision(
+    counts: ClassCounts, weights: _Weights
+) -> tuple[_Floats, _Floats]:
+    """Computes both metrics for several weightings of the clips.
+
+    Args:
+      counts: Items of the class.
+      weights: float `[num_clips, num_resamples]`, whole numbers >= 0: how
+        often each clip was drawn.
+
+    Returns:
+      auc: float64 `[num_resamples]` in [0, 1]; NaN where no positive or no
+        negative was drawn.
+      average_precision: float64 `[num_resamples]` in (0, 1]; NaN likewise.
+    """
+    if not counts.num_places:
+        nothing = np.full(weights.shape[1], np.nan)
+        return nothing, nothing
+    n = counts.num_places
+    drawn = (counts.matrix @ weights).astype(np.float64)
+    positives = drawn[:n]  # [num_places, num_resamples]
+    true_positives = np.cumsum(positives, axis=0)
+    false_positives = np.cumsum(drawn[n : 2 * n + 1], axis=0)
+    num_positives = true_positives[-1]  # [num_resamples]
+    twice_pairs = 2 * num_positives * false_positives[-1]
+    false_positives = false_positives[:-1]  # [num_places, num_resamples]
+
+    # A negative above a positive is wrong by two halves, a tied one by one.
+    twice_wrong = 2 * false_positives
+    if drawn.shape[0] > 2 * n + 1:
+        twice_wrong -= drawn[2 * n + 1 :]
+    num_twice_wrong = np.einsum("pr,pr->r", twice_wrong, positives)
+
+    # Where nothing was drawn so far there is no positive either: 0 / 1.
+    precision = true_positives / np.maximum(true_positives + false_positives, 1)
+    precisions = np.einsum("pr,pr->r", precision, positives)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        auc = (twice_pairs - num_twice_wrong) / twice_pairs
+        average_precision = precisions / num_positives
+    average_precision[twice_pairs == 0] = np.nan
+    return auc, average_precision
+
+
+# --- Every class's metrics in every resample ---------------------------------
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -105,8 +193,8 @@ class ClassResamples:
     Row 0 of the arrays is of the items as they are, the others of resamples.
 
     Attributes:
-      seed: What the clips were drawn with.
-      num_resamples: How often.
+      seed: Seed that the clips were drawn with.
+      num_resamples: How many resamples were drawn.
       segment_ids: str `[num_clips]`, ascending.
       num_labels_of_clip: int64 `[num_clips, 3]`, items, positives and
         negatives of each clip, to tell whether two systems share them.
@@ -128,6 +216,27 @@ class ClassResamples:
     average_precisions: _Floats
     lwlraps: _Floats
     num_positives: _Floats
+
+    def overall(self) -> dict[str, _Floats]:
+        """Computes the overall metrics of each resample.
+
+        Returns:
+          float64 `[1 + num_resamples]` of each metric, by its name in
+          `EvalResult`; NaN where undefined.
+        """
+        values = {
+            "d_prime": map(metrics.d_prime_of_mean_auc, self.aucs),
+            "mean_auc": map(metrics.mean_of_defined, self.aucs),
+            "mean_d_prime": map(metrics.mean_d_prime, self.aucs),
+            "mean_average_precision": map(
+                metrics.mean_of_defined, self.average_precisions
+            ),
+            "lwlrap": map(
+                metrics.overall_lwlrap, self.lwlraps, self.num_positives
+            ),
+            "balanced_lwlrap": map(metrics.mean_of_defined, self.lwlraps),
+        }
+        return {name: np.array(list(rows)) for name, rows in values.items()}
 
 
 def draw_clips(
@@ -166,7 +275,7 @@ def resample_classes(
     Args:
       items: Aligned scores, positives and negatives.
       num_resamples: How many.
-      seed: What clips are drawn with.
+      seed: Seed to draw clips with.
       rank_over: Classes that lwlrap ranks: "all", or the "evaluated" ones,
         which have a positive among the items as they are.
       num_threads: Threads; None for one a processor. The result is the same.
@@ -182,17 +291,47 @@ def resample_classes(
             f"num_resamples must be at least 1. Received: {num_resamples}."
         )
     draws = draw_clips(items.segment_ids, num_resamples, seed)
-    blocks = _weight_blocks(draws, items)
-    aucs, average_precisions = _resample_rankings(items, blocks, num_threads)
+    blocks = _weight_blocks(draws, items.clip_of_item)
+    num_clips = items.segment_ids.size
+
+    def resample_class(
+        _: int, scores: _Weights, p: _Bools, n: _Bools
+    ) -> _Floats:
+        numbers, clips = sortable(scores), items.clip_of_item
+        counts = count_items(
+            numbers[p], clips[p], numbers[n], clips[n], num_clips
+        )
+        return np.concatenate(
+            [weighted_auc_and_average_precision(counts, b) for b in blocks],
+            axis=1,
+        )  # [2, 1 + num_resamples]
+
+    of_classes = items.map_classes(
+        resample_class, num_threads, _CLASSES_AT_ONCE
+    )
+    aucs, average_precisions = np.stack(of_classes, axis=2)
     lwlraps, num_positives = _resample_lwlraps(
         items, blocks, rank_over, num_threads
     )
     order = np.argsort(items.segment_ids)
+    labels = np.stack(
+        [
+            np.ones(items.clip_of_item.size),
+            items.is_positive.sum(axis=1),
+            items.is_negative.sum(axis=1),
+        ]
+    )  # [3, num_items]
+    labels_of_clip = [
+        np.bincount(items.clip_of_item, row, minlength=num_clips)
+        for row in labels
+    ]
     return ClassResamples(
         seed=seed,
         num_resamples=num_resamples,
         segment_ids=items.segment_ids[order],
-        num_labels_of_clip=_num_labels_of_clip(items)[order],
+        num_labels_of_clip=np.stack(labels_of_clip, axis=1).astype(np.int64)[
+            order
+        ],
         mids=items.mids,
         num_labels_of_class=np.stack(
             [items.is_positive.sum(axis=0), items.is_negative.sum(axis=0)],
@@ -206,14 +345,13 @@ def resample_classes(
 
 
 def _weight_blocks(
-    draws: npt.NDArray[np.int32], items: EvalItems
+    draws: npt.NDArray[np.int32], clip_of_item: _Ints
 ) -> list[_Weights]:
-    """Parts draws, after one that leaves all as it is, into blocks.
+    """Cuts draws, after one that leaves all as it is, into blocks.
 
-    Returns:
-      float `[num_clips, up to _BLOCK_RESAMPLES]` each.
+    Each is float `[num_clips, up to _BLOCK_RESAMPLES]`.
     """
-    most_of_clip = int(np.bincount(items.clip_of_item).max(initial=0))
+    most_of_clip = int(np.bincount(clip_of_item).max(initial=0))
     is_small = most_of_clip * draws.shape[1] < _MAX_COUNT
     dtype = np.float32 if is_small else np.float64
     once = np.ones((1, draws.shape[1]), dtype=np.int32)
@@ -224,44 +362,6 @@ def _weight_blocks(
     ]
 
 
-def _resample_rankings(
-    items: EvalItems, blocks: list[_Weights], num_threads: int | None
-) -> tuple[_Floats, _Floats]:
-    """Computes AUC and average precision in each resample."""
-    num_classes = items.mids.size
-    num_rows = sum(block.shape[1] for block in blocks)
-    aucs, average_precisions = np.empty((2, num_rows, num_classes))
-
-    def resample_block(start: int) -> None:
-        part = np.s_[:, start : start + _BLOCK_CLASSES]
-        by_class = sortable(np.ascontiguousarray(items.scores[part].T))
-        positive = np.ascontiguousarray(items.is_positive[part].T)
-        negative = np.ascontiguousarray(items.is_negative[part].T)
-        for column, (row, p, n) in enumerate(
-            zip(by_class, positive, negative, strict=True), start
-        ):
-            counts = count_items(
-                row[p],
-                items.clip_of_item[p],
-                row[n],
-                items.clip_of_item[n],
-                items.segment_ids.size,
-            )
-            values = [
-                weighted_auc_and_average_precision(counts, block)
-                for block in blocks
-            ]
-            aucs[:, column] = np.concatenate([v[0] for v in values])
-            average_precisions[:, column] = np.concatenate(
-                [v[1] for v in values]
-            )
-
-    with thread_pool(num_threads) as pool:
-        # A list, so that what a thread raises is raised here.
-        list(pool.map(resample_block, range(0, num_classes, _BLOCK_CLASSES)))
-    return aucs, average_precisions
-
-
 def _resample_lwlraps(
     items: EvalItems,
     blocks: list[_Weights],
@@ -269,7 +369,7 @@ def _resample_lwlraps(
     num_threads: int | None,
 ) -> tuple[_Floats, _Floats]:
     """Computes per-class lwlrap, and the positives, in each resample."""
-    is_ranked = ranked_classes(items, rank_over)
+    is_ranked = items.ranked_classes(rank_over)
     columns = np.arange(items.mids.size)[is_ranked]
     item, class_index, precision = label_precisions(
         items.scores[:, is_ranked],
@@ -277,33 +377,21 @@ def _resample_lwlraps(
         num_threads,
     )
     cells = columns[class_index], items.clip_of_item[item]
-    shape = items.mids.size, items.segment_ids.size
-    sums = sparse.coo_array((precision, cells), shape=shape).tocsr()
-    ones = np.ones(precision.size)
-    counts = sparse.coo_array((ones, cells), shape=shape).tocsr()
-    num_positives = np.concatenate([(counts @ block).T for block in blocks])
-    totals = np.concatenate([(sums @ block).T for block in blocks])
+
+    def resample(values: _Floats) -> _Floats:
+        """Sums values of pairs: float64 `[1 + num_resamples, num_classes]`."""
+        shape = items.mids.size, items.segment_ids.size
+        matrix = sparse.coo_array((values, cells), shape=shape).tocsr()
+        return np.concatenate([(matrix @ block).T for block in blocks])
+
+    num_positives = resample(np.ones(precision.size))
+    totals = resample(precision)
     lwlraps = np.full(totals.shape, np.nan)
     np.divide(totals, num_positives, out=lwlraps, where=num_positives > 0)
     return lwlraps, num_positives
 
 
-def _num_labels_of_clip(items: EvalItems) -> _Ints:
-    """Counts items, positives and negatives: int64 `[num_clips, 3]`."""
-    num_clips = items.segment_ids.size
-    of_item = (
-        np.ones(items.clip_of_item.size),
-        items.is_positive.sum(axis=1),
-        items.is_negative.sum(axis=1),
-    )
-    counts = [
-        np.bincount(items.clip_of_item, values, minlength=num_clips)
-        for values in of_item
-    ]
-    return np.stack(counts, axis=1).astype(np.int64)
-
-
-# --- bootstrap -------------------------------------------------------------
+# --- Intervals of one system, and of the difference of two -------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -333,7 +421,7 @@ class BootstrapResult:
     Attributes:
       level: Share of resamples that an interval holds, in (0, 1).
       num_resamples: Resamples.
-      seed: What clips were drawn with.
+      seed: Seed that the clips were drawn with.
       num_clips: Clips that were drawn from.
       overall: Interval of each overall metric, by its name in `EvalResult`:
         d_prime, mean_auc, mean_d_prime, mean_average_precision, lwlrap and
@@ -348,176 +436,6 @@ class BootstrapResult:
     num_clips: int
     overall: dict[str, Interval]
     per_class: pd.DataFrame
-
-
-class IntervalBounds(NamedTuple):
-    """Ends of the intervals of several metrics, each array of their shape.
-
-    Attributes:
-      low: float64.
-      high: float64.
-      median: float64.
-      num_undefined: int64.
-    """
-
-    low: _Floats
-    high: _Floats
-    median: _Floats
-    num_undefined: npt.NDArray[np.int64]
-
-
-def bootstrap(
-    items: EvalItems,
-    num_resamples: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-    rank_over: str = "all",
-    num_threads: int | None = None,
-) -> BootstrapResult:
-    """Computes confidence intervals of every overall metric and class AUC.
-
-    Args:
-      items: Aligned scores, positives and negatives.
-      num_resamples: Resamples; at least 39 for a level of 0.95.
-      seed: What clips are drawn with.
-      level: Share of resamples that an interval holds, in (0, 1).
-      rank_over: Classes that lwlrap ranks (`resample_classes`).
-      num_threads: Threads; None for one a processor. The result is the same.
-
-    Returns:
-      The intervals.
-
-    Raises:
-      InputError: A score is NaN, or an argument is out of range.
-    """
-    check_level(level, num_resamples)
-    return intervals_of(
-        resample_classes(items, num_resamples, seed, rank_over, num_threads),
-        level,
-    )
-
-
-def intervals_of(
-    resamples: ClassResamples, level: float = 0.95
-) -> BootstrapResult:
-    """Computes `bootstrap` from resamples that were already made."""
-    check_level(level, resamples.num_resamples)
-    values = overall_metrics(resamples)
-    bounds = percentile_bounds(np.stack(list(values.values()), axis=1), level)
-    class_bounds = percentile_bounds(resamples.aucs, level)
-    return BootstrapResult(
-        level=level,
-        num_resamples=resamples.num_resamples,
-        seed=resamples.seed,
-        num_clips=resamples.segment_ids.size,
-        overall={
-            name: Interval(
-                estimate=float(values[name][0]),
-                low=float(bounds.low[index]),
-                high=float(bounds.high[index]),
-                median_bias=_difference(bounds.median[index], values[name][0]),
-                num_undefined=int(bounds.num_undefined[index]),
-            )
-            for index, name in enumerate(values)
-        },
-        per_class=pd.DataFrame(
-            {
-                "mid": resamples.mids.astype(object),
-                "auc": resamples.aucs[0],
-                "auc_low": class_bounds.low,
-                "auc_high": class_bounds.high,
-                "num_undefined": class_bounds.num_undefined,
-            }
-        ),
-    )
-
-
-def _difference(value: float, other: float) -> float:
-    with np.errstate(invalid="ignore"):  # inf - inf
-        return float(np.subtract(value, other))
-
-
-def overall_metrics(resamples: ClassResamples) -> dict[str, _Floats]:
-    """Computes the overall metrics of each resample.
-
-    Args:
-      resamples: Metrics of each class.
-
-    Returns:
-      float64 `[1 + num_resamples]` of each metric, by its name in `EvalResult`;
-      the first of the items as they are, NaN where undefined.
-    """
-    counts = resamples.num_positives
-    weights = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    aucs, lwlraps = resamples.aucs, resamples.lwlraps
-    precisions = resamples.average_precisions
-    values = {
-        "d_prime": map(metrics.d_prime_of_mean_auc, aucs),
-        "mean_auc": map(metrics.mean_auc, aucs),
-        "mean_d_prime": map(metrics.mean_d_prime, aucs),
-        "mean_average_precision": map(mean_average_precision, precisions),
-        "lwlrap": map(metrics.overall_lwlrap, lwlraps, weights),
-        "balanced_lwlrap": map(metrics.balanced_lwlrap, lwlraps),
-    }
-    return {name: np.array(list(rows)) for name, rows in values.items()}
-
-
-def percentile_bounds(values: _Floats, level: float) -> IntervalBounds:
-    """Finds the ends of percentile intervals (module docstring).
-
-    Args:
-      values: float64 `[1 + num_resamples, num_metrics]`, NaN where undefined;
-        the first row, of the items as they are, is not a resample.
-      level: Share of resamples that an interval holds.
-
-    Returns:
-      The ends, each `[num_metrics]`.
-    """
-    ordered = np.sort(values[1:], axis=0)  # NaN last
-    num_undefined = np.isnan(ordered).sum(axis=0)
-    num_defined = len(ordered) - num_undefined
-    rank = num_outside(num_defined, level)
-    column = np.arange(values.shape[1])
-
-    def kth_smallest(k: npt.NDArray[np.int64]) -> _Floats:
-        values = ordered[np.clip(k, 1, len(ordered)) - 1, column]
-        return np.where(rank > 0, values, np.nan)
-
-    return IntervalBounds(
-        low=kth_smallest(rank),
-        high=kth_smallest(num_defined + 1 - rank),
-        median=kth_smallest((num_defined + 1) // 2),
-        num_undefined=num_undefined,
-    )
-
-
-def num_outside(
-    num_defined: npt.NDArray[np.int64], level: float
-) -> npt.NDArray[np.int64]:
-    """Returns k of the module docstring, for each count of resamples."""
-    share = (1 - level) / 2
-    # Rounded first: (999 + 1) * 0.025 must be 25, not a little less.
-    ranks: npt.NDArray[np.int64] = np.floor(
-        np.round((num_defined + 1) * share, 9)
-    ).astype(np.int64)
-    return ranks
-
-
-def check_level(level: float, num_resamples: int) -> None:
-    """Raises `InputError` unless there are resamples enough for the level."""
-    if not 0 < level < 1:
-        raise InputError(
-            f"level must lie between 0 and 1, such as 0.95. Received: {level}."
-        )
-    if num_outside(np.array(num_resamples), level) < 1:
-        least = math.ceil(round(2 / (1 - level), 6)) - 1
-        raise InputError(
-            f"An interval of level {level} needs at least {least} resamples. "
-            f"Received: {num_resamples}."
-        )
-
-
-# --- paired bootstrap ------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -545,10 +463,7 @@ class PairedResult:
     """Differences of two systems on the same items.
 
     Attributes:
-      level: Share of resamples that an interval holds, in (0, 1).
-      num_resamples: Resamples.
-      seed: What clips were drawn with.
-      num_clips: Clips that were drawn from.
+      level, num_resamples, seed, num_clips: As of `BootstrapResult`.
       overall: Difference of each overall metric, by its name in `EvalResult`.
       per_class: One row a class, in the first system's order: mid str,
         auc_difference, auc_difference_low and auc_difference_high float64, NaN
@@ -563,84 +478,164 @@ class PairedResult:
     per_class: pd.DataFrame
 
 
-def paired_bootstrap(
-    items: EvalItems,
-    baseline_items: EvalItems,
-    num_resamples: int = 1000,
-    seed: int = 0,
-    level: float = 0.95,
-    rank_over: str = "all",
-    num_threads: int | None = None,
-) -> PairedResult:
-    """Compares two systems on the same resamples of the same clips.
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Bounds:
+    """Ends of intervals, each `[num_metrics]`: float64, the count int64."""
+
+    low: _Floats
+    high: _Floats
+    median: _Floats
+    num_undefined: _Ints
+
+    def of_classes(self, values: _Floats, name: str) -> dict[str, Any]:
+        """Returns the columns of `per_class`."""
+        return {
+            name: values[0],
+            f"{name}_low": self.low,
+            f"{name}_high": self.high,
+            "num_undefined": self.num_undefined,
+        }
+
+
+def intervals_of(
+    resamples: ClassResamples, level: float = 0.95
+) -> BootstrapResult:
+    """Computes confidence intervals of every overall metric and class AUC.
 
     Args:
-      items: What the system scored, with its positives and negatives.
-      baseline_items: The same items, scored by the baseline; clips and classes
-        may be in another order.
-      num_resamples: Resamples; at least 39 for a level of 0.95.
-      seed: What clips are drawn with.
+      resamples: Metrics of the resamples; at least 39 for a level of 0.95.
       level: Share of resamples that an interval holds, in (0, 1).
-      rank_over: Classes that lwlrap ranks (`resample_classes`).
-      num_threads: Threads; None for one a processor. The result is the same.
 
     Returns:
-      The differences.
+      The intervals.
 
     Raises:
-      InputError: The systems were not evaluated on the same items, a score is
-        NaN, or an argument is out of range.
+      InputError: The level is out of range, or there are too few resamples.
     """
-    check_level(level, num_resamples)
-    resamples, baseline = (
-        resample_classes(own, num_resamples, seed, rank_over, num_threads)
-        for own in (items, baseline_items)
-    )
-    return compare_resamples(resamples, baseline, level)
-
-
-def compare_resamples(
-    resamples: ClassResamples, baseline: ClassResamples, level: float = 0.95
-) -> PairedResult:
-    """Computes `paired_bootstrap` from resamples that were already made."""
     check_level(level, resamples.num_resamples)
-    column = _check_paired(resamples, baseline)
-    ours, theirs = overall_metrics(resamples), overall_metrics(baseline)
-    with np.errstate(invalid="ignore"):  # inf - inf
-        values = {name: ours[name] - theirs[name] for name in ours}
-    auc_differences = resamples.aucs - baseline.aucs[:, column]
-    bounds = percentile_bounds(auc_differences, level)
-    return PairedResult(
+    overall = {}
+    for name, values in resamples.overall().items():
+        bounds = _bounds(values[:, np.newaxis], level)
+        with np.errstate(invalid="ignore"):  # inf - inf
+            bias = np.subtract(bounds.median[0], values[0])
+        overall[name] = Interval(
+            estimate=float(values[0]),
+            low=float(bounds.low[0]),
+            high=float(bounds.high[0]),
+            median_bias=float(bias),
+            num_undefined=int(bounds.num_undefined[0]),
+        )
+    of_classes = _bounds(resamples.aucs, level)
+    return BootstrapResult(
         level=level,
         num_resamples=resamples.num_resamples,
         seed=resamples.seed,
         num_clips=resamples.segment_ids.size,
-        overall={
-            name: _difference_paired_bootstrap(v, level)
-            for name, v in values.items()
-        },
+        overall=overall,
         per_class=pd.DataFrame(
             {
                 "mid": resamples.mids.astype(object),
-                "auc_difference": auc_differences[0],
-                "auc_difference_low": bounds.low,
-                "auc_difference_high": bounds.high,
-                "num_undefined": bounds.num_undefined,
+                **of_classes.of_classes(resamples.aucs, "auc"),
             }
         ),
     )
 
 
-def _difference_paired_bootstrap(values: _Floats, level: float) -> Difference:
-    """Sums up one metric's differences, the first of the items as they are."""
-    bounds = percentile_bounds(values[:, np.newaxis], level)
-    return Difference(
-        difference=float(values[0]),
-        low=float(bounds.low[0]),
-        high=float(bounds.high[0]),
-        p_value=_p_value(values, bool(np.isnan(bounds.low[0]))),
-        num_undefined=int(bounds.num_undefined[0]),
+def compare_resamples(
+    resamples: ClassResamples, baseline: ClassResamples, level: float = 0.95
+) -> PairedResult:
+    """Compares two systems on the same resamples of the same clips.
+
+    Args:
+      resamples: Of the system.
+      baseline: Of the baseline on the same items, with the same seed; clips and
+        classes may be in another order.
+      level: Share of resamples that an interval holds, in (0, 1).
+
+    Returns:
+      Differences: the system less the baseline.
+
+    Raises:
+      InputError: The systems were not evaluated on the same items or not
+        resampled alike, the level is out of range, or there are too few
+        resamples.
+    """
+    check_level(level, resamples.num_resamples)
+    column = _check_paired(resamples, baseline)
+    ours, theirs = resamples.overall(), baseline.overall()
+    overall = {}
+    for name in ours:
+        with np.errstate(invalid="ignore"):  # inf - inf
+            values = ours[name] - theirs[name]  # [1 + num_resamples]
+        bounds = _bounds(values[:, np.newaxis], level)
+        overall[name] = Difference(
+            difference=float(values[0]),
+            low=float(bounds.low[0]),
+            high=float(bounds.high[0]),
+            p_value=_p_value(values, bool(np.isnan(bounds.low[0]))),
+            num_undefined=int(bounds.num_undefined[0]),
+        )
+    differences = resamples.aucs - baseline.aucs[:, column]
+    of_classes = _bounds(differences, level)
+    return PairedResult(
+        level=level,
+        num_resamples=resamples.num_resamples,
+        seed=resamples.seed,
+        num_clips=resamples.segment_ids.size,
+        overall=overall,
+        per_class=pd.DataFrame(
+            {
+                "mid": resamples.mids.astype(object),
+                **of_classes.of_classes(differences, "auc_difference"),
+            }
+        ),
     )
+
+
+def _bounds(values: _Floats, level: float) -> _Bounds:
+    """Finds the ends of percentile intervals (module docstring).
+
+    `values` is `[1 + num_resamples, num_metrics]`, NaN where undefined; the
+    first row, of the items as they are, is no resample.
+    """
+    ordered = np.sort(values[1:], axis=0)  # NaN last
+    num_undefined = np.isnan(ordered).sum(axis=0)  # [num_metrics]
+    num_defined = len(ordered) - num_undefined
+    rank = _num_outside(num_defined, level)
+    column = np.arange(values.shape[1])
+
+    def kth_smallest(k: _Ints) -> _Floats:
+        values = ordered[np.clip(k, 1, len(ordered)) - 1, column]
+        return np.where(rank > 0, values, np.nan)
+
+    return _Bounds(
+        low=kth_smallest(rank),
+        high=kth_smallest(num_defined + 1 - rank),
+        median=kth_smallest((num_defined + 1) // 2),
+        num_undefined=num_undefined,
+    )
+
+
+def _num_outside(num_defined: _Ints, level: float) -> _Ints:
+    """Returns k of the module docstring, for each count of resamples."""
+    share = (1 - level) / 2
+    # Rounded first: (999 + 1) * 0.025 must be 25, not a little less.
+    ranks = np.floor(np.round((num_defined + 1) * share, 9))
+    return np.asarray(ranks.astype(np.int64))
+
+
+def check_level(level: float, num_resamples: int) -> None:
+    """Raises `InputError` unless there are resamples enough for the level."""
+    if not 0 < level < 1:
+        raise InputError(
+            f"level must lie between 0 and 1, such as 0.95. Received: {level}."
+        )
+    if _num_outside(np.array(num_resamples), level) < 1:
+        least = math.ceil(round(2 / (1 - level), 6)) - 1
+        raise InputError(
+            f"An interval of level {level} needs at least {least} resamples. "
+            f"Received: {num_resamples}."
+        )
 
 
 def _p_value(values: _Floats, are_too_few: bool) -> float:
@@ -652,16 +647,10 @@ def _p_value(values: _Floats, are_too_few: bool) -> float:
     return float(min(1, 2 * (1 + fewer) / (defined.size + 1)))
 
 
-def _check_paired(
-    ours: ClassResamples, theirs: ClassResamples
-) -> npt.NDArray[np.int64]:
+def _check_paired(ours: ClassResamples, theirs: ClassResamples) -> _Ints:
     """Checks that two systems were resampled alike on the same items.
 
-    Returns:
-      int64 `[num_classes]`: column of theirs for each class of ours.
-
-    Raises:
-      InputError: They were not.
+    Returns their column of each class of ours, int64 `[num_classes]`.
     """
     if (ours.seed, ours.num_resamples) != (theirs.seed, theirs.num_resamples):
         raise InputError(

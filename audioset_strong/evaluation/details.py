@@ -1,29 +1,25 @@
-"""ROC curves of each class, thinned to what a page can show.
+"""What a report shows of items beside the metrics: ROC curves, worst errors.
 
-Conventions:
-  * A curve goes from (0, 0) to (1, 1), from the highest score down; a tie of
-    positives and negatives is a slanted line, as AUC counts it.
-  * A curve of more corners than may be kept is cut at equal lengths, measured
-    along both axes, with n points 2 / (n - 1) apart. No point of the curve is
-    then further than 1 / (n - 1), in both axes together, from what is drawn.
+A ROC curve goes from (0, 0) to (1, 1), from the highest score down; a tie of
+positives and negatives is a slanted line, as AUC counts it. A curve of more
+corners than may be kept is cut at equal lengths, measured along both axes, with
+n points 2 / (n - 1) apart. No point of the curve is then further than
+1 / (n - 1), in both axes together, from what is drawn.
 
-The worst errors: negatives that score high and positives that score low.
-
-Scores of two classes do not compare, so errors are ranked within the class:
-the error of a negative is the share of the class's positives that it outscores,
+Scores of two classes do not compare, so errors are ranked within the class: the
+error of a negative is the share of the class's positives that it outscores,
 that of a positive the share of the class's negatives that outscore it, a tie
 counting half. Of n others, k on the wrong side give k / (n + 1): to be wrong
-against 2,000 others weighs more than to be wrong against one.
-
-So that one sound or one class does not fill the list, it has the worst label
-frame of each clip and class, and at most three of a class and kind. Among equal
-errors the one with more others comes first, then classes in their order.
+against 2,000 others weighs more than to be wrong against one. So that one sound
+or one class does not fill the list, it has the worst label frame of each clip
+and class, and at most three of a class and kind. Among equal errors the one
+with more others comes first, then classes in their order.
 
 Source: our choice (BUILD_NOTES.md "Worst errors").
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -31,22 +27,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.evaluation.items import EvalItems
-from audioset_strong.evaluation.metrics import (
-    ClassRanking,
-    rank_classes,
-    sortable,
-    thread_pool,
-)
+from audioset_strong.evaluation.metrics import ClassRanking, sortable
 from audioset_strong.params import LabelFrameParams
 
-# --- report curves ---------------------------------------------------------
-
+# --- ROC curves --------------------------------------------------------------
 
 # Enough that no curve is off by more than 1/25 along the axes; 527 classes of
 # two systems then take 0.2 MB of the page, one evaluation.
 MAX_POINTS = 26
 
 _Floats = npt.NDArray[np.float64]
+_Ints = npt.NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -73,7 +64,7 @@ def roc_curves(
     Args:
       items: Aligned scores, positives and negatives.
       max_points: Points of a curve, at least 2.
-      rankings: `ranking.rank_classes` of the items, if it is there already.
+      rankings: `items.rank_classes()`, if it was already computed.
 
     Returns:
       The curves.
@@ -82,9 +73,7 @@ def roc_curves(
       InputError: A score is NaN.
     """
     if rankings is None:
-        rankings = rank_classes(
-            items.scores, items.is_positive, items.is_negative
-        )
+        rankings = items.rank_classes()
     return RocCurves(
         points={
             mid: thinned(roc_corners(ranking), max_points)
@@ -116,6 +105,8 @@ def roc_corners(ranking: ClassRanking) -> _Floats:
             ranking.num_tied,
         )
     )
+    # Between two positives the curve runs level, at a positive it rises, tied
+    # negatives make the rise slanted.
     corners = np.zeros((2 * true.size + 2, 2))
     corners[1:-1:2, 0], corners[2:-1:2, 0] = false - tied, false
     corners[3:-1:2, 1], corners[2:-1:2, 1] = true[:-1], true
@@ -145,8 +136,7 @@ def thinned(corners: _Floats, max_points: int) -> _Floats:
     )
 
 
-# --- report errors ---------------------------------------------------------
-
+# --- Worst errors ------------------------------------------------------------
 
 NUM_WORST = 30
 _MAX_OF_CLASS = 3
@@ -155,10 +145,8 @@ _MAX_OF_CLASS = 3
 # only these are sorted.
 _ENOUGH = _MAX_OF_CLASS * LabelFrameParams().num_label_frames
 
-# Classes copied to contiguous columns at a time, as in `ranking`.
-_CLASS_BLOCK = 32
-
-_Ints = npt.NDArray[np.int64]
+# Kind, item, class index, error, number of others.
+_Error = tuple[str, int, int, float, int]
 
 COLUMNS = (
     "kind",
@@ -197,11 +185,12 @@ def worst_items(
       float64 in (0, 1); num_others int64: positives of the class for a false
       alarm, negatives for a miss.
     """
-    starts = range(0, items.mids.size, _CLASS_BLOCK)
-    with thread_pool(None) as pool:
-        blocks = pool.map(lambda s: list(_worst_of_block(items, s)), starts)
-        found = [row for block in blocks for row in block]
-    table = _worst_of_all(found, num_worst)
+
+    def worst_of_class(column: int, *of_class: Any) -> list[_Error]:
+        return _worst_of_class(items.clip_of_item, column, *of_class)
+
+    by_class = items.map_classes(worst_of_class)
+    table = _worst_of_all([e for errors in by_class for e in errors], num_worst)
     item = table["item"].to_numpy(dtype=np.int64)
     column = table["column"].to_numpy(dtype=np.int64)
     clip = items.clip_of_item[item]
@@ -216,39 +205,44 @@ def worst_items(
     table["label_frame"] = pd.Series(label_frame, dtype="Int64")
     if evaluation == "weak":
         table["label_frame"] = pd.Series(pd.NA, table.index, dtype="Int64")
-    return _with_times(table)[list(COLUMNS)]
-
-
-def _worst_of_block(
-    items: EvalItems, start: int
-) -> Iterator[tuple[str, int, int, float, int]]:
-    """Finds the worst of each class of a block, as rows of `_worst_of_all`."""
-    block = np.s_[:, start : start + _CLASS_BLOCK]
-    scores = sortable(np.ascontiguousarray(items.scores[block].T))
-    positive = np.ascontiguousarray(items.is_positive[block].T)
-    negative = np.ascontiguousarray(items.is_negative[block].T)
-    for column, (row, p, n) in enumerate(
-        zip(scores, positive, negative, strict=True), start
-    ):
-        positives, negatives = np.flatnonzero(p), np.flatnonzero(n)
-        for kind, sign, own, others in (
-            ("false alarm", -1, negatives, row[positives]),
-            ("miss", 1, positives, row[negatives]),
-        ):
-            if not others.size:
-                continue
-            for item in _worst_of_class(items.clip_of_item, row, own, sign):
-                error = _error(row[item], others, sign)
-                if error > 0:
-                    yield kind, item, column, error, others.size
+    frame = table["label_frame"].astype("Float64")
+    hop = LabelFrameParams().label_frame_seconds
+    table["onset_seconds"] = (frame * hop).round(2)
+    table["offset_seconds"] = ((frame + 1) * hop).round(2)
+    return table[list(COLUMNS)]
 
 
 def _worst_of_class(
-    clip_of_item: _Ints, scores: npt.NDArray[Any], own: _Ints, sign: int
+    clip_of_item: _Ints,
+    column: int,
+    scores: npt.NDArray[Any],
+    is_positive: npt.NDArray[np.bool_],
+    is_negative: npt.NDArray[np.bool_],
+) -> list[_Error]:
+    """Finds the worst errors of both kinds of a class."""
+    numbers = sortable(scores)  # [num_items]
+    positives = np.flatnonzero(is_positive)
+    negatives = np.flatnonzero(is_negative)
+    found = []
+    for kind, sign, own, others in (
+        ("false alarm", -1, negatives, numbers[positives]),
+        ("miss", 1, positives, numbers[negatives]),
+    ):
+        if not others.size:
+            continue
+        for item in _worst_clips(clip_of_item, numbers, own, sign):
+            error = _error(numbers[item], others, sign)
+            if error > 0:
+                found.append((kind, item, column, error, others.size))
+    return found
+
+
+def _worst_clips(
+    clip_of_item: _Ints, numbers: npt.NDArray[Any], own: _Ints, sign: int
 ) -> list[int]:
     """Returns the first of a class's own items by sign * score, one a clip."""
     # int16 holds its negatives: no bit pattern of a number is its least value.
-    keys = scores[own] if sign > 0 else -scores[own]
+    keys = numbers[own] if sign > 0 else -numbers[own]
     if own.size > _ENOUGH:
         is_near = keys <= np.partition(keys, _ENOUGH - 1)[_ENOUGH - 1]
         own, keys = own[is_near], keys[is_near]
@@ -265,9 +259,7 @@ def _error(score: Any, others: npt.NDArray[Any], sign: int) -> float:
     return float(num_wrong / (others.size + 1))
 
 
-def _worst_of_all(
-    found: list[tuple[str, int, int, float, int]], num_worst: int
-) -> pd.DataFrame:
+def _worst_of_all(found: list[_Error], num_worst: int) -> pd.DataFrame:
     """Keeps the worst errors of each kind."""
     table = pd.DataFrame(
         found, columns=["kind", "item", "column", "error", "num_others"]
@@ -279,12 +271,3 @@ def _worst_of_all(
     return pd.concat(kept, ignore_index=True).astype(
         {"error": "float64", "num_others": "int64"}
     )
-
-
-def _with_times(table: pd.DataFrame) -> pd.DataFrame:
-    """Adds the seconds of label frames, missing where there is none."""
-    hop = LabelFrameParams().label_frame_seconds
-    frame = table["label_frame"].astype("Float64")
-    table["onset_seconds"] = (frame * hop).round(2)
-    table["offset_seconds"] = ((frame + 1) * hop).round(2)
-    return table

@@ -1,21 +1,4 @@
-"""Strong labels -> the truth of event-based metrics.
-
-Conventions:
-  * Events of one class that overlap or touch are one event: metrics that match
-    events cannot say which of two overlapping ones a detection is. (Framing
-    never merges: `frame_targets.py`.)
-  * Evaluated are the clips that are scored and have an event, and the classes
-    that are scored and have an event in these clips. A strong label file does
-    not name clips that annotators found empty; `clips` can.
-  * Nothing is dropped silently: what is left out is counted and listed.
-
-What `sed_scores_eval` takes: score tables, lists of events, lengths.
-
-Event-based metrics: what they depend on, and what came out.
-
-`event_scores.py` computes them.
-
-PSDS and F1 of events, from `sed_scores_eval`: an optional extra.
+"""Event-based metrics: PSDS and F1 of events, from `sed_scores_eval`.
 
     pip install '.[psds]'
 
@@ -31,10 +14,17 @@ of windows (label frames, or the rows of a score table) that reach a threshold:
   intersection F1  the same two criteria, at one threshold
   collar F1        onset and offset within a collar, at one threshold
 
-The truth is complete: what is no event is a false alarm. Explicit negatives
-play no part, so that these numbers say nothing of the paper's. On label frames
-of 0.96 s few events meet a collar of 0.2 s: score tables of a finer frame rate
-are what collars are for.
+Conventions:
+  * The truth is complete: what is no event is a false alarm. Explicit negatives
+    play no part, so that these numbers do not compare with the paper's.
+  * Evaluated are the clips that are scored and have an event, and the classes
+    that are scored and have an event in these clips. A strong label file does
+    not name clips that annotators found empty; `clips` can.
+  * Events of one class that overlap or touch are one event: metrics that match
+    events cannot tell which of two overlapping ones a detection is. (Framing
+    never merges: `labels/frame_rule.py`.)
+  * Few events meet a collar of 0.2 s on label frames of 0.96 s: collars are for
+    score tables of a finer frame rate.
 
 Classes are computed a few at a time: `sed_scores_eval` holds every threshold of
 every clip and class, about 2 kB a pair, so 14 GB for 17,000 clips and 416
@@ -60,12 +50,21 @@ from audioset_strong.errors import InputError
 from audioset_strong.evaluation.scores import ScoreFile
 from audioset_strong.labels.frame_rule import to_milliseconds
 
-# --- event truth -----------------------------------------------------------
-
+# Score table of each clip.
+ScoreTables = Mapping[str, pd.DataFrame]
+Thresholds = float | Mapping[str, float]
 
 _PAIR_KEYS = ["segment_id", "mid"]
 
-_Bools = npt.NDArray[np.bool_]
+# Of each clip: onset and offset in seconds, and mid.
+_Events = dict[str, list[tuple[float, float, str]]]
+
+# Classes at a time: some 1 GB for 17,000 clips.
+_CLASSES_AT_ONCE = 32
+
+_CLIP_SECONDS = 10.0
+
+# --- Truth -------------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,7 +75,7 @@ class EventTruth:
       segment_ids: Clips that are evaluated, in the order of the scores.
       mids: Classes that are evaluated, in the order of the scores.
       events: Strong table (`label_files`), merged.
-      num_events_merged: How many events went into others.
+      num_events_merged: How many events were merged into others.
       clips_not_scored: Labelled clips without scores.
       clips_without_labels: Scored clips without an event, unless they were
         named as labelled.
@@ -119,6 +118,7 @@ def make_event_truth(
     """
     labelled = set(strong["segment_id"]) if clips is None else set(clips)
     segment_ids = tuple(clip for clip in scored_clips if clip in labelled)
+    # All bool [num_events].
     in_clip = strong["segment_id"].isin(segment_ids).to_numpy()
     in_class = strong["mid"].isin(scored_mids).to_numpy()
     # An event of no length has no overlap with anything.
@@ -130,8 +130,9 @@ def make_event_truth(
         raise InputError(
             f"Expected events of scored classes in scored clips; found none "
             f"among {len(strong)} events, {len(scored_clips)} scored clips "
-            f"(such as {_first(scored_clips)}) and {len(scored_mids)} scored "
-            f"classes (such as {_first(scored_mids)}). Give strong labels of "
+            f"(such as {', '.join(scored_clips[:1]) or 'none'}) and "
+            f"{len(scored_mids)} scored classes (such as "
+            f"{', '.join(scored_mids[:1]) or 'none'}). Give strong labels of "
             f"the set that was scored."
         )
     return EventTruth(
@@ -147,22 +148,12 @@ def make_event_truth(
         mids_without_events=tuple(
             mid for mid in scored_mids if mid not in mids_with_events
         ),
-        events_left_out=_count_left_out(in_clip, in_class, has_length),
+        events_left_out={
+            "clip_not_evaluated": int((~in_clip).sum()),
+            "class_not_scored": int((in_clip & ~in_class).sum()),
+            "no_length": int((in_clip & in_class & ~has_length).sum()),
+        },
     )
-
-
-def _count_left_out(
-    in_clip: _Bools, in_class: _Bools, has_length: _Bools
-) -> dict[str, int]:
-    return {
-        "clip_not_evaluated": int((~in_clip).sum()),
-        "class_not_scored": int((in_clip & ~in_class).sum()),
-        "no_length": int((in_clip & in_class & ~has_length).sum()),
-    }
-
-
-def _first(names: Sequence[str]) -> str:
-    return names[0] if len(names) else "none"
 
 
 def merge_overlapping(strong: pd.DataFrame) -> pd.DataFrame:
@@ -181,7 +172,7 @@ def merge_overlapping(strong: pd.DataFrame) -> pd.DataFrame:
     pair = ordered.groupby(_PAIR_KEYS, sort=False).ngroup()
     onset = pd.Series(to_milliseconds(ordered["onset_seconds"]))
     offset = pd.Series(to_milliseconds(ordered["offset_seconds"]))
-    # Where everything before an event has ended: not its neighbour alone, since
+    # When everything before an event has ended: not its neighbour alone, since
     # a long event can hold several short ones.
     ended = offset.groupby(pair).cummax().groupby(pair).shift()
     is_new = ended.isna() | (onset > ended)
@@ -194,13 +185,7 @@ def merge_overlapping(strong: pd.DataFrame) -> pd.DataFrame:
     return merged.reset_index(drop=True)
 
 
-# --- event inputs ----------------------------------------------------------
-
-
-ScoreTables = Mapping[str, pd.DataFrame]
-
-# Of each clip: onset and offset in seconds, and mid.
-Events = dict[str, list[tuple[float, float, str]]]
+# --- Inputs of `sed_scores_eval` ---------------------------------------------
 
 
 class _WritableFrame(pd.DataFrame):
@@ -218,15 +203,10 @@ class _WritableFrame(pd.DataFrame):
         return super().to_numpy(*args, **kwargs).copy()
 
 
-def scored_clips_and_mids(
+def _scored_clips_and_mids(
     scores: ScoreFile | ScoreTables,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the clips and classes that have scores.
-
-    Raises:
-      InputError: Score tables have other columns, gaps, overlaps, or scores
-        that are not finite.
-    """
+    """Returns the clips and classes that have scores; checks tables."""
     if isinstance(scores, ScoreFile):
         has_scores = scores.num_label_frames > 0
         clips = tuple(map(str, scores.segment_ids[has_scores]))
@@ -260,7 +240,7 @@ def _check_table(segment_id: str, table: pd.DataFrame) -> None:
         )
 
 
-def score_tables(
+def _score_tables(
     scores: ScoreFile | ScoreTables,
     segment_ids: Sequence[str],
     mids: Sequence[str],
@@ -283,43 +263,12 @@ def score_tables(
         yield segment_id, _WritableFrame(values, columns=names)
 
 
-def events_of_clips(truth: EventTruth, mids: Sequence[str]) -> Events:
-    """Returns the events of a few classes, by clip."""
-    events: Events = {segment_id: [] for segment_id in truth.segment_ids}
-    table = truth.events[truth.events["mid"].isin(mids)]
-    for segment_id, onset, offset, mid in zip(
-        table["segment_id"],
-        table["onset_seconds"],
-        table["offset_seconds"],
-        table["mid"],
-        strict=True,
-    ):
-        events[segment_id].append((float(onset), float(offset), mid))
-    return events
-
-
-def threshold_of_mid(
-    thresholds: float | Mapping[str, float], mids: Sequence[str]
-) -> dict[str, float]:
-    """Returns a finite threshold of each class."""
-    if isinstance(thresholds, int | float):
-        thresholds = dict.fromkeys(mids, float(thresholds))
-    return _checked("threshold", thresholds, mids, low=-np.inf)
-
-
-def seconds_of_clip(
-    audio_seconds: float | Mapping[str, float], segment_ids: Sequence[str]
-) -> dict[str, float]:
-    """Returns the length of each clip."""
-    if isinstance(audio_seconds, int | float):
-        audio_seconds = dict.fromkeys(segment_ids, float(audio_seconds))
-    return _checked("length in seconds", audio_seconds, segment_ids, low=0.0)
-
-
 def _checked(
-    what: str, values: Mapping[str, float], keys: Sequence[str], low: float
+    what: str, values: Thresholds, keys: Sequence[str], low: float
 ) -> dict[str, float]:
-    """Checks that each key has a finite number above `low`."""
+    """Returns a finite number above `low` of each key, the same or its own."""
+    if isinstance(values, int | float):
+        values = dict.fromkeys(keys, float(values))
     for key in keys:
         if not low < values.get(key, np.nan) < np.inf:
             raise InputError(
@@ -328,7 +277,7 @@ def _checked(
     return {key: float(values[key]) for key in keys}
 
 
-# --- event results ---------------------------------------------------------
+# --- Results -----------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True)
@@ -466,15 +415,7 @@ def _line(name: str, value: float, arguments: Mapping[str, Any]) -> str:
     return f"{name}: {value:.4f} ({text})"
 
 
-# --- event scores ----------------------------------------------------------
-
-
-Thresholds = float | Mapping[str, float]
-
-# Classes at a time: some 1 GB for 17,000 clips.
-_CLASS_BLOCK = 32
-
-_CLIP_SECONDS = 10.0
+# --- Metrics -----------------------------------------------------------------
 
 
 def psds_scores(
@@ -497,11 +438,11 @@ def psds_scores(
       strong: Strong table (`label_files`) of all events of its clips.
       params: What the numbers depend on.
       thresholds: Of the F1: least score of an event, or that of each mid, such
-        as `threshold_files.ThresholdFile.thresholds`. PSDS needs none.
+        as `thresholds.ThresholdFile.thresholds`. PSDS needs none.
       audio_seconds: Length of the clips, or of each: what false alarms are
         counted by.
       clips: Clips that annotators listened to, with or without an event; None
-        for those with one (`event_truth.py`).
+        for those with one.
       display_names: Name of each mid.
       num_jobs: Processes.
 
@@ -514,31 +455,51 @@ def psds_scores(
         number.
     """
     classes = _ClassScores(_import_library(), params, num_jobs)
-    truth = make_event_truth(strong, *scored_clips_and_mids(scores), clips)
-    threshold_of = threshold_of_mid(thresholds, truth.mids)
-    seconds_of = seconds_of_clip(audio_seconds, truth.segment_ids)
-    block = len(truth.mids) if params.alpha_ct > 0 else _CLASS_BLOCK
-    for start in range(0, len(truth.mids), block):
-        mids = truth.mids[start : start + block]
+    truth = make_event_truth(strong, *_scored_clips_and_mids(scores), clips)
+    threshold_of = _checked("threshold", thresholds, truth.mids, low=-np.inf)
+    seconds_of = _checked(
+        "length in seconds", audio_seconds, truth.segment_ids, low=0.0
+    )
+    at_once = len(truth.mids) if params.alpha_ct > 0 else _CLASSES_AT_ONCE
+    for start in range(0, len(truth.mids), at_once):
+        mids = truth.mids[start : start + at_once]
+        events: _Events = {clip: [] for clip in truth.segment_ids}
+        of_block = truth.events[truth.events["mid"].isin(mids)]
+        for clip, onset, offset, mid in zip(
+            *(of_block[name] for name in of_block.columns), strict=True
+        ):
+            events[clip].append((float(onset), float(offset), mid))
         classes.add(
-            dict(score_tables(scores, truth.segment_ids, mids)),
-            events_of_clips(truth, mids),
+            dict(_score_tables(scores, truth.segment_ids, mids)),
+            events,
             {mid: threshold_of[mid] for mid in mids},
             seconds_of,
         )
+    num_events = truth.events["mid"].value_counts()
+    columns = {
+        "threshold": threshold_of,
+        "psds": classes.psds(),
+        "intersection_f1": classes.f1["intersection"],
+        "collar_f1": classes.f1["collar"],
+    }
     return EventScores(
         psds=classes.psds_of_all(),
         intersection_f1=classes.mean_f1("intersection"),
         intersection_f1_micro=classes.micro_f1("intersection"),
         collar_f1=classes.mean_f1("collar"),
         collar_f1_micro=classes.micro_f1("collar"),
-        per_class=_per_class_table(
-            truth,
-            display_names or {},
-            threshold=threshold_of,
-            psds=classes.psds(),
-            intersection_f1=classes.f1["intersection"],
-            collar_f1=classes.f1["collar"],
+        per_class=pd.DataFrame(
+            {
+                "mid": list(truth.mids),
+                "display_name": [
+                    (display_names or {}).get(mid, "") for mid in truth.mids
+                ],
+                "num_events": [int(num_events[mid]) for mid in truth.mids],
+                **{
+                    name: [values[mid] for mid in truth.mids]
+                    for name, values in columns.items()
+                },
+            }
         ),
         params=params,
         threshold_text=f"{thresholds:g}"
@@ -584,7 +545,7 @@ class _ClassScores:
     def add(
         self,
         tables: dict[str, pd.DataFrame],
-        events: Events,
+        events: _Events,
         threshold_of: Mapping[str, float],
         seconds_of: Mapping[str, float],
     ) -> None:
@@ -651,23 +612,3 @@ class _ClassScores:
             self._rocs, alpha_st=params.alpha_st, max_efpr=params.max_efpr
         )
         return float(module.psds_from_psd_roc(*curve, params.max_efpr))
-
-
-def _per_class_table(
-    truth: EventTruth,
-    names: Mapping[str, str],
-    **columns: Mapping[str, float],
-) -> pd.DataFrame:
-    """Makes `EventScores.per_class`."""
-    num_events = truth.events["mid"].value_counts()
-    return pd.DataFrame(
-        {
-            "mid": list(truth.mids),
-            "display_name": [names.get(mid, "") for mid in truth.mids],
-            "num_events": [int(num_events[mid]) for mid in truth.mids],
-            **{
-                name: [values[mid] for mid in truth.mids]
-                for name, values in columns.items()
-            },
-        }
-    )

@@ -1,4 +1,4 @@
-"""One evaluation: per-class and overall metrics of a score file.
+"""Results of evaluations, and what every report says of them.
 
 The Strong eval scores label frames, the Weak eval whole clips, by the mean of
 their label frames. Either sets positives against one kind of negatives:
@@ -16,51 +16,36 @@ their label frames. Either sets positives against one kind of negatives:
 lwlrap uses positives only and is the same for all kinds of negatives.
 
 Source: Section 4.1 of the paper.
-
-What a report says, whatever it is written as.
 """
 
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from audioset_strong.errors import InputError
 from audioset_strong.evaluation import metrics
 from audioset_strong.evaluation.bootstrap import BootstrapResult, PairedResult
 from audioset_strong.evaluation.details import RocCurves
-from audioset_strong.evaluation.items import (
-    RANK_OVER,
-    WEAK_NEGATIVES,
-    Alignment,
-    EvalItems,
-    check_negatives,
-    class_table,
-    strong_items,
-    weak_items,
-)
-from audioset_strong.evaluation.metrics import (
-    ClassRanking,
-    mean_average_precision,
-)
-from audioset_strong.evaluation.scores import ScoreFile
+from audioset_strong.evaluation.items import Alignment, EvalItems
+from audioset_strong.evaluation.metrics import ClassRanking
 from audioset_strong.labels.problems import ProblemLog
 
-# --- evaluator -------------------------------------------------------------
+OVERALL_METRICS = (
+    "d_prime",
+    "mean_auc",
+    "mean_d_prime",
+    "mean_average_precision",
+    "lwlrap",
+    "balanced_lwlrap",
+)
+CLASS_METRICS = ("auc", "d_prime", "average_precision", "lwlrap")
 
+_Floats = npt.NDArray[np.float64]
 
-__all__ = [
-    "RANK_OVER",
-    "EvalResult",
-    "evaluate_items",
-    "evaluate_strong",
-    "evaluate_weak",
-    "strong_validation_d_prime",
-]
+# --- One evaluation ----------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,104 +100,6 @@ class EvalResult:
         return self.per_class[self.per_class["undefined_reason"] != ""]
 
 
-def evaluate_strong(
-    score_file: ScoreFile,
-    framed: pd.DataFrame,
-    negatives: str = "explicit",
-    rank_over: str = "all",
-    display_names: Mapping[str, str] | None = None,
-) -> EvalResult:
-    """Evaluates label frames against a framed table.
-
-    Args:
-      score_file: What the model scored.
-      framed: Framed table (`label_files`).
-      negatives: One of `STRONG_NEGATIVES` (module docstring).
-      rank_over: Classes that lwlrap ranks: "all" of the score file, or the
-        "evaluated" ones, which have a positive.
-      display_names: Name of each mid, for the per-class table.
-
-    Returns:
-      The metrics.
-
-    Raises:
-      InputError: No clip is both scored and labelled, or an argument is not
-        one of its values.
-    """
-    items = strong_items(score_file, framed, negatives)
-    return evaluate_items(items, "strong", negatives, rank_over, display_names)
-
-
-def evaluate_weak(
-    score_file: ScoreFile,
-    weak: pd.DataFrame,
-    framed: pd.DataFrame | None = None,
-    negatives: str = "explicit",
-    rank_over: str = "all",
-    display_names: Mapping[str, str] | None = None,
-    explicit_negatives: pd.DataFrame | None = None,
-) -> EvalResult:
-    """Evaluates clips, scored by their mean, against a weak table.
-
-    Args:
-      score_file: What the model scored.
-      weak: Weak table (`label_files`).
-      framed: Framed table, for explicit negatives; else unused.
-      negatives: One of `WEAK_NEGATIVES` (module docstring).
-      rank_over: As in `evaluate_strong`.
-      display_names: Name of each mid, for the per-class table.
-      explicit_negatives: Instead of a framed table, columns segment_id and mid:
-        the pairs that annotators marked absent.
-
-    Returns:
-      The metrics.
-
-    Raises:
-      InputError: No clip is both scored and labelled, explicit negatives have
-        no table or two, or an argument is not one of its values.
-    """
-    check_negatives(negatives, WEAK_NEGATIVES)
-    if negatives == "implied":
-        framed = explicit_negatives = None
-    elif framed is None and explicit_negatives is None:
-        raise InputError(
-            "Explicit negatives of the Weak eval come from framed labels or a "
-            "table of pairs; found neither. Give one, or ask for implied "
-            "negatives."
-        )
-    items = weak_items(score_file, weak, framed, explicit_negatives)
-    return evaluate_items(items, "weak", negatives, rank_over, display_names)
-
-
-def strong_validation_d_prime(
-    scores: npt.NDArray[np.floating[Any]], targets: npt.NDArray[Any]
-) -> tuple[float, float]:
-    """Scores a checkpoint on held-out label frames.
-
-    Every item that is not positive for a class is a negative: held-out clips
-    of the training set need no explicit negatives.
-
-    Args:
-      scores: float `[num_items, num_classes]`, no NaN.
-      targets: float, int or bool, same shape; > 0 is positive.
-
-    Returns:
-      d_prime: d' of the mean AUC, NaN if no class has both kinds of items.
-      lwlrap: Ranked over all classes, NaN without any positive.
-
-    Raises:
-      InputError: The shapes differ or a score is NaN.
-    """
-    is_positive = np.asarray(targets) > 0
-    aucs = metrics.per_class_auc(scores, is_positive, ~is_positive)
-    per_class = metrics.per_class_lwlrap(scores, is_positive)
-    weights = metrics.class_weights(is_positive)
-    return (
-        metrics.d_prime_of_mean_auc(aucs),
-        metrics.overall_lwlrap(per_class, weights),
-    )
-
-
 def evaluate_items(
     items: EvalItems,
     evaluation: str,
@@ -220,7 +107,7 @@ def evaluate_items(
     rank_over: str = "all",
     display_names: Mapping[str, str] | None = None,
     rankings: Sequence[ClassRanking] | None = None,
-    lwlraps: npt.NDArray[np.float64] | None = None,
+    lwlraps: _Floats | None = None,
 ) -> EvalResult:
     """Computes every metric of aligned items.
 
@@ -228,10 +115,12 @@ def evaluate_items(
       items: Aligned scores, positives and negatives.
       evaluation: "strong" or "weak": what the items are, for the result.
       negatives: Their kind of negatives, for the result.
-      rank_over: As in `evaluate_strong`.
+      rank_over: Classes that lwlrap ranks: "all" of the score file, or the
+        "evaluated" ones, which have a positive.
       display_names: Name of each mid, for the per-class table.
-      rankings: As in `class_table`.
-      lwlraps: As in `class_table`.
+      rankings: `items.rank_classes()`, if it was already computed.
+      lwlraps: float64 `[num_classes]`, from items with the same positives; None
+        to compute them.
 
     Returns:
       The metrics.
@@ -239,24 +128,30 @@ def evaluate_items(
     Raises:
       InputError: A score is NaN, or rank_over is not one of its values.
     """
-    per_class = class_table(items, rank_over, display_names, rankings, lwlraps)
+    if rankings is None:
+        rankings = items.rank_classes()
+    if lwlraps is None:
+        is_ranked = items.ranked_classes(rank_over)
+        lwlraps = np.full(items.mids.size, np.nan)
+        lwlraps[is_ranked] = metrics.per_class_lwlrap(
+            items.scores[:, is_ranked], items.is_positive[:, is_ranked]
+        )
+    per_class = _class_table(items, rankings, lwlraps, display_names or {})
     aucs = per_class["auc"].to_numpy()
+    precisions = per_class["average_precision"].to_numpy()
     num_positives = per_class["num_positives"].to_numpy()
+    # With the classes that are labelled and not scored, which have none.
     of_classes = per_class["lwlrap"].to_numpy()
     return EvalResult(
         evaluation=evaluation,
         negatives=negatives,
         rank_over=rank_over,
         d_prime=metrics.d_prime_of_mean_auc(aucs),
-        mean_auc=metrics.mean_auc(aucs),
+        mean_auc=metrics.mean_of_defined(aucs),
         mean_d_prime=metrics.mean_d_prime(aucs),
-        mean_average_precision=mean_average_precision(
-            per_class["average_precision"].to_numpy()
-        ),
-        lwlrap=metrics.overall_lwlrap(
-            of_classes, num_positives / max(1, num_positives.sum())
-        ),
-        balanced_lwlrap=metrics.balanced_lwlrap(of_classes),
+        mean_average_precision=metrics.mean_of_defined(precisions),
+        lwlrap=metrics.overall_lwlrap(of_classes, num_positives),
+        balanced_lwlrap=metrics.mean_of_defined(of_classes),
         num_classes=int((~np.isnan(aucs)).sum()),
         num_classes_lwlrap=int((num_positives > 0).sum()),
         num_classes_infinite_d_prime=int(np.isin(aucs, (0.0, 1.0)).sum()),
@@ -268,18 +163,60 @@ def evaluate_items(
     )
 
 
-# --- report content --------------------------------------------------------
+def _class_table(
+    items: EvalItems,
+    rankings: Sequence[ClassRanking],
+    lwlraps: _Floats,
+    names: Mapping[str, str],
+) -> pd.DataFrame:
+    """Makes `EvalResult.per_class`."""
+    aucs = np.array([metrics.auc_of_ranking(r) for r in rankings])
+    scored = pd.DataFrame(
+        {
+            "mid": items.mids.astype(object),
+            "num_positives": [r.true_positives.size for r in rankings],
+            "num_negatives": [r.num_negatives for r in rankings],
+            "auc": aucs,
+            "d_prime": metrics.d_prime_from_auc(aucs),
+            "average_precision": [
+                metrics.average_precision_of_ranking(r) for r in rankings
+            ],
+            "lwlrap": lwlraps,
+        }
+    )
+    mids_not_scored = items.alignment.mids_not_scored
+    not_scored = pd.DataFrame(
+        {
+            "mid": pd.Series(mids_not_scored, dtype=object),
+            "num_positives": 0,
+            "num_negatives": 0,
+            **dict.fromkeys(CLASS_METRICS, np.nan),
+        }
+    )
+    table = pd.concat([scored, not_scored], ignore_index=True)
+    table.insert(
+        1,
+        "display_name",
+        pd.Series([names.get(m, "") for m in table["mid"]], dtype=object),
+    )
+    has_positives = table["num_positives"] > 0
+    has_negatives = table["num_negatives"] > 0
+    reasons = {
+        "not in the score file": table["mid"].isin(mids_not_scored),
+        "not in the labels": table["mid"].isin(
+            items.alignment.mids_without_labels
+        ),
+        "no label of an evaluated clip": ~has_positives & ~has_negatives,
+        "no positive": ~has_positives,
+        "no negative": ~has_negatives,
+    }
+    table["undefined_reason"] = np.select(
+        list(reasons.values()), list(reasons), default=""
+    ).astype(object)
+    return table
 
 
-OVERALL_METRICS = (
-    "d_prime",
-    "mean_auc",
-    "mean_d_prime",
-    "mean_average_precision",
-    "lwlrap",
-    "balanced_lwlrap",
-)
-CLASS_METRICS = ("auc", "d_prime", "average_precision", "lwlrap")
+# --- What a report shows -----------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -295,7 +232,7 @@ class EvalDetails:
       not_paired_reason: Why there are none, "" if there are or none are asked.
       curves: ROC curves.
       baseline_curves: Those of the baseline.
-      worst: `report_errors.worst_items`.
+      worst: `details.worst_items`.
     """
 
     evaluation: str
@@ -320,7 +257,7 @@ class EvalReport:
       baseline_results: The same evaluations of the baseline; empty without one.
       problems: Label lines that were left out.
       details: Intervals, curves and errors of as many of the results as there
-        are (`report_details.join_details`), in any order.
+        are (`evaluate.join_details`), in any order.
     """
 
     inputs: Mapping[str, str | None]

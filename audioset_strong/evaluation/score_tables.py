@@ -1,9 +1,4 @@
-r"""One score table: its lines, and what can be wrong with them.
-
-Tables are parsed by NumPy at once. Only if something is wrong the lines are
-read again one by one, to say which.
-
-Score tables: a folder with one table a clip, at any frame rate.
+r"""Score tables: a folder with one table a clip, at any frame rate.
 
 `<segment_id>.tsv`, as `sed_scores_eval` writes them, or `<segment_id>.csv`:
 
@@ -12,11 +7,12 @@ Score tables: a folder with one table a clip, at any frame rate.
     0.04<TAB>0.08<TAB>0.013<TAB>0.95
 
 A row is a window; rows are in order of time, without gaps or overlaps, from the
-start of the clip. Columns are classes (`score_classes.py`), the same in every
-file, in any order. Windows are pooled onto label frames
-(`label_frame_pooling.py`); a clip whose rows end early is scored that far.
+start of the clip. Columns are classes, named as in score files (`scores.py`),
+the same in every file, in any order. Windows are pooled onto label frames; a
+clip whose rows end early is scored that far.
 
-Scores from a path: a score file (.npz) or a folder of score tables.
+NumPy parses a whole table at once. Only if that fails are the lines read again
+one by one, to name the one at fault.
 """
 
 import csv
@@ -35,6 +31,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.evaluation.scores import (
     TIME_TOLERANCE_SECONDS,
     KnownClasses,
+    Path,
     ScoreFile,
     check_pooling,
     find_classes,
@@ -45,20 +42,183 @@ from audioset_strong.evaluation.scores import (
 )
 from audioset_strong.params import LabelFrameParams
 
-# --- score table lines -----------------------------------------------------
+DELIMITERS = {".tsv": "\t", ".csv": ","}
 
+_GRID = LabelFrameParams()
+_TIMES = ["onset", "offset"]
+_HIGHEST = float(np.finfo(np.float32).max)
 
 _Floats = npt.NDArray[np.float64]
 
-DELIMITERS = {".tsv": "\t", ".csv": ","}
 
-_TIMES = ["onset", "offset"]
-_HIGHEST = float(np.finfo(np.float32).max)
+def read_scores(
+    path: Path,
+    known: KnownClasses = KnownClasses(),
+    pooling: str = "mean",
+    is_logits: bool = False,
+) -> ScoreFile:
+    """Reads scores, whatever they were written as.
+
+    Args:
+      path: A score file (`scores.py`) or a folder of score tables.
+      known: What class columns can name, besides mids.
+      pooling: How the windows of tables become label frames, "mean" or "max".
+      is_logits: Whether to turn the scores into probabilities.
+
+    Returns:
+      The checked scores.
+
+    Raises:
+      InputError: The path is neither, or its contents are not as they should
+        be.
+    """
+    if os.path.isdir(path):
+        return read_score_tables(path, known, pooling, is_logits)
+    if os.path.splitext(path)[1].lower() in DELIMITERS:
+        raise InputError(
+            f"{path}: expected a score file (.npz) or a folder of score "
+            f"tables, found one table. Give the folder."
+        )
+    score_file = read_score_file(path, known)
+    return with_probabilities(score_file) if is_logits else score_file
+
+
+def read_score_tables(
+    folder: Path,
+    known: KnownClasses = KnownClasses(),
+    pooling: str = "mean",
+    is_logits: bool = False,
+) -> ScoreFile:
+    """Reads a folder of score tables.
+
+    Args:
+      folder: The folder (module docstring).
+      known: What its columns can name.
+      pooling: How windows become label frames, "mean" or "max".
+      is_logits: Whether to turn scores into probabilities before pooling.
+
+    Returns:
+      The scores, clips in the order of their names. Its notes describe the
+      columns, the length of the windows and what was left out.
+
+    Raises:
+      InputError: There is no table, a clip has two, or a table is not as the
+        module docstring says; names file and line.
+    """
+    check_pooling(pooling)
+    paths, notes = _find_tables(folder)
+    segment_ids = list(paths)
+    first = read_score_table(paths[segment_ids[0]])
+    try:
+        classes = find_classes(first.columns, known)
+    except InputError as error:
+        raise InputError(f"{first.path}:1: {error}") from error
+    columns = [first.columns[position] for position in classes.columns]
+    scores = np.zeros(
+        (len(paths), _GRID.num_label_frames, len(columns)), dtype=np.float32
+    )
+    num_label_frames = np.zeros(len(paths), dtype=np.int64)
+    num_reordered, num_beyond = 0, 0
+    lengths = []  # (windows, shortest, longest) of each table with rows
+    # No progress bar where nobody watches.
+    for clip, path in enumerate(
+        tqdm.tqdm(paths.values(), desc="score tables", disable=None)
+    ):
+        table = first if clip == 0 else read_score_table(path)
+        values: npt.NDArray[np.floating[Any]]
+        values = _scores_of(table, first, columns)  # [num_windows, num_classes]
+        if is_logits:
+            values = logits_to_probabilities(values)
+        edges = table.edges_seconds
+        scores[clip], num_label_frames[clip] = pool_onto_label_frames(
+            values, edges, pooling
+        )
+        num_reordered += table.columns != first.columns
+        if len(edges) > 1:
+            windows = np.diff(edges)
+            lengths.append((len(windows), windows.min(), windows.max()))
+            # Models pad clips to a round number of their own frames; what goes
+            # on for longer than that is another clip.
+            most = _GRID.clip_seconds + _GRID.label_frame_seconds
+            num_beyond += int(edges[-1] > most)
+    notes.append(f"classes: {classes.describe()}")
+    notes.append(_describe_windows(lengths, len(paths), pooling))
+    framed = _GRID.num_label_frames * _GRID.label_frame_seconds
+    doubts = {
+        f"tables go on long after {_GRID.clip_seconds:g} s; what is after "
+        f"{framed:g} s was not used": num_beyond,
+        "tables have their columns in another order than the first; they "
+        "were joined by name": num_reordered,
+    }
+    for doubt, num_tables in doubts.items():
+        if num_tables:
+            notes.append(f"{num_tables} {doubt}")
+            logging.warning("Score tables: %s.", notes[-1])
+    if is_logits:
+        notes.append("logits were turned into probabilities")
+    return ScoreFile(
+        segment_ids=np.array(segment_ids, dtype=str),
+        mids=np.array(classes.mids, dtype=str),
+        scores=scores,
+        num_label_frames=num_label_frames,
+        display_names=known.name_of_mid,
+        source=os.fspath(folder),
+        notes=tuple(notes),
+    )
+
+
+def _find_tables(folder: Path) -> tuple[dict[str, str], list[str]]:
+    """Finds the path of each clip's table; a note lists what else is there."""
+    paths: dict[str, str] = {}
+    others = []
+    for name in sorted(os.listdir(folder)):
+        segment_id, ending = os.path.splitext(name)
+        path = os.path.join(folder, name)
+        if ending.lower() not in DELIMITERS or not os.path.isfile(path):
+            others.append(name)
+        elif segment_id in paths:
+            raise InputError(
+                f"{path}: expected one table a clip, found "
+                f"{paths[segment_id]} too. Keep one of them."
+            )
+        else:
+            paths[segment_id] = path
+    if not paths:
+        raise InputError(
+            f"{folder}: expected score tables '<segment_id>.tsv', found none "
+            f"among {len(others)} files."
+        )
+    if not others:
+        return paths, []
+    note = (
+        f"{len(others)} of {len(others) + len(paths)} files in the folder are "
+        f"no score tables and were left out, such as {others[0]}"
+    )
+    logging.warning("%s: %s.", folder, note)
+    return paths, [note]
+
+
+def _describe_windows(
+    lengths: list[tuple[int, float, float]], num_tables: int, pooling: str
+) -> str:
+    num_windows, length = 0, ""
+    if lengths:
+        counts, shortest, longest = zip(*lengths, strict=True)
+        num_windows, low, high = sum(counts), min(shortest), max(longest)
+        is_even = high - low < 2 * TIME_TOLERANCE_SECONDS
+        length = f" of {low:.3f}{'' if is_even else f' to {high:.3f}'} s"
+    return (
+        f"{num_windows} windows{length} in {num_tables} tables, pooled by "
+        f"{pooling}"
+    )
+
+
+# --- One table ---------------------------------------------------------------
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class ScoreTable:
-    """A table as it stands.
+    """One table, as its file holds it.
 
     Attributes:
       path: The file.
@@ -78,13 +238,13 @@ def read_score_table(path: str) -> ScoreTable:
     """Reads the table of one clip.
 
     Args:
-      path: A `.tsv` or `.csv` (`score_tables`).
+      path: A `.tsv` or `.csv` (module docstring).
 
     Returns:
       The checked table.
 
     Raises:
-      InputError: It is not as `score_tables` says; names file and line.
+      InputError: It is not as the module docstring says; names file and line.
     """
     delimiter = DELIMITERS[os.path.splitext(path)[1].lower()]
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
@@ -92,7 +252,7 @@ def read_score_table(path: str) -> ScoreTable:
         _check_header(path, header, delimiter)
         try:
             with warnings.catch_warnings():
-                # Of a table without rows.
+                # NumPy warns of a table without rows.
                 warnings.simplefilter("ignore", UserWarning)
                 values: _Floats = np.loadtxt(
                     file,
@@ -100,7 +260,7 @@ def read_score_table(path: str) -> ScoreTable:
                     comments=None,
                     quotechar='"',
                     ndmin=2,
-                )
+                )  # [num_windows, 2 + num_columns]
         except ValueError as error:
             raise _bad_line(path, len(header), delimiter) from error
     if not values.size:
@@ -116,6 +276,25 @@ def read_score_table(path: str) -> ScoreTable:
         edges_seconds=np.append(values[:, 0], values[-1:, 1]),
         scores=values[:, 2:],
     )
+
+
+def _scores_of(
+    table: ScoreTable, first: ScoreTable, columns: list[str]
+) -> _Floats:
+    """Returns the columns that are used, in the order of the first table."""
+    if table.columns == first.columns and len(columns) == len(first.columns):
+        return table.scores
+    if set(table.columns) != set(first.columns):
+        extra = [c for c in table.columns if c not in first.columns]
+        lacking = [c for c in first.columns if c not in table.columns]
+        raise InputError(
+            f"{table.path}:1: expected the classes of {first.path} in every "
+            f"table, found {len(table.columns)} instead of "
+            f"{len(first.columns)}; lacking {lacking[:5]}, further "
+            f"{extra[:5]}."
+        )
+    position = {name: index for index, name in enumerate(table.columns)}
+    return table.scores[:, [position[name] for name in columns]]
 
 
 def _check_header(path: str, header: list[str], delimiter: str) -> None:
@@ -167,7 +346,7 @@ def _check_times(path: str, onsets: _Floats, offsets: _Floats) -> None:
     """Checks that windows follow each other from the start of the clip."""
     ends_before = np.concatenate(([0.0], offsets[:-1]))[: len(onsets)]
     starts_before = np.concatenate(([-np.inf], onsets[:-1]))[: len(onsets)]
-    steps = onsets - ends_before
+    steps = onsets - ends_before  # [num_windows]
     problems = {
         "an offset after the onset": offsets <= onsets,
         "rows in order of time": onsets < starts_before,
@@ -189,207 +368,3 @@ def _line_of_row(path: str, row: int) -> int:
     with open(path, encoding="utf-8-sig", errors="replace") as file:
         numbers = (n for n, line in enumerate(file, start=1) if line.strip())
         return next(itertools.islice(numbers, row + 1, None))
-
-
-# --- score tables ----------------------------------------------------------
-
-
-_Path = str | os.PathLike[str]
-
-_GRID = LabelFrameParams()
-
-
-def read_score_tables(
-    folder: _Path,
-    known: KnownClasses = KnownClasses(),
-    pooling: str = "mean",
-    is_logits: bool = False,
-) -> ScoreFile:
-    """Reads a folder of score tables.
-
-    Args:
-      folder: The folder (module docstring).
-      known: What its columns can name.
-      pooling: How windows become label frames, "mean" or "max".
-      is_logits: Whether to turn scores into probabilities before pooling.
-
-    Returns:
-      The scores, clips in the order of their names. Its notes say what the
-      columns are, how long the windows and what was left out.
-
-    Raises:
-      InputError: There is no table, a clip has two, or a table is not as the
-        module docstring says; names file and line.
-    """
-    check_pooling(pooling)
-    paths, notes = _find_tables(folder)
-    segment_ids = list(paths)
-    first = read_score_table(paths[segment_ids[0]])
-    try:
-        classes = find_classes(first.columns, known)
-    except InputError as error:
-        raise InputError(f"{first.path}:1: {error}") from error
-    columns = [first.columns[position] for position in classes.columns]
-    scores = np.zeros(
-        (len(paths), _GRID.num_label_frames, len(columns)), dtype=np.float32
-    )
-    num_label_frames = np.zeros(len(paths), dtype=np.int64)
-    seen = _SeenTables()
-    # No bar where nobody watches.
-    for clip, path in enumerate(
-        tqdm.tqdm(paths.values(), desc="score tables", disable=None)
-    ):
-        table = first if clip == 0 else read_score_table(path)
-        values: npt.NDArray[np.floating[Any]]
-        values = _scores_of(table, first, columns)
-        seen.add(table, first)
-        if is_logits:
-            values = logits_to_probabilities(values)
-        scores[clip], num_label_frames[clip] = pool_onto_label_frames(
-            values, table.edges_seconds, pooling
-        )
-    notes += [f"classes: {classes.describe()}", *seen.notes(pooling)]
-    if is_logits:
-        notes.append("logits were turned into probabilities")
-    return ScoreFile(
-        segment_ids=np.array(segment_ids, dtype=str),
-        mids=np.array(classes.mids, dtype=str),
-        scores=scores,
-        num_label_frames=num_label_frames,
-        notes=tuple(notes),
-    )
-
-
-def _find_tables(folder: _Path) -> tuple[dict[str, str], list[str]]:
-    """Finds the table of each clip, and notes what else is there."""
-    paths: dict[str, str] = {}
-    others = []
-    for name in sorted(os.listdir(folder)):
-        segment_id, ending = os.path.splitext(name)
-        path = os.path.join(folder, name)
-        if ending.lower() not in DELIMITERS or not os.path.isfile(path):
-            others.append(name)
-        elif segment_id in paths:
-            raise InputError(
-                f"{path}: expected one table a clip, found "
-                f"{paths[segment_id]} too. Keep one of them."
-            )
-        else:
-            paths[segment_id] = path
-    if not paths:
-        raise InputError(
-            f"{folder}: expected score tables '<segment_id>.tsv', found none "
-            f"among {len(others)} files."
-        )
-    if not others:
-        return paths, []
-    note = (
-        f"{len(others)} of {len(others) + len(paths)} files in the folder are "
-        f"no score tables and were left out, such as {others[0]}"
-    )
-    logging.warning("%s: %s.", folder, note)
-    return paths, [note]
-
-
-def _scores_of(
-    table: ScoreTable, first: ScoreTable, columns: list[str]
-) -> npt.NDArray[np.floating[Any]]:
-    """Returns the columns that are used, in the order of the first table."""
-    if table.columns == first.columns and len(columns) == len(first.columns):
-        return table.scores
-    if set(table.columns) != set(first.columns):
-        extra = [c for c in table.columns if c not in first.columns]
-        lacking = [c for c in first.columns if c not in table.columns]
-        raise InputError(
-            f"{table.path}:1: expected the classes of {first.path} in every "
-            f"table, found {len(table.columns)} instead of "
-            f"{len(first.columns)}; lacking {lacking[:5]}, further "
-            f"{extra[:5]}."
-        )
-    position = {name: index for index, name in enumerate(table.columns)}
-    return table.scores[:, [position[name] for name in columns]]
-
-
-class _SeenTables:
-    """Remembers what is worth saying of all tables."""
-
-    def __init__(self) -> None:
-        self._num_tables = 0
-        self._num_rows = 0
-        self._shortest = np.inf
-        self._longest = 0.0
-        self._num_beyond = 0
-        self._num_reordered = 0
-
-    def add(self, table: ScoreTable, first: ScoreTable) -> None:
-        """Takes the times of a table, and the order of its columns."""
-        lengths = np.diff(table.edges_seconds)
-        self._num_tables += 1
-        self._num_rows += lengths.size
-        self._num_reordered += table.columns != first.columns
-        if lengths.size:
-            self._shortest = min(self._shortest, float(lengths.min()))
-            self._longest = max(self._longest, float(lengths.max()))
-            # Models pad clips to a round number of their own frames; what goes
-            # on for longer than that is another clip.
-            most = _GRID.clip_seconds + _GRID.label_frame_seconds
-            self._num_beyond += int(table.edges_seconds[-1] > most)
-
-    def notes(self, pooling: str) -> list[str]:
-        """Says what was seen, and warns of what may be wrong."""
-        is_even = self._longest - self._shortest < 2 * TIME_TOLERANCE_SECONDS
-        longest = "" if is_even else f" to {self._longest:.3f}"
-        lengths = (
-            f" of {self._shortest:.3f}{longest} s" if self._num_rows else ""
-        )
-        notes = [
-            f"{self._num_rows} windows{lengths} in {self._num_tables} tables, "
-            f"pooled by {pooling}"
-        ]
-        framed = _GRID.num_label_frames * _GRID.label_frame_seconds
-        doubts = {
-            f"tables go on long after {_GRID.clip_seconds:g} s; what is after "
-            f"{framed:g} s was not used": self._num_beyond,
-            "tables have their columns in another order than the first; they "
-            "were joined by name": self._num_reordered,
-        }
-        for doubt, num_tables in doubts.items():
-            if num_tables:
-                notes.append(f"{num_tables} {doubt}")
-                logging.warning("Score tables: %s.", notes[-1])
-        return notes
-
-
-# --- score reading ---------------------------------------------------------
-
-
-def read_scores(
-    path: _Path,
-    known: KnownClasses = KnownClasses(),
-    pooling: str = "mean",
-    is_logits: bool = False,
-) -> ScoreFile:
-    """Reads scores, whatever they were written as.
-
-    Args:
-      path: A score file (`score_files`) or a folder of score tables
-        (`score_tables`).
-      known: What class columns can name, besides mids.
-      pooling: How the windows of tables become label frames, "mean" or "max".
-      is_logits: Whether to turn the scores into probabilities.
-
-    Returns:
-      The checked scores.
-
-    Raises:
-      InputError: The path is neither, or what it holds is not as it should be.
-    """
-    if os.path.isdir(path):
-        return read_score_tables(path, known, pooling, is_logits)
-    if os.path.splitext(path)[1].lower() in DELIMITERS:
-        raise InputError(
-            f"{path}: expected a score file (.npz) or a folder of score "
-            f"tables, found one table. Give the folder."
-        )
-    score_file = read_score_file(path, known)
-    return with_probabilities(score_file) if is_logits else score_file

@@ -1,37 +1,29 @@
-r"""Thresholds: the score from which on a class counts as present.
+r"""Thresholds, the files that hold them, and reliability curves.
 
-For each class the threshold that maximises F1 over the items of a validation
-set: label frames (Strong eval) or clips (Weak eval). An item is accepted where
-its score is the threshold or more.
+A threshold is the score from which on a class counts as present: for each class
+the one that maximises F1 over the items of a validation set, which are label
+frames (Strong eval) or clips (Weak eval).
 
-Conventions:
   * A threshold lies halfway between the lowest accepted score and the next
     lower one, so that rounding of scores moves no item across it; where nothing
     lies below, it is the lowest score.
-  * Where several give the same F1, the highest holds: fewest false alarms.
+  * Where several give the same F1, the highest is taken: fewest false alarms.
   * F1 says nothing of a class without positives, and accepting everything is
     best for one without negatives. Such classes get a default, and a reason.
   * F1 is of the items that chose the threshold: optimistic where they are few.
+  * F1 depends on how common the class is among the items. Explicit negatives
+    are some of the hardest clips and few, so that thresholds chosen against
+    them are too low for audio as it comes; implied ones are the default.
 
-F1 depends on how common the class is among the items. Explicit negatives are
-some of the hardest clips and few, so that thresholds chosen against them are
-too low for audio as it comes; implied ones are the default.
-
-Source: our choice, the paper uses no thresholds (BUILD_NOTES.md "Thresholds").
-
-Threshold files: one threshold a class, written once, read by `predict`.
-
-A CSV whose first line is a comment that holds the settings as JSON:
+A threshold file is a CSV whose first line is a comment with the settings:
 
     # {"class_map_hash": "...", "scores": "val.npz", ...}
     mid,display_name,threshold,f1,precision,recall,num_positives,...
     /m/0bt9lr,Dog,0.3125,0.71,0.75,0.67,120,4013,
 
-Columns are those of `thresholds.choose_thresholds`; numbers that are undefined
-are empty. Only mid and threshold are needed, so that thresholds can be written
-by hand, without the comment too.
-
-Settings that `choose_thresholds` writes:
+Numbers that are undefined are empty. Only mid and threshold are needed, so that
+thresholds can be written by hand, without the comment too. Settings that
+`choose_thresholds` writes:
 
     scores             name of the score file or folder
     class_map_hash     `class_map.hash_of_mids` of its classes
@@ -45,26 +37,22 @@ Settings that `choose_thresholds` writes:
     default_threshold  threshold of classes with a reason
     min_positives      positives that F1 needs to choose
 
-Label files -> the items that thresholds are chosen on.
-
-Calibration: do scores of 0.8 mean that 8 of 10 items are positive?
-
-A reliability curve sorts items into bins of equal width by their score and sets
-the mean score of a bin beside its share of positives. The expected calibration
-error (ECE) is the mean distance of the two over bins, weighted by items:
+A reliability curve asks whether of the items with a score of 0.8 eight of ten
+are positive. It sorts the listed items of a class into bins of equal width by
+their score and sets the mean score of a bin beside its share of positives; bin
+i of n holds scores in [i / n, (i + 1) / n), the last holds 1 too. Pooled are
+all listed (item, class) pairs together. The expected calibration error is the
+mean distance of the two over bins, weighted by items:
 
     ECE = sum over bins of  num_items / num_all_items * |mean score - share|
 
-Conventions:
-  * Bin i of n holds scores in [i / n, (i + 1) / n); the last holds 1 too.
-  * An item takes part in a class's curve if it is positive or negative for it.
-    Pooled: all such (item, class) pairs together.
-  * The share of positives depends on which negatives are counted: a curve over
-    explicit negatives is of that set, not of audio as it comes.
+The share of positives depends on which negatives are counted: a curve over
+explicit negatives is of that set, not of audio as it comes.
 
-Source: Guo et al., "On calibration of modern neural networks", ICML 2017,
-Section 2; for one class at a time, as its items are (BUILD_NOTES.md
-"Calibration").
+Source: thresholds are our choice, the paper uses none (BUILD_NOTES.md
+"Thresholds"). Calibration: Guo et al., "On calibration of modern neural
+networks", ICML 2017, Section 2; for one class at a time, as its items are
+(BUILD_NOTES.md "Calibration").
 """
 
 import dataclasses
@@ -80,31 +68,55 @@ import pandas as pd
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.items import EvalItems, strong_items, weak_items
-from audioset_strong.evaluation.scores import ScoreFile
+from audioset_strong.evaluation.items import EvalItems
+from audioset_strong.evaluation.scores import (
+    Path,
+    ScoreFile,
+    are_probabilities,
+    listed,
+    score_range,
+)
+from audioset_strong.evaluation.truth import Truth
 from audioset_strong.files import open_output
 from audioset_strong.labels.class_map import check_class_hash
-from audioset_strong.labels.frame_rule import frame_strong_labels
-from audioset_strong.labels.label_files import (
-    read_framed_labels,
-    read_strong_labels,
-    read_weak_labels,
-)
-from audioset_strong.labels.problems import ProblemLog
-
-# --- thresholds ------------------------------------------------------------
-
 
 DEFAULT_THRESHOLD = 0.5
 
 _Bools = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float64]
+_Ints = npt.NDArray[np.int64]
+_Scores = npt.NDArray[np.floating[Any]]
 
-# Classes copied to contiguous columns at a time, as in `d_prime.py`.
-_CLASS_BLOCK = 32
+# --- Choosing ----------------------------------------------------------------
 
-# Float rounding of probabilities.
-_TOLERANCE = 1e-3
+
+def threshold_items(
+    score_file: ScoreFile, truth: Truth, negatives: str = "implied"
+) -> tuple[EvalItems, str]:
+    """Makes the items that thresholds are chosen on.
+
+    Args:
+      score_file: What the model scored.
+      truth: Framed or strong labels, whose explicit negatives are then the
+        complementary ones, or weak labels, which have implied ones only.
+      negatives: "implied" or "explicit".
+
+    Returns:
+      items: Label frames or clips.
+      item_name: "label frames" or "clips".
+
+    Raises:
+      InputError: There are labels of both kinds or no such negatives, or no
+        clip is both scored and labelled.
+    """
+    if truth.framed is not None and truth.weak is not None:
+        raise InputError(
+            "Expected framed or strong labels, for thresholds on label frames, "
+            "or weak labels, for thresholds on clips; found both. Give one."
+        )
+    [(evaluation, _)] = truth.evaluations([negatives])
+    items = truth.items(score_file, evaluation, negatives)
+    return items, "label frames" if evaluation == "strong" else "clips"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -151,8 +163,8 @@ class Accepted(NamedTuple):
 
 
 def best_f1_threshold(
-    positive_scores: npt.NDArray[np.floating[Any]],
-    negative_scores: npt.NDArray[np.floating[Any]],
+    positive_scores: _Scores,
+    negative_scores: _Scores,
 ) -> Accepted:
     """Finds the threshold of one class with the highest F1.
 
@@ -166,6 +178,7 @@ def best_f1_threshold(
     # The lowest accepted score is a positive's: a negative there only costs.
     candidates, num_equal = np.unique(positive_scores, return_counts=True)
     candidates, num_equal = candidates[::-1], num_equal[::-1]
+    # All [num_candidates], highest first.
     num_true = np.cumsum(num_equal)
     negatives = np.sort(negative_scores[negative_scores >= candidates[-1]])
     num_false = negatives.size - np.searchsorted(negatives, candidates)
@@ -180,21 +193,18 @@ def best_f1_threshold(
     next_lower = np.concatenate(lower).max(initial=-np.inf)
     if np.isneginf(next_lower):
         next_lower = lowest
-    # float64 holds the middle of any two float16 or float32.
-    threshold = _middle(float(lowest), float(next_lower))
-    return accepted_at(threshold, positive_scores, negative_scores)
-
-
-def _middle(high: float, low: float) -> float:
-    """Returns the middle of two scores, above `low` where `high` is."""
+    # float64 holds the middle of any two float16 or float32; of neighbouring
+    # float64 it may be the lower one.
+    high, low = float(lowest), float(next_lower)
     middle = low + (high - low) / 2
-    return middle if middle > low else high
+    threshold = middle if middle > low else high
+    return accepted_at(threshold, positive_scores, negative_scores)
 
 
 def accepted_at(
     threshold: float,
-    positive_scores: npt.NDArray[np.floating[Any]],
-    negative_scores: npt.NDArray[np.floating[Any]],
+    positive_scores: _Scores,
+    negative_scores: _Scores,
 ) -> Accepted:
     """Counts what a threshold accepts of one class.
 
@@ -232,9 +242,8 @@ def choose_thresholds(
     """Chooses the threshold of each class that maximises F1.
 
     Args:
-      items: Label frames or clips of a validation set (`ground_truth.py`).
-        Those that are neither positive nor negative take no part.
-      params: What is left to choose.
+      items: Label frames or clips of a validation set.
+      params: Default threshold, and when it is used.
       display_names: Name of each mid.
 
     Returns:
@@ -243,54 +252,40 @@ def choose_thresholds(
       where undefined, num_positives and num_negatives int64, reason str: why
       the class has the default threshold, "" where F1 chose.
     """
-    names = display_names or {}
-    rows = []
-    for start in range(0, items.mids.size, _CLASS_BLOCK):
-        block = np.s_[start : start + _CLASS_BLOCK]
+
+    def choose(
+        index: int, scores: _Scores, p: _Bools, n: _Bools
+    ) -> dict[str, Any]:
         # float16 is widened, which is exact: NumPy sorts it slowly.
-        wide = np.result_type(items.scores.dtype, np.float32)
-        scores = np.ascontiguousarray(items.scores[:, block].T, dtype=wide)
-        positive = np.ascontiguousarray(items.is_positive[:, block].T)
-        negative = np.ascontiguousarray(items.is_negative[:, block].T)
-        for row, p, n in zip(scores, positive, negative, strict=True):
-            rows.append(_class_row(row[p], row[n], params))
-    table = pd.DataFrame(rows)
-    mids = [str(mid) for mid in items.mids]
-    table.insert(0, "mid", mids)
-    table.insert(1, "display_name", [names.get(mid, "") for mid in mids])
-    return table
+        wide = np.result_type(scores.dtype, np.float32)
+        positives, negatives = scores[p].astype(wide), scores[n].astype(wide)
+        reason = ""
+        if positives.size == 0:
+            reason = "no positives"
+        elif negatives.size == 0:
+            reason = "no negatives"
+        elif positives.size < params.min_positives:
+            reason = f"fewer than {params.min_positives} positives"
+        if reason:
+            default = params.default_threshold
+            accepted = accepted_at(default, positives, negatives)
+        else:
+            accepted = best_f1_threshold(positives, negatives)
+        mid = str(items.mids[index])
+        return {
+            "mid": mid,
+            "display_name": (display_names or {}).get(mid, ""),
+            **accepted._asdict(),
+            "num_positives": positives.size,
+            "num_negatives": negatives.size,
+            "reason": reason,
+        }
 
-
-def _class_row(
-    positive_scores: npt.NDArray[np.floating[Any]],
-    negative_scores: npt.NDArray[np.floating[Any]],
-    params: ThresholdParams,
-) -> dict[str, Any]:
-    """Chooses the threshold of one class."""
-    num_positives, num_negatives = positive_scores.size, negative_scores.size
-    reason = ""
-    if num_positives == 0:
-        reason = "no positives"
-    elif num_negatives == 0:
-        reason = "no negatives"
-    elif num_positives < params.min_positives:
-        reason = f"fewer than {params.min_positives} positives"
-    if reason:
-        accepted = accepted_at(
-            params.default_threshold, positive_scores, negative_scores
-        )
-    else:
-        accepted = best_f1_threshold(positive_scores, negative_scores)
-    return {
-        **accepted._asdict(),
-        "num_positives": num_positives,
-        "num_negatives": num_negatives,
-        "reason": reason,
-    }
+    return pd.DataFrame(items.map_classes(choose))
 
 
 def summary_text(table: pd.DataFrame) -> str:
-    """Says how many thresholds `choose_thresholds` chose, and their F1."""
+    """Counts the thresholds that `choose_thresholds` chose, with mean F1."""
     f1 = table.loc[table["reason"] == "", "f1"]
     mean = f", mean F1 {f1.mean():.3f}" if len(f1) else ""
     return f"Thresholds of {len(f1)} of {len(table)} classes{mean}"
@@ -308,18 +303,7 @@ def warn_of_defaults(table: pd.DataFrame) -> None:
         )
 
 
-def score_range(items: EvalItems) -> tuple[float, float]:
-    """Returns the lowest and the highest score of the items."""
-    return float(items.scores.min()), float(items.scores.max())
-
-
-def are_probabilities(low: float, high: float) -> bool:
-    """Whether scores of this range can be probabilities."""
-    return low >= -_TOLERANCE and high <= 1 + _TOLERANCE
-
-
-# --- threshold files -------------------------------------------------------
-
+# --- Threshold files ---------------------------------------------------------
 
 COLUMNS = (
     "mid",
@@ -332,9 +316,6 @@ COLUMNS = (
     "num_negatives",
     "reason",
 )
-
-_Path = str | os.PathLike[str]
-_NUM_SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -382,7 +363,7 @@ class ThresholdFile:
                 f"{self.path}: expected a threshold for each of the "
                 f"{len(mids)} classes of the model; {len(missing)} have none: "
                 f"{listed(missing)}. Choose thresholds on a score file of this "
-                f"model, or give --threshold too, which they then get."
+                f"model, or give a threshold for classes without one."
             )
         outside = [
             mid
@@ -394,7 +375,7 @@ class ThresholdFile:
                 f"{self.path}: expected thresholds in [0, 1], as the model's "
                 f"scores are; {len(outside)} lie outside: {outside[0]} has "
                 f"{self.thresholds[outside[0]]:g}. Thresholds on logits do "
-                f"not fit: choose them again, with --logits."
+                f"not fit: choose them again, on probabilities."
             )
         return np.array(
             [self.thresholds.get(mid, threshold_of_missing) for mid in mids],
@@ -402,15 +383,8 @@ class ThresholdFile:
         )
 
 
-def listed(mids: Sequence[str]) -> str:
-    """Names the first classes, and how many more there are."""
-    shown = ", ".join(mids[:_NUM_SHOWN])
-    num_more = len(mids) - _NUM_SHOWN
-    return f"{shown} and {num_more} more" if num_more > 0 else shown
-
-
 def write_threshold_file(
-    table: pd.DataFrame, settings: Mapping[str, Any], path: _Path
+    table: pd.DataFrame, settings: Mapping[str, Any], path: Path
 ) -> None:
     """Writes thresholds, whole or not at all.
 
@@ -426,7 +400,7 @@ def write_threshold_file(
         table[list(COLUMNS)].to_csv(file, index=False, lineterminator="\n")
 
 
-def read_threshold_file(path: _Path) -> ThresholdFile:
+def read_threshold_file(path: Path) -> ThresholdFile:
     """Reads thresholds.
 
     Args:
@@ -468,7 +442,7 @@ def read_threshold_file(path: _Path) -> ThresholdFile:
 
 
 def read_model_thresholds(
-    path: _Path,
+    path: Path,
     mids: Sequence[str],
     threshold_of_missing: float | None = None,
 ) -> npt.NDArray[np.float64]:
@@ -572,101 +546,9 @@ def _threshold(name: str, mid: str, value: str) -> float:
     return threshold
 
 
-# --- threshold items -------------------------------------------------------
-
-
-class ThresholdItems(NamedTuple):
-    """Items and what they are.
-
-    Attributes:
-      items: Label frames or clips.
-      item_name: "label frames" or "clips".
-      negatives: "implied" or "explicit".
-      labels_path: The file that labels them.
-    """
-
-    items: EvalItems
-    item_name: str
-    negatives: str
-    labels_path: str
-
-    def text(self) -> str:
-        """Returns one phrase on the items."""
-        return (
-            f"{len(self.items.scores)} {self.item_name} with {self.negatives} "
-            f"negatives"
-        )
-
-    def settings(self) -> dict[str, Any]:
-        """Returns what a threshold file says of its items."""
-        return {
-            "labels": os.path.basename(self.labels_path),
-            "items": self.item_name,
-            "negatives": self.negatives,
-            "num_items": len(self.items.scores),
-            "score_range": list(score_range(self.items)),
-        }
-
-
-def read_threshold_items(
-    score_file: ScoreFile,
-    problems: ProblemLog | None = None,
-    *,
-    strong_path: _Path | None = None,
-    framed_path: _Path | None = None,
-    weak_path: _Path | None = None,
-    negatives: str = "implied",
-) -> ThresholdItems:
-    """Reads the one label file that is given, and makes items of it.
-
-    Args:
-      score_file: What the model scored.
-      problems: Takes what is wrong with the label file.
-      strong_path: Strong TSV, framed by the paper's rule. Its explicit
-        negatives are the complementary ones.
-      framed_path: Framed TSV.
-      weak_path: Weak CSV, which has implied negatives only.
-      negatives: "implied" or "explicit".
-
-    Returns:
-      The items.
-
-    Raises:
-      InputError: Not exactly one file was given, weak labels were asked for
-        explicit negatives, or no clip is both scored and labelled.
-    """
-    given = [p for p in (strong_path, framed_path, weak_path) if p is not None]
-    if len(given) != 1:
-        raise InputError(
-            f"Expected one of --strong_labels, --framed_labels and "
-            f"--weak_labels; found {len(given)}."
-        )
-    path = os.fspath(given[0])
-    if weak_path is not None:
-        if negatives == "explicit":
-            raise InputError(
-                "Weak labels mark nothing absent: --weak_labels has implied "
-                "negatives only. Give framed labels for explicit ones."
-            )
-        weak = read_weak_labels(weak_path, problems)
-        items = weak_items(score_file, weak)
-        return ThresholdItems(items, "clips", negatives, path)
-    if framed_path is not None:
-        framed = read_framed_labels(framed_path, problems)
-    else:
-        framed = frame_strong_labels(read_strong_labels(path, problems))
-    items = strong_items(score_file, framed, negatives)
-    return ThresholdItems(items, "label frames", negatives, path)
-
-
-# --- calibration -----------------------------------------------------------
-
+# --- Calibration -------------------------------------------------------------
 
 NUM_BINS = 10
-
-_Ints = npt.NDArray[np.int64]
-
-# Classes binned at a time: their items are widened to float64.
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -689,7 +571,8 @@ class ReliabilityCurve:
     def bin_edges(self) -> _Floats:
         """Edges of the bins, float64 `[num_bins + 1]`, from 0 to 1."""
         num_bins = self.num_items.shape[1]
-        return np.arange(num_bins + 1) / num_bins
+        edges: _Floats = np.arange(num_bins + 1) / num_bins
+        return edges
 
     @property
     def mean_scores(self) -> _Floats:
@@ -771,7 +654,7 @@ def reliability_curve(
     """Bins the items of each class by their scores.
 
     Args:
-      items: Label frames or clips (`ground_truth.py`), with scores in [0, 1].
+      items: Label frames or clips with scores in [0, 1].
       num_bins: Bins of [0, 1].
 
     Returns:
@@ -782,24 +665,31 @@ def reliability_curve(
     """
     if num_bins < 1:
         raise InputError(f"num_bins must be 1 or more. Received: {num_bins}.")
-    low, high = score_range(items)
+    low, high = score_range(items.scores)
     if not are_probabilities(low, high):
         raise InputError(
             f"A reliability curve needs probabilities, scores in [0, 1]; found "
             f"{low:g} to {high:g}. If they are logits, take their sigmoid."
         )
-    num_classes = items.mids.size
-    counts = np.zeros((2, num_classes, num_bins), dtype=np.int64)
-    sums = np.zeros((num_classes, num_bins))
-    for start in range(0, num_classes, _CLASS_BLOCK):
-        block = np.s_[start : start + _CLASS_BLOCK]
-        counts[:, block], sums[block] = _bin_block(items, block, num_bins)
-    return ReliabilityCurve(items.mids, counts[0], counts[1], sums)
+
+    def bin_class(_: int, scores: _Scores, p: _Bools, n: _Bools) -> _Floats:
+        is_listed = p | n
+        listed_scores = scores[is_listed].astype(np.float64)
+        # The last bin holds 1 too.
+        bins = (listed_scores * num_bins).astype(np.int64)
+        bins = np.clip(bins, 0, num_bins - 1)  # [num_listed]
+        values = (np.ones(bins.size), p[is_listed], listed_scores)
+        return np.stack([np.bincount(bins, v, num_bins) for v in values])
+
+    # [num_classes, 3, num_bins]; sums of ones are whole numbers.
+    sums = np.reshape(items.map_classes(bin_class), (-1, 3, num_bins))
+    counts = sums[:, :2].astype(np.int64)
+    return ReliabilityCurve(items.mids, counts[:, 0], counts[:, 1], sums[:, 2])
 
 
 def write_reliability(
     curve: ReliabilityCurve,
-    path: str | os.PathLike[str],
+    path: Path,
     display_names: Mapping[str, str] | None = None,
 ) -> None:
     """Writes `ReliabilityCurve.table` as a CSV.
@@ -812,30 +702,3 @@ def write_reliability(
     with open_output(path) as file:
         table = curve.table(display_names)
         table.to_csv(file, index=False, lineterminator="\n")
-
-
-def _bin_block(
-    items: EvalItems, block: slice, num_bins: int
-) -> tuple[_Ints, _Floats]:
-    """Bins a few classes.
-
-    Returns:
-      int64 `[2, num_classes_of_block, num_bins]`: items and positives.
-      float64 `[num_classes_of_block, num_bins]`: sums of scores.
-    """
-    positive = items.is_positive[:, block]
-    row, column = np.nonzero(positive | items.is_negative[:, block])
-    scores = items.scores[:, block][row, column].astype(np.float64)
-    # The last bin holds 1 too.
-    bins = np.clip((scores * num_bins).astype(np.int64), 0, num_bins - 1)
-    cell = column * num_bins + bins
-    num_classes = positive.shape[1]
-
-    def sums_of(values: npt.NDArray[Any]) -> _Floats:
-        sums = np.bincount(cell, values, minlength=num_classes * num_bins)
-        return sums.astype(np.float64).reshape(num_classes, num_bins)
-
-    # Sums of ones in float64 are whole numbers.
-    ones = np.ones(scores.size)
-    counts = np.stack([sums_of(ones), sums_of(positive[row, column])])
-    return counts.astype(np.int64), sums_of(scores)

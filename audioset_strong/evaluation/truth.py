@@ -15,14 +15,12 @@
 Weak labels always give the Weak eval with implied negatives too. Strong labels
 without explicit negatives have complementary negatives only, and say nothing of
 what is absent from all of a clip, so that they leave the explicit Weak eval
-out. Strong labels are framed by the frame rule (`labels/frame_targets.py`).
-
-Label mapping of everything that scores are evaluated against.
+out. Strong labels are framed by the frame rule (`labels/frame_rule.py`).
 """
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -37,7 +35,7 @@ from audioset_strong.evaluation.items import (
     strong_items,
     weak_items,
 )
-from audioset_strong.evaluation.scores import ScoreFile
+from audioset_strong.evaluation.scores import Path, ScoreFile
 from audioset_strong.labels.frame_rule import frame_strong_labels
 from audioset_strong.labels.label_files import (
     absent_pairs,
@@ -54,19 +52,9 @@ from audioset_strong.labels.label_mapping import (
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import LabelFrameParams
 
-# --- truth files -----------------------------------------------------------
-
-
-Path = str | os.PathLike[str]
 Labels = Path | pd.DataFrame
 
 _PAIR = ["segment_id", "mid"]
-_COLUMNS = {
-    "framed_labels": [*_PAIR, "label_frame", "is_present"],
-    "strong_labels": [*_PAIR, "onset_seconds", "offset_seconds"],
-    "weak_labels": ["segment_id", "mids"],
-    "explicit_negatives": _PAIR,
-}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -81,6 +69,9 @@ class Truth:
       has_explicit_negatives: Whether annotators marked pairs absent, so that
         there are such pairs.
       notes: What a reader of results must know of how labels were made.
+      sources: Where the labels are from, for reports: path of each argument of
+        `read_truth`, None if it was not given.
+      problems: Label lines that were left out, or look wrong.
     """
 
     framed: pd.DataFrame | None = None
@@ -88,17 +79,19 @@ class Truth:
     explicit_negatives: pd.DataFrame | None = None
     has_explicit_negatives: bool = False
     notes: tuple[str, ...] = ()
+    sources: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
+    problems: ProblemLog = dataclasses.field(default_factory=ProblemLog)
 
     def evaluations(
         self, negatives: Sequence[str] | None = None
     ) -> list[tuple[str, str]]:
-        """Lists what the labels allow.
+        """Lists the evaluations that the labels allow.
 
         Args:
           negatives: Kinds of negatives; None for all.
 
         Returns:
-          (evaluation, negatives) of `evaluator`, the paper's two first.
+          (evaluation, negatives), as in `results.py`, the paper's two first.
 
         Raises:
           InputError: A kind is unknown, or the labels allow none of them.
@@ -106,17 +99,21 @@ class Truth:
         asked = STRONG_NEGATIVES if negatives is None else tuple(negatives)
         for kind in asked:
             check_negatives(kind, STRONG_NEGATIVES)
-        strong = () if self.framed is None else STRONG_NEGATIVES
-        weak = () if self.weak is None else WEAK_NEGATIVES
+        kinds_of = {
+            "strong": () if self.framed is None else STRONG_NEGATIVES,
+            "weak": () if self.weak is None else WEAK_NEGATIVES,
+        }
+        # These have no negatives at all where annotators marked none.
+        needs_pairs = {("strong", "explicit_only"), ("weak", "explicit")}
         allowed = [
             (evaluation, kind)
             for kind in STRONG_NEGATIVES
-            for evaluation, kinds in (("strong", strong), ("weak", weak))
+            for evaluation, kinds in kinds_of.items()
             if kind in kinds
             and kind in asked
             and (
                 self.has_explicit_negatives
-                or not _needs_pairs(evaluation, kind)
+                or (evaluation, kind) not in needs_pairs
             )
         ]
         if not allowed:
@@ -138,7 +135,7 @@ class Truth:
           negatives: Kind of negatives, with it.
 
         Returns:
-          The items of `ground_truth`.
+          The items.
 
         Raises:
           InputError: No clip is both scored and labelled.
@@ -149,20 +146,45 @@ class Truth:
         assert self.weak is not None
         if negatives == "implied":
             return weak_items(score_file, self.weak)
-        if self.explicit_negatives is not None:
-            return weak_items(
-                score_file,
-                self.weak,
-                explicit_negatives=self.explicit_negatives,
+        pairs = self.explicit_negatives
+        framed = self.framed if pairs is None else None
+        return weak_items(score_file, self.weak, framed, pairs)
+
+    def mids(self) -> set[str]:
+        """Returns the classes that are labelled."""
+        labelled: set[str] = set()
+        if self.framed is not None:
+            labelled.update(self.framed["mid"].unique())
+        if self.weak is not None:
+            labelled.update(self.weak["mids"].explode().dropna().unique())
+        return labelled
+
+    def of_clips(self, segment_ids: Collection[str]) -> "Truth":
+        """Leaves out the labels of clips that are not among these.
+
+        Raises:
+          InputError: None of these clips has labels.
+        """
+        kept = set(segment_ids)
+
+        def of_kept(table: pd.DataFrame | None) -> pd.DataFrame | None:
+            return (
+                None if table is None else table[table["segment_id"].isin(kept)]
             )
-        return weak_items(score_file, self.weak, self.framed)
 
-
-def _needs_pairs(evaluation: str, negatives: str) -> bool:
-    """Whether an evaluation has no negatives without explicit ones."""
-    return negatives == "explicit_only" or (
-        (evaluation, negatives) == ("weak", "explicit")
-    )
+        framed, weak = of_kept(self.framed), of_kept(self.weak)
+        for name, table in (("framed", framed), ("weak", weak)):
+            if table is not None and table.empty:
+                raise InputError(
+                    f"Expected {name} labels of listed clips, found none. Give "
+                    f"the list of the set that is labelled."
+                )
+        return dataclasses.replace(
+            self,
+            framed=framed,
+            weak=weak,
+            explicit_negatives=of_kept(self.explicit_negatives),
+        )
 
 
 def read_truth(
@@ -172,100 +194,119 @@ def read_truth(
     explicit_negatives: Labels | None = None,
     problems: ProblemLog | None = None,
 ) -> Truth:
-    """Reads labels and frames strong ones.
+    """Reads labels, frames strong ones, and reports problems of the files.
 
     Args:
       framed_labels: Framed TSV, or a framed table.
-      strong_labels: Strong TSV, or a strong table.
+      strong_labels: Strong TSV, or a strong table, to be framed; instead of
+        framed ones.
       weak_labels: Weak CSV, or a weak table.
       explicit_negatives: TSV of pairs that annotators marked absent, a framed
         TSV that holds them, or a table of pairs.
-      problems: Takes what is wrong with files.
+      problems: Collects problems of the files; None for a new log.
 
     Returns:
       The truth (module docstring).
 
     Raises:
-      InputError: The labels given are none or contradict each other, or a file
-        or table is not what it should be.
+      InputError: The labels given are none or contradict each other, a file or
+        table is not what it should be, or a strict log has problems.
     """
-    _check_given(
-        framed_labels is not None,
-        strong_labels is not None,
-        weak_labels is not None,
-        explicit_negatives is not None,
-    )
-    framed = _read("framed_labels", framed_labels, read_framed_labels, problems)
-    strong = _read("strong_labels", strong_labels, read_strong_labels, problems)
-    weak = _read("weak_labels", weak_labels, read_weak_labels, problems)
-    absent = _read(
-        "explicit_negatives",
-        explicit_negatives,
-        read_explicit_negatives,
-        problems,
-    )
-    notes = []
+    given = {
+        "framed_labels": framed_labels,
+        "strong_labels": strong_labels,
+        "weak_labels": weak_labels,
+        "explicit_negatives": explicit_negatives,
+    }
+    _check_given({name for name, labels in given.items() if labels is not None})
+    problems = ProblemLog() if problems is None else problems
+    tables = {
+        name: _read(name, labels, problems) for name, labels in given.items()
+    }
+    problems.report()
+    framed, strong = tables["framed_labels"], tables["strong_labels"]
+    absent = tables["explicit_negatives"]
+    notes: tuple[str, ...] = ()
     if strong is not None:
         framed = frame_strong_labels(strong, absent)
-        notes.append(_framing_note(framed, strong, absent))
-        logging.info("Truth: %s.", notes[-1])
+        notes = (_describe_framing(framed, strong, absent),)
+        logging.info("Truth: %s.", notes[0])
     return Truth(
         framed=framed,
-        weak=weak,
-        # With strong labels, events hold over them, as framing has it.
+        weak=tables["weak_labels"],
+        # With strong labels, events override them, as in framing.
         explicit_negatives=absent if strong is None else None,
         has_explicit_negatives=absent is not None or framed_labels is not None,
-        notes=tuple(notes),
+        notes=notes,
+        sources={name: _source(labels) for name, labels in given.items()},
+        problems=problems,
     )
 
 
-def _check_given(
-    has_framed: bool, has_strong: bool, has_weak: bool, has_negatives: bool
-) -> None:
+def _check_given(given: set[str]) -> None:
     """Raises `InputError` for labels that are missing or contradictory."""
-    if has_framed and has_strong:
+    if {"framed_labels", "strong_labels"} <= given:
         raise InputError(
             "Expected framed labels or strong labels, which are framed here; "
-            "found both. Give one of --framed_labels and --strong_labels."
+            "found both. Give one of framed_labels and strong_labels."
         )
-    if not (has_framed or has_strong or has_weak):
-        found = "explicit negatives only" if has_negatives else "none"
+    if not given - {"explicit_negatives"}:
+        found = "explicit negatives only" if given else "none"
         raise InputError(
             f"Expected framed or strong labels, weak labels or both; found "
-            f"{found}. Give --framed_labels, --strong_labels or --weak_labels."
+            f"{found}. Give framed_labels, strong_labels or weak_labels."
         )
-    if has_negatives and has_framed and not has_weak:
+    if given == {"framed_labels", "explicit_negatives"}:
         raise InputError(
             "Expected no explicit negatives with framed labels alone, which "
-            "hold their own negatives. Leave out --explicit_negatives, or give "
-            "--strong_labels instead of --framed_labels."
+            "hold their own negatives. Leave out explicit_negatives, or give "
+            "strong_labels instead of framed_labels."
         )
+
+
+_Reader = Callable[[Path, ProblemLog | None], pd.DataFrame]
+_READERS: dict[str, tuple[_Reader, list[str]]] = {
+    "framed_labels": (
+        read_framed_labels,
+        [*_PAIR, "label_frame", "is_present"],
+    ),
+    "strong_labels": (
+        read_strong_labels,
+        [*_PAIR, "onset_seconds", "offset_seconds"],
+    ),
+    "weak_labels": (read_weak_labels, ["segment_id", "mids"]),
+    "explicit_negatives": (read_explicit_negatives, _PAIR),
+}
 
 
 def _read(
-    name: str,
-    labels: Labels | None,
-    read: Callable[[Path, ProblemLog | None], pd.DataFrame],
-    problems: ProblemLog | None,
+    name: str, labels: Labels | None, problems: ProblemLog
 ) -> pd.DataFrame | None:
     """Reads a label file; takes a table as it is, if it has the columns."""
     if labels is None:
         return None
+    read, columns = _READERS[name]
     if not isinstance(labels, pd.DataFrame):
         return read(labels, problems)
-    missing = [c for c in _COLUMNS[name] if c not in labels.columns]
+    missing = [c for c in columns if c not in labels.columns]
     if missing:
         raise InputError(
-            f"{name} must be a file or a table with {_COLUMNS[name]}, found no "
+            f"{name} must be a file or a table with {columns}, found no "
             f"{missing}."
         )
     return labels
 
 
-def _framing_note(
+def _source(labels: Labels | None) -> str | None:
+    if isinstance(labels, pd.DataFrame):
+        return "a table"
+    return None if labels is None else os.fspath(labels)
+
+
+def _describe_framing(
     framed: pd.DataFrame, strong: pd.DataFrame, absent: pd.DataFrame | None
 ) -> str:
-    """Says what framing made of strong labels."""
+    """Describes in a line what framing made of strong labels."""
     num_present = int(framed["is_present"].sum())
     text = (
         f"strong labels were framed here: {len(strong)} events became "
@@ -282,18 +323,15 @@ def _framing_note(
     )
 
 
-# --- truth mapping ---------------------------------------------------------
-
-
 def map_truth(truth: Truth, mapping: LabelMapping) -> tuple[Truth, str]:
-    """Maps the labels that were given, and says what was done.
+    """Maps the labels that were given.
 
     Args:
       truth: The labels.
       mapping: What labels become.
 
     Returns:
-      The mapped labels, and a line that says what changed.
+      The mapped labels, and a line that describes the changes.
     """
     params = dataclasses.asdict(mapping.params)
     done = [", ".join(name for name, is_on in params.items() if is_on)]
@@ -313,7 +351,9 @@ def map_truth(truth: Truth, mapping: LabelMapping) -> tuple[Truth, str]:
             f"replaced classes were left out"
         )
     if pairs is not None:
-        mapped = absent_pairs(map_framed_labels(frame_pairs(pairs), mapping)[0])
+        mapped = absent_pairs(
+            map_framed_labels(_frame_pairs(pairs), mapping)[0]
+        )
         done.append(
             f"{len(pairs)} explicit negatives became {len(mapped)}; those of "
             f"replaced classes were left out"
@@ -327,20 +367,10 @@ def map_truth(truth: Truth, mapping: LabelMapping) -> tuple[Truth, str]:
     return mapped_truth, text
 
 
-def frame_pairs(
-    pairs: pd.DataFrame, params: LabelFrameParams = LabelFrameParams()
-) -> pd.DataFrame:
-    """Makes the framed table of pairs that are absent from all of a clip.
-
-    Args:
-      pairs: Columns segment_id and mid.
-      params: The grid of label frames.
-
-    Returns:
-      Framed table, ten NOT_PRESENT rows for each distinct pair.
-    """
-    distinct = pairs[["segment_id", "mid"]].drop_duplicates()
-    num_label_frames = params.num_label_frames
+def _frame_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Frames pairs that are absent: NOT_PRESENT in all label frames."""
+    distinct = pairs[_PAIR].drop_duplicates()
+    num_label_frames = LabelFrameParams().num_label_frames
     rows = np.repeat(np.arange(len(distinct)), num_label_frames)
     framed = distinct.iloc[rows].reset_index(drop=True)
     label_frames = np.tile(np.arange(num_label_frames), len(distinct))

@@ -20,7 +20,7 @@ import tqdm
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.results import strong_validation_d_prime
+from audioset_strong.evaluation.metrics import strong_validation_d_prime
 from audioset_strong.models.clip_scores import make_score_patches, score_clips
 from audioset_strong.models.frame_classifier import (
     build_frame_classifier,

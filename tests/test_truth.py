@@ -1,4 +1,4 @@
-"""Which evaluations labels allow; truth_mapping.py too."""
+"""Which evaluations labels allow, and what mapping makes of labels."""
 
 import numpy as np
 import pandas as pd
@@ -15,7 +15,7 @@ from eval_examples import (
 )
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.truth import frame_pairs, map_truth, read_truth
+from audioset_strong.evaluation.truth import _frame_pairs, map_truth, read_truth
 from audioset_strong.labels.frame_rule import frame_strong_labels
 from audioset_strong.labels.label_files import (
     write_framed_labels,
@@ -115,12 +115,12 @@ def test_the_papers_two_come_first():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([], "weak labels or both; found none. Give --framed_labels"),
+        ([], "weak labels or both; found none. Give framed_labels"),
         (["explicit_negatives"], "found explicit negatives only"),
         (["framed_labels", "strong_labels"], "found both. Give one of"),
         (
             ["framed_labels", "explicit_negatives"],
-            "Leave out --explicit_negatives, or give --strong_labels instead",
+            "Leave out explicit_negatives, or give strong_labels instead",
         ),
     ],
 )
@@ -210,7 +210,7 @@ def test_files(tmp_path):
     assert weak_negatives(truth) == weak_negatives(given)
     assert problems.num_left_out == 1
     # Pairs can come from a framed file.
-    write_framed_labels(frame_pairs(PAIRS), tmp_path / "F.tsv")
+    write_framed_labels(_frame_pairs(PAIRS), tmp_path / "F.tsv")
     of_framed = read_truth(
         weak_labels=WEAK, explicit_negatives=tmp_path / "F.tsv"
     )
@@ -219,7 +219,7 @@ def test_files(tmp_path):
 
 def test_framed_pairs():
     twice = pd.concat([PAIRS, PAIRS])
-    framed = frame_pairs(twice)
+    framed = _frame_pairs(twice)
     expected = framed_table(
         {tuple(pair): set() for pair in PAIRS.itertuples(index=False)}
     )
