@@ -23,7 +23,11 @@ from collections.abc import Sequence
 from absl import flags
 
 from audioset_strong import run_flags
-from audioset_strong.evaluation.events import EventScoreParams, psds_scores
+from audioset_strong.evaluation.events import (
+    EventScoreParams,
+    Thresholds,
+    psds_scores,
+)
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import POOLING, read_known_classes
 from audioset_strong.evaluation.thresholds import read_threshold_file
@@ -65,7 +69,7 @@ def main(argv: Sequence[str]) -> None:
     known = read_known_classes(_CLASS_MAP.value, _DISPLAY_NAMES.value, problems)
     strong = read_strong_labels(_STRONG_LABELS.value, problems)
     problems.report()
-    thresholds = _THRESHOLD.value
+    thresholds: Thresholds = _THRESHOLD.value
     if _THRESHOLDS.value:
         thresholds = read_threshold_file(_THRESHOLDS.value).thresholds
     found = psds_scores(

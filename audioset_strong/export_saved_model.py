@@ -21,7 +21,6 @@ _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "New or empty folder for the export.", required=True
 )
 _CHECKPOINT = run_flags.define_checkpoint()
-flags.mark_flag_as_required("workdir")
 
 
 def main(argv: Sequence[str]) -> None:

@@ -50,6 +50,7 @@ _AUDIO_DIR = flags.DEFINE_string(
     "Folder with the clips, searched with its subfolders. Files are named "
     "<ytid>, <ytid>_<start ms>, <ytid>_<start s>_<end s> or the like, with or "
     "without Y before, and any extension that libsndfile reads.",
+    required=True,
 )
 _WEAK_LABELS = flags.DEFINE_list(
     "weak_labels", [], "Weak label CSVs, separated by commas."
@@ -63,8 +64,10 @@ _EVAL_LABELS = flags.DEFINE_list(
     "Label files of the evaluation clips, weak, strong or framed, separated by "
     "commas. Clips of these videos are left out of training records.",
 )
-_CLASS_MAP = run_flags.define_class_map()
-_OUTPUT_DIR = flags.DEFINE_string("output_dir", None, "Where to write.")
+_CLASS_MAP = run_flags.define_class_map(required=True)
+_OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Where to write.", required=True
+)
 _HELD_OUT_FRACTION = flags.DEFINE_float(
     "held_out_fraction",
     RecordParams.held_out_fraction,
@@ -138,7 +141,6 @@ _DISPLAY_NAMES = flags.DEFINE_string(
 )
 _LABEL_MAPPING_FLAGS = run_flags.define_params(LabelMappingParams)
 _STRICT = run_flags.define_strict()
-flags.mark_flags_as_required(["audio_dir", "class_map", "output_dir"])
 
 
 def main(argv: Sequence[str]) -> None:

@@ -28,7 +28,6 @@ _NUM_CLASSES = flags.DEFINE_integer(
 _VERIFY = flags.DEFINE_boolean(
     "verify", False, "Read every record and compare the shards' hashes."
 )
-flags.mark_flag_as_required("records_dir")
 
 
 def main(argv: Sequence[str]) -> None:

@@ -186,26 +186,33 @@ def refuse_arguments(argv: Sequence[str]) -> None:
         )
 
 
-def define_class_map() -> flags.FlagHolder[str | None]:
+def define_class_map(required: bool = False) -> flags.FlagHolder[Any]:
     """Defines --class_map."""
     return flags.DEFINE_string(
         "class_map",
         None,
         "Classes of the model: a CSV like class_labels_indices.csv.",
+        required=required,
     )
 
 
-def define_workdir() -> flags.FlagHolder[str | None]:
-    """Defines --workdir."""
+def define_workdir() -> flags.FlagHolder[str]:
+    """Defines --workdir, which must be given."""
     return flags.DEFINE_string(
-        "workdir", None, "Folder of one training run: all that it writes."
+        "workdir",
+        None,
+        "Folder of one training run: all that it writes.",
+        required=True,
     )
 
 
-def define_records_dir() -> flags.FlagHolder[str | None]:
-    """Defines --records_dir."""
+def define_records_dir() -> flags.FlagHolder[str]:
+    """Defines --records_dir, which must be given."""
     return flags.DEFINE_string(
-        "records_dir", None, "Folder that prepare_records wrote."
+        "records_dir",
+        None,
+        "Folder that prepare_records wrote.",
+        required=True,
     )
 
 

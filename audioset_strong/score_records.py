@@ -27,7 +27,6 @@ _GROUPS = flags.DEFINE_multi_enum(
     GROUPS,
     "Group of shards to score; may be given several times.",
 )
-flags.mark_flags_as_required(["workdir", "records_dir"])
 
 
 def main(argv: Sequence[str]) -> None:

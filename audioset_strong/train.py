@@ -15,7 +15,7 @@ run that was interrupted.
 
 from collections.abc import Sequence
 
-from absl import flags, logging
+from absl import logging
 
 from audioset_strong import run_flags
 from audioset_strong.labels.training_sets import TRAINING_SETS
@@ -34,7 +34,6 @@ _TRAIN_FLAGS = run_flags.define_params(
     },
 )
 _MODEL_FLAGS = run_flags.define_params(ModelParams)
-flags.mark_flags_as_required(["records_dir", "workdir"])
 
 
 def main(argv: Sequence[str]) -> None:
