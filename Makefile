@@ -18,6 +18,9 @@ PIP_INSTALL := -m pip install --quiet --disable-pip-version-check
 CANDIDATES := $(PYTHON) python3.11 python3.12 python3.13 python3 python
 # What tensorflow-io has wheels for.
 IO_CANDIDATES := $(PYTHON) python3.11 python3.12 python3 python
+# What depends on the versions of TensorFlow, NumPy and pyarrow, and tensorflow-io.
+IO_TESTS := audio_backends examples frame_classifier label_files log_mel resnet saved_model \
+  schema streams trainer
 
 .PHONY: demo test test-io test-wheel setup setup-io evaluator lint clean
 
@@ -70,9 +73,8 @@ lint: setup
 test: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
-# The tests of what depends on TensorFlow's version, and of tensorflow-io.
 test-io: setup-io
-	$(IO_VENV)/bin/python -m pytest -q -n 2 --dist loadgroup -m 'tensorflow and not slow'
+	$(IO_VENV)/bin/python -m pytest -q -n 2 --dist loadgroup $(IO_TESTS:%=tests/test_%.py)
 
 # What a user gets from `pip install`: newest versions, no checkout.
 test-wheel:
