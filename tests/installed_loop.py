@@ -58,7 +58,7 @@ _STEPS = [
         + [f"--framed_labels={_LABELS}/audioset_eval_strong_framed_posneg.tsv"]
         + [f"--weak_labels={_LABELS}/eval_segments.csv"]
         + ["--num_resamples=100"],
-        ["strong  explicit", "report/report.html"],
+        ["strong explicit ", "report/report.html"],
     ),
     (
         ["export_saved_model", "--workdir=run", "--output_dir=export"],
