@@ -87,7 +87,7 @@ def test_evaluation_clips_in_training_records_are_refused(tmp_path):
     assert finished.returncode == 2
     message = finished.stderr.splitlines()[-1]
     assert "1 YouTube ids, such as b, are both in" in message
-    assert "--eval_labels" in message
+    assert "eval_labels" in message
 
 
 @pytest.mark.slow
