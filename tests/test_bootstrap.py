@@ -372,7 +372,7 @@ def test_a_system_does_not_differ_from_itself():
     for name, own in result.overall.items():
         if name == "mean_d_prime":  # infinite less infinite
             continue
-        assert (own.difference, own.low, own.high) == (0, 0, 0)
+        assert (own.estimate, own.low, own.high) == (0, 0, 0)
         assert own.p_value == 1
 
 
@@ -386,7 +386,7 @@ def test_differences_are_of_the_same_resamples():
     ordered = np.sort(differences[1:])
     own = result.overall["lwlrap"]
     # k = floor(100 * 0.1) = 10.
-    assert own.difference == differences[0]
+    assert own.estimate == differences[0]
     assert (own.low, own.high) == (ordered[9], ordered[-10])
     fewer = min((ordered <= 0).sum(), (ordered >= 0).sum())
     assert own.p_value == min(1, 2 * (1 + fewer) / 100)
@@ -399,7 +399,7 @@ def test_swapping_the_systems_changes_signs_only():
     back = paired_bootstrap(baseline, items, 60)
     for name in ("d_prime", "lwlrap", "mean_average_precision"):
         one, two = there.overall[name], back.overall[name]
-        assert two.difference == -one.difference
+        assert two.estimate == -one.estimate
         assert (two.low, two.high) == (-one.high, -one.low)
         assert two.p_value == one.p_value
 
@@ -423,10 +423,10 @@ def test_undefined_differences_have_no_p_value():
     )
     result = paired_bootstrap(perfect, items, 50)
     own = result.overall["mean_d_prime"]
-    assert own.difference == np.inf
+    assert own.estimate == np.inf
     assert np.isnan(own.p_value)
     twice = paired_bootstrap(perfect, perfect, 50).overall["mean_d_prime"]
-    assert np.isnan([twice.difference, twice.low, twice.p_value]).all()
+    assert np.isnan([twice.estimate, twice.low, twice.p_value]).all()
     assert twice.num_undefined == 50
 
 
