@@ -24,7 +24,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.evaluation.bootstrap import BootstrapResult
-from audioset_strong.evaluation.details import RocCurves
 from audioset_strong.evaluation.results import (
     EvalDetails,
     EvalReport,
@@ -281,9 +280,10 @@ def _roc_curves(
 
     Each curve is (path, path of the baseline or "", AUC in words).
     """
-    if details.curves is None or not details.curves.points:
+    if not details.curves:
         return None
-    shown = classes[classes["mid"].isin(list(details.curves.points))]
+    baseline_curves = details.baseline_curves or {}
+    shown = classes[classes["mid"].isin(list(details.curves))]
     rows = _by_positives(shown).to_dict(orient="records")
     names = [row["name"] for row in rows]
     return {
@@ -292,19 +292,15 @@ def _roc_curves(
         "options": sorted(enumerate(names), key=lambda o: o[1].casefold()),
         "curves": [
             (
-                _path_of_class(details.curves, row["mid"]),
-                _path_of_class(details.baseline_curves, row["mid"]),
+                curve_path(details.curves[row["mid"]]),
+                curve_path(baseline_curves[row["mid"]])
+                if row["mid"] in baseline_curves
+                else "",
                 _auc_text(row),
             )
             for row in rows
         ],
     }
-
-
-def _path_of_class(curves: RocCurves | None, mid: str) -> str:
-    if curves is None or mid not in curves.points:
-        return ""
-    return curve_path(curves.points[mid])
 
 
 def _auc_text(row: Mapping[Any, Any]) -> str:

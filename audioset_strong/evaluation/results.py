@@ -29,7 +29,6 @@ import pandas as pd
 
 from audioset_strong.evaluation import metrics
 from audioset_strong.evaluation.bootstrap import BootstrapResult
-from audioset_strong.evaluation.details import RocCurves
 from audioset_strong.evaluation.items import Alignment, EvalItems
 from audioset_strong.evaluation.metrics import ClassRanking
 from audioset_strong.labels.problems import ProblemLog
@@ -222,7 +221,7 @@ class EvalDetails:
       baseline_intervals: Those of the baseline.
       paired: Differences from the baseline on the same resamples.
       not_paired_reason: Why there are none, "" if there are or none are asked.
-      curves: ROC curves.
+      curves: `details.roc_curves`.
       baseline_curves: Those of the baseline.
       worst: `details.worst_items`.
     """
@@ -233,8 +232,8 @@ class EvalDetails:
     baseline_intervals: BootstrapResult | None = None
     paired: BootstrapResult | None = None
     not_paired_reason: str = ""
-    curves: RocCurves | None = None
-    baseline_curves: RocCurves | None = None
+    curves: dict[str, _Floats] | None = None
+    baseline_curves: dict[str, _Floats] | None = None
     worst: pd.DataFrame | None = None
 
 
