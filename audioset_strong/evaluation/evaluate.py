@@ -300,7 +300,7 @@ def on_common_classes(
     kept = []
     for system in (ours, theirs):
         is_kept = np.isin(system.mids, common)
-        if not is_kept.all():  # or there is nothing to copy
+        if not is_kept.all():  # Otherwise nothing need be copied.
             system = dataclasses.replace(
                 system,
                 mids=system.mids[is_kept],
@@ -387,7 +387,7 @@ def _of_clips(
 ) -> ScoreFile:
     """Keeps some clips, in their order."""
     is_kept = pd.Index(scores.segment_ids).isin(list(segment_ids))
-    if is_kept.all():
+    if is_kept.all():  # There is nothing to copy.
         return scores
     return dataclasses.replace(
         scores,

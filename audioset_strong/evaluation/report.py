@@ -239,14 +239,9 @@ def per_class_table(report: EvalReport) -> pd.DataFrame:
 def write_report(
     report: EvalReport, report_dir: str | os.PathLike[str]
 ) -> dict[str, Any]:
-    """Writes the files of a report (module docstring).
+    """Writes the files of a report (module docstring) to a new or old folder.
 
-    Args:
-      report: What to show.
-      report_dir: Folder to write to; made if it is not there.
-
-    Returns:
-      What `report.json` holds.
+    Returns what `report.json` holds.
     """
     make_output_folder(report_dir)
     results = report_dict(report)
