@@ -19,16 +19,25 @@ def detail_items(
     negatives,
     baseline_items=None,
     settings=BootstrapSettings(),
-    **options,
+    names=None,
 ):
     """Details of one system, or of two."""
-    options["bootstrap"] = settings
     systems = [items] if baseline_items is None else [items, baseline_items]
     return join_details(
         evaluation,
         negatives,
         settings.level,
-        *(summarize_items(own, evaluation, **options) for own in systems),
+        *(
+            summarize_items(
+                own,
+                evaluation,
+                settings,
+                "all",
+                names or {},
+                own.rank_classes(),
+            )
+            for own in systems
+        ),
     )
 
 

@@ -113,12 +113,15 @@ def test_end_to_end(files):
         f"--class_map={files}/C.csv",
         f"--display_names={files}/N.tsv",
         "--rank_over=evaluated",
+        "--negatives=explicit",
+        "--negatives=implied",
         f"--report_dir={files}/R",
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == f"Report: {files}/R/report.html"
     assert "a broken line" in done.stderr
     results = json.loads((files / "R" / "report.json").read_text())
+    assert set(results["strong"]) == {"explicit", "implied"}
     assert results["strong"]["explicit"]["lwlrap"] == pytest.approx(5 / 6)
     assert results["difference"]["strong"]["explicit"]["d_prime"] == 0
     assert results["label_problems"]["num_left_out"] == 1
@@ -136,6 +139,10 @@ def test_end_to_end(files):
             "Give one of framed_labels and strong_labels",
         ),
         (["--weak_labels=W.csv", "--common_with_baseline"], "a baseline"),
+        (
+            ["--weak_labels=W.csv", "--subsume_music"],
+            "subsume_music needs an ontology and display_names",
+        ),
         (["--weak_labels=F.tsv"], "expected the header"),
         (["--weak_labels=none.csv"], "No such file or directory: none.csv"),
         (["--weak_labels=W.csv", "extra"], "Expected flags only"),
@@ -154,14 +161,11 @@ def test_bad_input_is_one_line(files, arguments, message):
     assert not (files / "R").exists()
 
 
-def test_framed_labels_alone_give_the_strong_eval(files):
+def test_labels_alone_give_their_eval(files):
     results = evaluate_score_file(files / "S.npz", files / "F.tsv")
     assert set(results["strong"]) == set(STRONG_NEGATIVES)
     assert results["weak"] == {}
     assert results["inputs"]["scores"] == str(files / "S.npz")
-
-
-def test_weak_labels_alone_give_implied_negatives(files):
     results = evaluate_score_file(files / "S.npz", weak=files / "W.csv")
     assert results["strong"] == {}
     assert set(results["weak"]) == {"implied"}
@@ -171,7 +175,7 @@ def test_numbers_of_files_by_hand(files):
     results = evaluate_score_file(
         files / "S.npz", files / "F.tsv", files / "W.csv"
     )
-    # As in test_evaluator.py.
+    # As in test_items.py.
     np.testing.assert_allclose(
         [
             results["strong"]["explicit"]["mean_auc"],
@@ -181,11 +185,6 @@ def test_numbers_of_files_by_hand(files):
         ],
         [7 / 12, (3 / 4 + 1 / 3) / 2, 0, 0.5],
     )
-
-
-def test_no_labels(files):
-    with pytest.raises(InputError, match="found none"):
-        evaluate_score_file(files / "S.npz")
 
 
 def _keep_classes(score_file, columns):
@@ -226,34 +225,6 @@ def test_a_baseline_with_other_classes(files, caplog):
     )
 
 
-def test_a_baseline_with_the_same_classes_in_another_order(files, caplog):
-    reordered = _keep_classes(hand_score_file(), [2, 0, 1])
-    write_score_file(reordered, files / "B.npz")
-    report = evaluate_score_file(
-        files / "S.npz",
-        files / "F.tsv",
-        baseline=files / "B.npz",
-    )
-    assert "compared_classes" not in report["inputs"]
-    assert "common classes" not in caplog.text
-    assert report["difference"]["strong"]["explicit"]["lwlrap"] == 0
-
-
-def test_a_baseline_without_a_common_class(files):
-    other = dataclasses.replace(
-        hand_score_file(), mids=np.array(["/m/1", "/m/2", "/m/3"])
-    )
-    write_score_file(other, files / "B.npz")
-    with pytest.raises(
-        InputError, match="no class in common: class hash .*/m/"
-    ):
-        evaluate_score_file(
-            files / "S.npz",
-            files / "F.tsv",
-            baseline=files / "B.npz",
-        )
-
-
 def test_classes_without_a_name_are_counted(files, caplog):
     write_class_map(ClassMap((X,), ("Ex",)), files / "C.csv")
     evaluate_score_file(
@@ -285,17 +256,6 @@ def test_mapped_truth(files):
     text = report["inputs"]["label_mapping"]
     # Four clips with x or y or both; c has z already, w is no class of it.
     assert text.startswith("smear_labels; 5 weak labels became 8; 3 framed ")
-
-
-def test_mapping_flags_need_their_files(files):
-    done = run_evaluate(
-        f"--scores={files}/S.npz",
-        f"--framed_labels={files}/F.tsv",
-        f"--report_dir={files}/R",
-        "--subsume_music",
-    )
-    assert done.returncode == 2
-    assert "subsume_music needs an ontology and display_names" in done.stderr
 
 
 def numbers_of(report):
@@ -398,23 +358,20 @@ def test_listed_clips(files):
 def test_two_systems_on_common_label_frames(files):
     ours = hand_score_file()
     # Without clip c; b has one label frame, clip a more than ours.
-    write_score_file(
-        dataclasses.replace(
-            ours,
-            segment_ids=ours.segment_ids[:2],
-            scores=ours.scores[:2],
-            num_label_frames=np.array([5, 1]),
-        ),
-        files / "B.npz",
+    baseline = dataclasses.replace(
+        ours,
+        segment_ids=ours.segment_ids[:2],
+        scores=ours.scores[:2],
+        num_label_frames=np.array([5, 1]),
     )
-    options = {"baseline": files / "B.npz"}
+    write_score_file(baseline, files / "B.npz")
     arguments = (files / "S.npz", files / "F.tsv", files / "W.csv")
-    apart = evaluate_files(*arguments, **options)
+    apart = evaluate_files(*arguments, baseline=files / "B.npz")
     assert [r.num_items for r in apart.results] != [
         r.num_items for r in apart.baseline_results
     ]
     common = evaluate_files(
-        *arguments, only_common_label_frames=True, **options
+        *arguments, baseline=files / "B.npz", only_common_label_frames=True
     )
     assert common.inputs["compared_clips"].startswith("2 clips in both; 2 cl")
     assert common.results[0].num_items == 3
@@ -422,19 +379,6 @@ def test_two_systems_on_common_label_frames(files):
         baseline = common.baseline_of(result)
         np.testing.assert_equal(baseline.mean_auc, result.mean_auc)
         assert baseline.num_items == result.num_items
-
-
-def test_kinds_of_negatives(files):
-    done = run_evaluate(
-        f"--scores={files}/S.npz",
-        f"--framed_labels={files}/F.tsv",
-        "--negatives=explicit",
-        "--negatives=implied",
-        f"--report_dir={files}/R",
-    )
-    assert done.returncode == 0, done.stderr
-    results = json.loads((files / "R" / "report.json").read_text())
-    assert set(results["strong"]) == {"explicit", "implied"}
 
 
 def test_scores_of_other_classes_are_refused(files):
@@ -460,14 +404,9 @@ def test_everything_that_is_exported_is_there():
         package.nothing  # noqa: B018
 
 
-def test_as_the_files(tmp_path):
+def test_arrays_give_the_numbers_of_files(files):
     score_file = hand_score_file()
-    write_score_file(score_file, tmp_path / "S.npz")
-    write_framed_labels(hand_framed(), tmp_path / "F.tsv")
-    write_weak_labels(hand_weak(), tmp_path / "W.csv")
-    of_files = evaluate_files(
-        tmp_path / "S.npz", tmp_path / "F.tsv", tmp_path / "W.csv"
-    )
+    of_files = evaluate_files(files / "S.npz", files / "F.tsv", files / "W.csv")
     # The same scores in 25 equal frames a label frame.
     scores = np.repeat(score_file.scores, 24, axis=1)
     of_arrays = evaluate_scores(
@@ -478,28 +417,21 @@ def test_as_the_files(tmp_path):
             frame_seconds=0.04,
             num_frames=(score_file.num_label_frames * 24).tolist(),
         ),
-        read_truth(framed_labels=hand_framed(), weak_labels=tmp_path / "W.csv"),
+        read_truth(framed_labels=hand_framed(), weak_labels=files / "W.csv"),
         EvalSettings(only_common_label_frames=True),
         score_file,
     )
-    assert len(of_arrays.results) == len(of_files.results) == 6
-    for ours, theirs, baseline in zip(
-        of_arrays.results,
-        of_files.results,
-        of_arrays.baseline_results,
-        strict=True,
-    ):
-        assert (ours.evaluation, ours.negatives) == (
-            theirs.evaluation,
-            theirs.negatives,
-        )
-        for result in (ours, baseline):
-            np.testing.assert_allclose(result.mean_auc, theirs.mean_auc)
-            np.testing.assert_allclose(result.lwlrap, theirs.lwlrap)
+    assert len(of_files.results) == 6
+    for results in (of_arrays.results, of_arrays.baseline_results):
+        for ours, theirs in zip(results, of_files.results, strict=True):
+            assert ours.evaluation == theirs.evaluation
+            assert ours.negatives == theirs.negatives
+            np.testing.assert_allclose(ours.mean_auc, theirs.mean_auc)
+            np.testing.assert_allclose(ours.lwlrap, theirs.lwlrap)
     assert of_arrays.inputs["scores"] == "an array"
 
 
-def test_one_clip_of_a_list_and_one_kind_of_negatives():
+def test_settings_of_arrays():
     score_file = hand_score_file()
     class_map = ClassMap(tuple(score_file.mids.tolist()), ("X", "Y", "Z"))
     scores = make_scores(
@@ -516,11 +448,6 @@ def test_one_clip_of_a_list_and_one_kind_of_negatives():
     [result] = report.results
     assert result.num_items == 2
     assert result.per_class["display_name"].tolist()[:3] == ["X", "Y", "Z"]
-
-
-def test_a_table_of_another_kind():
-    with pytest.raises(InputError, match=r"framed_labels must .* found no \["):
-        read_truth(framed_labels=hand_weak())
 
 
 def scores_of(segment_ids, mids=(X, Y), num_label_frames=None):
@@ -582,13 +509,3 @@ def test_common_items_listed_clips():
     )
     with pytest.raises(InputError, match="found none: .*'a_0'.*'x_0'"):
         on_listed_clips(scores, ["x_0"])
-
-
-def test_truth_of_listed_clips():
-    truth = read_truth(framed_labels=hand_framed(), weak_labels=hand_weak())
-    listed = truth.of_clips(["a_0", "d_0", "x_0"])
-    assert set(listed.framed["segment_id"]) == {"a_0", "d_0"}
-    assert listed.weak["segment_id"].tolist() == ["a_0", "d_0"]
-    assert listed.evaluations() == truth.evaluations()
-    with pytest.raises(InputError, match="framed labels of listed clips"):
-        truth.of_clips(["x_0"])

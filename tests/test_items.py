@@ -71,31 +71,45 @@ def test_strong_explicit_items_are_the_listed_rows():
     )
 
 
-def test_strong_implied_negatives_are_everything_else():
-    items = strong_items(hand_score_file(), hand_framed(), "implied")
-    np.testing.assert_array_equal(items.is_negative, ~items.is_positive)
-    assert items.is_positive.sum() == 3
+@pytest.mark.parametrize(
+    ("negatives", "aucs", "num_negatives"),
+    [
+        # x: .6 against .4 .5 .8 .3: 3 of 4. y: .2 .3 against .6 .1 .4: 2 of 6.
+        ("implied", [3 / 4, 1 / 3], [4, 3]),
+        # Never in the clip: x in b (.5 .8), y in c (.4). x: .6 has 1 of 2; y:
+        # .2 .3 have none.
+        ("explicit_only", [1 / 2, 0], [2, 1]),
+        # x in a (.4), y in b (.1), both below the positives.
+        ("complementary_only", [1, 1], [1, 1]),
+    ],
+)
+def test_other_negatives_by_hand(negatives, aucs, num_negatives):
+    result = evaluate_strong(hand_score_file(), hand_framed(), negatives)
+    assert result.negatives == negatives
+    np.testing.assert_allclose(result.per_class["auc"][:2], aucs)
+    assert result.per_class["auc"][2:].isna().all()
+    assert result.per_class["num_positives"].tolist() == [1, 2, 0, 0]
+    assert result.per_class["num_negatives"].tolist()[:2] == num_negatives
+    assert result.lwlrap == pytest.approx(7 / 9)  # as with explicit ones
 
 
 def test_strong_explicit_and_complementary_negatives_part_the_explicit_ones():
     together = strong_items(hand_score_file(), hand_framed())
-    parts = {
-        negatives: strong_items(hand_score_file(), hand_framed(), negatives)
+    one, two = (
+        strong_items(hand_score_file(), hand_framed(), negatives)
         for negatives in ("explicit_only", "complementary_only")
-    }
-    for items in parts.values():
-        np.testing.assert_array_equal(items.is_positive, together.is_positive)
+    )
     # Clips b, of x, and c, of y, have no PRESENT row of the class.
-    assert cells(
-        parts["explicit_only"], parts["explicit_only"].is_negative
-    ) == {
+    assert cells(one, one.is_negative) == {
         ("b", 0, "x"),
         ("b", 1, "x"),
         ("c", 0, "y"),
     }
-    one, two = (items.is_negative for items in parts.values())
-    np.testing.assert_array_equal(one | two, together.is_negative)
-    assert not (one & two).any()
+    np.testing.assert_array_equal(one.is_positive, together.is_positive)
+    np.testing.assert_array_equal(two.is_positive, together.is_positive)
+    np.testing.assert_array_equal(
+        one.is_negative ^ two.is_negative, together.is_negative
+    )
 
 
 def test_complementary_where_the_present_row_is_beyond_the_audio():
@@ -159,16 +173,6 @@ def test_repeated_and_contradicting_labels():
     assert left_out["contradicts_a_positive"] == 1
 
 
-def test_order_of_clips_in_the_labels_does_not_matter():
-    framed = hand_framed()
-    items = strong_items(hand_score_file(), framed)
-    shuffled = strong_items(
-        hand_score_file(), framed.sample(frac=1, random_state=0)
-    )
-    np.testing.assert_array_equal(items.is_positive, shuffled.is_positive)
-    np.testing.assert_array_equal(items.is_negative, shuffled.is_negative)
-
-
 def test_clip_without_scored_label_frames_is_left_out_and_listed():
     score_file = make_score_file(
         np.zeros((2, 10, 1), np.float32), ["a_0", "b_0"], [X], [0, 10]
@@ -204,11 +208,6 @@ def test_weak_clip_without_labels_is_a_negative_of_everything():
     assert items.alignment.labels_left_out["class_not_scored"] == 0
 
 
-def test_weak_explicit_negatives_are_absent_in_all_ten():
-    items = weak_items(hand_score_file(), hand_weak(), hand_framed())
-    assert cells(items, items.is_negative) == {("b", 0, "x"), ("c", 0, "y")}
-
-
 def test_absent_pairs_need_all_ten_label_frames():
     framed = framed_table({("a_0", X): set(), ("a_0", Y): {3}})
     nine = framed_table({("b_0", X): set()}).iloc[:9]
@@ -235,41 +234,6 @@ def test_weak_explicit_negatives_as_pairs():
         "negative_of_a_clip_without_weak_labels": 1,
         "contradicts_a_positive": 1,
     }
-
-
-def test_one_table_of_explicit_negatives_only():
-    pairs = pd.DataFrame([("b_0", X)], columns=["segment_id", "mid"])
-    with pytest.raises(InputError, match="found both. Give one"):
-        weak_items(hand_score_file(), hand_weak(), hand_framed(), pairs)
-
-
-def test_weak_positive_wins_over_explicit_negative_and_is_counted():
-    framed = framed_table({("a_0", X): set(), ("b_0", X): set()})
-    items = weak_items(hand_score_file(), hand_weak(), framed)
-    assert cells(items, items.is_positive) >= {("a", 0, "x")}
-    assert cells(items, items.is_negative) == {("b", 0, "x")}
-    assert items.alignment.labels_left_out["contradicts_a_positive"] == 1
-
-
-def test_negatives_of_clips_without_weak_labels_are_counted():
-    weak = weak_table({"a_0": [X]})
-    framed = framed_table({("b_0", X): set()})
-    items = weak_items(hand_score_file(), weak, framed)
-    assert not items.is_negative.any()
-    left_out = items.alignment.labels_left_out
-    assert left_out["negative_of_a_clip_without_weak_labels"] == 1
-
-
-def test_no_common_clip():
-    with pytest.raises(InputError, match=r"such as a_0.*such as q_0"):
-        strong_items(hand_score_file(), framed_table({("q_0", X): {0}}))
-    with pytest.raises(InputError, match="none of the 4 scored clips"):
-        weak_items(hand_score_file(), weak_table({}))
-
-
-def test_unknown_negatives():
-    with pytest.raises(InputError, match="'hard'"):
-        strong_items(hand_score_file(), hand_framed(), "hard")
 
 
 def by_mid(result, column):
@@ -308,47 +272,37 @@ def test_strong_explicit_by_hand():
     }
 
 
-def test_strong_implied_by_hand():
-    result = evaluate_strong(hand_score_file(), hand_framed(), "implied")
-    # x: .6 against .4 .5 .8 .3: 3 of 4. y: .2 .3 against .6 .1 .4: 2 of 6.
-    np.testing.assert_allclose(
-        result.per_class["auc"], [3 / 4, 1 / 3, np.nan, np.nan]
-    )
-    assert result.lwlrap == pytest.approx(7 / 9)  # as with explicit ones
-
-
-def test_strong_explicit_only_by_hand():
-    result = evaluate_strong(
-        hand_score_file(), hand_framed(), negatives="explicit_only"
-    )
-    assert result.negatives == "explicit_only"
-    # Never in the clip: x in b (.5 .8), y in c (.4). x: .6 has 1 of 2; y: .2 .3
-    # have none.
-    np.testing.assert_array_equal(
-        result.per_class["auc"], [1 / 2, 0, np.nan, np.nan]
-    )
-    assert by_mid(result, "num_positives") == {X: 1, Y: 2, Z: 0, W: 0}
-    assert by_mid(result, "num_negatives") == {X: 2, Y: 1, Z: 0, W: 0}
-    assert result.lwlrap == pytest.approx(7 / 9)  # as with all explicit ones
-
-
-def test_strong_complementary_only_by_hand():
-    result = evaluate_strong(
-        hand_score_file(), hand_framed(), negatives="complementary_only"
-    )
-    # x in a (.4), y in b (.1), both below the positives.
-    np.testing.assert_array_equal(
-        result.per_class["auc"], [1, 1, np.nan, np.nan]
-    )
-    assert by_mid(result, "num_negatives") == {X: 1, Y: 1, Z: 0, W: 0}
-
-
 def test_rank_over_evaluated_classes():
     result = evaluate_strong(
         hand_score_file(), hand_framed(), rank_over="evaluated"
     )
     # Without z, b0's y is at rank 2: (1 + 1 + 1/2) / 3.
     assert result.lwlrap == pytest.approx(5 / 6)
+    with pytest.raises(InputError, match="'some'"):
+        evaluate_strong(hand_score_file(), hand_framed(), rank_over="some")
+
+
+@pytest.mark.parametrize(
+    ("function", "arguments", "message"),
+    [
+        (
+            strong_items,
+            [framed_table({("q_0", X): {0}})],
+            r"such as a_0.*such as q_0",
+        ),
+        (weak_items, [weak_table({})], "none of the 4 scored clips"),
+        (strong_items, [hand_framed(), "hard"], "'hard'"),
+        (
+            weak_items,
+            [hand_weak(), hand_framed(), hand_framed()],
+            "found both. Give one",
+        ),
+        (mine_candidates, [hand_weak(), 0], "1 or more. Received: 0"),
+    ],
+)
+def test_bad_arguments(function, arguments, message):
+    with pytest.raises(InputError, match=message):
+        function(hand_score_file(), *arguments)
 
 
 def test_weak_implied_by_hand():
@@ -365,7 +319,9 @@ def test_weak_implied_by_hand():
 
 
 def test_weak_explicit_by_hand():
-    result = evaluate_weak(hand_score_file(), hand_weak(), hand_framed())
+    items = weak_items(hand_score_file(), hand_weak(), hand_framed())
+    assert cells(items, items.is_negative) == {("b", 0, "x"), ("c", 0, "y")}
+    result = evaluate_items(items, "weak", "explicit")
     # x: .5 against b's .65. y: .2 against c's .4. z has no negative.
     np.testing.assert_array_equal(
         result.per_class["auc"], [0, 0, np.nan, np.nan]
@@ -388,19 +344,7 @@ def test_undefined_reasons(reason, labels):
     assert by_mid(result, "undefined_reason")[X] == reason
 
 
-def test_evaluator_weak_explicit_negatives_as_pairs():
-    pairs = pd.DataFrame(
-        [("b_0", X), ("c_0", Y)], columns=["segment_id", "mid"]
-    )
-    result = evaluate_weak(hand_score_file(), hand_weak(), pairs=pairs)
-    framed = evaluate_weak(hand_score_file(), hand_weak(), hand_framed())
-    assert result.per_class.drop(columns="undefined_reason").equals(
-        framed.per_class.drop(columns="undefined_reason")
-    )
-    assert result.negatives == "explicit"
-
-
-def test_clip_order_and_increasing_maps_change_nothing():
+def test_order_and_increasing_maps_change_nothing():
     score_file = hand_score_file()
     order = [3, 1, 0, 2]
     changed = make_score_file(
@@ -410,7 +354,8 @@ def test_clip_order_and_increasing_maps_change_nothing():
         score_file.num_label_frames[order],
     )
     before = evaluate_strong(score_file, hand_framed())
-    after = evaluate_strong(changed, hand_framed())
+    shuffled = hand_framed().sample(frac=1, random_state=0)
+    after = evaluate_strong(changed, shuffled)
     assert after.d_prime == before.d_prime
     assert after.lwlrap == pytest.approx(before.lwlrap)
 
@@ -482,15 +427,7 @@ def test_columns_and_dtypes():
     assert (table.dtypes[4:8] == np.float64).all()
 
 
-def test_ranked_classes():
-    items = strong_items(hand_score_file(), hand_framed())
-    assert items.mids[items.ranked_classes("all")].tolist() == [X, Y, Z]
-    assert items.mids[items.ranked_classes("evaluated")].tolist() == [X, Y]
-    with pytest.raises(InputError, match="'some'"):
-        items.ranked_classes("some")
-
-
-def test_by_hand():
+def test_candidates_by_hand():
     candidates, alignment = mine_candidates(hand_score_file(), hand_weak(), 1)
     # Clip scores without each class's own clip, in eval_examples.py: x is
     # highest in b, y ties in a and c (the name decides), z in b.
@@ -502,9 +439,7 @@ def test_by_hand():
     np.testing.assert_allclose(candidates["score"], [0.65, 0.4, 0.3], rtol=1e-6)
     assert alignment.clips_without_labels == ("e_0",)
     assert alignment.clips_not_scored == ("d_0",)
-
-
-def test_hardest_first_and_fewer_where_fewer_are_left():
+    # Hardest first, and fewer where fewer are left.
     candidates, _ = mine_candidates(hand_score_file(), hand_weak(), 10)
     x = candidates[candidates["mid"] == X]
     assert x["segment_id"].tolist() == ["b_0", "c_0"]
@@ -532,11 +467,6 @@ def test_against_sorting_by_hand():
         expected = [s for _, s in sorted(others)[:5]]
         mined = candidates.loc[candidates["mid"] == mid, "segment_id"]
         assert mined.tolist() == expected
-
-
-def test_number_must_be_positive():
-    with pytest.raises(InputError, match="1 or more. Received: 0"):
-        mine_candidates(hand_score_file(), hand_weak(), 0)
 
 
 def test_binary(tmp_path):

@@ -342,8 +342,8 @@ def test_format_number(value, digits, sign, text):
 
 def test_estimates_outside_of_their_intervals_are_noted(full_report):
     details = full_report.details[0]
-    off = Interval(0.5, 0.6, 0.7, 0.1, 0)
-    nothing = Interval(0.5, math.nan, math.nan, math.nan, 60)
+    off = Interval(0.5, 0.6, 0.7, 0.1, None, 0)
+    nothing = Interval(0.5, math.nan, math.nan, math.nan, None, 60)
     overall = {
         **dict.fromkeys(details.intervals.overall, nothing),
         "mean_average_precision": off,

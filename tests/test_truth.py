@@ -130,6 +130,21 @@ def test_labels_that_contradict(given, message):
         read_truth(**{name: "no_such_file" for name in given})
 
 
+def test_truth_of_listed_clips():
+    truth = read_truth(framed_labels=hand_framed(), weak_labels=hand_weak())
+    listed = truth.of_clips(["a_0", "d_0", "x_0"])
+    assert set(listed.framed["segment_id"]) == {"a_0", "d_0"}
+    assert listed.weak["segment_id"].tolist() == ["a_0", "d_0"]
+    assert listed.evaluations() == truth.evaluations()
+    with pytest.raises(InputError, match="framed labels of listed clips"):
+        truth.of_clips(["x_0"])
+
+
+def test_a_table_of_another_kind():
+    with pytest.raises(InputError, match=r"framed_labels must .* found no \["):
+        read_truth(framed_labels=hand_weak())
+
+
 def test_negatives_that_labels_do_not_allow():
     truth = read_truth(weak_labels=WEAK)
     with pytest.raises(InputError, match="those given allow none of them"):
@@ -215,15 +230,6 @@ def test_files(tmp_path):
         weak_labels=WEAK, explicit_negatives=tmp_path / "F.tsv"
     )
     assert weak_negatives(of_framed) == weak_negatives(given)
-
-
-def test_framed_pairs():
-    twice = pd.concat([PAIRS, PAIRS])
-    framed = _frame_pairs(twice)
-    expected = framed_table(
-        {tuple(pair): set() for pair in PAIRS.itertuples(index=False)}
-    )
-    pd.testing.assert_frame_equal(framed, expected)
 
 
 def test_mapped_pairs():

@@ -22,19 +22,16 @@ that what makes a clip hard for both cancels out):
     few clips: resamples of mAP and of the mean d' lie above the estimate, which
     may fall out of a narrow interval. `median_bias` says by how much; the
     differences of two systems hardly have it.
-  * The interval says nothing of other seeds of training, of other annotators,
-    or of classes other than these.
 
 P-value of a difference: two-sided, p = min(1, 2 * (1 + m) / (n + 1)), where m
 is the fewer of the resamples with a difference <= 0 and those with one >= 0. It
-is at most 1 - level exactly where the interval of that level leaves 0 out. It
-is of one metric of one evaluation: of many that are looked at, some are small
-by chance. The classes have intervals and no p-values for that reason.
+is at most 1 - level exactly where the interval of that level leaves 0 out. Of
+many metrics that are looked at, some are small by chance; the classes have
+intervals and no p-values for that reason.
 
 Time and memory, N cells listed, P positives, R resamples: N * R multiply-adds
-and P * R divisions, in blocks of resamples; the cells of one class in memory at
-a time, beside the items and 4 bytes a clip and resample. Implied negatives list
-every cell.
+and P * R divisions; the cells of one class in memory at a time, beside the
+items and 4 bytes a clip and resample. Implied negatives list every cell.
 
 Source: Efron and Tibshirani, "An introduction to the bootstrap", 1993, chapters
 13 and 15; clips as the unit, and the rest, are our choice (BUILD_NOTES.md
@@ -43,7 +40,7 @@ Source: Efron and Tibshirani, "An introduction to the bootstrap", 1993, chapters
 
 import dataclasses
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -79,8 +76,7 @@ _MAX_COUNT = 2**24
 # of the plain metric on the items repeated.
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class ClassCounts:
+class ClassCounts(NamedTuple):
     """Items of one class, by clip and by their place in the ranking.
 
     Place g is the g-th highest distinct score of a positive; a negative has
@@ -107,15 +103,8 @@ def count_items(
 ) -> ClassCounts:
     """Counts the items of a class by clip and place.
 
-    Args:
-      positive_scores: real `[num_positives]`, no NaN.
-      positive_clips: int64, same shape, in [0, num_clips).
-      negative_scores: real `[num_negatives]`, no NaN.
-      negative_clips: int64, same shape.
-      num_clips: How many clips there are.
-
-    Returns:
-      The counts.
+    Scores are real `[num_positives]` and `[num_negatives]`, no NaN; clips are
+    int64 of the same shapes, in [0, num_clips).
     """
     distinct, index = np.unique(positive_scores, return_inverse=True)
     num_places = distinct.size
@@ -151,9 +140,8 @@ def weighted_auc_and_average_precision(
         often each clip was drawn.
 
     Returns:
-      auc: float64 `[num_resamples]` in [0, 1]; NaN where no positive or no
-        negative was drawn.
-      average_precision: float64 `[num_resamples]` in (0, 1]; NaN likewise.
+      AUC in [0, 1] and average precision in (0, 1], both float64
+      `[num_resamples]`; NaN where no positive or no negative was drawn.
     """
     if not counts.num_places:
         nothing = np.full(weights.shape[1], np.nan)
@@ -220,9 +208,8 @@ class ClassResamples:
     def overall(self) -> dict[str, _Floats]:
         """Computes the overall metrics of each resample.
 
-        Returns:
-          float64 `[1 + num_resamples]` of each metric, by its name in
-          `EvalResult`; NaN where undefined.
+        Each is float64 `[1 + num_resamples]`, by its name in `EvalResult`, NaN
+        where undefined.
         """
         values = {
             "d_prime": map(metrics.d_prime_of_mean_auc, self.aucs),
@@ -247,8 +234,7 @@ def draw_clips(
     Args:
       segment_ids: str `[num_clips]`, unique, in any order.
       num_resamples: How often to draw `num_clips` clips.
-      seed: Same seed and clips, same draws; the first resamples do not depend
-        on how many follow.
+      seed: The first resamples do not depend on how many follow.
 
     Returns:
       int32 `[num_resamples, num_clips]`: how often each clip was drawn.
@@ -313,25 +299,22 @@ def resample_classes(
     lwlraps, num_positives = _resample_lwlraps(
         items, blocks, rank_over, num_threads
     )
-    order = np.argsort(items.segment_ids)
     labels = np.stack(
         [
-            np.ones(items.clip_of_item.size),
+            np.ones(items.clip_of_item.size, dtype=np.int64),
             items.is_positive.sum(axis=1),
             items.is_negative.sum(axis=1),
-        ]
-    )  # [3, num_items]
-    labels_of_clip = [
-        np.bincount(items.clip_of_item, row, minlength=num_clips)
-        for row in labels
-    ]
+        ],
+        axis=1,
+    )  # [num_items, 3]
+    num_labels_of_clip = np.zeros((num_clips, 3), dtype=np.int64)
+    np.add.at(num_labels_of_clip, items.clip_of_item, labels)
+    order = np.argsort(items.segment_ids)
     return ClassResamples(
         seed=seed,
         num_resamples=num_resamples,
         segment_ids=items.segment_ids[order],
-        num_labels_of_clip=np.stack(labels_of_clip, axis=1).astype(np.int64)[
-            order
-        ],
+        num_labels_of_clip=num_labels_of_clip[order],
         mids=items.mids,
         num_labels_of_class=np.stack(
             [items.is_positive.sum(axis=0), items.is_negative.sum(axis=0)],
@@ -396,38 +379,41 @@ def _resample_lwlraps(
 
 @dataclasses.dataclass(frozen=True)
 class Interval:
-    """A metric and how far it may be off.
+    """A metric, or the difference of two systems, and how far it may be off.
 
     Attributes:
       estimate: Of the items as they are; NaN where undefined.
       low: Lower end of the interval; NaN where too few resamples define it.
       high: Upper end.
-      median_bias: Median of the resamples less the estimate; NaN where `low`
-        is.
+      median_bias: Median of the resamples less the estimate, NaN where `low`
+        is; None for a difference.
+      p_value: Of a difference, in (0, 1]; NaN where it is undefined or
+        infinite, or `low` is NaN; None for a metric.
       num_undefined: Resamples in which the metric is undefined.
     """
 
     estimate: float
     low: float
     high: float
-    median_bias: float
+    median_bias: float | None
+    p_value: float | None
     num_undefined: int
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class BootstrapResult:
-    """Confidence intervals of one evaluation.
+    """Confidence intervals of one evaluation, or of a difference of two.
 
     Attributes:
       level: Share of resamples that an interval holds, in (0, 1).
       num_resamples: Resamples.
       seed: Seed that the clips were drawn with.
       num_clips: Clips that were drawn from.
-      overall: Interval of each overall metric, by its name in `EvalResult`:
-        d_prime, mean_auc, mean_d_prime, mean_average_precision, lwlrap and
-        balanced_lwlrap.
-      per_class: One row a class of the score file, in its order: mid str, auc,
-        auc_low and auc_high float64, NaN where undefined, num_undefined int64.
+      overall: Interval of each overall metric, by its name in `EvalResult`.
+      per_class: One row a class of the (first) score file, in its order: mid
+        str; auc, auc_low and auc_high, or auc_difference, auc_difference_low
+        and auc_difference_high, float64, NaN where undefined; num_undefined
+        int64.
     """
 
     level: float
@@ -438,63 +424,13 @@ class BootstrapResult:
     per_class: pd.DataFrame
 
 
-@dataclasses.dataclass(frozen=True)
-class Difference:
-    """How much higher a metric of one system is than of its baseline.
-
-    Attributes:
-      difference: Of the items as they are; NaN where undefined.
-      low: Lower end of its interval; NaN where too few resamples define it.
-      high: Upper end.
-      p_value: In (0, 1]; NaN where the difference is undefined or infinite, or
-        `low` is NaN.
-      num_undefined: Resamples in which the difference is undefined.
-    """
-
-    difference: float
-    low: float
-    high: float
-    p_value: float
-    num_undefined: int
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class PairedResult:
-    """Differences of two systems on the same items.
-
-    Attributes:
-      level, num_resamples, seed, num_clips: As of `BootstrapResult`.
-      overall: Difference of each overall metric, by its name in `EvalResult`.
-      per_class: One row a class, in the first system's order: mid str,
-        auc_difference, auc_difference_low and auc_difference_high float64, NaN
-        where undefined, num_undefined int64.
-    """
-
-    level: float
-    num_resamples: int
-    seed: int
-    num_clips: int
-    overall: dict[str, Difference]
-    per_class: pd.DataFrame
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Bounds:
+class _Bounds(NamedTuple):
     """Ends of intervals, each `[num_metrics]`: float64, the count int64."""
 
     low: _Floats
     high: _Floats
     median: _Floats
     num_undefined: _Ints
-
-    def of_classes(self, values: _Floats, name: str) -> dict[str, Any]:
-        """Returns the columns of `per_class`."""
-        return {
-            name: values[0],
-            f"{name}_low": self.low,
-            f"{name}_high": self.high,
-            "num_undefined": self.num_undefined,
-        }
 
 
 def intervals_of(
@@ -515,35 +451,16 @@ def intervals_of(
     check_level(level, resamples.num_resamples)
     overall = {}
     for name, values in resamples.overall().items():
-        bounds = _bounds(values[:, np.newaxis], level)
+        interval, median = _interval(values, level)
         with np.errstate(invalid="ignore"):  # inf - inf
-            bias = np.subtract(bounds.median[0], values[0])
-        overall[name] = Interval(
-            estimate=float(values[0]),
-            low=float(bounds.low[0]),
-            high=float(bounds.high[0]),
-            median_bias=float(bias),
-            num_undefined=int(bounds.num_undefined[0]),
-        )
-    of_classes = _bounds(resamples.aucs, level)
-    return BootstrapResult(
-        level=level,
-        num_resamples=resamples.num_resamples,
-        seed=resamples.seed,
-        num_clips=resamples.segment_ids.size,
-        overall=overall,
-        per_class=pd.DataFrame(
-            {
-                "mid": resamples.mids.astype(object),
-                **of_classes.of_classes(resamples.aucs, "auc"),
-            }
-        ),
-    )
+            bias = float(np.subtract(median, interval.estimate))
+        overall[name] = dataclasses.replace(interval, median_bias=bias)
+    return _result(resamples, level, overall, "auc", resamples.aucs)
 
 
 def compare_resamples(
     resamples: ClassResamples, baseline: ClassResamples, level: float = 0.95
-) -> PairedResult:
+) -> BootstrapResult:
     """Compares two systems on the same resamples of the same clips.
 
     Args:
@@ -562,22 +479,46 @@ def compare_resamples(
     """
     check_level(level, resamples.num_resamples)
     column = _check_paired(resamples, baseline)
-    ours, theirs = resamples.overall(), baseline.overall()
+    theirs = baseline.overall()
     overall = {}
-    for name in ours:
+    for name, values in resamples.overall().items():
         with np.errstate(invalid="ignore"):  # inf - inf
-            values = ours[name] - theirs[name]  # [1 + num_resamples]
-        bounds = _bounds(values[:, np.newaxis], level)
-        overall[name] = Difference(
-            difference=float(values[0]),
-            low=float(bounds.low[0]),
-            high=float(bounds.high[0]),
-            p_value=_p_value(values, bool(np.isnan(bounds.low[0]))),
-            num_undefined=int(bounds.num_undefined[0]),
+            differences = values - theirs[name]  # [1 + num_resamples]
+        interval, _ = _interval(differences, level)
+        overall[name] = dataclasses.replace(
+            interval, p_value=_p_value(differences, math.isnan(interval.low))
         )
-    differences = resamples.aucs - baseline.aucs[:, column]
-    of_classes = _bounds(differences, level)
-    return PairedResult(
+    # [1 + num_resamples, num_classes]
+    of_classes = resamples.aucs - baseline.aucs[:, column]
+    return _result(resamples, level, overall, "auc_difference", of_classes)
+
+
+def _interval(values: _Floats, level: float) -> tuple[Interval, float]:
+    """Returns the interval and the median of values `[1 + num_resamples]`."""
+    low, high, median, num_undefined = _bounds(values[:, np.newaxis], level)
+    return (
+        Interval(
+            estimate=float(values[0]),
+            low=float(low[0]),
+            high=float(high[0]),
+            median_bias=None,
+            p_value=None,
+            num_undefined=int(num_undefined[0]),
+        ),
+        float(median[0]),
+    )
+
+
+def _result(
+    resamples: ClassResamples,
+    level: float,
+    overall: dict[str, Interval],
+    name: str,
+    of_classes: _Floats,
+) -> BootstrapResult:
+    """Adds the intervals of classes, `[1 + num_resamples, num_classes]`."""
+    bounds = _bounds(of_classes, level)
+    return BootstrapResult(
         level=level,
         num_resamples=resamples.num_resamples,
         seed=resamples.seed,
@@ -586,17 +527,20 @@ def compare_resamples(
         per_class=pd.DataFrame(
             {
                 "mid": resamples.mids.astype(object),
-                **of_classes.of_classes(differences, "auc_difference"),
+                name: of_classes[0],
+                f"{name}_low": bounds.low,
+                f"{name}_high": bounds.high,
+                "num_undefined": bounds.num_undefined,
             }
         ),
     )
 
 
 def _bounds(values: _Floats, level: float) -> _Bounds:
-    """Finds the ends of percentile intervals (module docstring).
+    """Finds the ends of percentile intervals.
 
-    `values` is `[1 + num_resamples, num_metrics]`, NaN where undefined; the
-    first row, of the items as they are, is no resample.
+    `values` is `[1 + num_resamples, num_metrics]`, NaN where undefined; row 0,
+    of the items as they are, is no resample.
     """
     ordered = np.sort(values[1:], axis=0)  # NaN last
     num_undefined = np.isnan(ordered).sum(axis=0)  # [num_metrics]
@@ -658,33 +602,32 @@ def _check_paired(ours: ClassResamples, theirs: ClassResamples) -> _Ints:
             f"{ours.seed} and {theirs.seed}, {ours.num_resamples} and "
             f"{theirs.num_resamples} resamples. Make both alike."
         )
-    order, their_order = np.argsort(ours.mids), np.argsort(theirs.mids)
-    advice = (
-        "Keep the clips, label frames and classes that both have, and give "
-        "both the same labels."
-    )
+    found = ""
     for name, mine, other in (
         ("clips", ours.segment_ids, theirs.segment_ids),
-        ("classes", ours.mids[order], theirs.mids[their_order]),
+        ("classes", np.sort(ours.mids), np.sort(theirs.mids)),
     ):
-        if not np.array_equal(mine, other):
+        if not found and not np.array_equal(mine, other):
             num_shared = np.intersect1d(mine, other).size
-            raise InputError(
-                f"Two systems are compared on the same items; found "
+            found = (
                 f"{mine.size} and {other.size} {name}, {num_shared} of them in "
-                f"both. {advice}"
+                f"both"
             )
-    column = np.empty(order.size, dtype=np.int64)
-    column[order] = their_order
-    if not (
+    column = pd.Index(theirs.mids).get_indexer(pd.Index(ours.mids))
+    if not found and not (
         np.array_equal(ours.num_labels_of_clip, theirs.num_labels_of_clip)
         and np.array_equal(
             ours.num_labels_of_class, theirs.num_labels_of_class[column]
         )
     ):
-        raise InputError(
-            f"Two systems are compared on the same items; found the same clips "
-            f"and classes with other label frames, positives or negatives. "
-            f"{advice}"
+        found = (
+            "the same clips and classes with other label frames, positives or "
+            "negatives"
         )
-    return column
+    if found:
+        raise InputError(
+            f"Two systems are compared on the same items; found {found}. Keep "
+            f"the clips, label frames and classes that both have, and give "
+            f"both the same labels."
+        )
+    return column.astype(np.int64)

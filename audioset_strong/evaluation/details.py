@@ -18,7 +18,6 @@ with more others comes first, then classes in their order.
 Source: our choice (BUILD_NOTES.md "Worst errors").
 """
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -30,83 +29,44 @@ from audioset_strong.evaluation.items import EvalItems
 from audioset_strong.evaluation.metrics import ClassRanking, sortable
 from audioset_strong.params import LabelFrameParams
 
-# --- ROC curves --------------------------------------------------------------
-
 # Enough that no curve is off by more than 1/25 along the axes; 527 classes of
 # two systems then take 0.2 MB of the page, one evaluation.
-MAX_POINTS = 26
+_MAX_POINTS = 26
 
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class RocCurves:
-    """Curves of the classes that have an AUC.
-
-    Attributes:
-      points: By mid, float64 `[num_points, 2]` in [0, 1], ascending: false
-        positive rate and true positive rate.
-      max_points: Points that a curve has at most.
-    """
-
-    points: dict[str, _Floats]
-    max_points: int
+# --- ROC curves --------------------------------------------------------------
 
 
 def roc_curves(
-    items: EvalItems,
-    max_points: int = MAX_POINTS,
-    rankings: Sequence[ClassRanking] | None = None,
-) -> RocCurves:
-    """Computes the ROC curve of every class that has one.
+    items: EvalItems, rankings: Sequence[ClassRanking]
+) -> dict[str, _Floats]:
+    """Returns the ROC curve of every class that has an AUC, by mid.
 
-    Args:
-      items: Aligned scores, positives and negatives.
-      max_points: Points of a curve, at least 2.
-      rankings: `items.rank_classes()`, if it was already computed.
-
-    Returns:
-      The curves.
-
-    Raises:
-      InputError: A score is NaN.
+    Each is float64 `[num_points, 2]` in [0, 1], ascending: false positive rate
+    and true positive rate. `rankings` are `items.rank_classes()`.
     """
-    if rankings is None:
-        rankings = items.rank_classes()
-    return RocCurves(
-        points={
-            mid: thinned(roc_corners(ranking), max_points)
-            for mid, ranking in zip(items.mids.tolist(), rankings, strict=True)
-            if ranking.num_pairs
-        },
-        max_points=max_points,
-    )
+    return {
+        mid: thinned(roc_corners(ranking), _MAX_POINTS)
+        for mid, ranking in zip(items.mids.tolist(), rankings, strict=True)
+        if ranking.num_pairs
+    }
 
 
 def roc_corners(ranking: ClassRanking) -> _Floats:
-    """Finds the corners of the ROC curve of a class.
+    """Finds the corners of the ROC curve of a class with both kinds of items.
 
-    Only positives make corners: between two of them the curve runs level.
-
-    Args:
-      ranking: Of a class with a positive and a negative.
-
-    Returns:
-      float64 `[num_corners, 2]` in [0, 1], ascending.
+    Returns float64 `[num_corners, 2]` in [0, 1], ascending.
     """
     # One of each tie of positives, from the highest score down.
     _, first = np.unique(ranking.true_positives, return_index=True)
-    true, false, tied = (
-        values[first].astype(np.float64)
-        for values in (
-            ranking.true_positives,
-            ranking.false_positives,
-            ranking.num_tied,
-        )
-    )
-    # Between two positives the curve runs level, at a positive it rises, tied
-    # negatives make the rise slanted.
+    true = ranking.true_positives[first].astype(np.float64)
+    false = ranking.false_positives[first].astype(np.float64)
+    tied = ranking.num_tied[first].astype(np.float64)
+    # Only positives make corners: between two of them the curve runs level, at
+    # a positive it rises, tied negatives make the rise slanted.
     corners = np.zeros((2 * true.size + 2, 2))
     corners[1:-1:2, 0], corners[2:-1:2, 0] = false - tied, false
     corners[3:-1:2, 1], corners[2:-1:2, 1] = true[:-1], true
@@ -120,12 +80,8 @@ def roc_corners(ranking: ClassRanking) -> _Floats:
 def thinned(corners: _Floats, max_points: int) -> _Floats:
     """Cuts a curve at equal lengths if it has too many corners.
 
-    Args:
-      corners: float64 `[num_corners, 2]`, ascending from (0, 0) to (1, 1).
-      max_points: Points to keep, at least 2.
-
-    Returns:
-      float64 `[at most max_points, 2]`, on the curve, ascending.
+    `corners` are float64 `[num_corners, 2]`, ascending from (0, 0) to (1, 1);
+    the result is `[at most max_points, 2]`, on the curve, ascending.
     """
     if len(corners) <= max_points:
         return corners
@@ -138,7 +94,7 @@ def thinned(corners: _Floats, max_points: int) -> _Floats:
 
 # --- Worst errors ------------------------------------------------------------
 
-NUM_WORST = 30
+_NUM_OF_KIND = 15
 _MAX_OF_CLASS = 3
 
 # As many items of a class as its worst clips can have label frames, so that
@@ -163,24 +119,19 @@ COLUMNS = (
 
 
 def worst_items(
-    items: EvalItems,
-    evaluation: str,
-    num_worst: int = NUM_WORST,
-    names: Mapping[str, str] | None = None,
+    items: EvalItems, evaluation: str, names: Mapping[str, str] | None = None
 ) -> pd.DataFrame:
     """Finds the items that hurt their classes' AUC most.
 
     Args:
       items: Aligned scores, positives and negatives.
       evaluation: "strong" if the items are label frames, "weak" if clips.
-      num_worst: Errors to list, as many of them false alarms as misses, as far
-        as there are.
       names: Display name of each mid.
 
     Returns:
-      `COLUMNS`, one row an error, worst first within a kind: kind
-      "false alarm" (a negative) or "miss" (a positive); segment_id str;
-      label_frame Int64, missing for whole clips, as are onset_seconds and
+      `COLUMNS`, one row an error, worst first within a kind, at most 15 of
+      each: kind "false alarm" (a negative) or "miss" (a positive); segment_id
+      str; label_frame Int64, missing for whole clips, as are onset_seconds and
       offset_seconds, Float64; mid and display_name str; score float64; error
       float64 in (0, 1); num_others int64: positives of the class for a false
       alarm, negatives for a miss.
@@ -189,8 +140,17 @@ def worst_items(
     def worst_of_class(column: int, *of_class: Any) -> list[_Error]:
         return _worst_of_class(items.clip_of_item, column, *of_class)
 
-    by_class = items.map_classes(worst_of_class)
-    table = _worst_of_all([e for errors in by_class for e in errors], num_worst)
+    found = [e for errors in items.map_classes(worst_of_class) for e in errors]
+    table = pd.DataFrame(
+        found, columns=["kind", "item", "column", "error", "num_others"]
+    ).sort_values(["error", "num_others"], ascending=False, kind="stable")
+    kept = [
+        table[table["kind"] == kind].head(_NUM_OF_KIND)
+        for kind in ("false alarm", "miss")
+    ]
+    table = pd.concat(kept, ignore_index=True).astype(
+        {"error": "float64", "num_others": "int64"}
+    )
     item = table["item"].to_numpy(dtype=np.int64)
     column = table["column"].to_numpy(dtype=np.int64)
     clip = items.clip_of_item[item]
@@ -231,7 +191,10 @@ def _worst_of_class(
         if not others.size:
             continue
         for item in _worst_clips(clip_of_item, numbers, own, sign):
-            error = _error(numbers[item], others, sign)
+            score = numbers[item]
+            is_wrong = others > score if sign > 0 else others < score
+            num_wrong = is_wrong.sum() + 0.5 * (others == score).sum()
+            error = float(num_wrong / (others.size + 1))
             if error > 0:
                 found.append((kind, item, column, error, others.size))
     return found
@@ -250,24 +213,3 @@ def _worst_clips(
     _, first = np.unique(clip_of_item[own], return_index=True)
     worst: list[int] = own[np.sort(first)[:_MAX_OF_CLASS]].tolist()
     return worst
-
-
-def _error(score: Any, others: npt.NDArray[Any], sign: int) -> float:
-    """Returns the share of others on the wrong side (module docstring)."""
-    is_wrong = others > score if sign > 0 else others < score
-    num_wrong = is_wrong.sum() + 0.5 * (others == score).sum()
-    return float(num_wrong / (others.size + 1))
-
-
-def _worst_of_all(found: list[_Error], num_worst: int) -> pd.DataFrame:
-    """Keeps the worst errors of each kind."""
-    table = pd.DataFrame(
-        found, columns=["kind", "item", "column", "error", "num_others"]
-    ).sort_values(["error", "num_others"], ascending=False, kind="stable")
-    kept = [
-        table[table["kind"] == kind].head(num_worst // 2)
-        for kind in ("false alarm", "miss")
-    ]
-    return pd.concat(kept, ignore_index=True).astype(
-        {"error": "float64", "num_others": "int64"}
-    )

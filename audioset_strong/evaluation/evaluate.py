@@ -43,6 +43,7 @@ scores a second (`torch.sigmoid(model(waveforms)).numpy()` in place of `array`):
 
 import dataclasses
 from collections.abc import Collection, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -57,11 +58,7 @@ from audioset_strong.evaluation.bootstrap import (
     intervals_of,
     resample_classes,
 )
-from audioset_strong.evaluation.details import (
-    RocCurves,
-    roc_curves,
-    worst_items,
-)
+from audioset_strong.evaluation.details import roc_curves, worst_items
 from audioset_strong.evaluation.items import EvalItems
 from audioset_strong.evaluation.metrics import ClassRanking
 from audioset_strong.evaluation.results import (
@@ -225,13 +222,10 @@ def evaluate_scores(
             del items, rankings
         results.append(of_systems)
         if settings.has_details:
-            joined = join_details(
-                evaluation,
-                negatives,
-                settings.bootstrap.level,
-                *summaries,
+            level = settings.bootstrap.level
+            details.append(
+                join_details(evaluation, negatives, level, *summaries)
             )
-            details.append(joined)
     return EvalReport(
         inputs=inputs,
         rank_over=settings.rank_over,
@@ -275,10 +269,6 @@ def on_common_classes(
 ) -> tuple[ScoreFile, ScoreFile, str]:
     """Leaves out the classes that only one of two score files has.
 
-    Args:
-      ours: The score file.
-      theirs: The baseline.
-
     Returns:
       Both, and what was left out; "" for nothing.
 
@@ -307,27 +297,23 @@ def on_common_classes(
         difference,
     )
 
-    def of_common(system: ScoreFile) -> ScoreFile:
+    kept = []
+    for system in (ours, theirs):
         is_kept = np.isin(system.mids, common)
-        if is_kept.all():
-            return system
-        return dataclasses.replace(
-            system,
-            mids=system.mids[is_kept],
-            scores=system.scores[:, :, is_kept],
-        )
-
-    return of_common(ours), of_common(theirs), text
+        if not is_kept.all():  # Otherwise nothing need be copied.
+            system = dataclasses.replace(
+                system,
+                mids=system.mids[is_kept],
+                scores=system.scores[:, :, is_kept],
+            )
+        kept.append(system)
+    return kept[0], kept[1], text
 
 
 def on_common_label_frames(
     ours: ScoreFile, theirs: ScoreFile
 ) -> tuple[ScoreFile, ScoreFile, str]:
     """Leaves out the clips and label frames that only one of two has scored.
-
-    Args:
-      ours: The score file.
-      theirs: The baseline.
 
     Returns:
       Both, over the same clips, each in its own order, and as many label frames
@@ -344,21 +330,14 @@ def on_common_label_frames(
             f"{theirs.segment_ids[:1].tolist()}. Give scores of one set."
         )
     systems = [_of_clips(system, common) for system in (ours, theirs)]
-    # Scored label frames of each clip, in the order of `common`.
-    counts = [
-        s.num_label_frames[
-            pd.Index(s.segment_ids).get_indexer(pd.Index(common))
-        ]
-        for s in systems
-    ]
-    least = np.min(counts, axis=0)  # [num_common_clips]
+    # Scored label frames of each clip, in the order of `common`, which is
+    # ascending.
+    counts = [s.num_label_frames[np.argsort(s.segment_ids)] for s in systems]
+    least = np.minimum(*counts)  # [num_common_clips]
     num_left_out = [int(own.sum() - least.sum()) for own in counts]
     ours_common, theirs_common = (
         dataclasses.replace(
-            s,
-            num_label_frames=least[
-                pd.Index(common).get_indexer(pd.Index(s.segment_ids))
-            ],
+            s, num_label_frames=least[np.searchsorted(common, s.segment_ids)]
         )
         for s in systems
     )
@@ -408,7 +387,7 @@ def _of_clips(
 ) -> ScoreFile:
     """Keeps some clips, in their order."""
     is_kept = pd.Index(scores.segment_ids).isin(list(segment_ids))
-    if is_kept.all():
+    if is_kept.all():  # There is nothing to copy.
         return scores
     return dataclasses.replace(
         scores,
@@ -421,20 +400,19 @@ def _of_clips(
 # --- What a report shows beside the metrics ----------------------------------
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class ItemSummary:
+class ItemSummary(NamedTuple):
     """What is kept of the items of one system, small beside them.
 
     Made while the items are in memory, so that a report never needs the items
     of more than one system and one evaluation.
 
     Attributes:
-      curves: ROC curves.
+      curves: `details.roc_curves`.
       worst: `details.worst_items`; None of a baseline.
       resamples: Metrics of resamples; None for no intervals.
     """
 
-    curves: RocCurves
+    curves: dict[str, npt.NDArray[np.float64]]
     worst: pd.DataFrame | None
     resamples: ClassResamples | None
 
@@ -442,10 +420,10 @@ class ItemSummary:
 def summarize_items(
     items: EvalItems,
     evaluation: str,
-    bootstrap: BootstrapSettings | None = None,
-    rank_over: str = "all",
-    names: Mapping[str, str] | None = None,
-    rankings: Sequence[ClassRanking] | None = None,
+    bootstrap: BootstrapSettings | None,
+    rank_over: str,
+    names: Mapping[str, str],
+    rankings: Sequence[ClassRanking],
     has_worst: bool = True,
 ) -> ItemSummary:
     """Makes everything of one system that a report shows beside the metrics.
@@ -456,7 +434,7 @@ def summarize_items(
       bootstrap: How intervals are made; None for none.
       rank_over: Classes that lwlrap ranks.
       names: Display name of each mid.
-      rankings: `items.rank_classes()`, if it was already computed.
+      rankings: `items.rank_classes()`.
       has_worst: Whether the worst errors are listed.
 
     Raises:
@@ -469,8 +447,8 @@ def summarize_items(
             items, bootstrap.num_resamples, bootstrap.seed, rank_over
         )
     return ItemSummary(
-        roc_curves(items, rankings=rankings),
-        worst_items(items, evaluation, names=names) if has_worst else None,
+        roc_curves(items, rankings),
+        worst_items(items, evaluation, names) if has_worst else None,
         resamples,
     )
 
@@ -484,34 +462,20 @@ def join_details(
 ) -> EvalDetails:
     """Joins the summaries of one or two systems.
 
-    Args:
-      evaluation: "strong" or "weak".
-      negatives: The kind of negatives.
-      level: Of the intervals.
-      ours: Of the system that is evaluated.
-      baseline: Of the system that it is compared with.
-
-    Returns:
-      The details, with differences if both systems have the same items.
+    They have differences, with intervals of this level, if both systems have
+    the same items.
     """
-    intervals, baseline_intervals = (
-        intervals_of(system.resamples, level)
-        if system is not None and system.resamples is not None
-        else None
-        for system in (ours, baseline)
-    )
+    theirs = None if baseline is None else baseline.resamples
     paired, reason = None, ""
-    if (
-        baseline is not None
-        and ours.resamples is not None
-        and baseline.resamples is not None
-    ):
+    if ours.resamples is not None and theirs is not None:
         try:
-            paired = compare_resamples(
-                ours.resamples, baseline.resamples, level
-            )
+            paired = compare_resamples(ours.resamples, theirs, level)
         except InputError as error:
             reason = str(error)
+    intervals, baseline_intervals = (
+        None if resamples is None else intervals_of(resamples, level)
+        for resamples in (ours.resamples, theirs)
+    )
     return EvalDetails(
         evaluation,
         negatives,

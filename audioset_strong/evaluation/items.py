@@ -20,7 +20,7 @@ Source: Section 3.2 of the paper.
 """
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -60,14 +60,13 @@ class Alignment:
       num_clips_evaluated: Clips in both with a scored label frame.
       clips_not_scored: Labelled clips that the score file lacks.
       clips_without_labels: Scored clips that the labels lack.
-      clips_without_scores: Clips in both without a scored label frame, because
-        their audio is too short.
+      clips_without_scores: Clips in both whose audio is too short for a scored
+        label frame.
       mids_not_scored: Labelled classes that the score file lacks.
       mids_without_labels: Scored classes that no label names.
       num_label_frames_not_scored: Label frames beyond the audio of evaluated
         clips.
-      labels_left_out: How many labels, positive or negative, were left out, for
-        each reason.
+      labels_left_out: Number of labels left out, by the reason.
     """
 
     num_clips_labelled: int
@@ -123,19 +122,11 @@ class EvalItems:
         )
 
     def ranked_classes(self, rank_over: str) -> "_Bools | slice":
-        """Finds the classes that lwlrap ranks.
+        """Finds the classes that lwlrap ranks: "all", or the "evaluated" ones.
 
         Having a positive, not having an AUC, makes a class "evaluated": lwlrap
-        then stays independent of the negatives.
-
-        Args:
-          rank_over: "all" or "evaluated".
-
-        Returns:
-          Index of these classes; for all a slice, which copies no scores.
-
-        Raises:
-          InputError: rank_over is not one of its values.
+        then stays independent of the negatives. For all classes this is a
+        slice, which copies no scores.
         """
         if rank_over not in RANK_OVER:
             raise InputError(
@@ -147,32 +138,30 @@ class EvalItems:
         return np.asarray(self.is_positive.any(axis=0))  # [num_classes]
 
 
-def check_negatives(negatives: str, kinds: Sequence[str]) -> None:
-    """Raises `InputError` unless this is one of these kinds of negatives."""
-    if negatives not in kinds:
+def check_negatives(negatives: str) -> None:
+    """Raises `InputError` unless this is one of `STRONG_NEGATIVES`."""
+    if negatives not in STRONG_NEGATIVES:
         raise InputError(
-            f"negatives must be one of {list(kinds)}. Received: {negatives!r}."
+            f"negatives must be one of {list(STRONG_NEGATIVES)}. Received: "
+            f"{negatives!r}."
         )
 
 
 def strong_items(
     score_file: ScoreFile, framed: pd.DataFrame, negatives: str = "explicit"
 ) -> EvalItems:
-    """Makes the items of the Strong eval: scored label frames.
+    """Makes the items of the Strong eval: label frames, clip by clip.
 
     Args:
       score_file: What the model scored.
       framed: Framed table (`label_files`).
       negatives: One of `STRONG_NEGATIVES` (module docstring).
 
-    Returns:
-      The items, by clip and then by label frame.
-
     Raises:
       InputError: No clip is both scored and labelled, or negatives is not one
         of its values.
     """
-    check_negatives(negatives, STRONG_NEGATIVES)
+    check_negatives(negatives)
     rows, alignment = _align(score_file, framed["segment_id"], framed["mid"])
     labels, left_out = _without_repeated(framed)
     clip, column = _locate(labels, rows, score_file)  # [num_labels] each
@@ -225,11 +214,9 @@ def weak_items(
 ) -> EvalItems:
     """Makes the items of the Weak eval: clips.
 
-    With neither table of negatives, they are implied.
-
-    A weak positive overrides an explicit negative, because this evaluation
-    measures agreement with the weak labels; it is counted as
-    "contradicts_a_positive".
+    With neither table of negatives, they are implied. A weak positive overrides
+    an explicit negative, because this evaluation measures agreement with the
+    weak labels; it is counted as "contradicts_a_positive".
 
     Args:
       score_file: What the model scored.
@@ -238,9 +225,6 @@ def weak_items(
         are the explicit negatives.
       explicit_negatives: Instead of it, columns segment_id and mid: the pairs
         themselves.
-
-    Returns:
-      The items, one a clip.
 
     Raises:
       InputError: No clip is both scored and labelled, or both tables of
@@ -306,11 +290,15 @@ def _align(
     has_scores = score_file.num_label_frames > 0
     rows = np.nonzero(is_labelled & has_scores)[0]  # [num_clips_evaluated]
     if rows.size == 0:
+        first_scored, first_labelled = (
+            str(ids[0]) if ids.size else "none"
+            for ids in (scored_ids, labelled_ids)
+        )
         raise InputError(
             f"Expected scored clips to have labels: none of the "
-            f"{scored_ids.size} scored clips (such as {_first(scored_ids)}) is "
+            f"{scored_ids.size} scored clips (such as {first_scored}) is "
             f"among the {labelled_ids.size} labelled ones (such as "
-            f"{_first(labelled_ids)}). Give labels of the set that was scored."
+            f"{first_labelled}). Give labels of the set that was scored."
         )
     return rows, Alignment(
         num_clips_labelled=labelled_ids.size,
@@ -324,10 +312,6 @@ def _align(
         num_label_frames_not_scored=0,
         labels_left_out={},
     )
-
-
-def _first(ids: "pd.Index[Any]") -> str:
-    return str(ids[0]) if ids.size else "none"
 
 
 def _sorted(names: "pd.Index[Any]") -> tuple[str, ...]:
@@ -368,19 +352,17 @@ def _without_repeated(
     Where a frame is both PRESENT and NOT_PRESENT, PRESENT wins: each marks a
     sound that somebody heard.
     """
+    kept = distinct = framed
     # The released file repeats nothing; then there is nothing to sort.
-    if not framed.duplicated(_FRAME_KEYS).any():
-        return framed, {"repeated": 0, "contradicts_a_positive": 0}
-    distinct = framed.drop_duplicates()
-    present_first = distinct.sort_values(
-        "is_present", ascending=False, kind="stable"
-    )
-    kept = present_first.drop_duplicates(_FRAME_KEYS)
-    left_out = {
+    if framed.duplicated(_FRAME_KEYS).any():
+        distinct = framed.drop_duplicates()
+        kept = distinct.sort_values(
+            "is_present", ascending=False, kind="stable"
+        ).drop_duplicates(_FRAME_KEYS)
+    return kept, {
         "repeated": len(framed) - len(distinct),
         "contradicts_a_positive": len(distinct) - len(kept),
     }
-    return kept, left_out
 
 
 def warn_of_gaps(
@@ -390,8 +372,8 @@ def warn_of_gaps(
 
     Args:
       alignment: What scores and labels do not share.
-      outcome: What happened to these clips and classes, for the message.
-      labels: What the labels are, for the message.
+      outcome: What happened to these clips and classes.
+      labels: What the labels are.
     """
     gaps = {
         f"scored clips have no {labels}": alignment.clips_without_labels,
@@ -419,8 +401,7 @@ def mine_candidates(
     Args:
       score_file: What the model scored.
       weak: Weak table (`label_files`).
-      num_per_class: Most candidates of a class; fewer where fewer clips are
-        left.
+      num_per_class: Most candidates of a class.
 
     Returns:
       candidates: One row a candidate, classes in the score file's order and

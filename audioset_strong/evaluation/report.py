@@ -57,12 +57,7 @@ from typing import Any
 
 import pandas as pd
 
-from audioset_strong.evaluation.bootstrap import (
-    BootstrapResult,
-    Difference,
-    Interval,
-    PairedResult,
-)
+from audioset_strong.evaluation.bootstrap import BootstrapResult, Interval
 from audioset_strong.evaluation.report_page import (
     evaluation_name,
     format_interval,
@@ -144,20 +139,24 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
             }
     has_baseline = bool(report.baseline_results)
     problems = report.problems
-    results = {
-        "schema_version": SCHEMA_VERSION,
-        "inputs": dict(report.inputs),
-        "rank_over": report.rank_over,
-        **scores,
-        "baseline": baselines if has_baseline else None,
-        "difference": differences if has_baseline else None,
-        "label_problems": {
-            "num_left_out": problems.num_left_out,
-            "num_doubtful": problems.num_doubtful,
-            "lines": [str(p) for p in problems.problems[:_MAX_PROBLEM_LINES]],
-        },
-    }
-    return {key: _as_json(value) for key, value in results.items()}
+    results: dict[str, Any] = _as_json(
+        {
+            "schema_version": SCHEMA_VERSION,
+            "inputs": dict(report.inputs),
+            "rank_over": report.rank_over,
+            **scores,
+            "baseline": baselines if has_baseline else None,
+            "difference": differences if has_baseline else None,
+            "label_problems": {
+                "num_left_out": problems.num_left_out,
+                "num_doubtful": problems.num_doubtful,
+                "lines": [
+                    str(p) for p in problems.problems[:_MAX_PROBLEM_LINES]
+                ],
+            },
+        }
+    )
+    return results
 
 
 def _evaluation_dict(
@@ -190,24 +189,24 @@ def _differences(result: EvalResult, baseline: EvalResult) -> dict[str, float]:
     return {name: v - theirs[name] for name, v in _metrics(result).items()}
 
 
-def _intervals_dict(
-    intervals: BootstrapResult | PairedResult | None,
-) -> dict[str, Any] | None:
+def _intervals_dict(intervals: BootstrapResult | None) -> dict[str, Any] | None:
     """Returns I of the module docstring."""
     if intervals is None:
         return None
-    metrics = {}
-    for name, interval in intervals.overall.items():
-        metrics[name] = dataclasses.asdict(interval)
-        # The metrics themselves stand beside the intervals.
-        metrics[name].pop("estimate", None)
-        metrics[name].pop("difference", None)
     return {
         "level": intervals.level,
         "num_resamples": intervals.num_resamples,
         "seed": intervals.seed,
         "num_clips": intervals.num_clips,
-        "metrics": metrics,
+        # The metrics themselves stand beside the intervals.
+        "metrics": {
+            name: {
+                key: value
+                for key, value in dataclasses.asdict(interval).items()
+                if key != "estimate" and value is not None
+            }
+            for name, interval in intervals.overall.items()
+        },
     }
 
 
@@ -240,14 +239,9 @@ def per_class_table(report: EvalReport) -> pd.DataFrame:
 def write_report(
     report: EvalReport, report_dir: str | os.PathLike[str]
 ) -> dict[str, Any]:
-    """Writes the files of a report (module docstring).
+    """Writes the files of a report (module docstring) to a new or old folder.
 
-    Args:
-      report: What to show.
-      report_dir: Folder to write to; made if it is not there.
-
-    Returns:
-      What `report.json` holds.
+    Returns what `report.json` holds.
     """
     make_output_folder(report_dir)
     results = report_dict(report)
@@ -268,12 +262,6 @@ def markdown_report(report: EvalReport) -> str:
 
     A row for each system and one for their difference, a column for each
     metric, each cell "value [low, high]".
-
-    Args:
-      report: What to show.
-
-    Returns:
-      The text, which ends in a line break.
     """
     return "\n".join(
         _markdown_section(report, result) for result in report.results
@@ -331,7 +319,7 @@ def _file_name(report: EvalReport, name: str) -> str:
 def _markdown_row(
     name: str,
     values: dict[str, float],
-    intervals: BootstrapResult | PairedResult | None,
+    intervals: BootstrapResult | None,
     sign: str = "",
 ) -> str:
     cells = [name]
@@ -390,10 +378,10 @@ def _console_rows(report: EvalReport, result: EvalResult) -> Iterator[str]:
     if details.paired is not None:
         paired = [details.paired.overall[m] for m in _CONSOLE_METRICS]
         yield _console_row("", "", [_console_interval(d, "+") for d in paired])
-        p_values = [d.p_value for d in paired]
-        yield _console_row(
-            "", "", ["" if math.isnan(p) else f"p = {p:.3g}" for p in p_values]
-        )
+        p_values = [
+            format_p_value(details.paired, m, 3) for m in _CONSOLE_METRICS
+        ]
+        yield _console_row("", "", p_values)
 
 
 def _console_row(evaluation: str, negatives: str, cells: Iterable[str]) -> str:
@@ -407,7 +395,7 @@ def _console_number(value: float, sign: str = "") -> str:
     return format_number(value)
 
 
-def _console_interval(interval: Interval | Difference, sign: str = "") -> str:
+def _console_interval(interval: Interval, sign: str = "") -> str:
     if math.isnan(interval.low):
         return ""
     low, high = (

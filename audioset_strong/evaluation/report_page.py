@@ -8,9 +8,7 @@ which sorts and filters classes and shows the ROC curve of a chosen one.
 
 This module prepares numbers as text and plots as coordinates; the words and all
 markup are in `report.html.jinja`. Names of classes, clips and files come from
-other people's files, so Jinja2 escapes every text. Plots are SVG in the colours
-of `report.css`: they follow the reader's light or dark theme, and their points
-can name their class.
+other people's files, so Jinja2 escapes every text.
 
 The forms of numbers, with a real minus sign, "∞" for infinity and "–" for what
 is undefined, are also those of `report.md`.
@@ -25,8 +23,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from audioset_strong.evaluation.bootstrap import BootstrapResult, PairedResult
-from audioset_strong.evaluation.details import RocCurves
+from audioset_strong.evaluation.bootstrap import BootstrapResult
 from audioset_strong.evaluation.results import (
     EvalDetails,
     EvalReport,
@@ -37,7 +34,6 @@ from audioset_strong.evaluation.results import (
     result_notes,
 )
 
-_Intervals = BootstrapResult | PairedResult
 _NEGATIVES = {
     "explicit": "explicit negatives",
     "explicit_only": "only negatives of clips without the class",
@@ -88,7 +84,7 @@ def format_number(value: float, digits: int = 3, sign: str = "") -> str:
 
 
 def format_interval(
-    intervals: _Intervals | None, metric: str, sign: str = ""
+    intervals: BootstrapResult | None, metric: str, sign: str = ""
 ) -> str:
     """Writes a metric's interval as "[low, high]"; "" where there is none."""
     if intervals is None or math.isnan(intervals.overall[metric].low):
@@ -98,23 +94,18 @@ def format_interval(
     return f"[{low}, {format_number(interval.high, sign=sign)}]"
 
 
-def format_p_value(intervals: _Intervals | None, metric: str) -> str:
+def format_p_value(
+    intervals: BootstrapResult | None, metric: str, digits: int = 2
+) -> str:
     """Writes the p-value of a difference as "p = 0.012"; "" without one."""
-    if not isinstance(intervals, PairedResult):
+    p_value = None if intervals is None else intervals.overall[metric].p_value
+    if p_value is None or math.isnan(p_value):
         return ""
-    p_value = intervals.overall[metric].p_value
-    return "" if math.isnan(p_value) else f"p = {p_value:.2g}"
+    return f"p = {p_value:.{digits}g}"
 
 
 def render_page(report: EvalReport) -> str:
-    """Returns the page of a report as HTML.
-
-    Args:
-      report: What to show.
-
-    Returns:
-      A whole HTML document that loads nothing.
-    """
+    """Returns the page of a report: an HTML document that loads nothing."""
     # Only a page needs Jinja2: the metrics work without it.
     import jinja2
 
@@ -289,9 +280,10 @@ def _roc_curves(
 
     Each curve is (path, path of the baseline or "", AUC in words).
     """
-    if details.curves is None or not details.curves.points:
+    if not details.curves:
         return None
-    shown = classes[classes["mid"].isin(list(details.curves.points))]
+    baseline_curves = details.baseline_curves or {}
+    shown = classes[classes["mid"].isin(list(details.curves))]
     rows = _by_positives(shown).to_dict(orient="records")
     names = [row["name"] for row in rows]
     return {
@@ -300,19 +292,15 @@ def _roc_curves(
         "options": sorted(enumerate(names), key=lambda o: o[1].casefold()),
         "curves": [
             (
-                _path_of_class(details.curves, row["mid"]),
-                _path_of_class(details.baseline_curves, row["mid"]),
+                curve_path(details.curves[row["mid"]]),
+                curve_path(baseline_curves[row["mid"]])
+                if row["mid"] in baseline_curves
+                else "",
                 _auc_text(row),
             )
             for row in rows
         ],
     }
-
-
-def _path_of_class(curves: RocCurves | None, mid: str) -> str:
-    if curves is None or mid not in curves.points:
-        return ""
-    return curve_path(curves.points[mid])
 
 
 def _auc_text(row: Mapping[Any, Any]) -> str:
@@ -329,13 +317,9 @@ def _auc_text(row: Mapping[Any, Any]) -> str:
 
 
 def curve_path(points: npt.NDArray[np.float64]) -> str:
-    """Writes a curve as the path data of an SVG.
+    """Writes a curve `[num_points, 2]` in [0, 1] as the path data of an SVG.
 
-    Args:
-      points: float64 `[num_points, 2]`, in [0, 1], from (0, 0) to (1, 1).
-
-    Returns:
-      A path from (0, 1000) to (1000, 0): y points down.
+    From (0, 1000) to (1000, 0): y points down.
     """
     # Relative moves in whole units are the shortest way to write a path.
     steps = np.diff(np.rint(points * _ROC_UNITS).astype(np.int64), axis=0)

@@ -20,15 +20,15 @@ Source: Section 4.1 of the paper.
 
 import dataclasses
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.evaluation import metrics
-from audioset_strong.evaluation.bootstrap import BootstrapResult, PairedResult
-from audioset_strong.evaluation.details import RocCurves
+from audioset_strong.evaluation.bootstrap import BootstrapResult
 from audioset_strong.evaluation.items import Alignment, EvalItems
 from audioset_strong.evaluation.metrics import ClassRanking
 from audioset_strong.labels.problems import ProblemLog
@@ -44,7 +44,7 @@ OVERALL_METRICS = (
 CLASS_METRICS = ("auc", "d_prime", "average_precision", "lwlrap")
 
 _Floats = npt.NDArray[np.float64]
-
+_T = TypeVar("_T", "EvalResult", "EvalDetails")
 # --- One evaluation ----------------------------------------------------------
 
 
@@ -122,9 +122,6 @@ def evaluate_items(
       lwlraps: float64 `[num_classes]`, from items with the same positives; None
         to compute them.
 
-    Returns:
-      The metrics.
-
     Raises:
       InputError: A score is NaN, or rank_over is not one of its values.
     """
@@ -170,50 +167,44 @@ def _class_table(
     names: Mapping[str, str],
 ) -> pd.DataFrame:
     """Makes `EvalResult.per_class`."""
-    aucs = np.array([metrics.auc_of_ranking(r) for r in rankings])
-    scored = pd.DataFrame(
-        {
-            "mid": items.mids.astype(object),
-            "num_positives": [r.true_positives.size for r in rankings],
-            "num_negatives": [r.num_negatives for r in rankings],
-            "auc": aucs,
-            "d_prime": metrics.d_prime_from_auc(aucs),
-            "average_precision": [
-                metrics.average_precision_of_ranking(r) for r in rankings
-            ],
-            "lwlrap": lwlraps,
-        }
-    )
     mids_not_scored = items.alignment.mids_not_scored
-    not_scored = pd.DataFrame(
-        {
-            "mid": pd.Series(mids_not_scored, dtype=object),
-            "num_positives": 0,
-            "num_negatives": 0,
-            **dict.fromkeys(CLASS_METRICS, np.nan),
-        }
-    )
-    table = pd.concat([scored, not_scored], ignore_index=True)
-    table.insert(
-        1,
-        "display_name",
-        pd.Series([names.get(m, "") for m in table["mid"]], dtype=object),
-    )
-    has_positives = table["num_positives"] > 0
-    has_negatives = table["num_negatives"] > 0
+    num_not_scored = len(mids_not_scored)
+    mids = [*items.mids.tolist(), *mids_not_scored]
+
+    def column(values: Iterable[float], missing: float = np.nan) -> _Floats:
+        return np.array([*values, *[missing] * num_not_scored])
+
+    aucs = column(map(metrics.auc_of_ranking, rankings))
+    num_positives = column((r.true_positives.size for r in rankings), 0)
+    num_negatives = column((r.num_negatives for r in rankings), 0)
     reasons = {
-        "not in the score file": table["mid"].isin(mids_not_scored),
-        "not in the labels": table["mid"].isin(
+        "not in the score file": pd.Index(mids).isin(mids_not_scored),
+        "not in the labels": pd.Index(mids).isin(
             items.alignment.mids_without_labels
         ),
-        "no label of an evaluated clip": ~has_positives & ~has_negatives,
-        "no positive": ~has_positives,
-        "no negative": ~has_negatives,
+        "no label of an evaluated clip": num_positives + num_negatives == 0,
+        "no positive": num_positives == 0,
+        "no negative": num_negatives == 0,
     }
-    table["undefined_reason"] = np.select(
-        list(reasons.values()), list(reasons), default=""
-    ).astype(object)
-    return table
+    return pd.DataFrame(
+        {
+            "mid": pd.Series(mids, dtype=object),
+            "display_name": pd.Series(
+                [names.get(mid, "") for mid in mids], dtype=object
+            ),
+            "num_positives": num_positives.astype(np.int64),
+            "num_negatives": num_negatives.astype(np.int64),
+            "auc": aucs,
+            "d_prime": metrics.d_prime_from_auc(aucs),
+            "average_precision": column(
+                map(metrics.average_precision_of_ranking, rankings)
+            ),
+            "lwlrap": column(lwlraps),
+            "undefined_reason": np.select(
+                list(reasons.values()), list(reasons), default=""
+            ).astype(object),
+        }
+    )
 
 
 # --- What a report shows -----------------------------------------------------
@@ -230,7 +221,7 @@ class EvalDetails:
       baseline_intervals: Those of the baseline.
       paired: Differences from the baseline on the same resamples.
       not_paired_reason: Why there are none, "" if there are or none are asked.
-      curves: ROC curves.
+      curves: `details.roc_curves`.
       baseline_curves: Those of the baseline.
       worst: `details.worst_items`.
     """
@@ -239,10 +230,10 @@ class EvalDetails:
     negatives: str
     intervals: BootstrapResult | None = None
     baseline_intervals: BootstrapResult | None = None
-    paired: PairedResult | None = None
+    paired: BootstrapResult | None = None
     not_paired_reason: str = ""
-    curves: RocCurves | None = None
-    baseline_curves: RocCurves | None = None
+    curves: dict[str, _Floats] | None = None
+    baseline_curves: dict[str, _Floats] | None = None
     worst: pd.DataFrame | None = None
 
 
@@ -269,19 +260,20 @@ class EvalReport:
 
     def baseline_of(self, result: EvalResult) -> EvalResult | None:
         """Returns the same evaluation of the baseline, if there is one."""
-        key = (result.evaluation, result.negatives)
-        for baseline in self.baseline_results:
-            if (baseline.evaluation, baseline.negatives) == key:
-                return baseline
-        return None
+        return _same_evaluation(self.baseline_results, result)
 
     def details_of(self, result: EvalResult) -> EvalDetails:
         """Returns the details of an evaluation, without any if it has none."""
-        key = (result.evaluation, result.negatives)
-        for details in self.details:
-            if (details.evaluation, details.negatives) == key:
-                return details
-        return EvalDetails(*key)
+        return _same_evaluation(self.details, result) or EvalDetails(
+            result.evaluation, result.negatives
+        )
+
+
+def _same_evaluation(candidates: Iterable[_T], result: EvalResult) -> _T | None:
+    key = result.evaluation, result.negatives
+    return next(
+        (c for c in candidates if (c.evaluation, c.negatives) == key), None
+    )
 
 
 def count_of(count: int, noun: str) -> str:
@@ -321,7 +313,16 @@ def result_notes(
         )
     if result.num_classes_lwlrap == 0:
         notes.append("No class has a positive: lwlrap is undefined.")
-    outside = [] if details is None else _outside_interval(details)
+    # Those whose resamples are too biased to hold them.
+    outside = [
+        name
+        for name, interval in (
+            details.intervals.overall.items()
+            if details is not None and details.intervals is not None
+            else ()
+        )
+        if interval.estimate < interval.low or interval.estimate > interval.high
+    ]
     if outside:
         notes.append(
             f"Outside of their intervals: {', '.join(outside)}. Resamples "
@@ -338,17 +339,6 @@ def result_notes(
             "classes: the differences are not over the same items."
         )
     return notes
-
-
-def _outside_interval(details: EvalDetails) -> list[str]:
-    """Names the metrics whose resamples are too biased to hold them."""
-    if details.intervals is None:
-        return []
-    return [
-        name
-        for name, interval in details.intervals.overall.items()
-        if interval.estimate < interval.low or interval.estimate > interval.high
-    ]
 
 
 def _same_items(result: EvalResult, baseline: EvalResult) -> bool:
@@ -369,9 +359,7 @@ def _same_items(result: EvalResult, baseline: EvalResult) -> bool:
 
 
 def compare_per_class(
-    result: EvalResult,
-    baseline: EvalResult | None,
-    details: EvalDetails | None = None,
+    result: EvalResult, baseline: EvalResult | None, details: EvalDetails
 ) -> pd.DataFrame:
     """Puts intervals and the baseline beside a result's per-class metrics.
 
@@ -387,25 +375,20 @@ def compare_per_class(
       auc_difference_low and auc_difference_high.
     """
     table = result.per_class.copy()
-    if details is not None and details.intervals is not None:
-        _join(table, details.intervals.per_class, ("auc_low", "auc_high"))
+
+    def join(other: pd.DataFrame, columns: Sequence[str], prefix: str) -> None:
+        by_mid = other.set_index("mid").reindex(table["mid"])
+        for column in columns:
+            table[prefix + column] = by_mid[column].to_numpy()
+
+    if details.intervals is not None:
+        join(details.intervals.per_class, ("auc_low", "auc_high"), "")
     if baseline is None:
         return table
-    theirs = baseline.per_class.set_index("mid").reindex(table["mid"])
-    for name in CLASS_METRICS:
-        table[f"baseline_{name}"] = theirs[name].to_numpy()
+    join(baseline.per_class, CLASS_METRICS, "baseline_")
     for name in CLASS_METRICS:
         table[f"{name}_difference"] = table[name] - table[f"baseline_{name}"]
-    if details is not None and details.paired is not None:
+    if details.paired is not None:
         columns = ("auc_difference_low", "auc_difference_high")
-        _join(table, details.paired.per_class, columns)
+        join(details.paired.per_class, columns, "")
     return table
-
-
-def _join(
-    table: pd.DataFrame, other: pd.DataFrame, columns: tuple[str, ...]
-) -> None:
-    """Adds columns of another table of classes, by mid."""
-    by_mid = other.set_index("mid").reindex(table["mid"])
-    for column in columns:
-        table[column] = by_mid[column].to_numpy()

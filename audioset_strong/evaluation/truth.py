@@ -22,7 +22,6 @@ import dataclasses
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 
-import numpy as np
 import pandas as pd
 from absl import logging
 
@@ -85,36 +84,35 @@ class Truth:
     def evaluations(
         self, negatives: Sequence[str] | None = None
     ) -> list[tuple[str, str]]:
-        """Lists the evaluations that the labels allow.
+        """Lists the (evaluation, negatives) that the labels allow.
+
+        The paper's two come first.
 
         Args:
-          negatives: Kinds of negatives; None for all.
-
-        Returns:
-          (evaluation, negatives), as in `results.py`, the paper's two first.
+          negatives: Kinds of negatives (`results.py`); None for all.
 
         Raises:
           InputError: A kind is unknown, or the labels allow none of them.
         """
         asked = STRONG_NEGATIVES if negatives is None else tuple(negatives)
         for kind in asked:
-            check_negatives(kind, STRONG_NEGATIVES)
+            check_negatives(kind)
         kinds_of = {
             "strong": () if self.framed is None else STRONG_NEGATIVES,
             "weak": () if self.weak is None else WEAK_NEGATIVES,
         }
-        # These have no negatives at all where annotators marked none.
-        needs_pairs = {("strong", "explicit_only"), ("weak", "explicit")}
+        without_negatives = (
+            set()
+            if self.has_explicit_negatives
+            else {("strong", "explicit_only"), ("weak", "explicit")}
+        )
         allowed = [
             (evaluation, kind)
             for kind in STRONG_NEGATIVES
             for evaluation, kinds in kinds_of.items()
             if kind in kinds
             and kind in asked
-            and (
-                self.has_explicit_negatives
-                or (evaluation, kind) not in needs_pairs
-            )
+            and (evaluation, kind) not in without_negatives
         ]
         if not allowed:
             raise InputError(
@@ -127,15 +125,7 @@ class Truth:
     def items(
         self, score_file: ScoreFile, evaluation: str, negatives: str
     ) -> EvalItems:
-        """Aligns scores with the labels.
-
-        Args:
-          score_file: What the model scored.
-          evaluation: "strong" or "weak", one of `evaluations`.
-          negatives: Kind of negatives, with it.
-
-        Returns:
-          The items.
+        """Aligns scores with the labels, for one of `evaluations`.
 
         Raises:
           InputError: No clip is both scored and labelled.
@@ -165,26 +155,18 @@ class Truth:
         Raises:
           InputError: None of these clips has labels.
         """
-        kept = set(segment_ids)
-
-        def of_kept(table: pd.DataFrame | None) -> pd.DataFrame | None:
-            return (
-                None if table is None else table[table["segment_id"].isin(kept)]
-            )
-
-        framed, weak = of_kept(self.framed), of_kept(self.weak)
-        for name, table in (("framed", framed), ("weak", weak)):
-            if table is not None and table.empty:
+        kept = {}
+        for name in ("framed", "weak", "explicit_negatives"):
+            table = getattr(self, name)
+            if table is None:
+                continue
+            kept[name] = table[table["segment_id"].isin(set(segment_ids))]
+            if kept[name].empty and name != "explicit_negatives":
                 raise InputError(
                     f"Expected {name} labels of listed clips, found none. Give "
                     f"the list of the set that is labelled."
                 )
-        return dataclasses.replace(
-            self,
-            framed=framed,
-            weak=weak,
-            explicit_negatives=of_kept(self.explicit_negatives),
-        )
+        return dataclasses.replace(self, **kept)
 
 
 def read_truth(
@@ -226,6 +208,14 @@ def read_truth(
     problems.report()
     framed, strong = tables["framed_labels"], tables["strong_labels"]
     absent = tables["explicit_negatives"]
+    sources: dict[str, str | None] = dict.fromkeys(given)
+    sources |= {
+        name: "a table"
+        if isinstance(labels, pd.DataFrame)
+        else os.fspath(labels)
+        for name, labels in given.items()
+        if labels is not None
+    }
     notes: tuple[str, ...] = ()
     if strong is not None:
         framed = frame_strong_labels(strong, absent)
@@ -238,7 +228,7 @@ def read_truth(
         explicit_negatives=absent if strong is None else None,
         has_explicit_negatives=absent is not None or framed_labels is not None,
         notes=notes,
-        sources={name: _source(labels) for name, labels in given.items()},
+        sources=sources,
         problems=problems,
     )
 
@@ -283,9 +273,9 @@ def _read(
     name: str, labels: Labels | None, problems: ProblemLog
 ) -> pd.DataFrame | None:
     """Reads a label file; takes a table as it is, if it has the columns."""
+    read, columns = _READERS[name]
     if labels is None:
         return None
-    read, columns = _READERS[name]
     if not isinstance(labels, pd.DataFrame):
         return read(labels, problems)
     missing = [c for c in columns if c not in labels.columns]
@@ -295,12 +285,6 @@ def _read(
             f"{missing}."
         )
     return labels
-
-
-def _source(labels: Labels | None) -> str | None:
-    if isinstance(labels, pd.DataFrame):
-        return "a table"
-    return None if labels is None else os.fspath(labels)
 
 
 def _describe_framing(
@@ -315,24 +299,16 @@ def _describe_framing(
     )
     if absent is None:
         return f"{text}, complementary negatives only"
-    pairs = pd.MultiIndex.from_frame(absent[_PAIR].drop_duplicates())
-    has_events = pairs.isin(pd.MultiIndex.from_frame(strong[_PAIR]))
+    pairs = absent[_PAIR].drop_duplicates()
+    with_events = pairs.merge(strong[_PAIR].drop_duplicates())
     return (
         f"{text}, with {len(pairs)} explicit negatives, of which "
-        f"{int(has_events.sum())} have events, which hold"
+        f"{len(with_events)} have events, which hold"
     )
 
 
 def map_truth(truth: Truth, mapping: LabelMapping) -> tuple[Truth, str]:
-    """Maps the labels that were given.
-
-    Args:
-      truth: The labels.
-      mapping: What labels become.
-
-    Returns:
-      The mapped labels, and a line that describes the changes.
-    """
+    """Maps the labels that were given; describes the changes in a line."""
     params = dataclasses.asdict(mapping.params)
     done = [", ".join(name for name, is_on in params.items() if is_on)]
     weak, framed, pairs = truth.weak, truth.framed, truth.explicit_negatives
@@ -369,11 +345,10 @@ def map_truth(truth: Truth, mapping: LabelMapping) -> tuple[Truth, str]:
 
 def _frame_pairs(pairs: pd.DataFrame) -> pd.DataFrame:
     """Frames pairs that are absent: NOT_PRESENT in all label frames."""
-    distinct = pairs[_PAIR].drop_duplicates()
-    num_label_frames = LabelFrameParams().num_label_frames
-    rows = np.repeat(np.arange(len(distinct)), num_label_frames)
-    framed = distinct.iloc[rows].reset_index(drop=True)
-    label_frames = np.tile(np.arange(num_label_frames), len(distinct))
-    return framed.assign(label_frame=label_frames, is_present=False)[
+    frames = pd.DataFrame(
+        {"label_frame": range(LabelFrameParams().num_label_frames)}
+    )
+    framed = pairs[_PAIR].drop_duplicates().merge(frames, how="cross")
+    return framed.assign(is_present=False)[
         ["segment_id", "label_frame", "mid", "is_present"]
     ]
