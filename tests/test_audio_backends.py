@@ -224,20 +224,15 @@ def test_unusable_files_give_a_reason(tmp_path, tfio, contents, reason, detail):
 def test_damage_after_the_clip_is_found(tmp_path, tfio):
     contents = encode(noise(5 * 16000), 16000, "FLAC")
     path = _write(tmp_path, contents[: len(contents) // 2])
-    assert not compute_log_mel(path, 1.0, _FEATURES)[0].is_truncated
+    assert not compute_log_mel(path, 1.0, _FEATURES)[0].truncation
     with pytest.raises(AudioError, match="truncated"):
         compute_log_mel(path, 1.0, _FEATURES, "tfio")
 
 
-def test_missing_files_give_a_reason(tmp_path, tfio):
-    with pytest.raises(AudioError, match="missing"):
-        compute_log_mel(str(tmp_path / "none"), 10.0, _FEATURES, "tfio")
+def test_pipes_give_a_reason(tmp_path, tfio):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(AudioError, match="unreadable.*not a regular file"):
         compute_log_mel(str(tmp_path / "pipe"), 10.0, _FEATURES, "tfio")
-
-
-_RATES = [8000, 11025, 22050, 32000, 44100, 44101, 48000, 96000]
 
 
 def _pulse(sample_rate, at, num_samples):
@@ -247,7 +242,7 @@ def _pulse(sample_rate, at, num_samples):
     return pulse.astype(np.float32)
 
 
-@pytest.mark.parametrize("sample_rate", _RATES)
+@pytest.mark.parametrize("sample_rate", [8000, 22050, 44100, 44101, 96000])
 def test_resampling_is_neither_late_nor_cut_off(tfio, sample_rate):
     # The last pulse ends 5 ms before the end, within half of a filter of some.
     num_samples = round(0.2 * sample_rate)
