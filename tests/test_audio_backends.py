@@ -153,16 +153,13 @@ def test_only_the_clip_is_used(tmp_path, tfio, container):
 def test_short_audio_gives_as_many_rows_as_fit(tmp_path, tfio):
     for num_samples in (1, 399, 400):
         path = _write(tmp_path, encode(noise(num_samples), 16000, "WAV"))
-        log_mel, _ = _compare(path)
-        assert log_mel.shape == (int(num_samples == 400), 64)
+        assert _compare(path)[0].shape == (int(num_samples == 400), 64)
 
 
 def test_the_graph_runs_in_tf_data(tmp_path, tfio):
     paths = [
-        _write(
-            tmp_path, encode(noise((2 + n) * 9000, 2), 44100, "FLAC"), f"{n}"
-        )
-        for n in range(4)
+        _write(tmp_path, encode(noise(n * 9000, 2), 44100, "FLAC"), f"{n}")
+        for n in (2, 3, 4)
     ]
     graph = tfio_backend.audio_graph(_FEATURES, "flac", "PCM_16", 44100)
     dataset = tf.data.Dataset.from_tensor_slices(paths).map(

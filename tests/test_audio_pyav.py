@@ -52,10 +52,7 @@ def test_formats(tmp_path, extension):
     content = encode_with_pyav(samples, sample_rate, extension)
     audio = _decode(tmp_path, content, extension)
     assert audio.container == _CONTAINERS[extension]
-    assert (audio.file_sample_rate, audio.num_channels) == (
-        sample_rate,
-        num_channels,
-    )
+    assert audio[1:3] == (sample_rate, num_channels)
     assert audio.file_seconds == pytest.approx(10.0, abs=0.1)
     assert len(audio.waveform) == pytest.approx(160000, abs=1600)
     assert audio.truncation == ""
@@ -74,7 +71,6 @@ def test_formats(tmp_path, extension):
         ("mp4", {"movflags": "frag_keyframe+empty_moov"}),
         ("mp4", {"movflags": "dash", "frag_duration": "2000000"}),
         ("webm", {}),
-        ("mka", {}),
         ("opus", {}),
         ("flv", {}),
     ],
@@ -118,7 +114,7 @@ def test_all_of_a_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_32", "FLOAT"])
-@pytest.mark.parametrize("num_channels", [1, 2, 8])
+@pytest.mark.parametrize("num_channels", [1, 8])
 def test_samples_have_libsndfiles_scale(subtype, num_channels):
     contents = encode(noise(5000, num_channels), 16000, "WAV", subtype)
     read = read_with_pyav(io.BytesIO(contents), "wav", None)

@@ -369,7 +369,7 @@ def _read_samples(
     return read_with_pyav(file, container, max_seconds)
 
 
-def check_sample_rate(sample_rate: int) -> None:
+def _check_sample_rate(sample_rate: int) -> None:
     """Raises `BadSamplesError` for rates that only damaged headers have."""
     if not _MIN_SAMPLE_RATE <= sample_rate <= _MAX_SAMPLE_RATE:
         raise BadSamplesError(
@@ -438,7 +438,7 @@ def _read_blocks(
         file if in_memory else file.fileno(), closefd=False
     ) as sound:
         rate, num_channels, mixer = sound.samplerate, sound.channels, Mixer()
-        check_sample_rate(rate)
+        _check_sample_rate(rate)
         num_claimed: int | None = sound.frames
         if mp3_samples is not None:
             # Of some files that are cut libsndfile reports what is left.
@@ -574,7 +574,7 @@ class _PyavReader:
             for frame in packet.decode():
                 layout = frame.sample_rate, frame.layout.nb_channels
                 if not self._rate:
-                    check_sample_rate(frame.sample_rate)
+                    _check_sample_rate(frame.sample_rate)
                     self._rate, self._num_channels = layout
                     if self._max_seconds is not None:
                         self._limit = int(self._max_seconds * self._rate)
