@@ -2,9 +2,8 @@
 
 Each number is written here once. Settings are saved with whatever they made
 (`manifest.json` beside records, `params.json` in a workdir, the metadata of an
-exported model) and later stages read them from there, so that no stage has to
-be told twice. The attributes' documentation is also the help text of the flags
-of the same names.
+exported model) and later stages read them from there. The attributes'
+documentation is also the help text of the flags of the same names.
 
 A saved setting that this version does not know is an error: to ignore it would
 give other results without notice.
@@ -279,11 +278,6 @@ class TrainParams:
     warm_start_workdir: str = ""
 
 
-def to_dict(params: Any) -> dict[str, Any]:
-    """Returns a params dataclass as a JSON-ready dict."""
-    return dataclasses.asdict(params)
-
-
 def from_dict(
     params_class: type[_Params], values: Mapping[str, Any]
 ) -> _Params:
@@ -306,23 +300,15 @@ def save_params(
     path: str | os.PathLike[str], params_by_stage: Mapping[str, Any]
 ) -> None:
     """Writes `{stage: settings}` as JSON, whole or not at all."""
-    stages = {name: to_dict(params) for name, params in params_by_stage.items()}
+    stages = {n: dataclasses.asdict(p) for n, p in params_by_stage.items()}
     with open_output(path) as file:
         file.write(json.dumps(stages, indent=2) + "\n")
 
 
 def load_params(
-    path: str | os.PathLike[str],
-    classes_by_stage: Mapping[str, type],
+    path: str | os.PathLike[str], classes_by_stage: Mapping[str, type]
 ) -> dict[str, Any]:
-    """Reads what `save_params` wrote.
-
-    Args:
-      path: The JSON file.
-      classes_by_stage: Params dataclass of each stage in the file.
-
-    Returns:
-      Params of each stage.
+    """Reads what `save_params` wrote: the params of each stage.
 
     Raises:
       InputError: A stage is missing or has unknown fields.

@@ -153,16 +153,13 @@ def test_only_the_clip_is_used(tmp_path, tfio, container):
 def test_short_audio_gives_as_many_rows_as_fit(tmp_path, tfio):
     for num_samples in (1, 399, 400):
         path = _write(tmp_path, encode(noise(num_samples), 16000, "WAV"))
-        log_mel, _ = _compare(path)
-        assert log_mel.shape == (int(num_samples == 400), 64)
+        assert _compare(path)[0].shape == (int(num_samples == 400), 64)
 
 
 def test_the_graph_runs_in_tf_data(tmp_path, tfio):
     paths = [
-        _write(
-            tmp_path, encode(noise((2 + n) * 9000, 2), 44100, "FLAC"), f"{n}"
-        )
-        for n in range(4)
+        _write(tmp_path, encode(noise(n * 9000, 2), 44100, "FLAC"), f"{n}")
+        for n in (2, 3, 4)
     ]
     graph = tfio_backend.audio_graph(_FEATURES, "flac", "PCM_16", 44100)
     dataset = tf.data.Dataset.from_tensor_slices(paths).map(
@@ -224,20 +221,15 @@ def test_unusable_files_give_a_reason(tmp_path, tfio, contents, reason, detail):
 def test_damage_after_the_clip_is_found(tmp_path, tfio):
     contents = encode(noise(5 * 16000), 16000, "FLAC")
     path = _write(tmp_path, contents[: len(contents) // 2])
-    assert not compute_log_mel(path, 1.0, _FEATURES)[0].is_truncated
+    assert not compute_log_mel(path, 1.0, _FEATURES)[0].truncation
     with pytest.raises(AudioError, match="truncated"):
         compute_log_mel(path, 1.0, _FEATURES, "tfio")
 
 
-def test_missing_files_give_a_reason(tmp_path, tfio):
-    with pytest.raises(AudioError, match="missing"):
-        compute_log_mel(str(tmp_path / "none"), 10.0, _FEATURES, "tfio")
+def test_pipes_give_a_reason(tmp_path, tfio):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(AudioError, match="unreadable.*not a regular file"):
         compute_log_mel(str(tmp_path / "pipe"), 10.0, _FEATURES, "tfio")
-
-
-_RATES = [8000, 11025, 22050, 32000, 44100, 44101, 48000, 96000]
 
 
 def _pulse(sample_rate, at, num_samples):
@@ -247,7 +239,7 @@ def _pulse(sample_rate, at, num_samples):
     return pulse.astype(np.float32)
 
 
-@pytest.mark.parametrize("sample_rate", _RATES)
+@pytest.mark.parametrize("sample_rate", [8000, 22050, 44100, 44101, 96000])
 def test_resampling_is_neither_late_nor_cut_off(tfio, sample_rate):
     # The last pulse ends 5 ms before the end, within half of a filter of some.
     num_samples = round(0.2 * sample_rate)

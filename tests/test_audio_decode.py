@@ -15,8 +15,6 @@ from audioset_strong.audio.decode import (
     AudioError,
     BadSamplesError,
     Mixer,
-    NotDecodableError,
-    check_sample_rate,
     decode_audio,
     read_with_soundfile,
 )
@@ -43,12 +41,11 @@ def test_samples_at_the_right_rate_are_kept(tmp_path, extension):
     audio = decode_audio(path, 16000)
     assert audio.waveform.dtype == np.float32
     np.testing.assert_array_equal(audio.waveform, samples.astype(np.float32))
-    assert audio[1:6] == (16000, 1, 1.0, extension, False)
-    assert (audio.clipped_fraction, audio.truncation) == (0.0, "")
-    assert audio.file_peak == np.float32(np.abs(samples).max())
+    peak = np.float32(np.abs(samples).max())
+    assert audio[1:] == (16000, 1, 1.0, extension, 0.0, peak, "")
 
 
-@pytest.mark.parametrize("sample_rate", [8000, 22050, 44100, 48000])
+@pytest.mark.parametrize("sample_rate", [8000, 44100])
 def test_other_rates_are_resampled(tmp_path, sample_rate):
     path = str(tmp_path / "a.wav")
     soundfile.write(path, _sine(1000, sample_rate), sample_rate, "FLOAT")
@@ -84,23 +81,22 @@ def test_max_seconds_cuts_and_the_duration_stays(tmp_path, sample_rate):
     [
         ("WAV", "PCM_U8"),
         ("WAV", "PCM_24"),
-        ("WAV", "DOUBLE"),
         ("WAV", "ULAW"),
         ("FLAC", "PCM_24"),
         ("OGG", "OPUS"),
-        ("AIFF", "PCM_16"),
         ("CAF", "PCM_16"),
         ("MP3", "MPEG_LAYER_III"),
     ],
 )
 def test_extensions_do_not_matter(tmp_path, container, subtype):
     samples = _sine(440, 48000)
-    for extension in ("wav", "raw", "x y", "\u00e9\n"):
+    # libsndfile asks for rate and channels of .raw.
+    for extension in ("wav", "raw", "\u00e9\n"):
         path = str(tmp_path / f"a.{extension}")
         soundfile.write(path, samples, 48000, subtype, format=container)
         audio = decode_audio(path, 16000, 10.0)
         assert audio.container == container.lower()
-        assert not audio.is_truncated
+        assert not audio.truncation
         assert _amplitude(audio.waveform, 440) == pytest.approx(0.5, abs=0.02)
 
 
@@ -113,17 +109,17 @@ def test_tags_before_the_sound(tmp_path):
     path.write_bytes(tag + path.read_bytes())
     audio = decode_audio(str(path), 16000)
     np.testing.assert_array_equal(audio.waveform, expected.waveform)
-    assert audio[1:6] == (16000, 1, 1.0, "mp3", False)
+    assert audio[1:] == expected[1:]
 
 
-@pytest.mark.parametrize("num_samples", [1, 2, 3, 100])
 @pytest.mark.parametrize("sample_rate", [8000, 16000, 96000])
-def test_few_samples(tmp_path, num_samples, sample_rate):
+def test_few_samples(tmp_path, sample_rate):
     path = str(tmp_path / "a.wav")
-    soundfile.write(path, np.full((num_samples, 2), 0.5), sample_rate)
-    audio = decode_audio(path, 16000)
-    assert len(audio.waveform) <= 2 * num_samples
-    assert audio.file_seconds == num_samples / sample_rate
+    for num_samples in (1, 2, 3, 100):
+        soundfile.write(path, np.full((num_samples, 2), 0.5), sample_rate)
+        audio = decode_audio(path, 16000)
+        assert len(audio.waveform) <= 2 * num_samples
+        assert audio.file_seconds == num_samples / sample_rate
 
 
 def test_peak_and_clipping_are_those_of_the_file(tmp_path):
@@ -186,16 +182,7 @@ def test_blocks_follow_each_other(num_channels):
     assert mixer.clipped_fraction == 0
     mixer.add(np.ones((100, num_channels), np.float32))
     assert mixer.clipped_fraction == 0.1
-    mixer.clear()
-    assert (mixer.num_samples, mixer.file_peak) == (0, 0)
-    assert mixer.waveform().shape == (0,)
-    assert mixer.clipped_fraction == 0
-
-
-def _num_clipped(samples):
-    mixer = Mixer()
-    mixer.add(samples)
-    return round(mixer.clipped_fraction * samples.size)
+    assert Mixer().waveform().shape == (0,)
 
 
 @pytest.mark.parametrize(
@@ -204,25 +191,15 @@ def _num_clipped(samples):
         ((1, 1, 1), 3),
         ((1, 1), 0),
         ((0, 1, 1, 0, 1, 1, 1, 1), 4),
-        ((1, 1, 1, 0, -1, -1, -1), 6),
         ((1, -1, 1), 3),  # of either sign
         ((0.9989, 1, 1), 0),
         ((0.9991, 1.5, 1), 3),
-        ((1, 1, 0, 1, 1), 0),
         ((), 0),
     ],
 )
 def test_clipped_runs_by_hand(values, expected):
     samples = np.array(values, dtype=np.float32)[:, np.newaxis]
-    assert _num_clipped(samples) == expected
-
-
-def test_runs_are_those_of_a_channel():
-    # Interleaved the ones lie side by side; in a channel never three.
-    samples = np.array([[1, 1], [1, 1], [0, 0], [1, 1]], np.float32)
-    assert _num_clipped(samples) == 0
-    samples[2, 1] = -1
-    assert _num_clipped(samples) == 4
+    assert decode._count_clipped(samples) == expected
 
 
 def test_clipping_against_a_slow_count():
@@ -232,23 +209,14 @@ def test_clipping_against_a_slow_count():
         text = "".join("x" if abs(s) >= 0.999 else " " for s in channel)
         expected += sum(len(run) for run in text.split() if len(run) >= 3)
     assert expected > 50
-    assert _num_clipped(samples) == expected
+    assert decode._count_clipped(samples) == expected
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e7, -3e38])
 def test_what_is_no_sound_is_refused(value):
-    samples = noise(100, 2).astype(np.float32)
-    samples[50, 1] = value
+    samples = np.array([[0.1, 0.2], [0.3, value]], np.float32)
     with pytest.raises(BadSamplesError, match="NaN"):
         Mixer().add(samples)
-
-
-def test_rates_of_no_sound_are_refused():
-    for sample_rate in (0, 1, 999, 1_000_001, 4_000_000_000):
-        with pytest.raises(BadSamplesError, match="expected 1,000 to 1,000,00"):
-            check_sample_rate(sample_rate)
-    for sample_rate in (4000, 8000, 192000, 768000):
-        check_sample_rate(sample_rate)
 
 
 # What libsndfile does not say.
@@ -259,51 +227,42 @@ def _encode(container, seconds=2.0):
 
 
 def _read(content, max_seconds=None):
-    mixer = Mixer()
-    read = read_with_soundfile(
-        io.BytesIO(content), sniff_format(content[:256]), max_seconds, mixer
+    return read_with_soundfile(
+        io.BytesIO(content), sniff_format(content[:256]), max_seconds
     )
-    return read, mixer
 
 
 @pytest.mark.parametrize("container", ["WAV", "FLAC", "OGG", "MP3", "AIFF"])
 def test_files_by_number_and_in_memory_give_the_same(tmp_path, container):
     content = _encode(container)
-    # MP3 of libsndfile has no ID3 tag, which it does not know by itself.
-    path = tmp_path / "a.raw"  # libsndfile asks for rate and channels of .raw
-    path.write_bytes(content)
-    mixer = Mixer()
-    with path.open("rb", buffering=0) as file:
-        name = sniff_format(content[:256])
-        read = read_with_soundfile(file, name, None, mixer)
-    in_memory, other = _read(content)
-    assert read == in_memory
-    np.testing.assert_array_equal(mixer.waveform(), other.waveform())
     path = tmp_path / f"a.{container.lower()}"
     path.write_bytes(content)
     with soundfile.SoundFile(path) as sound:
+        # [num_samples, 2]; soundfile.read seeks, which changes the bits of MP3
         samples = sound.read(dtype="float32")
-    np.testing.assert_array_equal(mixer.waveform(), samples.mean(axis=1))
-    assert (read.sample_rate, read.num_channels) == (16000, 2)
-    assert (read.file_seconds, read.truncation) == (2.0, "")
+    with path.open("rb", buffering=0) as file:
+        by_number = read_with_soundfile(file, sniff_format(content[:256]), None)
+    for read in (by_number, _read(content)):
+        assert read[1:] == (16000, 2, 2.0, "")
+        waveform = read.mixer.waveform()
+        np.testing.assert_array_equal(waveform, samples.mean(axis=1))
 
 
 def test_blocks_change_nothing(monkeypatch):
     # Ten seconds of 5.1 at 48 kHz are one block: FLAC seeks before each.
     assert decode._BLOCK_VALUES >= 480_000 * 6
     content = _encode("FLAC")
-    expected = _read(content)[1].waveform()
+    expected = _read(content).mixer.waveform()
     monkeypatch.setattr(decode, "_BLOCK_VALUES", 1000)
-    read, mixer = _read(content)
-    np.testing.assert_array_equal(mixer.waveform(), expected)
-    read, mixer = _read(content, 1.3)
-    np.testing.assert_array_equal(mixer.waveform(), expected[:20800])
+    waveform = _read(content).mixer.waveform()
+    np.testing.assert_array_equal(waveform, expected)
+    waveform = _read(content, 1.3).mixer.waveform()
+    np.testing.assert_array_equal(waveform, expected[:20800])
     # What comes before an error is kept there too.
-    read, mixer = _read(content[: len(content) // 2])
-    assert 10000 < mixer.num_samples < 17000
-    np.testing.assert_array_equal(
-        mixer.waveform(), expected[: mixer.num_samples]
-    )
+    read = _read(content[: len(content) // 2])
+    waveform = read.mixer.waveform()
+    assert 10000 < len(waveform) < 17000
+    np.testing.assert_array_equal(waveform, expected[: len(waveform)])
     assert "promises 2.000 s, decoding ends" in read.truncation
 
 
@@ -312,11 +271,10 @@ def test_flac_of_a_pipe_has_no_length():
     content = bytearray(_encode("FLAC", 6.0))
     content[21] &= 0xF0
     content[22:26] = bytes(4)
-    read, mixer = _read(bytes(content), 1.5)
-    assert (read.file_seconds, read.truncation) == (6.0, "")
-    assert mixer.num_samples == 24000
-    read, mixer = _read(bytes(content))
-    assert mixer.num_samples == 96000
+    for max_seconds, num_samples in ((1.5, 24000), (None, 96000)):
+        read = _read(bytes(content), max_seconds)
+        assert (read.file_seconds, read.truncation) == (6.0, "")
+        assert read.mixer.num_samples == num_samples
 
 
 def test_claims_of_billions_of_samples_take_no_memory(monkeypatch):
@@ -332,8 +290,8 @@ def test_claims_of_billions_of_samples_take_no_memory(monkeypatch):
             sizes.append(np.prod(shape)) or empty(shape, *rest)
         ),
     )
-    read, mixer = _read(bytes(content))
-    assert mixer.num_samples == 32000
+    read = _read(bytes(content))
+    assert read.mixer.num_samples == 32000
     assert max(sizes) <= 1 << 22
     assert read.truncation
     assert read.file_seconds == pytest.approx((2**36 - 1) / 16000)
@@ -343,17 +301,11 @@ def test_mp3_that_does_not_say_its_length_is_counted():
     from pyav_files import encode_with_pyav  # skips without PyAV
 
     content = encode_with_pyav(noise(5 * 44100), 44100, "mp3", write_xing="0")
-    read, mixer = _read(content, 2.0)
-    assert mixer.num_samples == 88200
+    read = _read(content, 2.0)
+    assert read.mixer.num_samples == 88200
     # With the encoder's delay and padding, of a few times 1,152 samples.
     assert read.file_seconds == pytest.approx(5.0, abs=0.1)
     assert read.truncation == ""
-
-
-def test_what_is_no_audio():
-    for content in (b"<html>404</html>" * 100, b"RIFF", b"OggS" + bytes(50)):
-        with pytest.raises(NotDecodableError, match="libsndfile: "):
-            _read(content)
 
 
 # Files that cannot be used, or not all of them.
@@ -379,36 +331,34 @@ _HALF_A_FRAME = encode(noise(16000), 16000, "FLAC")[:5000]
         (lambda path: path.write_text("<html>404</html>" * 99), "unreadable"),
         (lambda path: path.write_bytes(_HALF_A_FRAME), "unreadable"),
         (lambda path: path.write_bytes(_encode("WAV")[:44]), "unreadable"),
-        (lambda path: path.write_bytes(b"RIFF"), "unreadable"),
         (lambda path: path.write_bytes(_encode("FLAC", 0)), "empty_file"),
         (lambda path: path.write_bytes(_NAN), "unreadable"),
         (lambda path: path.mkdir(), "unreadable"),
         (lambda path: os.mkfifo(path), "unreadable"),
         (lambda path: path.symlink_to("/dev/zero"), "unreadable"),
-        (lambda path: _write_wav(path, 1), "unreadable"),
-        (lambda path: _write_wav(path, 2_000_000_000), "unreadable"),
-        (lambda path: _write_wav(path, 4_000_000_000), "unreadable"),
+        (lambda path: _write_wav(path, 999), "unreadable"),
+        (lambda path: _write_wav(path, 1_000_001), "unreadable"),
     ],
 )
 def test_unusable_files_give_a_reason(tmp_path, write, reason):
     path = tmp_path / "a.flac"
     write(path)
-    for max_seconds in (10.0, None):
-        with pytest.raises(AudioError) as error:
-            decode_audio(str(path), 16000, max_seconds)
-        assert error.value.reason == reason
-        assert str(path) in error.value.detail
+    with pytest.raises(AudioError) as error:
+        decode_audio(str(path), 16000, 10.0)
+    assert error.value.reason == reason
+    assert str(path) in error.value.detail
 
 
 def test_paths_that_cannot_be_opened(tmp_path, monkeypatch):
     path = tmp_path / "a.wav"
     _write_wav(path)
-    with pytest.raises(AudioError, match="missing"):
-        decode_audio(str(path / "b.wav"), 16000)
-    with pytest.raises(AudioError, match="unreadable"):
-        decode_audio("a\0.wav", 16000)
-    with pytest.raises(AudioError, match="unreadable"):
-        decode_audio(str(tmp_path / ("x" * 300)), 16000)
+    for other, reason in (
+        (path / "b.wav", "missing"),
+        ("a\0.wav", "unreadable"),
+        (tmp_path / ("x" * 300), "unreadable"),
+    ):
+        with pytest.raises(AudioError, match=reason):
+            decode_audio(str(other), 16000)
 
     def refuse(path, *args, **options):
         raise PermissionError(13, "Permission denied", path)
@@ -424,9 +374,7 @@ def test_errors_travel_between_processes():
     assert (error.reason, error.detail) == ("missing", "a.wav")
 
 
-@pytest.mark.parametrize(
-    "container", ["WAV", "RF64", "FLAC", "OGG", "MP3", "AIFF"]
-)
+@pytest.mark.parametrize("container", ["RF64", "FLAC", "OGG", "MP3", "AIFF"])
 @pytest.mark.parametrize("sample_rate", [16000, 44100])
 def test_cut_files_are_seen_and_whole_ones_are_not(
     tmp_path, container, sample_rate
@@ -435,12 +383,11 @@ def test_cut_files_are_seen_and_whole_ones_are_not(
     content = encode(noise(10 * sample_rate), sample_rate, container)
     path.write_bytes(content)
     whole = decode_audio(str(path), 16000, 10.0)
-    assert not whole.is_truncated
+    assert not whole.truncation
     for share in (0.3, 0.99):
         path.write_bytes(content[: int(share * len(content))])
         audio = decode_audio(str(path), 16000, 10.0)
-        assert audio.is_truncated, (share, audio[1:])
-        assert audio.truncation
+        assert audio.truncation, (share, audio[1:])
         num_samples = len(audio.waveform)
         # Ogg loses up to a whole page of 64 kB.
         assert 0.15 * 160000 < num_samples < 1.15 * share * 160000
@@ -459,7 +406,7 @@ def test_a_broken_middle_ends_flac(tmp_path):
     content[middle : middle + 50] = b"\xff" * 50
     path.write_bytes(content)
     audio = decode_audio(str(path), 16000, 10.0)
-    assert audio.is_truncated
+    assert audio.truncation
     assert 70000 < len(audio.waveform) < 80000
     assert audio.file_seconds == 10.0
 

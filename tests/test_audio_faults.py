@@ -79,14 +79,7 @@ def _find(audio, params=_PARAMS):
                 "4,000 Hz are empty"
             },
         ),
-        (
-            _audio(is_truncated=True, truncation="half of it"),
-            {"truncated": "half of it"},
-        ),
-        (
-            _audio(is_truncated=True),
-            {"truncated": "it ends before its header says"},
-        ),
+        (_audio(truncation="half of it"), {"truncated": "half of it"}),
     ],
 )
 def test_by_hand(audio, expected):
@@ -98,7 +91,7 @@ def test_faults_come_in_order():
         3.0,
         peak=0.0,
         file_seconds=60.0,
-        is_truncated=True,
+        truncation="cut",
         clipped_fraction=0.5,
         file_sample_rate=8000,
     )
@@ -107,7 +100,7 @@ def test_faults_come_in_order():
 
 
 def test_what_is_missing_from_a_truncated_file_is_no_fault_of_its_own():
-    audio = _audio(3.0, peak=0.0, file_seconds=10.0, is_truncated=True)
+    audio = _audio(3.0, peak=0.0, file_seconds=10.0, truncation="cut")
     assert list(_find(audio)) == ["truncated"]
     # Unless the file is used: then the clip is what is there.
     params = dataclasses.replace(_PARAMS, leave_out_truncated=False)

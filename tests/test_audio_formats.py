@@ -9,7 +9,6 @@ import soundfile
 from audio_bytes import encode, noise
 
 from audioset_strong.audio.formats import (
-    EXTENSIONS_OF_FORMAT,
     HEAD_BYTES,
     claimed_mp3_samples,
     extension_matches,
@@ -22,12 +21,10 @@ from audioset_strong.audio.formats import (
 @pytest.mark.parametrize(
     ("container", "subtype", "expected"),
     [
-        ("WAV", "PCM_U8", "wav"),
         ("WAVEX", "FLOAT", "wav"),
         ("RF64", "PCM_16", "wav"),
         ("W64", "PCM_24", "w64"),
         ("FLAC", "PCM_16", "flac"),
-        ("OGG", "VORBIS", "ogg"),
         ("OGG", "OPUS", "ogg"),
         ("MP3", "MPEG_LAYER_III", "mp3"),
         ("AIFF", "PCM_16", "aiff"),
@@ -65,7 +62,6 @@ def test_what_libsndfile_writes(container, subtype, expected):
         (b"G" + bytes(187) + b"G" + bytes(10), "mpegts"),
         (b"G" + bytes(100), "unknown"),
         (b"<html>404", "unknown"),
-        (b"Ogg", "unknown"),
         (b"\xff", "unknown"),
         (b"", "unknown"),
         (bytes(256), "unknown"),
@@ -85,37 +81,25 @@ def test_id3_tags_are_measured():
     assert id3_bytes(b"\xff\xfb\x90\x64" + bytes(8)) == 0
 
 
-def test_extensions():
-    for path, container in (
-        ("a/b.wav", "wav"),
-        ("a/b.WAV", "wav"),
-        ("a/b.opus", "ogg"),
-        ("a/b.mkv", "webm"),
-        ("a/b.m4a", "mp4"),
-        ("a/b.xyz", "unknown"),
-    ):
-        assert extension_matches(path, container)
-    for path, container in (
-        ("a/b.wav", "flac"),
-        ("a/b.aac", "mp4"),
-        ("a/b", "mp3"),
-    ):
-        assert not extension_matches(path, container)
-    for extensions in EXTENSIONS_OF_FORMAT.values():
-        assert all(e == e.lower() and e[0] == "." for e in extensions)
+@pytest.mark.parametrize(
+    ("path", "container", "expected"),
+    [
+        ("a/b.WAV", "wav", True),
+        ("a/b.mkv", "webm", True),
+        ("a/b.xyz", "unknown", True),
+        ("a/b.aac", "mp4", False),
+        ("a/b", "mp3", False),
+    ],
+)
+def test_extensions(path, container, expected):
+    assert extension_matches(path, container) == expected
 
 
 def _find(content, container):
     return find_truncation(io.BytesIO(content), container, len(content))
 
 
-_NAMES = {
-    "WAV": "wav",
-    "WAVEX": "wav",
-    "RF64": "wav",
-    "AIFF": "aiff",
-    "OGG": "ogg",
-}
+_NAMES = {"WAV": "wav", "RF64": "wav", "AIFF": "aiff", "OGG": "ogg"}
 
 
 @pytest.mark.parametrize("container", _NAMES)
@@ -156,17 +140,13 @@ def test_wav_says_how_much_is_missing():
 
 def test_what_follows_the_samples_may_be_cut_off():
     tags = b"LIST" + struct.pack("<I", 100) + bytes(100)
-    for cut in (0, 1, 50, 100, 107):
+    for cut in (0, 1, 50, 107):
         assert _find((_WAV + tags)[: 2152 - cut], "wav") == ""
-    # The size of the whole, which many programs do not keep up, is not looked
-    # at.
+    # Many programs do not keep up the size of the whole, or write to a pipe.
     assert _find(b"RIFF\xff\xff\0\0" + _WAV[8:], "wav") == ""
-
-
-@pytest.mark.parametrize("size", [0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000])
-def test_streams_that_were_piped_do_not_say(size):
-    piped = _WAV[:40] + struct.pack("<I", size) + _WAV[44:]
-    assert _find(piped, "wav") == ""
+    for size in (0, 0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000):
+        piped = _WAV[:40] + struct.pack("<I", size) + _WAV[44:]
+        assert _find(piped, "wav") == ""
 
 
 def test_rf64_has_its_size_elsewhere():
@@ -246,7 +226,7 @@ def test_nothing_is_too_damaged(container):
             assert isinstance(_find(bytes(damaged), container), str)
 
 
-@pytest.mark.parametrize("sample_rate", [8000, 16000, 44100, 48000])
+@pytest.mark.parametrize("sample_rate", [16000, 44100])
 @pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
 def test_mp3_length(sample_rate, mode):
     for num_samples in (sample_rate * 2, 12345):

@@ -23,7 +23,6 @@ from audioset_strong.audio.listing import (
 )
 from audioset_strong.errors import InputError
 from audioset_strong.labels.ids import make_segment_id
-from audioset_strong.labels.label_files import read_weak_labels
 
 # Names.
 
@@ -96,15 +95,11 @@ def test_each_scheme(stem, scheme):
         "s9d-2nhuJCQ_30000_40000.5",  # seconds: 30,000 s
         "s9d-2nhuJCQ_20000_30000",  # milliseconds: 20 s
         "s9d-2nhuJCQ_30_40_50",
-        "s9d-2nhuJCQ_030000_x",
         "s9d-2nhuJCQ_",
         "s9d-2nhuJCQ_30.",
-        "s9d-2nhuJCQ.30000",
         "YYs9d-2nhuJCQ",
-        "ys9d-2nhuJCQ",
         "s9D-2nhuJCQ",  # ytids differ in case
         "xs9d-2nhuJCQ_30000",
-        "s9d-2nhuJC",
         "",
     ],
 )
@@ -195,21 +190,6 @@ def test_files_and_clips_that_are_shared_or_given_twice():
     assert match_audio(clips, paths) == (expected, [], paths[2:])
 
 
-def test_real_clips_under_every_scheme(audioset_labels):
-    """Real ids and starts; each third clip has no file, and finds none."""
-    weak = read_weak_labels(audioset_labels / "eval_segments.csv")
-    clips = list(zip(weak["segment_id"], weak["start_seconds"], strict=True))
-    for scheme in range(10):
-        path_of_clip = {
-            segment_id: f"{_names(segment_id[:11], start)[scheme]}.mp3"
-            for number, (segment_id, start) in enumerate(clips)
-            if number % 3
-        }
-        paths = list(path_of_clip.values())
-        matches = match_audio(weak["segment_id"], paths)
-        assert matches == (path_of_clip, [], [])
-
-
 # Folders.
 
 
@@ -228,10 +208,8 @@ def test_files_in_folders_are_found(tmp_path):
     index = _index(tmp_path)
     assert find_audio("-a_b_30000", index) == str(tmp_path / "-a_b_30000.wav")
     assert find_audio("e_f_15", index) == str(tmp_path / "sub/deeper/Ye_f.OGG")
-    for segment_id in ("x_0", "-a_b_40000", "notes_0"):
-        assert find_audio(segment_id, index) is None
-    assert _index(tmp_path / "none") == {}
-    assert _index(tmp_path / "notes.txt") == {}
+    assert find_audio("notes_0", index) is None
+    assert _index(tmp_path / "none") == _index(tmp_path / "notes.txt") == {}
 
 
 def test_the_better_file_is_taken(tmp_path):
@@ -252,13 +230,7 @@ def test_listing_tells_files_apart(tmp_path):
     _write(tmp_path, "b.wav", "a/c.FLAC", "a.mp3", content="xyz")
     _write(tmp_path, "zero.wav", content="")
     _write(tmp_path, "x.txt", "y.TXT", "README")
-    unfinished = [
-        "u.wav.part",
-        "u.webm.part-Frag3",
-        "u.temp.wav",
-        "u.tmp",
-        "u.ytdl",
-    ]
+    unfinished = ("u.temp.wav", "u.wav.part", "u.webm.part-Frag3", "u.ytdl")
     _write(tmp_path, *unfinished)
     (tmp_path / "dead.wav").symlink_to(tmp_path / "nowhere")
 
@@ -302,38 +274,29 @@ def test_folders_that_may_not_be_read_are_named(tmp_path, monkeypatch):
 
 @pytest.mark.xdist_group("s3")
 def test_remote_files_are_listed_as_local_ones(tmp_path, s3_dir):
-    for name, num_bytes in {
-        "b_30000.flac": 3,
-        "a.wav": 2,
-        "none.mp3": 0,
-        "cut.webm.part": 5,
-        "cut.temp.flac": 5,
-        "labels.csv": 4,
-        "README": 1,
-        "more/-dash.wav": 7,
-        "more/deep/Y_under.ogg": 8,
-    }.items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_bytes(bytes(num_bytes))
+    for name in (
+        *("b_30000.flac", "a.wav", "none.mp3", "cut.webm.part"),
+        *("labels.csv", "README", "more/deep/Y_under.ogg"),
+    ):
+        content = "" if name == "none.mp3" else "x"
+        _write(tmp_path, name, content=content)
         with files.replace_when_whole(f"{s3_dir}/{name}") as temporary:
-            pathlib.Path(temporary).write_bytes(bytes(num_bytes))
-    listed, expected = list_audio(s3_dir), list_audio(str(tmp_path))
+            pathlib.Path(temporary).write_text(content)
 
-    def names(paths, folder):
-        return sorted(path.removeprefix(f"{folder}/") for path in paths)
+    def names(folder):
+        listing = list_audio(folder)
+        # Whether sizes are listed is up to the storage; an empty file is found
+        # when it is decoded at the latest.
+        audio = sorted(listing.paths + listing.empty_paths)
+        paths = [*audio, "unfinished", *listing.unfinished_paths]
+        names = [path.removeprefix(f"{folder}/") for path in paths]
+        return names, listing.num_other_files
 
-    def all_names(listing, folder):
-        audio = names(listing.paths + listing.empty_paths, folder)
-        return audio, names(listing.unfinished_paths, folder)
-
-    # Whether sizes are listed is up to the storage; an empty file is found when
-    # it is decoded at the latest.
-    assert all_names(listed, s3_dir) == all_names(expected, tmp_path)
-    assert listed.num_other_files == expected.num_other_files
+    assert names(s3_dir) == names(str(tmp_path))
     with pytest.raises(AudioError, match="empty_file"):
         decode_audio(f"{s3_dir}/none.mp3", 16000)
     assert list_audio(f"{s3_dir}/none") == AudioListing()
-    with pytest.raises(FileNotFoundError, match="No such object or bucket"):
+    with pytest.raises(FileNotFoundError, match="bucket"):
         list_audio("s3://no-such-bucket/clips")
 
 

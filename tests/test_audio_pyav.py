@@ -12,7 +12,6 @@ from pyav_files import encode_with_pyav
 from audioset_strong.audio import decode
 from audioset_strong.audio.decode import (
     AudioError,
-    Mixer,
     NotDecodableError,
     decode_audio,
     read_with_pyav,
@@ -53,13 +52,10 @@ def test_formats(tmp_path, extension):
     content = encode_with_pyav(samples, sample_rate, extension)
     audio = _decode(tmp_path, content, extension)
     assert audio.container == _CONTAINERS[extension]
-    assert (audio.file_sample_rate, audio.num_channels) == (
-        sample_rate,
-        num_channels,
-    )
+    assert audio[1:3] == (sample_rate, num_channels)
     assert audio.file_seconds == pytest.approx(10.0, abs=0.1)
     assert len(audio.waveform) == pytest.approx(160000, abs=1600)
-    assert (audio.is_truncated, audio.truncation) == (False, "")
+    assert audio.truncation == ""
     assert audio.waveform.dtype == np.float32
     # The tone has its height and its amplitude, away from the ends; LAME makes
     # all 5 % quieter.
@@ -75,7 +71,6 @@ def test_formats(tmp_path, extension):
         ("mp4", {"movflags": "frag_keyframe+empty_moov"}),
         ("mp4", {"movflags": "dash", "frag_duration": "2000000"}),
         ("webm", {}),
-        ("mka", {}),
         ("opus", {}),
         ("flv", {}),
     ],
@@ -87,7 +82,7 @@ def test_cut_files_are_seen(tmp_path, extension, options, share):
     content = encode_with_pyav(samples, sample_rate, extension, **options)
     cut = content[: int(share * len(content))]
     audio = _decode(tmp_path, cut, extension)
-    assert audio.is_truncated, audio[1:]
+    assert audio.truncation, audio[1:]
     assert len(audio.waveform) > 0.15 * 160000
 
 
@@ -106,7 +101,7 @@ def test_long_files_are_read_in_part(tmp_path, extension):
     audio = _decode(tmp_path, content, extension)
     assert len(audio.waveform) == 160000
     assert audio.file_seconds == pytest.approx(60.0, abs=0.1)
-    assert not audio.is_truncated
+    assert not audio.truncation
 
 
 def test_all_of_a_file(tmp_path, monkeypatch):
@@ -119,27 +114,26 @@ def test_all_of_a_file(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("subtype", ["PCM_U8", "PCM_16", "PCM_32", "FLOAT"])
-@pytest.mark.parametrize("num_channels", [1, 2, 8])
+@pytest.mark.parametrize("num_channels", [1, 8])
 def test_samples_have_libsndfiles_scale(subtype, num_channels):
     contents = encode(noise(5000, num_channels), 16000, "WAV", subtype)
-    mixer = Mixer()
-    read = read_with_pyav(io.BytesIO(contents), "wav", None, mixer)
+    read = read_with_pyav(io.BytesIO(contents), "wav", None)
     assert (read.sample_rate, read.num_channels) == (16000, num_channels)
     expected, _ = soundfile.read(
         io.BytesIO(contents), dtype="float32", always_2d=True
     )
     np.testing.assert_allclose(
-        mixer.waveform(), expected.mean(axis=1), atol=1e-6
+        read.mixer.waveform(), expected.mean(axis=1), atol=1e-6
     )
 
 
 def test_many_planes_do_not_crash():
     # FLAC of eight channels comes as eight planes; PyAV reads past the last.
     file = io.BytesIO(encode(_sine(1.0, 16000, 8), 16000, "FLAC"))
-    mixer = Mixer()
-    assert read_with_pyav(file, "flac", None, mixer).num_channels == 8
+    read = read_with_pyav(file, "flac", None)
+    assert read.num_channels == 8
     np.testing.assert_allclose(
-        mixer.waveform(), _sine(1.0, 16000, 1)[:, 0], atol=1e-4
+        read.mixer.waveform(), _sine(1.0, 16000, 1)[:, 0], atol=1e-4
     )
 
 
@@ -151,7 +145,7 @@ def test_a_playlist_leads_nowhere(tmp_path):
     with pytest.raises(AudioError, match="no format of audio"):
         decode_audio(str(path), 16000)
     with pytest.raises(NotDecodableError, match="not a format"):
-        read_with_pyav(io.BytesIO(path.read_bytes()), "hls", None, Mixer())
+        read_with_pyav(io.BytesIO(path.read_bytes()), "hls", None)
 
 
 def test_a_video_without_sound():
@@ -164,7 +158,7 @@ def test_a_video_without_sound():
         for packet in (*stream.encode(frame), *stream.encode(None)):
             output.mux(packet)
     with pytest.raises(NotDecodableError, match="no audio stream"):
-        read_with_pyav(file, "mp4", None, Mixer())
+        read_with_pyav(file, "mp4", None)
 
 
 def test_without_pyav_the_error_says_what_to_install(tmp_path, monkeypatch):

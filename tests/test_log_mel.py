@@ -1,7 +1,5 @@
 """Log-mel features: NumPy, TensorFlow and the definition agree."""
 
-import dataclasses
-
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -34,16 +32,11 @@ def test_numpy_equals_the_definition(name):
     waveform = _waveforms()[name][1000 : 1000 + 400 + 2 * 160 + 50]
     expected = np.array(log_mel_reference(waveform))
     assert expected.shape == (3, 64)
+    found = waveform_to_log_mel(waveform, _PARAMS)
     # float32 against double precision: beside a loud tone, magnitudes of a
     # quiet band are off by 1e-5 or less, which is 1e-3 of the offset.
-    np.testing.assert_allclose(
-        waveform_to_log_mel(waveform, _PARAMS), expected, atol=1e-3
-    )
-    np.testing.assert_allclose(
-        waveform_to_log_mel(waveform, _PARAMS).mean(),
-        expected.mean(),
-        atol=1e-4,
-    )
+    np.testing.assert_allclose(found, expected, atol=1e-3)
+    np.testing.assert_allclose(found.mean(), expected.mean(), atol=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -95,22 +88,9 @@ def test_nothing_is_padded(num_samples, num_stft_frames):
 
 
 def test_silence_is_the_log_of_the_offset():
-    for offset in (0.01, 0.001):
-        params = dataclasses.replace(_PARAMS, log_offset=offset)
-        log_mel = waveform_to_log_mel(np.zeros(4000, np.float32), params)
-        np.testing.assert_allclose(log_mel, np.log(offset), rtol=1e-6)
-
-
-@pytest.mark.parametrize("hertz", [200, 440, 1000, 3000, 7000])
-def test_a_tone_peaks_in_its_band(hertz):
-    time = np.arange(16000) / 16000
-    tone = np.sin(2 * np.pi * hertz * time).astype(np.float32)
-    log_mel = waveform_to_log_mel(tone, _PARAMS)
-    # Centres by HTK's formula: 64 equal steps of mel between 125 and 7500 Hz.
-    edges = 2595 * np.log10(1 + np.array([125, 7500, hertz]) / 700)
-    step = (edges[1] - edges[0]) / 65
-    expected_band = (edges[2] - edges[0]) / step - 1
-    assert np.abs(log_mel.argmax(axis=1) - expected_band).max() <= 1
+    params = FeatureParams(log_offset=0.001)
+    log_mel = waveform_to_log_mel(np.zeros(4000, np.float32), params)
+    np.testing.assert_allclose(log_mel, np.log(0.001), rtol=1e-6)
 
 
 def test_mel_matrix():
@@ -129,22 +109,11 @@ def test_hann_window_is_periodic():
     np.testing.assert_allclose(hann_window(4), [0, 0.5, 1, 0.5], atol=1e-7)
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {"mel_max_hz": 8001.0},
-        {"mel_min_hz": -1.0},
-        {"mel_min_hz": 7500.0},
-    ],
-)
-def test_impossible_bands_are_refused(settings):
-    with pytest.raises(InputError, match="Expected 0 <= mel_min_hz"):
-        waveform_to_log_mel(
-            np.zeros(400, np.float32), FeatureParams(**settings)
-        )
-
-
-def test_stereo_is_refused():
+def test_impossible_settings_and_stereo_are_refused():
+    for mel_min_hz, mel_max_hz in ((125, 8001), (-1, 7500), (7500, 7500)):
+        params = FeatureParams(mel_min_hz=mel_min_hz, mel_max_hz=mel_max_hz)
+        with pytest.raises(InputError, match="Expected 0 <= mel_min_hz"):
+            waveform_to_log_mel(np.zeros(400, np.float32), params)
     with pytest.raises(InputError, match=r"shape=\(400, 2\)"):
         waveform_to_log_mel(np.zeros((400, 2), np.float32), _PARAMS)
 

@@ -14,7 +14,6 @@ from audioset_strong.params import (
     from_dict,
     load_params,
     save_params,
-    to_dict,
 )
 
 _ALL = [
@@ -30,7 +29,7 @@ def test_every_field_survives_json(params_class):
     others = {bool: True, int: 7, float: 0.125, str: "x"}
     changes = {f.name: others[type(f.default)] for f in fields}
     for values in (params_class(), params_class(**changes)):
-        saved = json.loads(json.dumps(to_dict(values)))
+        saved = json.loads(json.dumps(dataclasses.asdict(values)))
         assert from_dict(params_class, saved) == values
     with pytest.raises(dataclasses.FrozenInstanceError):
         setattr(params_class(), fields[0].name, 1)

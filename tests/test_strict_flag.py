@@ -88,57 +88,34 @@ def _commands(release, folder):
 def done(tiny_release, tmp_path_factory):
     """Status, standard error and output path of each command."""
     folder = tmp_path_factory.mktemp("strict")
-    processes, outputs = {}, {}
+    processes = []
     for name, arguments in _commands(tiny_release, folder).items():
-        outputs[name] = folder / f"out_{name.replace(' ', '_')}"
-        processes[name] = subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                f"audioset_strong.{name.split()[0]}",
-                "--strict",
-                *(
-                    a.replace(f"{folder}/out_", str(outputs[name]))
-                    for a in arguments
-                ),
-            ],
+        output = folder / f"out_{name.replace(' ', '_')}"
+        arguments = [
+            a.replace(f"{folder}/out_", str(output)) for a in arguments
+        ]
+        process = subprocess.Popen(
+            [sys.executable, "-m", f"audioset_strong.{name.split()[0]}"]
+            + ["--strict", *arguments],
             cwd=_ROOT,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
-    errors = {
-        name: process.communicate(timeout=300)[1]
-        for name, process in processes.items()
-    }
-    return {
-        name: (process.returncode, errors[name], outputs[name])
-        for name, process in processes.items()
-    }
+        processes.append((process, output))
+    return [
+        (process.communicate(timeout=300)[1], process.returncode, output)
+        for process, output in processes
+    ]
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "prepare_records",
-        "prepare_records eval",
-        "prepare_records names",
-        "evaluate",
-        "mine_candidates",
-        "analyze_labels",
-        "report_coverage",
-        "select_clips",
-        "compare_label_spaces",
-        "frame_labels",
-    ],
-)
-def test_strict_stops_before_anything_is_written(done, name):
-    status, errors, output = done[name]
-    assert status == 2, errors
-    assert "error: Strict reading allows no problem in label files" in errors
-    assert "Traceback" not in errors
-    assert not output.exists()
+def test_strict_stops_before_anything_is_written(done):
+    for errors, status, output in done:
+        assert status == 2, errors
+        assert "error: Strict reading allows no problem in label fil" in errors
+        assert "Traceback" not in errors
+        assert not output.exists()
 
 
 def test_a_pipe_that_closes_is_no_error(tmp_path):

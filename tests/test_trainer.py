@@ -249,23 +249,26 @@ def _learning_rates(steps, **settings):
     return [float(schedule(step)) for step in steps]
 
 
-def test_learning_rates():
-    constant = _learning_rates([0, 5, 99, 200], num_steps=100)
-    np.testing.assert_allclose(constant, 0.1)
-    cosine = _learning_rates(
-        [0, 25, 50, 100], num_steps=100, learning_rate_decay="cosine"
-    )
-    quarter = 0.05 * (1 + np.cos(np.pi / 4))
-    np.testing.assert_allclose(cosine, [0.1, quarter, 0.05, 0], atol=1e-7)
-    warm = _learning_rates(
-        [0, 5, 10, 60, 110],
-        num_steps=110,
-        warmup_steps=10,
-        learning_rate_decay="cosine",
-    )
-    np.testing.assert_allclose(warm, [0, 0.05, 0.1, 0.05, 0], atol=1e-7)
-    warm = _learning_rates([0, 5, 10, 60], num_steps=110, warmup_steps=10)
-    np.testing.assert_allclose(warm, [0, 0.05, 0.1, 0.1], atol=1e-7)
+@pytest.mark.parametrize(
+    ("settings", "steps", "expected"),
+    [
+        ({}, [0, 5, 99, 200], [0.1, 0.1, 0.1, 0.1]),
+        (
+            {"learning_rate_decay": "cosine"},
+            [0, 25, 50, 100],
+            [0.1, 0.05 * (1 + np.cos(np.pi / 4)), 0.05, 0],
+        ),
+        (
+            {"learning_rate_decay": "cosine", "warmup_steps": 10},
+            [0, 5, 10, 55, 100],
+            [0, 0.05, 0.1, 0.05, 0],
+        ),
+        ({"warmup_steps": 10}, [0, 5, 10, 60], [0, 0.05, 0.1, 0.1]),
+    ],
+)
+def test_learning_rates(settings, steps, expected):
+    found = _learning_rates(steps, num_steps=100, **settings)
+    np.testing.assert_allclose(found, expected, atol=1e-7)
 
 
 def test_an_unknown_decay_is_refused():

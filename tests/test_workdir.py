@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import numpy as np
 import pytest
@@ -28,6 +29,7 @@ from audioset_strong.training.workdir import (
 )
 
 _MAP = ClassMap(("/m/x", "/m/y"), ("X", "Y"))
+_SWAPPED = ClassMap(("/m/y", "/m/x"), ("Y", "X"))
 _PARAMS = RunParams(
     FeatureParams(),
     LabelFrameParams(),
@@ -54,35 +56,32 @@ def test_settings_and_classes_are_read_back(tmp_path):
     begin_or_resume(workdir, moved, _MAP)
 
 
-@pytest.mark.parametrize(
-    ("stage", "name", "value"),
-    [
-        ("train", "mu", 0.7),
-        ("model", "width", 0.5),
-        ("features", "log_offset", 0.001),
-        ("label_frames", "min_overlap", 0.4),
-    ],
-)
-def test_other_settings_are_named(tmp_path, stage, name, value):
+def test_other_settings_are_named(tmp_path):
     begin_or_resume(str(tmp_path), _PARAMS, _MAP)
-    saved = getattr(_PARAMS, stage)
-    changed = dataclasses.replace(saved, **{name: value})
-    other = dataclasses.replace(_PARAMS, **{stage: changed})
-    with pytest.raises(InputError) as error:
+    other = RunParams(
+        FeatureParams(log_offset=0.001),
+        LabelFrameParams(min_overlap=0.4),
+        dataclasses.replace(_PARAMS.model, width=0.5),
+        TrainParams(mu=0.7),
+    )
+    differences = (
+        "(features.log_offset: 0.01 there, 0.001 now; "
+        "label_frames.min_overlap: 0.5 there, 0.4 now; "
+        "model.width: 0.015625 there, 0.5 now; "
+        "train.mu: 0.8 there, 0.7 now)"
+    )
+    with pytest.raises(InputError, match=re.escape(differences)):
         begin_or_resume(str(tmp_path), other, _MAP)
-    difference = f"({stage}.{name}: {getattr(saved, name)} there, {value} now)"
-    assert difference in str(error.value)
     assert read_run(str(tmp_path))[0] == _PARAMS
 
 
 def test_other_classes_are_named(tmp_path):
     begin_or_resume(str(tmp_path), _PARAMS, _MAP)
-    other = ClassMap(("/m/y", "/m/x"), ("Y", "X"))
     with pytest.raises(InputError) as error:
-        begin_or_resume(str(tmp_path), _PARAMS, other)
+        begin_or_resume(str(tmp_path), _PARAMS, _SWAPPED)
     for text in (
         f"class hash {_MAP.content_hash} (2 classes) in {tmp_path}, ",
-        f"{other.content_hash} (2 classes) in the records",
+        f"{_SWAPPED.content_hash} (2 classes) in the records",
         "class 0 is /m/x there, /m/y here",
     ):
         assert text in str(error.value)
@@ -94,11 +93,10 @@ def test_a_start_from_a_run_with_other_classes_is_refused(tmp_path):
     params = dataclasses.replace(
         _PARAMS, train=TrainParams(warm_start_workdir=source)
     )
-    other = ClassMap(("/m/y", "/m/x"), ("Y", "X"))
     with pytest.raises(
         InputError, match="source, .*class 0 is /m/x there, /m/y here.* prepare"
     ):
-        begin_or_resume(new, params, other)
+        begin_or_resume(new, params, _SWAPPED)
     # Nothing was begun, so that the corrected command finds nothing odd.
     assert not (tmp_path / "new").exists()
     begin_or_resume(new, params, _MAP)
@@ -106,8 +104,7 @@ def test_a_start_from_a_run_with_other_classes_is_refused(tmp_path):
 
 def test_a_class_map_that_was_changed_later_is_found(tmp_path):
     begin_or_resume(str(tmp_path), _PARAMS, _MAP)
-    other = ClassMap(("/m/y", "/m/x"), ("Y", "X"))
-    write_class_map(other, tmp_path / "class_map.csv")
+    write_class_map(_SWAPPED, tmp_path / "class_map.csv")
     with pytest.raises(
         InputError, match=rf"class_map.csv .* {_MAP.content_hash}\. .*restore"
     ):
@@ -129,10 +126,6 @@ def test_settings_of_another_version(tmp_path):
     saved["model"]["depth"] = 101
     path.write_text(json.dumps(saved))
     with pytest.raises(InputError, match="'depth'.*another version"):
-        read_run(str(tmp_path))
-    del saved["train"]
-    path.write_text(json.dumps(saved))
-    with pytest.raises(InputError, match=r"expected settings of \['train'\]"):
         read_run(str(tmp_path))
 
 

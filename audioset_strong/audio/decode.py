@@ -12,12 +12,11 @@ returns what comes before the damage and says what is missing, or raises
 `AudioError`. Headers are not trusted: memory grows with what is decoded and not
 with what a header claims, and FFmpeg is told the format that the content has,
 so that a playlist that is named like audio cannot lead it to other files.
-
-Waveforms are float32 `[num_samples]` in [-1, 1]. BUILD_NOTES.md "Audio in any
-state" has the reasons.
+BUILD_NOTES.md "Audio in any state" has the reasons.
 """
 
 import contextlib
+import functools
 import importlib.util
 import io
 import math
@@ -116,17 +115,16 @@ class DecodedAudio(NamedTuple):
     Attributes:
       waveform: float32 `[num_samples]`, mono, in [-1, 1] (resampling may
         overshoot), at the rate that was asked for.
-      file_sample_rate: Rate of the file, in Hz.
+      file_sample_rate: In Hz.
       num_channels: Channels of the file.
-      file_seconds: Duration of the whole file, in seconds, by its header if
-        that says.
+      file_seconds: Duration of the whole file, by its header if that says.
       container: What the content is, as `sniff_format` names it.
-      is_truncated: Whether the file ends before its own header says.
       clipped_fraction: Share of the samples, of all channels and at the file's
         own rate, that stand at full scale in runs.
       file_peak: Largest sample of any channel, of either sign, at the file's
         own rate.
-      truncation: The evidence that the file is truncated; "" if it is not.
+      truncation: The evidence that the file ends before its own header says;
+        "" if it does not.
     """
 
     waveform: np.ndarray
@@ -134,27 +132,9 @@ class DecodedAudio(NamedTuple):
     num_channels: int
     file_seconds: float
     container: str
-    is_truncated: bool = False
     clipped_fraction: float = 0.0
     file_peak: float = 0.0
     truncation: str = ""
-
-
-class ReadAudio(NamedTuple):
-    """What a decoder reports about a file; the samples are in the mixer.
-
-    Attributes:
-      sample_rate: Of the file, in Hz.
-      num_channels: Of the file.
-      file_seconds: Duration by the header, or what was decoded if the header
-        does not say.
-      truncation: The promise of the header that was not kept, or "".
-    """
-
-    sample_rate: int
-    num_channels: int
-    file_seconds: float
-    truncation: str
 
 
 def decode_audio(
@@ -189,20 +169,19 @@ def decode_open_file(
     max_seconds: float | None = None,
 ) -> DecodedAudio:
     """Does the same for a file that `open_audio` opened; `path` is its name."""
-    mixer = Mixer()
-    num_bytes = file.seek(0, os.SEEK_END)
     try:
         container = _sniff_open_file(file)
-        read = _read_samples(file, container, max_seconds, mixer)
+        read = _read_samples(file, container, max_seconds)
+        num_bytes = file.seek(0, os.SEEK_END)
         truncation = find_truncation(file, container, num_bytes)
     except (NotDecodableError, BadSamplesError, OSError) as error:
         raise AudioError("unreadable", f"{path}: {error}") from error
     truncation = truncation or read.truncation
-    if not mixer.num_samples:
+    if not read.mixer.num_samples:
         if truncation:
             raise AudioError("unreadable", f"{path}: {truncation}")
         raise AudioError("empty_file", f"{path} holds no samples")
-    waveform = mixer.waveform()  # [num_file_samples]
+    waveform = read.mixer.waveform()  # [num_file_samples]
     if read.sample_rate != sample_rate:
         # [num_file_samples * sample_rate / file_sample_rate]
         waveform = soxr.resample(waveform, read.sample_rate, sample_rate)
@@ -212,9 +191,8 @@ def decode_open_file(
         num_channels=read.num_channels,
         file_seconds=read.file_seconds,
         container=container,
-        is_truncated=bool(truncation),
-        clipped_fraction=mixer.clipped_fraction,
-        file_peak=mixer.file_peak,
+        clipped_fraction=read.mixer.clipped_fraction,
+        file_peak=read.mixer.file_peak,
         truncation=truncation,
     )
 
@@ -266,75 +244,6 @@ def _sniff_open_file(file: BinaryIO) -> str:
     return sniff_format(head)
 
 
-def _read_samples(
-    file: BinaryIO, container: str, max_seconds: float | None, mixer: "Mixer"
-) -> ReadAudio:
-    """Reads with libsndfile if that can, otherwise with PyAV."""
-    failure = f"libsndfile does not read {container}"
-    if container in (*SOUNDFILE_FORMATS, "unknown"):
-        try:
-            return read_with_soundfile(file, container, max_seconds, mixer)
-        except NotDecodableError as error:
-            if container == "unknown":
-                # libsndfile's own words are about the last format it tried.
-                raise NotDecodableError(
-                    "its content begins like no format of audio"
-                ) from error
-            failure = str(error)
-    if importlib.util.find_spec("av") is None:
-        raise NotDecodableError(
-            f"{failure}. PyAV reads more: pip install 'audioset_strong[av]'"
-        )
-    mixer.clear()
-    return read_with_pyav(file, container, max_seconds, mixer)
-
-
-def check_sample_rate(sample_rate: int) -> None:
-    """Raises `BadSamplesError` for rates that only damaged headers have."""
-    if not _MIN_SAMPLE_RATE <= sample_rate <= _MAX_SAMPLE_RATE:
-        raise BadSamplesError(
-            f"its sample rate is {sample_rate:,} Hz, expected "
-            f"{_MIN_SAMPLE_RATE:,} to {_MAX_SAMPLE_RATE:,} Hz"
-        )
-
-
-def _missing_seconds(claimed: float, found: float) -> str:
-    """Says that decoding ended too soon."""
-    return (
-        f"its header promises {claimed:,.3f} s, decoding ends after "
-        f"{found:.3f} s"
-    )
-
-
-def _mix_to_mono(samples: np.ndarray) -> np.ndarray:
-    """Averages the channels of float32 `[num_samples, num_channels]`."""
-    num_channels = samples.shape[1]
-    if num_channels == 1:
-        return samples[:, 0]
-    # The same bits as `samples.mean(axis=1)`, which takes 20 times as long for
-    # two channels: its inner loop is over the channels.
-    mono: np.ndarray = samples[:, 0] + samples[:, 1]  # [num_samples]
-    for channel in range(2, num_channels):
-        mono += samples[:, channel]
-    mono /= np.float32(num_channels)
-    return mono
-
-
-def _count_clipped(samples: np.ndarray) -> int:
-    """Counts the samples at full scale that stand in runs within a channel."""
-    is_full = np.abs(samples) >= _FULL_SCALE  # [num_samples, num_channels]
-    num_starts = len(samples) - _MIN_RUN + 1
-    if num_starts <= 0:
-        return 0
-    begins_run = is_full[:num_starts].copy()  # [num_starts, num_channels]
-    for later in range(1, _MIN_RUN):
-        begins_run &= is_full[later : later + num_starts]
-    is_clipped = np.zeros_like(is_full)  # [num_samples, num_channels]
-    for later in range(_MIN_RUN):
-        is_clipped[later : later + num_starts] |= begins_run
-    return int(np.count_nonzero(is_clipped))
-
-
 class Mixer:
     """Collects the blocks of a file, in their order, as mono.
 
@@ -347,10 +256,6 @@ class Mixer:
     """
 
     def __init__(self) -> None:
-        self.clear()
-
-    def clear(self) -> None:
-        """Forgets all blocks."""
         self.num_samples = 0
         self.file_peak = 0.0
         self._blocks: list[np.ndarray] = []
@@ -394,130 +299,201 @@ class Mixer:
         return np.concatenate([np.zeros(0, np.float32), *self._blocks])
 
 
-def read_with_soundfile(
-    file: BinaryIO, container: str, max_seconds: float | None, mixer: Mixer
+def _mix_to_mono(samples: np.ndarray) -> np.ndarray:
+    """Averages the channels of float32 `[num_samples, num_channels]`."""
+    num_channels = samples.shape[1]
+    if num_channels == 1:
+        return samples[:, 0]
+    # The same bits as `samples.mean(axis=1)`, which takes 20 times as long for
+    # two channels: its inner loop is over the channels.
+    mono: np.ndarray = samples[:, 0] + samples[:, 1]  # [num_samples]
+    for channel in range(2, num_channels):
+        mono += samples[:, channel]
+    mono /= np.float32(num_channels)
+    return mono
+
+
+def _count_clipped(samples: np.ndarray) -> int:
+    """Counts the samples at full scale that stand in runs within a channel."""
+    is_full = np.abs(samples) >= _FULL_SCALE  # [num_samples, num_channels]
+    num_starts = len(samples) - _MIN_RUN + 1
+    if num_starts <= 0:
+        return 0
+    begins_run = is_full[:num_starts].copy()  # [num_starts, num_channels]
+    for later in range(1, _MIN_RUN):
+        begins_run &= is_full[later : later + num_starts]
+    is_clipped = np.zeros_like(is_full)  # [num_samples, num_channels]
+    for later in range(_MIN_RUN):
+        is_clipped[later : later + num_starts] |= begins_run
+    return int(np.count_nonzero(is_clipped))
+
+
+class ReadAudio(NamedTuple):
+    """What a decoder read.
+
+    Attributes:
+      mixer: Holds the samples.
+      sample_rate: Of the file, in Hz.
+      num_channels: Of the file.
+      file_seconds: Duration by the header, or what was decoded if the header
+        does not say.
+      truncation: The promise of the header that was not kept, or "".
+    """
+
+    mixer: Mixer
+    sample_rate: int
+    num_channels: int
+    file_seconds: float
+    truncation: str = ""
+
+
+def _read_samples(
+    file: BinaryIO, container: str, max_seconds: float | None
 ) -> ReadAudio:
-    """Reads the samples of a file into a mixer, block by block.
+    """Reads with libsndfile if that can, otherwise with PyAV."""
+    failure = f"libsndfile does not read {container}"
+    if container in (*SOUNDFILE_FORMATS, "unknown"):
+        try:
+            return read_with_soundfile(file, container, max_seconds)
+        except NotDecodableError as error:
+            if container == "unknown":
+                # libsndfile's own words are about the last format it tried.
+                raise NotDecodableError(
+                    "its content begins like no format of audio"
+                ) from error
+            failure = str(error)
+    if importlib.util.find_spec("av") is None:
+        raise NotDecodableError(
+            f"{failure}. PyAV reads more: pip install 'audioset_strong[av]'"
+        )
+    return read_with_pyav(file, container, max_seconds)
+
+
+def _check_sample_rate(sample_rate: int) -> None:
+    """Raises `BadSamplesError` for rates that only damaged headers have."""
+    if not _MIN_SAMPLE_RATE <= sample_rate <= _MAX_SAMPLE_RATE:
+        raise BadSamplesError(
+            f"its sample rate is {sample_rate:,} Hz, expected "
+            f"{_MIN_SAMPLE_RATE:,} to {_MAX_SAMPLE_RATE:,} Hz"
+        )
+
+
+def _missing_seconds(claimed: float, found: float) -> str:
+    """Says that decoding ended too soon."""
+    return (
+        f"its header promises {claimed:,.3f} s, decoding ends after "
+        f"{found:.3f} s"
+    )
+
+
+def read_with_soundfile(
+    file: BinaryIO, container: str, max_seconds: float | None
+) -> ReadAudio:
+    """Reads the samples of a file, block by block.
 
     Args:
-      file: The whole file. One that has a file number is read by that, which is
-        faster than through Python and ignores the extension.
+      file: The whole file. One on disk is read by its number, which is faster
+        than through Python and ignores the extension.
       container: The format that `sniff_format` found.
       max_seconds: Audio after this is not kept, and not read where the header
         says how long the file is; None for all of it.
-      mixer: Takes the samples.
 
     Raises:
       NotDecodableError: libsndfile does not read the file.
       BadSamplesError: What it reads is not sound.
     """
-    tolerance_seconds, mp3_samples = 0.0, None
+    mp3_samples = None
     if container == "mp3":
-        tolerance_seconds = _MP3_TOLERANCE_SECONDS
         mp3_samples = claimed_mp3_samples(file)
-        file = _with_id3_tag(file)
-
-    def read_file(until_error: bool) -> ReadAudio:
-        with _open_with_soundfile(file) as sound:
-            num_claimed: int | None = sound.frames
-            if mp3_samples is not None:
-                # Of some files that are cut libsndfile reports what is left.
-                num_claimed = max(mp3_samples, sound.frames)
-            elif container == "mp3" or sound.frames >= _UNKNOWN_LENGTH:
-                num_claimed = None
-            return _read_blocks(
-                sound,
-                num_claimed,
-                max_seconds,
-                mixer,
-                tolerance_seconds,
-                until_error,
-            )
-
+        file.seek(0)
+        if file.read(3) != b"ID3":
+            # Without a tag libsndfile knows MP3 by the extension only.
+            file.seek(0)
+            file = io.BytesIO(_ID3_TAG + file.read())
+    read_file = functools.partial(
+        _read_blocks, file, container, mp3_samples, max_seconds
+    )
     try:
         try:
             return read_file(until_error=False)
         except soundfile.SoundFileError:
-            mixer.clear()  # and again, keeping what comes before the error
+            # And again, keeping what comes before the error.
             return read_file(until_error=True)
     except (soundfile.SoundFileError, RuntimeError, OSError) as error:
         message = getattr(error, "error_string", str(error)).rstrip(".")
         raise NotDecodableError(f"libsndfile: {message}") from error
 
 
-def _open_with_soundfile(file: BinaryIO) -> soundfile.SoundFile:
-    """Opens a file from its start."""
-    file.seek(0)
-    try:
-        return soundfile.SoundFile(file.fileno(), closefd=False)
-    except io.UnsupportedOperation:  # the file is in memory
-        return soundfile.SoundFile(file)
-
-
-def _with_id3_tag(file: BinaryIO) -> BinaryIO:
-    """Puts a tag before MP3 that has none, in memory.
-
-    Without a tag libsndfile recognises MP3 by the extension only.
-    """
-    file.seek(0)
-    if file.read(3) == b"ID3":
-        return file
-    file.seek(0)
-    return io.BytesIO(_ID3_TAG + file.read())
-
-
 def _read_blocks(
-    sound: soundfile.SoundFile,
-    num_claimed: int | None,
+    file: BinaryIO,
+    container: str,
+    mp3_samples: int | None,
     max_seconds: float | None,
-    mixer: Mixer,
-    tolerance_seconds: float,
     until_error: bool,
 ) -> ReadAudio:
     """Reads to the end, or `max_seconds`, or an error if that may be."""
-    rate, num_channels = sound.samplerate, sound.channels
-    check_sample_rate(rate)
-    limit = math.inf if max_seconds is None else int(max_seconds * rate)
-    num_expected = math.inf if num_claimed is None else min(num_claimed, limit)
-    largest = max(1, _BLOCK_VALUES // num_channels)
-    num_read = 0
-    while num_read < num_expected:
-        size = _STEP_SAMPLES if num_claimed is None else num_expected - num_read
-        block = np.empty((int(min(size, largest)), num_channels), np.float32)
-        if until_error:
-            # libsndfile does not say how many samples it gave before an error;
-            # NaN shows where it stopped.
-            block.fill(np.nan)
-            with contextlib.suppress(soundfile.SoundFileError):
-                sound.read(out=block)
-            is_empty = np.isnan(block[:, -1])  # [size]
-            num_new = int(is_empty.argmax()) if is_empty.any() else len(block)
-        else:
-            num_new = len(sound.read(out=block))
-        num_kept = int(min(num_new, max(limit - num_read, 0)))
-        mixer.add(block[:num_kept])  # [num_kept, num_channels]
-        num_read += num_new
-        if num_new < len(block):
-            break
+    file.seek(0)
+    in_memory = isinstance(file, io.BytesIO)
+    with soundfile.SoundFile(
+        file if in_memory else file.fileno(), closefd=False
+    ) as sound:
+        rate, num_channels, mixer = sound.samplerate, sound.channels, Mixer()
+        _check_sample_rate(rate)
+        num_claimed: int | None = sound.frames
+        if mp3_samples is not None:
+            # Of some files that are cut libsndfile reports what is left.
+            num_claimed = max(mp3_samples, sound.frames)
+        elif container == "mp3" or sound.frames >= _UNKNOWN_LENGTH:
+            num_claimed = None
+        limit = math.inf if max_seconds is None else int(max_seconds * rate)
+        # Without a claim the samples are counted to the end.
+        num_expected = (
+            math.inf if num_claimed is None else min(num_claimed, limit)
+        )
+        largest = max(1, _BLOCK_VALUES // num_channels)
+        num_read = 0
+        while num_read < num_expected:
+            size = num_expected - num_read
+            if num_claimed is None:
+                size = _STEP_SAMPLES
+            shape = int(min(size, largest)), num_channels
+            block = np.empty(shape, np.float32)
+            if until_error:
+                # libsndfile does not say how many samples it gave before an
+                # error; NaN shows where it stopped.
+                block.fill(np.nan)
+                with contextlib.suppress(soundfile.SoundFileError):
+                    sound.read(out=block)
+                is_empty = np.isnan(block[:, -1])  # [size]
+                num_new = (
+                    int(is_empty.argmax()) if is_empty.any() else len(block)
+                )
+            else:
+                num_new = len(sound.read(out=block))
+            num_kept = int(min(num_new, max(limit - num_read, 0)))
+            mixer.add(block[:num_kept])  # [num_kept, num_channels]
+            num_read += num_new
+            if num_new < len(block):
+                break
     found = num_read / rate
     if num_claimed is None:
-        return ReadAudio(rate, num_channels, found, "")
+        return ReadAudio(mixer, rate, num_channels, found)
     claimed, truncation = num_claimed / rate, ""
+    tolerance_seconds = _MP3_TOLERANCE_SECONDS if container == "mp3" else 0.0
     if num_expected - num_read > tolerance_seconds * rate:
         truncation = _missing_seconds(claimed, found)
-    return ReadAudio(rate, num_channels, claimed, truncation)
+    return ReadAudio(mixer, rate, num_channels, claimed, truncation)
 
 
 def read_with_pyav(
-    file: BinaryIO, container: str, max_seconds: float | None, mixer: Mixer
+    file: BinaryIO, container: str, max_seconds: float | None
 ) -> ReadAudio:
-    """Reads the samples of a file's first audio stream into a mixer.
+    """Reads the samples of a file's first audio stream.
 
     Args:
       file: The whole file.
       container: The format that `sniff_format` found.
       max_seconds: Audio after this is not decoded; None for all of it.
-      mixer: Takes the samples.
 
     Raises:
       NotDecodableError: FFmpeg does not read the file, or it has no audio.
@@ -534,7 +510,7 @@ def read_with_pyav(
         with av.open(file, format=demuxer, metadata_errors="ignore") as opened:
             if not opened.streams.audio:
                 raise NotDecodableError("PyAV: it has no audio stream")
-            reader = _PyavReader(opened, max_seconds, mixer)
+            reader = _PyavReader(opened, max_seconds)
             reader.read_packets()
             return reader.result(container not in _WITHOUT_SECONDS)
     except _pyav_errors() as error:
@@ -552,34 +528,24 @@ def _pyav_errors() -> tuple[type[Exception], ...]:
 class _PyavReader:
     """Reads the first audio stream of a file that PyAV opened."""
 
-    def __init__(
-        self, opened: Any, max_seconds: float | None, mixer: Mixer
-    ) -> None:
-        self._opened, self._mixer = opened, mixer
-        self._stream = opened.streams.audio[0]
+    def __init__(self, opened: Any, max_seconds: float | None) -> None:
+        self._opened, self._stream = opened, opened.streams.audio[0]
         self._max_seconds = max_seconds
-        self._rate, self._num_channels = 0, 0  # until the first frame
-        self._num_read, self._num_waiting = 0, 0
+        self._mixer = Mixer()
+        # Until the first frame.
+        self._rate, self._num_channels, self._limit = 0, 0, math.inf
+        self._num_read = 0
         self._waiting: list[np.ndarray] = []
         self._packets_seconds = 0.0
         self._start_seconds: float | None = None
         self._error = ""
-
-    @property
-    def _is_done(self) -> bool:
-        """Whether everything up to `max_seconds` is decoded."""
-        return (
-            self._max_seconds is not None
-            and self._rate > 0
-            and self._num_read >= int(self._max_seconds * self._rate)
-        )
 
     def read_packets(self) -> None:
         """Decodes what is wanted; later packets only tell the duration."""
         try:
             for packet in self._opened.demux(self._stream):
                 self._measure(packet)
-                if not (self._is_done or self._error):
+                if self._num_read < self._limit and not self._error:
                     self._decode(packet)
         except _pyav_errors() as error:
             self._error = self._error or str(error)
@@ -599,35 +565,32 @@ class _PyavReader:
             self._packets_seconds = max(self._packets_seconds, end)
 
     def _decode(self, packet: Any) -> None:
-        """Decodes a packet.
+        """Keeps the samples of a packet, up to an error.
 
         After an error nothing more is taken: it would come too early. Before
         the first sample there is nothing that it could be too early against.
         """
         try:
             for frame in packet.decode():
-                self._take(frame)
+                layout = frame.sample_rate, frame.layout.nb_channels
+                if not self._rate:
+                    _check_sample_rate(frame.sample_rate)
+                    self._rate, self._num_channels = layout
+                    if self._max_seconds is not None:
+                        self._limit = int(self._max_seconds * self._rate)
+                if layout != (self._rate, self._num_channels):
+                    raise ValueError("its rate or channels change on the way")
+                samples = _frame_to_float(frame)  # [num_channels, num_samples]
+                num_left = self._limit - self._num_read
+                num_kept = int(min(samples.shape[1], num_left))
+                self._waiting.append(samples[:, :num_kept])
+                self._num_read += num_kept
+                num_waiting = self._num_read - self._mixer.num_samples
+                if num_waiting * self._num_channels >= _BLOCK_VALUES:
+                    self._mix()
         except _pyav_errors() as error:
             if self._num_read:
                 self._error = str(error)
-
-    def _take(self, frame: Any) -> None:
-        """Keeps the samples of a decoded frame."""
-        layout = frame.sample_rate, frame.layout.nb_channels
-        if not self._rate:
-            check_sample_rate(frame.sample_rate)
-            self._rate, self._num_channels = layout
-        if layout != (self._rate, self._num_channels):
-            raise ValueError("its rate or channels change on the way")
-        samples = _frame_to_float(frame)  # [num_channels, num_samples]
-        if self._max_seconds is not None:
-            limit = int(self._max_seconds * self._rate)
-            samples = samples[:, : max(limit - self._num_read, 0)]
-        self._waiting.append(samples)
-        self._num_read += samples.shape[1]
-        self._num_waiting += samples.size
-        if self._num_waiting >= _BLOCK_VALUES:
-            self._mix()
 
     def _mix(self) -> None:
         """Passes the waiting samples to the mixer."""
@@ -635,33 +598,33 @@ class _PyavReader:
             # [num_channels, num_samples] -> [num_samples, num_channels]
             block = np.concatenate(self._waiting, axis=1).T
             self._mixer.add(np.ascontiguousarray(block))
-        self._waiting, self._num_waiting = [], 0
-
-    def _claimed_seconds(self) -> float | None:
-        """Returns the duration in the header; None if there is none."""
-        stream = self._stream
-        if stream.duration and stream.time_base:
-            return float(stream.duration * stream.time_base)
-        if self._opened.duration and len(self._opened.streams) == 1:
-            return float(self._opened.duration / 1e6)
-        return None
+        self._waiting = []
 
     def result(self, has_claimed_seconds: bool) -> ReadAudio:
         """Reports on the file once its packets are read."""
         if not self._rate:
             raise NotDecodableError(f"PyAV: nothing decodes {self._error}")
         found = self._num_read / self._rate
-        claimed = self._claimed_seconds() if has_claimed_seconds else None
-        if claimed is None:
-            # What was decoded, or was counted and not decoded.
-            claimed = max(found, self._packets_seconds if self._is_done else 0)
+        # What was decoded, or was counted and not decoded.
+        claimed = found
+        if self._num_read >= self._limit:
+            claimed = max(found, self._packets_seconds)
+        stream, opened = self._stream, self._opened
+        if has_claimed_seconds and stream.duration and stream.time_base:
+            claimed = float(stream.duration * stream.time_base)
+        elif (
+            has_claimed_seconds and opened.duration and len(opened.streams) == 1
+        ):
+            claimed = float(opened.duration / 1e6)
         expected = min(claimed, self._max_seconds or claimed)
         truncation = ""
         if self._error:
             truncation = f"decoding ends after {found:.3f} s: {self._error}"
         elif found < expected - _PYAV_TOLERANCE_SECONDS:
             truncation = _missing_seconds(claimed, found)
-        return ReadAudio(self._rate, self._num_channels, claimed, truncation)
+        return ReadAudio(
+            self._mixer, self._rate, self._num_channels, claimed, truncation
+        )
 
 
 def _frame_to_float(frame: Any) -> np.ndarray:

@@ -35,11 +35,9 @@ def find_faults(
       as well: the missing part may be why.
     """
     faults: dict[str, str] = {}
-    is_all_there = not (audio.is_truncated and params.leave_out_truncated)
-    if audio.is_truncated:
-        faults["truncated"] = (
-            audio.truncation or "it ends before its header says"
-        )
+    is_all_there = not (audio.truncation and params.leave_out_truncated)
+    if audio.truncation:
+        faults["truncated"] = audio.truncation
     if is_all_there and (detail := _describe_silence(audio, params)):
         faults["silent"] = detail
     tolerance = params.length_tolerance_seconds
@@ -65,16 +63,12 @@ def find_faults(
 
 
 def is_left_out(fault: str, params: AudioParams) -> bool:
-    """Whether a clip with a fault is left out.
+    """Whether a clip with one of the `FAULTS` is left out.
 
-    Args:
-      fault: One of `FAULTS`. A low rate never leaves a clip out: the upper
-        bands are empty, but the lower ones are right.
-      params: The settings.
+    A low rate never leaves a clip out: the upper bands are empty, but the lower
+    ones are right.
     """
-    if fault == "low_rate":
-        return False
-    return bool(getattr(params, f"leave_out_{fault}"))
+    return bool(getattr(params, f"leave_out_{fault}", False))
 
 
 def conversions(audio: DecodedAudio, path: str, sample_rate: int) -> list[str]:
@@ -85,33 +79,30 @@ def conversions(audio: DecodedAudio, path: str, sample_rate: int) -> list[str]:
       path: Where it was.
       sample_rate: Rate of the waveform, in Hz.
     """
-    has_other_name = not extension_matches(path, audio.container)
     done = {
         "mixed to mono": audio.num_channels > 1,
         "resampled": audio.file_sample_rate != sample_rate,
-        "extension of another format": has_other_name,
+        "extension of another format": not extension_matches(
+            path, audio.container
+        ),
     }
     return [name for name, is_done in done.items() if is_done]
 
 
-def _to_dbfs(peak: float) -> float:
-    """Converts a peak to dB of full scale; silence is minus infinity."""
-    return 20 * float(np.log10(peak)) if peak > 0 else -np.inf
-
-
 def _describe_silence(audio: DecodedAudio, params: AudioParams) -> str:
     """Judges the mono waveform, which is what the features see."""
-    waveform = audio.waveform  # [num_samples]
-    peak = float(max(waveform.max(), -waveform.min())) if len(waveform) else 0.0
-    if _to_dbfs(peak) > params.silent_peak_dbfs:
+    peak = np.abs(audio.waveform).max(initial=0.0)  # of [num_samples]
+    with np.errstate(divide="ignore"):  # silence is minus infinity
+        mono_dbfs, file_dbfs = 20 * np.log10([float(peak), audio.file_peak])
+    if mono_dbfs > params.silent_peak_dbfs:
         return ""
     detail = (
-        f"peak of {_to_dbfs(peak):.1f} dBFS, more than "
+        f"peak of {mono_dbfs:.1f} dBFS, more than "
         f"{params.silent_peak_dbfs:g} dBFS expected"
     )
-    if _to_dbfs(audio.file_peak) > params.silent_peak_dbfs:
+    if file_dbfs > params.silent_peak_dbfs:
         detail += (
-            f"; its channels, which peak at {_to_dbfs(audio.file_peak):.1f} "
-            f"dBFS, cancel each other"
+            f"; its channels, which peak at {file_dbfs:.1f} dBFS, cancel each "
+            f"other"
         )
     return detail

@@ -56,6 +56,15 @@ _MAGIC_BYTES = {
     b"#!AMR": "amr",
 }
 
+# The same by the bytes before and after the size of the whole.
+_MAGIC_OF_CHUNKS = {
+    b"RIFFWAVE": "wav",
+    b"RIFXWAVE": "wav",
+    b"RIFFAVI ": "avi",
+    b"FORMAIFF": "aiff",
+    b"FORMAIFC": "aiff",
+}
+
 # Boxes that an MP4 or QuickTime file may begin with.
 _MP4_BOXES = (
     *(b"ftyp", b"styp", b"moov", b"moof", b"mdat"),
@@ -100,13 +109,8 @@ def sniff_format(head: bytes) -> str:
     for magic, name in _MAGIC_BYTES.items():
         if head.startswith(magic):
             return name
-    kind = head[8:12]
-    if head[:4] in (b"RIFF", b"RIFX") and kind == b"WAVE":
-        return "wav"
-    if head[:4] == b"RIFF" and kind == b"AVI ":
-        return "avi"
-    if head[:4] == b"FORM" and kind in (b"AIFF", b"AIFC"):
-        return "aiff"
+    if form := _MAGIC_OF_CHUNKS.get(head[:4] + head[8:12]):
+        return form
     if head[:4] == b"\x1aE\xdf\xa3":  # EBML, whose head names the document
         return "webm" if b"webm" in head[:64] else "matroska"
     if head[4:8] in _MP4_BOXES:
@@ -147,20 +151,13 @@ def id3_bytes(head: bytes) -> int:
 
 
 def extension_matches(path: str, container: str) -> bool:
-    """Whether the extension of `path` is in use for the format `container`.
-
-    Every extension matches a format that `sniff_format` does not know.
-    """
+    """Whether a path has an extension of a format; any if that is unknown."""
     extension = os.path.splitext(path)[1].lower()
-    extensions = EXTENSIONS_OF_FORMAT.get(container)
-    return extensions is None or extension in extensions
+    return extension in EXTENSIONS_OF_FORMAT.get(container, (extension,))
 
 
 def claimed_mp3_samples(file: BinaryIO) -> int | None:
     """Reads the length of an MP3 file from its first frame.
-
-    Args:
-      file: The whole file.
 
     Returns:
       Samples per channel, less the encoder's delay and padding if they are
@@ -175,9 +172,9 @@ def claimed_mp3_samples(file: BinaryIO) -> int | None:
     at = max(head.find(b"Xing"), head.find(b"Info"))
     if at < 4 or len(head) < at + 144 or not head[at + 7] & 1:
         return None
-    is_mpeg1 = head[1] >> 3 & 3 == 3
+    frame_samples = 1152 if head[1] >> 3 & 3 == 3 else 576  # of MPEG 1, 2
     num_frames = int.from_bytes(head[at + 8 : at + 12], "big")
-    num_samples = num_frames * (1152 if is_mpeg1 else 576)
+    num_samples = num_frames * frame_samples
     if head[at + 7] & 15 == 15 and head[at + 120 : at + 121].isalpha():
         skipped = int.from_bytes(head[at + 141 : at + 144], "big")
         num_samples -= (skipped >> 12) + (skipped & 0xFFF)
@@ -196,20 +193,25 @@ def find_truncation(file: BinaryIO, container: str, num_bytes: int) -> str:
       What was expected and what came, as text; "" for whole files and for
       formats that do not say how long they are.
     """
+    find = {
+        "wav": _chunk_truncation,
+        "aiff": _chunk_truncation,
+        "ogg": _ogg_truncation,
+        "mp4": _mp4_truncation,
+        "webm": _matroska_truncation,
+        "matroska": _matroska_truncation,
+    }.get(container)
     try:
-        if container in ("wav", "aiff"):
-            if (chunk := find_samples_chunk(file, num_bytes)) is None:
-                return ""  # the decoder found the samples in some other way
-            return _compare_size("samples", *chunk, num_bytes)
-        if container == "ogg":
-            return _ogg_truncation(file, num_bytes)
-        if container == "mp4":
-            return _mp4_truncation(file, num_bytes)
-        if container in ("webm", "matroska"):
-            return _matroska_truncation(file, num_bytes)
+        return find(file, num_bytes) if find else ""
     except struct.error:
         return "it ends within a header"
-    return ""
+
+
+def _chunk_truncation(file: BinaryIO, num_bytes: int) -> str:
+    """Checks the size of the chunk of samples of WAV and AIFF."""
+    chunk = find_samples_chunk(file, num_bytes)
+    # Without one, the decoder found the samples in some other way.
+    return _compare_size("samples", *chunk, num_bytes) if chunk else ""
 
 
 def find_samples_chunk(
@@ -219,10 +221,6 @@ def find_samples_chunk(
 
     Only this chunk counts: what follows it may be cut off without any loss of
     audio, and many programs do not keep the size of the whole file right.
-
-    Args:
-      file: The whole file.
-      num_bytes: Its size.
 
     Returns:
       Where the samples begin and how many bytes of them the header promises;
@@ -278,8 +276,7 @@ def _ogg_truncation(file: BinaryIO, num_bytes: int) -> str:
     page_bytes = 27 + page[26] + sum(page[27 : 27 + page[26]])
     if len(page) < page_bytes:
         return f"its last Ogg page has {len(page):,} of {page_bytes:,} bytes"
-    is_last = bool(page[5] & 4)
-    return "" if is_last else "its last Ogg page is not marked as the last"
+    return "" if page[5] & 4 else "its last Ogg page is not marked as the last"
 
 
 def _mp4_truncation(file: BinaryIO, num_bytes: int) -> str:
@@ -309,9 +306,7 @@ def _matroska_truncation(file: BinaryIO, num_bytes: int) -> str:
     if _read_at(file, start, 4) != b"\x18\x53\x80\x67":
         return ""
     size, start = _read_ebml_size(file, start + 4)
-    if size is None:
-        return ""
-    return _compare_size("its segment", start, size, num_bytes)
+    return _compare_size("its segment", start, size or 0, num_bytes)
 
 
 def _read_ebml_size(file: BinaryIO, start: int) -> tuple[int | None, int]:

@@ -67,6 +67,15 @@ _FORMS = (
 # What `name_scheme` returns, the most exact first.
 SCHEMES = tuple(before + form for _, form in _FORMS for before in ("", "Y"))
 
+# What a survey says of the kinds of files that hold no clip.
+_MEANINGS = {
+    "duplicate_files": "further files of a clip that is there",
+    "unmatched_files": "audio files of no labelled clip",
+    "empty_files": "empty audio files, not counted as there",
+    "unfinished_files": "unfinished files, not counted as there",
+    "unreadable_folders": "folders that may not be read",
+}
+
 # Paths of each kind that a survey names; its numbers count all.
 _MAX_EXAMPLES = 5
 
@@ -96,12 +105,7 @@ class AudioListing:
     num_bytes_of_path: dict[str, int] = dataclasses.field(default_factory=dict)
 
     def add(self, path: str, num_bytes: int) -> None:
-        """Adds a file to the list for its kind.
-
-        Args:
-          path: The file, local or remote.
-          num_bytes: Its size; 0 for a link to nothing.
-        """
+        """Adds a file of a size (0 for a link to nothing) by its kind."""
         stem, extension = os.path.splitext(os.path.basename(path).lower())
         if extension.startswith(_UNFINISHED) or stem.endswith(_UNFINISHED):
             self.unfinished_paths.append(path)
@@ -113,13 +117,10 @@ class AudioListing:
 
 
 def list_audio(audio_dir: str) -> AudioListing:
-    """Lists the files below a folder, with all its subfolders.
+    """Lists the files below a folder, local or remote.
 
-    Links are followed; a folder that is reached twice is read once.
-
-    Args:
-      audio_dir: The folder, local or remote; nothing is listed if it is not
-        there.
+    Links are followed; a folder that is reached twice is read once, and one
+    that is not there holds nothing.
 
     Raises:
       OSError: Object storage that cannot be listed.
@@ -160,23 +161,17 @@ def list_audio(audio_dir: str) -> AudioListing:
 
 
 def _soundfile_first(paths: Iterable[str]) -> list[str]:
-    """Moves files that libsndfile reads before those that need PyAV.
-
-    Folders hold videos and their sound side by side: the sound is taken.
-    """
+    """Moves files that libsndfile reads before videos of the same clip."""
     return sorted(
         paths, key=lambda path: not path.lower().endswith(_SOUNDFILE_EXTENSIONS)
     )
 
 
 def index_listing(listing: AudioListing) -> dict[str, str]:
-    """Indexes listed files for `find_audio`.
+    """Indexes listed files as `index_paths` does.
 
     An empty file counts only where a clip has no other, so that the clip is
     reported as having one.
-
-    Returns:
-      Path of each key, as `index_paths` gives it.
     """
     for folder in listing.unreadable_folders:
         logging.warning("%s may not be read; its files are not seen.", folder)
@@ -184,14 +179,7 @@ def index_listing(listing: AudioListing) -> dict[str, str]:
 
 
 def index_paths(paths: Iterable[str]) -> dict[str, str]:
-    """Indexes files by everything that their names may mean.
-
-    Args:
-      paths: Audio files; of two with the same meaning the first counts.
-
-    Returns:
-      Path of each key that `find_audio` may look for.
-    """
+    """Maps all that names may mean to the first such path."""
     path_of_key: dict[str, str] = {}
     for path in paths:
         for key in _keys_of_stem(_stem_of(path)):
@@ -202,16 +190,11 @@ def index_paths(paths: Iterable[str]) -> dict[str, str]:
 def find_audio(segment_id: str, path_of_key: Mapping[str, str]) -> str | None:
     """Finds the audio of a clip among indexed files; None if it is not there.
 
-    Args:
-      segment_id: The clip.
-      path_of_key: From `index_paths` or `index_listing`. Of several files of a
-        clip the most exact name counts: a whole segment id before a time in
-        seconds before a bare ytid, each without `Y` first.
+    Of several files of a clip the most exact name counts: a whole segment id
+    before a time in seconds before a bare ytid, each without `Y` first.
     """
-    for key in _keys_of_clip(segment_id):
-        if key in path_of_key:
-            return path_of_key[key]
-    return None
+    keys = _keys_of_clip(segment_id)
+    return next((path_of_key[key] for key in keys if key in path_of_key), None)
 
 
 class AudioMatches(NamedTuple):
@@ -233,12 +216,8 @@ def match_audio(
 ) -> AudioMatches:
     """Finds the audio of many clips, and the files that are left over.
 
-    Takes about 20 s for two million clips and files (BUILD_NOTES.md "Names of
-    audio files").
-
-    Args:
-      segment_ids: The clips.
-      paths: Audio files; of two with the same meaning the first counts.
+    Of two files with the same meaning the first counts. Takes about 20 s for
+    two million clips and files (BUILD_NOTES.md "Names of audio files").
     """
     first: dict[str, int] = {}
     further: dict[str, list[int]] = {}
@@ -275,11 +254,10 @@ def name_scheme(segment_id: str, path: str) -> str:
     """
     ytid, stem = ytid_of_segment(segment_id), _stem_of(path)
     for before in ("", "Y"):
-        if stem.startswith(before + ytid):
-            rest = stem[len(before + ytid) :]
-            for pattern, form in _FORMS:
-                if pattern.fullmatch(rest):
-                    return before + form
+        rest = stem.removeprefix(before + ytid)
+        for pattern, form in _FORMS:
+            if rest != stem and pattern.fullmatch(rest):
+                return before + form
     raise ValueError(f"{path} is not named after {segment_id}.")
 
 
@@ -307,7 +285,7 @@ def _keys_of_stem(stem: str) -> Iterator[str]:
 
 
 def _timed_key(prefix: str, start_seconds: float) -> str:
-    """Writes `<prefix>/<ms>`; names contain no slash, so these stay apart."""
+    """Writes `<prefix>/<ms>`, which no name is: they contain no slash."""
     return "/".join(make_segment_id(prefix, start_seconds).rsplit("_", 1))
 
 
@@ -368,18 +346,11 @@ class AudioSurvey:
         ]
         for scheme, number in self.num_of_scheme.items():
             lines.append(f"  named {scheme}: {number:,}")
-        meanings = {
-            "duplicate_files": "further files of a clip that is there",
-            "unmatched_files": "audio files of no labelled clip",
-            "empty_files": "empty audio files, not counted as there",
-            "unfinished_files": "unfinished files, not counted as there",
-            "unreadable_folders": "folders that may not be read",
-        }
         for kind, paths in self._paths_of_kind().items():
             if paths:
                 first = os.path.relpath(paths[0], self.audio_dir)
                 lines.append(
-                    f"  {meanings[kind]}: {len(paths):,}, such as {first}"
+                    f"  {_MEANINGS[kind]}: {len(paths):,}, such as {first}"
                 )
         others = self.listing.num_other_files.most_common(_MAX_EXAMPLES)
         if others:
@@ -393,13 +364,9 @@ class AudioSurvey:
 
 
 def survey_audio(audio_dir: str, segment_ids: Iterable[str]) -> AudioSurvey:
-    """Finds which of the clips a folder holds audio of.
+    """Finds which of the clips a folder with its subfolders holds audio of.
 
     Files are not decoded: one that holds no sound counts as there.
-
-    Args:
-      audio_dir: Searched with all its subfolders.
-      segment_ids: The clips.
 
     Raises:
       InputError: `audio_dir` is not a folder.
@@ -411,8 +378,7 @@ def survey_audio(audio_dir: str, segment_ids: Iterable[str]) -> AudioSurvey:
     listing = list_audio(audio_dir)
     matches = match_audio(segment_ids, _soundfile_first(listing.paths))
     counter = collections.Counter(
-        name_scheme(segment_id, path)
-        for segment_id, path in matches.path_of_clip.items()
+        name_scheme(*clip) for clip in matches.path_of_clip.items()
     )
     used = {scheme: counter[scheme] for scheme in SCHEMES if counter[scheme]}
     return AudioSurvey(audio_dir, listing, matches, used)

@@ -17,6 +17,7 @@ clip do. The signature `serving_default` is the same function. An export needs
 nothing but TensorFlow, neither Keras nor this package.
 """
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -40,7 +41,7 @@ from audioset_strong.labels.class_map import (
     read_class_map,
     write_class_map,
 )
-from audioset_strong.params import FeatureParams, from_dict, to_dict
+from audioset_strong.params import FeatureParams, from_dict
 from audioset_strong.training.workdir import load_classifier
 
 # Largest difference between a score of the export and of the model in memory.
@@ -63,7 +64,10 @@ np.savez(sys.argv[3], **outputs)
 
 
 class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
-    """The whole way from a waveform to scores, as in the module docstring."""
+    """The whole way from a waveform to scores, as in the module docstring.
+
+    The class map is copied into the export; `metadata` must be JSON-ready.
+    """
 
     def __init__(
         self,
@@ -72,14 +76,6 @@ class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
         class_map_path: str,
         metadata: dict[str, object],
     ) -> None:
-        """Wraps a classifier of patches.
-
-        Args:
-          classifier: From `build_frame_classifier`, trained.
-          features: Its front end.
-          class_map_path: CSV of its classes; copied into the export.
-          metadata: What `metadata()` returns; JSON-ready.
-        """
         super().__init__()
         self._classifier = classifier
         self._features = features
@@ -116,13 +112,7 @@ class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
 
 
 class Export(NamedTuple):
-    """A loaded export.
-
-    Attributes:
-      model: The SavedModel (module docstring).
-      features: Its front end.
-      class_map: The classes of its scores.
-    """
+    """A loaded SavedModel (module docstring), its front end and its classes."""
 
     model: tf.Module
     features: FeatureParams
@@ -183,13 +173,10 @@ def export_saved_model(
             f"{output_dir} is not empty. Give a new output_dir or delete it."
         )
     classifier, params, class_map = load_classifier(workdir, checkpoint)
-    metadata: dict[str, object] = {
+    metadata = {
         "class_map_hash": class_map.content_hash,
         "checkpoint": checkpoint,
-        "features": to_dict(params.features),
-        "label_frames": to_dict(params.label_frames),
-        "model": to_dict(params.model),
-        "train": to_dict(params.train),
+        **dataclasses.asdict(params),
     }
     with tempfile.TemporaryDirectory() as folder:
         class_map_path = os.path.join(folder, "class_map.csv")
@@ -206,9 +193,7 @@ def export_saved_model(
 def check_waveforms(features: FeatureParams) -> dict[str, np.ndarray]:
     """Makes the sounds that exports are compared on, by name.
 
-    Returns:
-      float32 `[num_samples]` each: silence, noise, a tone, and a sound shorter
-      than one patch.
+    float32 `[num_samples]` each; the last is shorter than one patch.
     """
     rng = np.random.default_rng(0)
     num_samples = 3 * features.sample_rate

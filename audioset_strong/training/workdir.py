@@ -14,6 +14,7 @@ with the settings and classes that it was trained with.
 import dataclasses
 import json
 import os
+import typing
 from typing import Any
 
 import keras
@@ -37,7 +38,6 @@ from audioset_strong.params import (
     TrainParams,
     load_params,
     save_params,
-    to_dict,
 )
 
 _PARAMS = "params.json"
@@ -50,13 +50,6 @@ _CHECKPOINTS = {"best": "best", "last": "checkpoints"}
 # Settings that say where things are and not what is made, so that a run may go
 # on with others.
 _PLACES = ("cache_dir",)
-
-_PARAMS_CLASSES = {
-    "features": FeatureParams,
-    "label_frames": LabelFrameParams,
-    "model": ModelParams,
-    "train": TrainParams,
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -76,6 +69,9 @@ class _Classes:
     class_map_hash: str
 
 
+_PARAMS_CLASSES = typing.get_type_hints(RunParams)
+
+
 def read_run(workdir: str) -> tuple[RunParams, ClassMap]:
     """Reads the settings and the classes of a run.
 
@@ -91,12 +87,11 @@ def read_run(workdir: str) -> tuple[RunParams, ClassMap]:
             f"that the train command wrote."
         )
     stages = load_params(params_path, {**_PARAMS_CLASSES, "classes": _Classes})
-    classes = stages.pop("classes")
     class_map_path = os.path.join(workdir, _CLASS_MAP)
     class_map = read_class_map(class_map_path)
     check_class_hash(
         class_map.mids,
-        classes.class_map_hash,
+        stages.pop("classes").class_map_hash,
         class_map_path,
         "The run was trained with other classes: restore the file.",
     )
@@ -108,11 +103,6 @@ def begin_or_resume(
 ) -> None:
     """Saves the settings in a new workdir, or compares them in an old one.
 
-    Args:
-      workdir: Folder of the run.
-      params: Settings of the run.
-      class_map: Classes of the records that it is trained on.
-
     Raises:
       InputError: The workdir, or the run that it is to start from, was trained
         with other settings or classes; or the workdir is not local.
@@ -123,13 +113,20 @@ def begin_or_resume(
             check_start_classes(params.train.warm_start_workdir, class_map)
         os.makedirs(workdir, exist_ok=True)
         write_class_map(class_map, os.path.join(workdir, _CLASS_MAP))
-        stages = {name: getattr(params, name) for name in _PARAMS_CLASSES}
-        stages["classes"] = _Classes(class_map.content_hash)
+        classes = _Classes(class_map.content_hash)
         # Last: a folder without it is no run, and is begun again.
-        save_params(os.path.join(workdir, _PARAMS), stages)
+        save_params(
+            os.path.join(workdir, _PARAMS), {**vars(params), "classes": classes}
+        )
         return
     saved_params, saved_class_map = read_run(workdir)
-    differing = _differences(saved_params, params)
+    saved, given = map(dataclasses.asdict, (saved_params, params))
+    differing = [
+        f"{stage}.{name}: {value} there, {given[stage][name]} now"
+        for stage, settings in saved.items()
+        for name, value in settings.items()
+        if given[stage][name] != value and name not in _PLACES
+    ]
     other_classes = describe_other_classes(
         saved_class_map.mids, class_map.mids, workdir, "the records"
     )
@@ -145,11 +142,7 @@ def begin_or_resume(
 
 
 def check_start_classes(warm_start_workdir: str, class_map: ClassMap) -> None:
-    """Checks that a run can go on from the weights of another.
-
-    Args:
-      warm_start_workdir: Folder of the other run.
-      class_map: Classes of the records that the run is trained on.
+    """Checks that a run with these classes can start from another's weights.
 
     Raises:
       InputError: The other run has other classes or another order, so that its
@@ -165,53 +158,28 @@ def check_start_classes(warm_start_workdir: str, class_map: ClassMap) -> None:
     )
 
 
-def _differences(saved: RunParams, given: RunParams) -> list[str]:
-    """Lists the settings that differ, as 'stage.name: x there, y now'."""
-    differing = []
-    for stage in _PARAMS_CLASSES:
-        now = to_dict(getattr(given, stage))
-        differing += [
-            f"{stage}.{name}: {value} there, {now[name]} now"
-            for name, value in to_dict(getattr(saved, stage)).items()
-            if now[name] != value and name not in _PLACES
-        ]
-    return differing
-
-
 def best_manager(
     workdir: str, model: keras.Model
 ) -> tf.train.CheckpointManager:
     """Keeps the weights with the best validation d'."""
-    return tf.train.CheckpointManager(
-        tf.train.Checkpoint(model=model),
-        os.path.join(workdir, _CHECKPOINTS["best"]),
-        max_to_keep=1,
-    )
+    folder = os.path.join(workdir, _CHECKPOINTS["best"])
+    checkpoint = tf.train.Checkpoint(model=model)
+    return tf.train.CheckpointManager(checkpoint, folder, max_to_keep=1)
 
 
 def last_manager(
     workdir: str, **state: tf.Module
 ) -> tf.train.CheckpointManager:
     """Keeps the last states of a run, whole, to resume from."""
-    return tf.train.CheckpointManager(
-        tf.train.Checkpoint(**state),
-        os.path.join(workdir, _CHECKPOINTS["last"]),
-        max_to_keep=2,
-    )
+    folder = os.path.join(workdir, _CHECKPOINTS["last"])
+    checkpoint = tf.train.Checkpoint(**state)
+    return tf.train.CheckpointManager(checkpoint, folder, max_to_keep=2)
 
 
 def restore_weights(
     workdir: str, model: keras.Model, checkpoint: str = "best"
 ) -> str:
-    """Restores the weights of a run.
-
-    Args:
-      workdir: Folder of the run.
-      model: Model of the same settings; its weights are overwritten.
-      checkpoint: "best", by validation, or "last".
-
-    Returns:
-      Path of the checkpoint.
+    """Restores the weights of a run, "best" or "last"; returns their path.
 
     Raises:
       InputError: The run has no checkpoint yet.
@@ -250,12 +218,7 @@ class MetricsLog:
     """Metrics of a run, as JSON lines and for TensorBoard."""
 
     def __init__(self, workdir: str, resumed_step: int) -> None:
-        """Opens the log; lines after `resumed_step` belong to a killed run.
-
-        Args:
-          workdir: Folder of the run.
-          resumed_step: Step that training goes on from.
-        """
+        """Opens the log; lines after `resumed_step` belong to a killed run."""
         self._path = os.path.join(workdir, _METRICS)
         if os.path.exists(self._path):
             saved = read_metrics(self._path)

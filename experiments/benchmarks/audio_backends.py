@@ -68,11 +68,10 @@ def _default_steps(path: str) -> _Steps:
     """The default backend; each step takes what the one before gave."""
 
     def read(_: Any) -> np.ndarray:
-        mixer = decode.Mixer()
         container = os.path.splitext(path)[1][1:]
         with open(path, "rb", buffering=0) as file:
-            decode.read_with_soundfile(file, container, _SECONDS, mixer)
-        return mixer.waveform()
+            audio = decode.read_with_soundfile(file, container, _SECONDS)
+        return audio.mixer.waveform()
 
     return {
         "decode and mix": read,
