@@ -131,8 +131,7 @@ def _write(
     if class_map is not None:
         index = table["mid"].map(class_map.index_of_mid).astype("Int64")
         table = table.assign(class_index=index)
-    path = os.path.join(_OUTPUT_DIR.value, "classes.csv")
-    with open_output(path) as file:
+    with open_output(os.path.join(_OUTPUT_DIR.value, "classes.csv")) as file:
         table.to_csv(file, index=False, lineterminator="\n")
     sets = {}
     for name in counts:

@@ -118,9 +118,6 @@ def zero_position(priors: pd.DataFrame) -> float:
 def named_classes(priors: pd.DataFrame) -> list[str]:
     """Chooses the classes that Figure 2 names.
 
-    Args:
-      priors: What `statistics.class_priors` returned.
-
     Returns:
       Mids, most important first: the largest priors, the most changed in either
       direction, the largest priors of classes that only one label set has, and

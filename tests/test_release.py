@@ -121,7 +121,7 @@ def test_framed_file_has_negatives_of_every_class(release_dir):
     assert not asked.isin(heard).any()
 
 
-def test_settings_and_counts_are_saved(release_dir):
+def test_settings_and_counts_are_saved_and_other_ones_refused(release_dir):
     saved = json.loads((release_dir / "soundscapes.json").read_text())
     assert saved["params"] == dataclasses.asdict(_PARAMS)
     assert saved["source"] == {"name": "synthetic"}
@@ -130,6 +130,9 @@ def test_settings_and_counts_are_saved(release_dir):
     )
     counts = [sum(c.values()) for c in saved["event_counts"].values()]
     assert sum(counts) == len(truth)
+    other = dataclasses.replace(_PARAMS, seed=2)
+    with pytest.raises(InputError, match="seed=1, not 2"):
+        make_release(str(release_dir), other, _SYNTHETIC, num_workers=1)
 
 
 def test_an_interrupted_release_is_finished_and_nothing_made_twice(
@@ -170,12 +173,6 @@ def test_two_processes_make_the_same_release_as_one(
     monkeypatch.setattr(release, "_MIN_CLIPS_PER_WORKER", 1)
     make_release(str(tmp_path), _PARAMS, _SYNTHETIC, num_workers=2)
     assert _contents(tmp_path) == _contents(release_dir)
-
-
-def test_other_settings_in_the_same_folder_are_refused(release_dir):
-    other = dataclasses.replace(_PARAMS, seed=2)
-    with pytest.raises(InputError, match="seed=1, not 2"):
-        make_release(str(release_dir), other, _SYNTHETIC, num_workers=1)
 
 
 def test_a_folder_with_other_label_files_is_refused(tmp_path):
@@ -244,11 +241,6 @@ def test_candidates_of_other_releases_are_refused(copied_dir, mid, segment_id):
     _write_candidates(path, [mid], [segment_id or weak["segment_id"][0]])
     with pytest.raises(InputError, match="first '(/m/unknown|elsewhere00_0)'"):
         annotate_candidates(str(copied_dir), path)
-
-
-def test_candidates_need_a_release(tmp_path):
-    with pytest.raises(InputError, match="make_soundscapes"):
-        annotate_candidates(str(tmp_path), tmp_path / "c.csv")
 
 
 def test_binaries_run(tmp_path):

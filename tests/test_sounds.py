@@ -10,12 +10,7 @@ from audioset_strong.simulation.sources import SYNTHETIC_CLASSES
 _RATE = sounds.SAMPLE_RATE
 
 
-def test_every_class_has_a_synthesizer():
-    assert set(SYNTHESIZERS) == set(SYNTHETIC_CLASSES)
-    assert len(SYNTHESIZERS) >= 14
-
-
-@pytest.mark.parametrize("name", sorted(SYNTHESIZERS))
+@pytest.mark.parametrize("name", sorted(SYNTHETIC_CLASSES))
 def test_sounds_are_finite_loud_short_and_all_different(name):
     sounds = [
         SYNTHESIZERS[name](np.random.default_rng(seed), 2.0)
@@ -61,13 +56,10 @@ def _mean_log_spectrum(sound):
     return np.log(bands + 1e-3).mean(axis=0)
 
 
-def test_tone_has_its_pitch_and_level():
+def test_tone_has_its_pitch_and_level_and_no_harmonics_beyond_nyquist():
     sound = sounds.tone(np.full(_RATE, 440.0), [1.0])
     assert np.abs(np.fft.rfft(sound)).argmax() == 440
     assert np.sqrt(np.mean(sound**2)) == pytest.approx(1.0, abs=0.01)
-
-
-def test_tone_leaves_out_harmonics_beyond_nyquist():
     # 5 kHz would fold its second harmonic down to 6 kHz.
     spectrum = np.abs(np.fft.rfft(sounds.tone(np.full(_RATE, 5e3), [1, 1])))
     assert spectrum[6000] < 0.01 * spectrum[5000]
@@ -83,12 +75,6 @@ def test_colored_noise_falls_with_its_exponent(exponent):
     high = power[(hz > 3200) & (hz < 4800)].mean()
     # Three octaves between the bands.
     assert np.log2(low / high) == pytest.approx(3 * exponent, abs=0.15)
-
-
-def test_decay_falls_60_db_in_its_time():
-    envelope = sounds.decay(_RATE + 1, 1.0)
-    assert envelope[0] == 1.0
-    assert envelope[-1] == pytest.approx(1e-3)
 
 
 def test_room_keeps_the_time_limit():

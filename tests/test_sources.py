@@ -59,15 +59,6 @@ def small_esc50(tmp_path_factory):
 
 
 @pytest.mark.parametrize("table", [SYNTHETIC_CLASSES, ESC50_CLASSES])
-def test_mids_are_distinct_and_parents_named_once(table):
-    mids = [c.mid for c in table.values()]
-    assert len(set(mids)) == len(mids)
-    vocabulary = release_vocabulary(tuple(table.values()))
-    assert list(vocabulary)[: len(mids)] == mids
-    assert all(vocabulary.values())
-
-
-@pytest.mark.parametrize("table", [SYNTHETIC_CLASSES, ESC50_CLASSES])
 def test_classes_against_the_released_files(table, audioset_labels):
     with open(audioset_labels / "class_labels_indices.csv") as file:
         names = {r["mid"]: r["display_name"] for r in csv.DictReader(file)}
@@ -81,6 +72,8 @@ def test_classes_against_the_released_files(table, audioset_labels):
         return below.union(*(descendants(child) for child in below))
 
     vocabulary = release_vocabulary(tuple(table.values()))
+    # Every mid once, those of the sounds before their parents.
+    assert list(vocabulary)[: len(table)] == [c.mid for c in table.values()]
     assert vocabulary == {mid: names[mid] for mid in vocabulary}
     for sound_class in table.values():
         assert sound_class.mid in strong_mids
@@ -117,16 +110,12 @@ def test_synthetic_sounds_fill_their_event(sound_class):
         assert start > 0.01 * np.abs(sound).max()
 
 
-def test_unknown_split_and_source_are_refused():
-    with pytest.raises(ValueError, match="Expected a split"):
-        SyntheticSource().draw(
-            "/m/05tny_", "test", np.random.default_rng(0), 1.0
-        )
+def test_unknown_source_is_refused():
     with pytest.raises(InputError, match="Received: 'freesound'"):
         make_source(SourceSettings("freesound"))
 
 
-def test_barks_are_cut_out_one_by_one(small_esc50):
+def test_barks_are_cut_out_one_by_one_and_textures_to_length(small_esc50):
     source = Esc50Source(small_esc50)
     assert [c.mid for c in source.classes] == [_BARK, _RAIN]
     rng = np.random.default_rng(0)
@@ -135,11 +124,6 @@ def test_barks_are_cut_out_one_by_one(small_esc50):
         for _ in range(20)
     }
     assert lengths == {0.3, 0.6}
-
-
-def test_textures_are_cut_to_length(small_esc50):
-    source = Esc50Source(small_esc50)
-    rng = np.random.default_rng(0)
     seconds = [
         len(source.draw(_RAIN, "eval", rng, 2.0)) / _RATE for _ in range(10)
     ]
@@ -187,11 +171,6 @@ def test_too_few_recordings_are_refused(tmp_path):
         Esc50Source(str(folder))
 
 
-def test_missing_folder_is_refused(tmp_path):
-    with pytest.raises(InputError, match="as esc50_dir"):
-        Esc50Source(str(tmp_path / "nothing"))
-
-
 @pytest.mark.parametrize(
     ("table", "message"),
     [
@@ -209,10 +188,9 @@ def test_bad_tables_are_refused(tmp_path, table, message):
         sources.read_esc50_clips(str(tmp_path))
 
 
-@pytest.mark.parametrize("content", [b"", b"not audio at all"])
-def test_corrupt_audio_is_refused(tmp_path, content):
+def test_corrupt_audio_is_refused(tmp_path):
     path = tmp_path / "a.ogg"
-    path.write_bytes(content)
+    path.write_bytes(b"not audio at all")
     with pytest.raises(InputError, match=r"a\.ogg: expected an audio file"):
         sources.read_waveform(str(path))
 

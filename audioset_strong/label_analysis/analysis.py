@@ -17,12 +17,10 @@ from audioset_strong.label_analysis.class_names import ClassInfo
 from audioset_strong.label_analysis.odds_ratios import (
     DIRECTIONS,
     OddsRatioParams,
-    num_class_pairs,
     odds_ratios,
     top_associations,
 )
 from audioset_strong.label_analysis.statistics import (
-    ClipLabels,
     CommonClips,
     class_priors,
     count_classes,
@@ -50,8 +48,7 @@ class TopList:
 
     Attributes:
       mid: The class.
-      direction: "weak": `mid` is a weak class and strong ones are ranked;
-        "strong": the other way round.
+      direction: As in `top_associations`.
       num_clips: Common clips that have the class.
       table: What `top_associations` returned.
     """
@@ -93,11 +90,6 @@ class LabelAnalysis:
     top_lists: tuple[TopList, ...]
     params: OddsRatioParams
 
-    @property
-    def num_pairs_without_clip(self) -> int:
-        """Class pairs that `odds_ratios` leaves out."""
-        return num_class_pairs(self.common) - len(self.odds_ratios)
-
 
 def analyze_files(
     weak_paths: Sequence[_Path],
@@ -113,7 +105,7 @@ def analyze_files(
     Args:
       weak_paths: Weak CSVs.
       strong_paths: Strong TSVs.
-      framed_path: Framed TSV, or None.
+      framed_path: Framed TSV.
       classes: Names and groups of the classes.
       chosen: Classes to rank others for, by mid or name; the most frequent of
         both label sets if empty.
@@ -131,7 +123,7 @@ def analyze_files(
     strong_table, num_repeated_strong = _read_all(
         read_strong_labels, strong_paths, problems
     )
-    framed = framed_counts = None
+    framed = None
     if framed_path is not None:
         framed = read_framed_labels(framed_path, problems)
     if problems is not None:
@@ -140,7 +132,7 @@ def analyze_files(
     strong = strong_clip_labels(strong_table)
     common = match_clips(weak, strong)
     num_clips = {"weak": weak.num_clips, "strong": strong.num_clips}
-    num_partly_listed = 0
+    framed_counts, num_partly_listed = None, 0
     if framed is not None:
         num_clips["framed"] = framed["segment_id"].nunique()
         framed_counts = count_framed(framed)
@@ -184,33 +176,26 @@ def _rank(
     params: OddsRatioParams,
 ) -> tuple[TopList, ...]:
     """Ranks in both directions for the chosen classes, where they occur."""
-    clips_of_mid = {
-        "weak": _clips_of_mid(common.weak),
-        "strong": _clips_of_mid(common.strong),
-    }
-    labelled = {*clips_of_mid["weak"], *clips_of_mid["strong"]}
+    # Clips of each class that has any, most frequent first.
+    clips_of_mid = {}
+    for direction, labels in zip(DIRECTIONS, (common.weak, common.strong)):
+        counts = labels.counts_by_mid()
+        clips_of_mid[direction] = counts[counts > 0].sort_values(
+            ascending=False, kind="stable"
+        )
+    labelled = {mid for counts in clips_of_mid.values() for mid in counts.index}
     mids = [classes.find_mid(text, labelled) for text in chosen]
     if not chosen:
-        mids = [
-            mid
-            for direction in DIRECTIONS
-            for mid in list(clips_of_mid[direction])[:_NUM_DEFAULT_CLASSES]
-        ]
+        for counts in clips_of_mid.values():
+            mids.extend(counts.index[:_NUM_DEFAULT_CLASSES])
     return tuple(
         TopList(
             mid,
             direction,
-            clips_of_mid[direction][mid],
+            int(clips_of_mid[direction][mid]),
             top_associations(pairs, mid, direction, params),
         )
         for mid in dict.fromkeys(mids)
         for direction in DIRECTIONS
         if mid in clips_of_mid[direction]
     )
-
-
-def _clips_of_mid(labels: ClipLabels) -> dict[str, int]:
-    """Returns the clips of each class that has any, most frequent first."""
-    counts = pd.Series(labels.clips_per_class, labels.mids)
-    ordered = counts[counts > 0].sort_values(ascending=False, kind="stable")
-    return {str(mid): int(count) for mid, count in ordered.items()}

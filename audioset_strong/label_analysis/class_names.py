@@ -120,13 +120,9 @@ def read_class_info(
     ontology_path: _Path | None = None,
     problems: ProblemLog | None = None,
 ) -> ClassInfo:
-    """Reads what is known of classes; each file is optional.
+    """Reads the files that `ClassInfo` names; each is optional.
 
-    Args:
-      class_map_path: `class_labels_indices.csv`: the weak release's classes.
-      display_names_path: `mid_to_display_name.tsv`: the strong release's names.
-      ontology_path: `ontology.json`.
-      problems: Takes the lines that are left out; None to refuse the first.
+    Lines that are left out go to `problems`; without it the first is refused.
 
     Raises:
       InputError: A file is not what it should be.

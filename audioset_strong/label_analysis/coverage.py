@@ -32,7 +32,6 @@ share of nothing is null in JSON and empty in CSV.
 
 import dataclasses
 import json
-import math
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -82,8 +81,7 @@ class SetCoverage:
     """How much of a set is there.
 
     Attributes:
-      name: Name of the set.
-      kind: One of `KINDS`.
+      name, kind: As in `LabelledSet`.
       num_clips: Clips that the file lists.
       num_present: Those of them that are there.
       per_class: One row a class, index `mid`, sorted; int64 columns, each also
@@ -154,11 +152,7 @@ class Coverage:
 def read_labelled_sets(
     paths: Mapping[str, Sequence[str]], problems: ProblemLog
 ) -> list[LabelledSet]:
-    """Reads label files as sets, named after their files.
-
-    Args:
-      paths: Files of each of `KINDS`.
-      problems: Takes the problems of the files.
+    """Reads the files of each of `KINDS` as sets that are named after them.
 
     Raises:
       InputError: A file has the wrong header.
@@ -177,13 +171,7 @@ def read_labelled_sets(
 
 
 def make_labelled_set(name: str, kind: str, table: pd.DataFrame) -> LabelledSet:
-    """Makes a set of a label table.
-
-    Args:
-      name: What to call it.
-      kind: One of `KINDS`.
-      table: Weak, strong or framed table (`label_files`).
-    """
+    """Makes a set of a weak, strong or framed table (`label_files`)."""
     if kind == "weak":
         table = table[["segment_id", "mids"]].explode("mids")
         table = table.rename(columns={"mids": "mid"})
@@ -227,7 +215,7 @@ def cover_sets(
     """Counts what is there of several sets.
 
     Args:
-      sets: Label files (`read_labelled_sets`).
+      sets: What `read_labelled_sets` returned.
       present: Segment ids of the clips that are there; others may be in it.
       display_names: Name of each mid, where known.
       class_map_mids: Classes to list first, and even where no set has them.
@@ -298,11 +286,11 @@ def write_coverage(
     problems: ProblemLog,
     audio: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes coverage.json, per_class.csv and missing.csv.
+    """Writes the files of the module docstring; the folder is made.
 
     Args:
       coverage: What to write.
-      output_dir: Made if it is not there.
+      output_dir: Folder for the files.
       problems: Of the label files.
       audio: What the folder of audio holds, for JSON.
     """
@@ -317,26 +305,27 @@ def write_coverage(
     with open_output(os.path.join(output_dir, "coverage.json")) as file:
         json.dump(content, file, indent=2, ensure_ascii=False)
         file.write("\n")
-    tables = {
-        "per_class.csv": per_class_table(coverage),
-        "missing.csv": coverage.missing,
-    }
-    for name, table in tables.items():
+    for name, table in (
+        ("per_class.csv", _per_class_table(coverage)),
+        ("missing.csv", coverage.missing),
+    ):
         with open_output(os.path.join(output_dir, name)) as file:
             table.to_csv(file, index=False, lineterminator="\n")
 
 
-def _share(num_present: int, num_all: int) -> float:
-    """Divides; NaN for none of none."""
-    return num_present / num_all if num_all else math.nan
+def _share(covered: Coverage | SetCoverage) -> float | None:
+    """Divides; None for none of none."""
+    if not covered.num_clips:
+        return None
+    return covered.num_present / covered.num_clips
 
 
 def _shares_json(covered: Coverage | SetCoverage) -> dict[str, Any]:
-    share = _share(covered.num_present, covered.num_clips)
+    share = _share(covered)
     return {
         "num_clips": covered.num_clips,
         "num_present": covered.num_present,
-        "share": None if math.isnan(share) else round(share, 6),
+        "share": share if share is None else round(share, 6),
     }
 
 
@@ -357,7 +346,7 @@ def _set_json(
     }
 
 
-def per_class_table(coverage: Coverage) -> pd.DataFrame:
+def _per_class_table(coverage: Coverage) -> pd.DataFrame:
     """Makes `per_class.csv` (module docstring)."""
     mids = list(coverage.mids)
     columns: dict[str, Any] = {
@@ -417,12 +406,12 @@ def coverage_lines(coverage: Coverage) -> list[str]:
 
 
 def _shares_text(name: str, width: int, covered: Coverage | SetCoverage) -> str:
-    share = _share(covered.num_present, covered.num_clips)
-    percent = "-" if math.isnan(share) else f"{100 * share:.1f}%"
+    share = _share(covered)
+    percent = "-" if share is None else f"{100 * share:.1f}%"
     # Only all is 100 %, and only none is 0 %.
-    if percent == "100.0%" and share < 1:
+    if percent == "100.0%" and share != 1:
         percent = ">99.9%"
-    if percent == "0.0%" and share > 0:
+    if percent == "0.0%" and share != 0:
         percent = "<0.1%"
     numbers = f"{covered.num_clips:>9,}  {covered.num_present:>9,}"
     return f"{name:{width}}  {numbers}  {percent:>6}"

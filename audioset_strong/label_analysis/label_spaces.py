@@ -83,8 +83,7 @@ def label_space_table(
     weak_names = ontology_names = renamed = None
     music = abstract = blacklisted = None
     if class_map is not None:
-        named = zip(class_map.mids, class_map.display_names, strict=True)
-        weak_names = dict(named)
+        weak_names = dict(zip(class_map.mids, class_map.display_names))
     if ontology is not None:
         ontology_names = ontology.display_names
         music = ontology.descendants(MUSIC_MID)
@@ -129,17 +128,10 @@ def label_space_table(
 
 
 def evaluable_mids(framed: pd.DataFrame) -> list[str]:
-    """Returns the classes that have a positive and a negative label frame.
+    """Returns the sorted mids with a positive and a negative label frame.
 
-    Args:
-      framed: Framed table (`label_files`).
-
-    Returns:
-      Mids, sorted.
-
-    Source:
-      Section 3.3 of the paper has 356 such classes and does not list them; they
-      follow from the released framed file.
+    Section 3.3 of the paper has 356 such classes and does not list them; they
+    follow from the released framed file.
     """
     is_present = framed["is_present"].to_numpy()
     mids = framed["mid"].to_numpy()
@@ -148,15 +140,7 @@ def evaluable_mids(framed: pd.DataFrame) -> list[str]:
 
 
 def select_label_set(table: pd.DataFrame, name: str) -> pd.DataFrame:
-    """Returns the rows of a label set.
-
-    Args:
-      table: What `label_space_table` returned.
-      name: One of `LABEL_SETS`, such as "renamed", "strong_not_weak" or
-        "strong_not_ontology".
-
-    Returns:
-      Its rows, in order.
+    """Returns the rows of one of `LABEL_SETS`.
 
     Raises:
       InputError: There is no such set, or an input that it needs was not given.
@@ -186,14 +170,7 @@ def _missing_flags(table: pd.DataFrame, name: str) -> list[str]:
 
 
 def count_label_sets(table: pd.DataFrame) -> dict[str, int]:
-    """Counts the classes of every label set whose files were given.
-
-    Args:
-      table: What `label_space_table` returned.
-
-    Returns:
-      Number of classes of each of `LABEL_SETS`, in its order.
-    """
+    """Counts the classes of each of `LABEL_SETS` whose files were given."""
     return {
         name: len(select_label_set(table, name))
         for name in LABEL_SETS

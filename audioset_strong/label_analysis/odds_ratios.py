@@ -34,8 +34,6 @@ import scipy.special
 from audioset_strong.errors import InputError
 from audioset_strong.label_analysis.statistics import CommonClips
 
-_Floats = npt.NDArray[np.float64]
-
 # For which side of a pair the other side is ranked.
 DIRECTIONS = ("weak", "strong")
 
@@ -59,11 +57,7 @@ class OddsRatioParams:
     num_top: int = 10
 
     def __post_init__(self) -> None:
-        """Checks the ranges.
-
-        Raises:
-          InputError: A setting is out of its range.
-        """
+        """Raises `InputError` for a setting that is out of its range."""
         if not 0 < self.confidence < 1:
             raise InputError(
                 f"Expected 0 < confidence < 1. Received: {self.confidence}."
@@ -88,10 +82,6 @@ def odds_ratios(
     Pairs without a common clip are left out: most of them are two rare classes
     about which nothing is known, and there are as many as classes squared.
 
-    Args:
-      common: The clips with weak and strong labels.
-      params: Correction and confidence.
-
     Returns:
       A row a pair, sorted by weak_mid, strong_mid: `weak_mid`, `strong_mid`
       str; the cells `num_both`, `num_weak_only`, `num_strong_only`,
@@ -104,7 +94,7 @@ def odds_ratios(
     both = (weak.matrix.T @ strong.matrix).tocsr()
     both.sort_indices()
     both = both.tocoo()
-    num_both = both.data.astype(np.int64)  # [num_pairs]
+    num_both = both.data.astype(np.int64)  # [num_pairs], as those that follow
     num_weak_only = weak.clips_per_class[both.row] - num_both
     num_strong_only = strong.clips_per_class[both.col] - num_both
     cells = {
@@ -123,15 +113,9 @@ def odds_ratios(
     return pd.DataFrame({**mids, **cells, **ratios})
 
 
-def num_class_pairs(common: CommonClips) -> int:
-    """Counts all pairs of a weak and a strong class of the common clips."""
-    num_weak = int((common.weak.clips_per_class > 0).sum())
-    return num_weak * int((common.strong.clips_per_class > 0).sum())
-
-
 def odds_ratio_of_cells(
     cells: npt.NDArray[np.int64], params: OddsRatioParams = OddsRatioParams()
-) -> dict[str, _Floats]:
+) -> dict[str, npt.NDArray[np.float64]]:
     """Computes odds ratios and their confidence intervals of 2x2 tables.
 
     Args:
@@ -154,8 +138,8 @@ def odds_ratio_of_cells(
         log_ratio = np.log(ratio)
         standard_error = np.sqrt((1.0 / corrected).sum(axis=0))
     standard_error[~np.isfinite(standard_error)] = np.nan
-    half_width = scipy.special.ndtri(0.5 + params.confidence / 2)
-    half_width = half_width * standard_error
+    z = scipy.special.ndtri(0.5 + params.confidence / 2)
+    half_width = z * standard_error
     return {
         "odds_ratio": ratio,
         "log_odds_ratio": log_ratio,
@@ -186,15 +170,7 @@ def top_associations(
       added at the end where it is not among the first, with its rank, or with
       rank 0 where it has too few common clips to have one. No rows if there is
       no such class.
-
-    Raises:
-      InputError: There is no such direction.
     """
-    if direction not in DIRECTIONS:
-        raise InputError(
-            f"Expected a direction of {list(DIRECTIONS)}. Received: "
-            f"{direction!r}."
-        )
     (other,) = set(DIRECTIONS) - {direction}
     of_class = pairs[pairs[f"{direction}_mid"] == mid]
     is_ranked = (of_class["num_both"] >= params.min_common_clips) & of_class[

@@ -63,11 +63,9 @@ class ClipLabels:
         counts: _Ints = np.asarray(self.matrix.sum(axis=0), dtype=np.int64)
         return counts.reshape(-1)
 
-    def clips_of(self, mids: pd.Index) -> _Ints:
-        """int64 `[len(mids)]`: clips that have each class, 0 where unknown."""
-        counts = pd.Series(self.clips_per_class, self.mids)
-        found: _Ints = counts.reindex(mids, fill_value=0).to_numpy(np.int64)
-        return found
+    def counts_by_mid(self) -> "pd.Series[int]":
+        """Clips that have each class, with index mid."""
+        return pd.Series(self.clips_per_class, self.mids)
 
     def take_clips(self, rows: _Ints) -> "ClipLabels":
         """Keeps the clips of these rows, and all classes."""
@@ -95,31 +93,12 @@ class CommonClips:
         """Number of clips with both."""
         return self.weak.num_clips
 
-    @property
-    def weak_labels_per_clip(self) -> float:
-        """Mean number of classes of a clip, weak; 2.4 in the paper."""
-        return self.weak.num_instances / self.num_clips
-
-    @property
-    def strong_labels_per_clip(self) -> float:
-        """Mean number of classes of a clip, strong; 3.5 in the paper."""
-        return self.strong.num_instances / self.num_clips
-
-    @property
-    def strong_to_weak(self) -> float:
-        """Ratio of instances; 217k / 147k = 1.48 in the paper."""
-        return self.strong.num_instances / self.weak.num_instances
-
 
 def weak_clip_labels(weak: pd.DataFrame) -> ClipLabels:
-    """Makes the matrix of a weak table.
+    """Makes the matrix of a weak table (`label_files`).
 
-    Args:
-      weak: Weak table (`label_files`). A clip may stand in several rows, as
-        when several files list it: then it has the classes of all of them.
-
-    Returns:
-      The classes of each clip.
+    A clip may stand in several rows, as when several files list it: then it has
+    the classes of all of them.
     """
     num_labels = weak["mids"].map(len).to_numpy(dtype=np.int64)
     mids = itertools.chain.from_iterable(weak["mids"])
@@ -128,14 +107,9 @@ def weak_clip_labels(weak: pd.DataFrame) -> ClipLabels:
 
 
 def strong_clip_labels(strong: pd.DataFrame) -> ClipLabels:
-    """Makes the matrix of a strong table.
+    """Makes the matrix of a strong table (`label_files`).
 
-    Args:
-      strong: Strong table (`label_files`).
-
-    Returns:
-      The classes of each clip with at least one event. Clips in which nothing
-      was heard are not in the file, and so not here.
+    Clips in which nothing was heard are not in the file, and so not here.
     """
     clip, segment_ids = pd.factorize(strong["segment_id"], sort=True)
     return _make_clip_labels(clip, segment_ids, strong["mid"])
@@ -161,17 +135,11 @@ def _make_clip_labels(
 def match_clips(weak: ClipLabels, strong: ClipLabels) -> CommonClips:
     """Keeps the clips that both label sets have.
 
-    Args:
-      weak: Weak labels.
-      strong: Strong labels.
-
-    Returns:
-      Both, row by row for the same clips, and how many were left out.
-
     Raises:
       InputError: No clip is in both.
     """
     row_of_segment = pd.Index(strong.segment_ids)
+    # [num_weak_clips], -1 for clips without strong labels.
     strong_row = row_of_segment.get_indexer(pd.Index(weak.segment_ids))
     is_common = strong_row >= 0
     num_common = int(is_common.sum())
@@ -214,9 +182,9 @@ def count_classes(
     """Counts what each label file holds of each class.
 
     Args:
-      weak: Weak labels, of all clips.
-      strong: Strong labels, of all clips.
-      strong_table: Strong table (`label_files`) that `strong` was made of.
+      weak: Of all clips.
+      strong: Of all clips.
+      strong_table: The table that `strong` was made of.
       framed_counts: What `count_framed` returned, or None.
       more_mids: Classes to list even if no file has them, such as those of a
         class map.
@@ -229,8 +197,8 @@ def count_classes(
       negatives.
     """
     columns = {
-        "num_weak_clips": pd.Series(weak.clips_per_class, weak.mids),
-        "num_strong_clips": pd.Series(strong.clips_per_class, strong.mids),
+        "num_weak_clips": weak.counts_by_mid(),
+        "num_strong_clips": strong.counts_by_mid(),
         "num_events": strong_table["mid"].value_counts(),
     }
     if framed_counts is not None:
@@ -251,9 +219,6 @@ def count_framed(framed: pd.DataFrame) -> pd.DataFrame:
     """Counts positives and negatives of each class in framed labels.
 
     A label frame that stands twice counts once, as PRESENT if either says so.
-
-    Args:
-      framed: Framed table (`label_files`).
 
     Returns:
       Index mid; the columns `FRAMED_COUNTS`, int64, and
@@ -293,8 +258,8 @@ def summarise_counts(counts: pd.DataFrame, column: str) -> dict[str, Any]:
     minimum, mean and median; they are counted apart.
 
     Args:
-      counts: Columns `mid` and `column`.
-      column: int64, at least 0.
+      counts: What `count_classes` returned.
+      column: One of its counts.
 
     Returns:
       JSON-ready: `num_classes` with a count above zero, `num_classes_without`,
@@ -321,11 +286,7 @@ def summarise_counts(counts: pd.DataFrame, column: str) -> dict[str, Any]:
 def class_priors(
     common: CommonClips, more_mids: Iterable[str] = ()
 ) -> pd.DataFrame:
-    """Computes the prior of each class in both label sets.
-
-    Args:
-      common: The clips with weak and strong labels.
-      more_mids: Classes to list even if neither label set has them.
+    """Computes the prior of each class, those of `more_mids` included.
 
     Returns:
       A row a class, sorted by mid: `mid` str; `num_weak_clips` and
@@ -333,10 +294,12 @@ def class_priors(
       [0, 1]; `prior_ratio` float64, strong over weak: inf where only the weak
       prior is zero, NaN where both are.
     """
-    weak, strong = common.weak, common.strong
-    mids = {*more_mids, *weak.mids, *strong.mids}
+    mids = {*more_mids, *common.weak.mids, *common.strong.mids}
     index = pd.Index(sorted(mids), dtype=object)
-    num_weak, num_strong = weak.clips_of(index), strong.clips_of(index)
+    num_weak, num_strong = (  # [num_classes] each
+        labels.counts_by_mid().reindex(index, fill_value=0).to_numpy(np.int64)
+        for labels in (common.weak, common.strong)
+    )
     with np.errstate(divide="ignore", invalid="ignore"):
         prior_ratio = num_strong / num_weak
     return pd.DataFrame(

@@ -23,6 +23,7 @@ import pandas as pd
 
 from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.label_analysis.analysis import LabelAnalysis, TopList
+from audioset_strong.label_analysis.class_names import ClassInfo
 from audioset_strong.label_analysis.statistics import summarise_counts
 from audioset_strong.labels.problems import listed
 
@@ -58,31 +59,31 @@ def write_analysis(analysis: LabelAnalysis, output_dir: str) -> list[str]:
     }
     for name, table in tables.items():
         with open_output(os.path.join(output_dir, name)) as file:
-            described = _describe_classes(analysis, table)
+            described = _describe_classes(analysis.classes, table)
             described.to_csv(file, index=False, float_format="%.6g")
     texts = {
-        "summary.json": _json(summary_dict(analysis)),
+        "summary.json": summary_dict(analysis),
         "summary.md": summary_text(analysis),
-        "top_lists.json": _json(_top_list_dicts(analysis)),
+        "top_lists.json": _top_list_dicts(analysis),
         "top_lists.md": _top_lists_text(analysis),
     }
-    for name, text in texts.items():
+    for name, content in texts.items():
         with open_output(os.path.join(output_dir, name)) as file:
-            file.write(text)
+            if isinstance(content, str):
+                file.write(content)
+            else:
+                json.dump(_finite(content), file, indent=2, ensure_ascii=False)
+                file.write("\n")
     return [os.path.join(output_dir, name) for name in (*tables, *texts)]
 
 
-def _describe_classes(
-    analysis: LabelAnalysis, table: pd.DataFrame
-) -> pd.DataFrame:
+def _describe_classes(classes: ClassInfo, table: pd.DataFrame) -> pd.DataFrame:
     """Adds names and groups of the classes to a table, after each mid."""
-    classes, described = analysis.classes, table.copy()
-    for side in ("weak", "strong"):
-        if f"{side}_mid" in described:
-            names = described[f"{side}_mid"].map(classes.name)
-            place = list(described.columns).index(f"{side}_mid") + 1
-            described.insert(place, f"{side}_name", names)
+    described = table.copy()
     if "mid" not in described:
+        for place, side in ((1, "weak"), (3, "strong")):
+            names = described[f"{side}_mid"].map(classes.name)
+            described.insert(place, f"{side}_name", names)
         return described
     mid = described["mid"]
     columns = {
@@ -96,10 +97,6 @@ def _describe_classes(
     for place, (name, values) in enumerate(columns.items(), start=1):
         described.insert(place, name, values)
     return described
-
-
-def _json(value: Any) -> str:
-    return json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n"
 
 
 def _finite(value: Any) -> Any:
@@ -152,13 +149,19 @@ def summary_dict(analysis: LabelAnalysis) -> dict[str, Any]:
         odds_ratios       {num_pairs, num_pairs_without_clip} and the settings
     """
     common, counts = analysis.common, analysis.counts
+    num_weak, num_strong = (
+        common.weak.num_instances,
+        common.strong.num_instances,
+    )
     weak_names, music = analysis.classes.weak_names, analysis.classes.music_mids
-    of_class_map = counts[counts["mid"].isin(list(weak_names))]
+    is_in_class_map = counts["mid"].isin(list(weak_names))
     has_weak = counts["num_weak_clips"] > 0
     has_strong = counts["num_strong_clips"] > 0
-    is_weak_class = has_weak
-    if weak_names:
-        is_weak_class = counts["mid"].isin(list(weak_names))
+    is_weak_class = is_in_class_map if weak_names else has_weak
+    num_pairs_of_classes = math.prod(
+        int((labels.clips_per_class > 0).sum())
+        for labels in (common.weak, common.strong)
+    )
     no_strong = counts.loc[is_weak_class & ~has_strong, "mid"].tolist()
     no_weak = counts.loc[has_strong & ~has_weak, "mid"].tolist()
     return {
@@ -168,15 +171,15 @@ def summary_dict(analysis: LabelAnalysis) -> dict[str, Any]:
             "num_clips": common.num_clips,
             "num_weak_only": common.num_weak_only,
             "num_strong_only": common.num_strong_only,
-            "num_weak_instances": common.weak.num_instances,
-            "num_strong_instances": common.strong.num_instances,
-            "weak_labels_per_clip": common.weak_labels_per_clip,
-            "strong_labels_per_clip": common.strong_labels_per_clip,
-            "strong_to_weak": common.strong_to_weak,
+            "num_weak_instances": num_weak,
+            "num_strong_instances": num_strong,
+            "weak_labels_per_clip": num_weak / common.num_clips,
+            "strong_labels_per_clip": num_strong / common.num_clips,
+            "strong_to_weak": num_strong / num_weak,
         },
         "counts_per_class": _summarise_all(counts),
         "counts_per_class_of_class_map": (
-            _summarise_all(of_class_map) if weak_names else None
+            _summarise_all(counts[is_in_class_map]) if weak_names else None
         ),
         "num_partly_listed": analysis.num_partly_listed,
         "weak_classes_without_strong_labels": {
@@ -194,14 +197,15 @@ def summary_dict(analysis: LabelAnalysis) -> dict[str, Any]:
         "priors": _prior_changes(analysis),
         "odds_ratios": {
             "num_pairs": len(analysis.odds_ratios),
-            "num_pairs_without_clip": analysis.num_pairs_without_clip,
+            "num_pairs_without_clip": (
+                num_pairs_of_classes - len(analysis.odds_ratios)
+            ),
             **dataclasses.asdict(analysis.params),
         },
     }
 
 
 def _summarise_all(counts: pd.DataFrame) -> dict[str, Any]:
-    """Summarises every count of the table."""
     return {
         column: summarise_counts(counts, column)
         for column in counts.columns.drop("mid")
@@ -228,21 +232,15 @@ def _prior_changes(analysis: LabelAnalysis) -> dict[str, Any]:
 
 def summary_text(analysis: LabelAnalysis) -> str:
     """Writes the summary as Markdown."""
-    summary = summary_dict(analysis)
-    return "\n".join(
-        [
-            "# Weak and strong labels",
-            "",
-            *_common_lines(summary),
-            "",
-            *_prior_lines(summary, analysis),
-            "",
-            *_count_lines(summary, analysis),
-            "",
-            *_odds_ratio_lines(summary),
-            "",
-        ]
-    )
+    summary, classes = summary_dict(analysis), analysis.classes
+    lines = [
+        "# Weak and strong labels",
+        *("", *_common_lines(summary)),
+        *("", *_prior_lines(summary, classes)),
+        *("", *_count_lines(summary, classes)),
+        *("", *_odds_ratio_lines(summary["odds_ratios"]), ""),
+    ]
+    return "\n".join(lines)
 
 
 def _common_lines(summary: dict[str, Any]) -> list[str]:
@@ -265,16 +263,16 @@ def _common_lines(summary: dict[str, Any]) -> list[str]:
         "",
         "The paper, on its training clips: 147k and 217k instances (1.48), "
         "2.4 and 3.5 labels per clip.",
-        *[
+        *(
             f"{count:,} clips stand in several {label_set} files and count "
             f"once."
             for label_set, count in summary["num_repeated_clips"].items()
             if count
-        ],
+        ),
     ]
 
 
-def _prior_lines(summary: dict[str, Any], analysis: LabelAnalysis) -> list[str]:
+def _prior_lines(summary: dict[str, Any], classes: ClassInfo) -> list[str]:
     """Writes which priors changed, and which classes a label set lacks."""
     priors = summary["priors"]
     grown, dropped = (
@@ -287,7 +285,7 @@ def _prior_lines(summary: dict[str, Any], analysis: LabelAnalysis) -> list[str]:
     )
     no_strong = summary["weak_classes_without_strong_labels"]
     no_weak = summary["strong_classes_without_weak_labels"]
-    no_weak_names = map(analysis.classes.full_name, no_weak["mids"])
+    no_weak_names = map(classes.full_name, no_weak["mids"])
     music = no_strong["num_music_descendants"]
     of_music = "" if music is None else f", {music} of them below Music"
     return [
@@ -308,17 +306,17 @@ def _prior_lines(summary: dict[str, Any], analysis: LabelAnalysis) -> list[str]:
     ]
 
 
-def _count_lines(summary: dict[str, Any], analysis: LabelAnalysis) -> list[str]:
+def _count_lines(summary: dict[str, Any], classes: ClassInfo) -> list[str]:
     """Writes the counts per class, as in Section 3.3."""
     spread = ["min", "max", "mean", "median"]
     header = ["per class", "classes", "without", *spread, "total"]
     of_all = summary["counts_per_class"]
     of_class_map = summary["counts_per_class_of_class_map"]
     lines = ["## Counts per class (Section 3.3)", ""]
-    lines += _markdown_table(header, _count_rows(of_all, analysis))
+    lines += _markdown_table(header, _count_rows(of_all, classes))
     if of_class_map not in (None, of_all):
         lines += ["", "Of the classes of the class map alone:", ""]
-        lines += _markdown_table(header, _count_rows(of_class_map, analysis))
+        lines += _markdown_table(header, _count_rows(of_class_map, classes))
     lines += [
         "",
         "All clips of the files, compared or not. Minimum, mean and median are "
@@ -335,7 +333,7 @@ def _count_lines(summary: dict[str, Any], analysis: LabelAnalysis) -> list[str]:
 
 
 def _count_rows(
-    summaries: dict[str, Any], analysis: LabelAnalysis
+    summaries: dict[str, Any], classes: ClassInfo
 ) -> Iterable[tuple[str, ...]]:
     """Writes one row a count."""
     for column, text in _COUNTS.items():
@@ -345,7 +343,7 @@ def _count_rows(
         row = [f"{values[k]:,}" for k in ("num_classes", "num_classes_without")]
         if values["num_classes"]:
             for end in ("minimum", "maximum"):
-                names = map(analysis.classes.name, values[f"{end}_mids"])
+                names = map(classes.name, values[f"{end}_mids"])
                 row.append(f"{values[end]:,} ({listed(names, 1)})")
             row += [f"{values['mean']:,.1f}", f"{values['median']:,g}"]
         else:
@@ -353,9 +351,8 @@ def _count_rows(
         yield (text, *row, f"{values['total']:,}")
 
 
-def _odds_ratio_lines(summary: dict[str, Any]) -> list[str]:
+def _odds_ratio_lines(ratios: dict[str, Any]) -> list[str]:
     """Writes which pairs of classes were compared, and how."""
-    ratios = summary["odds_ratios"]
     correction = ratios["haldane_correction"]
     corrected = (
         f"{correction:g} added to each cell"

@@ -42,7 +42,7 @@ def annotate_weakly(
 
     Args:
       truth: Ground truth (module docstring); clips in any order.
-      classes: Gives the parent of each class.
+      classes: Give the parents.
       params: Recall and share of parents.
 
     Returns:
@@ -119,10 +119,6 @@ def annotate_strongly(
 ) -> pd.DataFrame:
     """Makes strong labels: complete, specific, a little off in time.
 
-    Args:
-      truth: Ground truth (module docstring).
-      params: Standard deviation of the times.
-
     Returns:
       Strong table (`label_files`), rows in the order of `truth`.
     """
@@ -147,15 +143,7 @@ def annotate_strongly(
 def present_pairs(
     truth: pd.DataFrame, classes: Sequence[SoundClass]
 ) -> set[tuple[str, str]]:
-    """Lists what is truly in each clip, ancestors of a sound's class included.
-
-    Args:
-      truth: Ground truth (module docstring).
-      classes: Gives the ancestors of each class.
-
-    Returns:
-      (segment_id, mid) pairs.
-    """
+    """Lists the (segment_id, mid) pairs that are true, ancestors included."""
     all_mids = {c.mid: c.all_mids for c in classes}
     heard = truth[["segment_id", "mid"]].drop_duplicates()
     return {
@@ -194,14 +182,10 @@ def choose_candidates_to_show(
 def confirm_absent(
     shown: pd.DataFrame, present: set[tuple[str, str]]
 ) -> pd.DataFrame:
-    """Asks annotators of each candidate whether the class is absent.
-
-    Args:
-      shown: Columns segment_id and mid: the pairs that they are asked about.
-      present: What `present_pairs` returned.
+    """Keeps the pairs of `shown` that are not `present_pairs`.
 
     Returns:
-      The pairs that are absent: explicit negatives, columns segment_id and mid.
+      The explicit negatives, columns segment_id and mid.
     """
     pairs = shown[["segment_id", "mid"]].drop_duplicates()
     is_absent = [
@@ -219,7 +203,7 @@ def draw_random_negatives(
 
     Args:
       truth: Ground truth (module docstring) of the clips to draw from.
-      classes: The classes; they and their parents get negatives.
+      classes: They and their parents get negatives.
       params: Number of negatives of a class; fewer where too few clips are
         without it.
 

@@ -194,9 +194,6 @@ def _read_settings(output_dir: str) -> dict[str, Any]:
 def read_release_classes(output_dir: str) -> tuple[SoundClass, ...]:
     """Reads the classes of a release.
 
-    Args:
-      output_dir: Folder of the release.
-
     Raises:
       InputError: `soundscapes.json` is missing or broken.
     """
@@ -237,15 +234,10 @@ def _make_clips(
     finished = _read_journal(output_dir)
     with open_output(journal_path) as file:
         file.writelines(json.dumps(e) + "\n" for e in finished.values())
-    sizes = (
-        params.num_weak_clips,
-        params.num_strong_clips,
-        params.num_eval_clips,
-    )
     clips = {
         segment_id_of_clip(params, subset, number): (subset, number)
-        for subset, size in zip(SUBSETS, sizes, strict=True)
-        for number in range(size)
+        for subset in SUBSETS
+        for number in range(getattr(params, f"num_{subset}_clips"))
     }
     missing = [clip for name, clip in clips.items() if name not in finished]
     make = functools.partial(_make_clip, output_dir, params, source)
@@ -450,9 +442,6 @@ def annotate_candidates(
 
 def read_mined_candidates(path: str | os.PathLike[str]) -> pd.DataFrame:
     """Reads a candidates CSV, as mine_candidates writes it.
-
-    Args:
-      path: CSV with the columns mid, segment_id, score, rank.
 
     Returns:
       Columns mid str and segment_id str, one row a candidate, in file order.

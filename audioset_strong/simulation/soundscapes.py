@@ -94,11 +94,7 @@ class SoundscapeParams:
     held_out_fraction: float = 0.05
 
     def __post_init__(self) -> None:
-        """Checks the ranges.
-
-        Raises:
-          InputError: Names the setting and its value.
-        """
+        """Raises `InputError` for a setting that is out of its range."""
         longest = self.max_event_seconds
         is_sensible = {
             "num_weak_clips": self.num_weak_clips >= 0,
@@ -152,12 +148,7 @@ def clip_rng(
 def segment_id_of_clip(
     params: SoundscapeParams, subset: str, number: int
 ) -> str:
-    """Returns the name of a clip: its ytid looks like a real one.
-
-    Args:
-      params: Gives the seed.
-      subset: One of `SUBSETS`.
-      number: Number of the clip in its subset, from 0.
+    """Returns the name of a clip, arguments as `make_soundscape`.
 
     Returns:
       `<ytid>_<start ms>`; the ytid has 11 characters of the YouTube alphabet,

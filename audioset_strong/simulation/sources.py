@@ -139,10 +139,7 @@ def release_vocabulary(classes: Sequence[SoundClass]) -> dict[str, str]:
 
 
 def frame_levels_db(waveform: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
-    """Measures the level of every frame.
-
-    Args:
-      waveform: float `[num_samples]`.
+    """Measures the level of every frame of a waveform `[num_samples]`.
 
     Returns:
       float64 `[num_frames]`, RMS in dB re full scale; frame i is centred on
@@ -164,10 +161,7 @@ def frame_levels_db(waveform: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
 def find_active_regions(
     waveform: npt.NDArray[Any],
 ) -> list[tuple[float, float]]:
-    """Finds the parts of a waveform in which something sounds.
-
-    Args:
-      waveform: float `[num_samples]`.
+    """Finds the parts of a waveform `[num_samples]` in which something sounds.
 
     Returns:
       (onset, offset) of each region in seconds, in order, not overlapping;
@@ -273,13 +267,6 @@ def _cut(
     return part * fades.astype(np.float32)
 
 
-def _index_of_split(split: str) -> int:
-    """Returns the position of a split in `SPLITS`."""
-    if split not in SPLITS:
-        raise ValueError(f"Expected a split of {SPLITS}. Received: {split!r}.")
-    return SPLITS.index(split)
-
-
 class SyntheticSource:
     """Sounds that `sounds.py` synthesises; every one is new."""
 
@@ -297,7 +284,7 @@ class SyntheticSource:
         """See `SoundSource.draw`."""
         # The split is part of the seed, so that equal generators give
         # different sounds in different splits.
-        seed = [_index_of_split(split), int(rng.integers(2**62))]
+        seed = [SPLITS.index(split), int(rng.integers(2**62))]
         split_rng = np.random.default_rng(seed)
         sound = self._synthesizer_of_mid[mid](split_rng, max_seconds)
         sound = place_in_room(split_rng, sound, max_seconds)
@@ -346,7 +333,6 @@ class Esc50Source:
         Raises:
           InputError: All clips of the class are silent.
         """
-        _index_of_split(split)
         paths = self._paths[mid, split]
         for index in rng.permutation(len(paths)):
             samples, regions = _load(paths[index])
@@ -380,13 +366,7 @@ class Esc50Clip:
 
 
 def read_esc50_clips(folder: str) -> list[Esc50Clip]:
-    """Reads the table of clips.
-
-    Args:
-      folder: The ESC-50 folder.
-
-    Returns:
-      The clips, in file order.
+    """Reads the table of clips of an ESC-50 folder, in file order.
 
     Raises:
       InputError: The folder is not ESC-50's, a column or an audio file is
