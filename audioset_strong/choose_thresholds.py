@@ -32,7 +32,6 @@ from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import (
     POOLING,
     are_probabilities,
-    read_known_classes,
     score_range,
 )
 from audioset_strong.evaluation.thresholds import (
@@ -46,6 +45,7 @@ from audioset_strong.evaluation.thresholds import (
     write_threshold_file,
 )
 from audioset_strong.evaluation.truth import read_truth
+from audioset_strong.labels.class_map import read_known_classes
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.plots import plot_reliability
 

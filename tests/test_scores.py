@@ -18,12 +18,10 @@ from hypothesis import strategies as st
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.scores import (
-    KnownClasses,
     find_classes,
     logits_to_probabilities,
     make_scores,
     pool_onto_label_frames,
-    read_known_classes,
     read_score_file,
     warn_unless_probabilities,
     with_probabilities,
@@ -31,7 +29,9 @@ from audioset_strong.evaluation.scores import (
 )
 from audioset_strong.labels.class_map import (
     ClassMap,
+    KnownClasses,
     read_class_map,
+    read_known_classes,
     write_class_map,
 )
 from audioset_strong.labels.label_files import (

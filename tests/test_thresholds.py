@@ -29,7 +29,7 @@ from audioset_strong.evaluation.items import (
     warn_of_gaps,
     weak_items,
 )
-from audioset_strong.evaluation.scores import listed, write_score_file
+from audioset_strong.evaluation.scores import write_score_file
 from audioset_strong.evaluation.thresholds import (
     COLUMNS,
     ThresholdParams,
@@ -332,11 +332,6 @@ def test_thresholds_on_logits_do_not_fit_probabilities(tmp_path, caplog):
     caplog.set_level(logging.WARNING)
     read_model_thresholds(path, ["/m/0", "/m/1"])
     assert "was chosen on scores in [-7, 4]" in caplog.text
-
-
-def test_long_lists_are_cut():
-    assert listed(list("abcde")) == "a, b, c, d, e"
-    assert listed(list("abcdefg")) == "a, b, c, d, e and 2 more"
 
 
 def test_framed_labels_give_label_frames(caplog):

@@ -29,8 +29,8 @@ from absl import logging
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.scores import (
+    LOGITS_NOTE,
     TIME_TOLERANCE_SECONDS,
-    KnownClasses,
     Path,
     ScoreFile,
     check_pooling,
@@ -40,6 +40,7 @@ from audioset_strong.evaluation.scores import (
     read_score_file,
     with_probabilities,
 )
+from audioset_strong.labels.class_map import KnownClasses
 from audioset_strong.params import LabelFrameParams
 
 DELIMITERS = {".tsv": "\t", ".csv": ","}
@@ -155,7 +156,7 @@ def read_score_tables(
             notes.append(f"{num_tables} {doubt}")
             logging.warning("Score tables: %s.", notes[-1])
     if is_logits:
-        notes.append("logits were turned into probabilities")
+        notes.append(LOGITS_NOTE)
     return ScoreFile(
         segment_ids=np.array(segment_ids, dtype=str),
         mids=np.array(classes.mids, dtype=str),

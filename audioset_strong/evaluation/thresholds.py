@@ -73,12 +73,12 @@ from audioset_strong.evaluation.scores import (
     Path,
     ScoreFile,
     are_probabilities,
-    listed,
     score_range,
 )
 from audioset_strong.evaluation.truth import Truth
 from audioset_strong.files import open_output
 from audioset_strong.labels.class_map import check_class_hash
+from audioset_strong.labels.problems import listed
 
 DEFAULT_THRESHOLD = 0.5
 
