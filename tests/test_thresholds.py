@@ -274,7 +274,8 @@ def test_hand_written_file(tmp_path):
     assert file.thresholds == {"/m/x": 0.25, "/m/y": 1.0}
     assert file.settings == {}
     # Joined on mid, in the model's order.
-    assert file.vector(["/m/y", "/m/x"]).tolist() == [1.0, 0.25]
+    thresholds = read_model_thresholds(tmp_path / "T.csv", ["/m/y", "/m/x"])
+    assert thresholds.tolist() == [1.0, 0.25]
 
 
 @pytest.mark.parametrize(
