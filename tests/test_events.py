@@ -265,7 +265,7 @@ def test_blocks_of_classes_give_what_all_at_once_give(monkeypatch):
         for frame in (1.0, 5.0)
         if rng.random() < 0.5
     ]
-    monkeypatch.setattr("audioset_strong.evaluation.events._CLASS_BLOCK", 2)
+    monkeypatch.setattr("audioset_strong.evaluation.events._CLASSES_AT_ONCE", 2)
     params = EventScoreParams(0.3, 0.3, alpha_st=0.2, max_efpr=2000.0)
     result = _psds(scores, strong_table(*rows), params=params)
     ground_truth = {}
@@ -291,7 +291,7 @@ def test_blocks_of_classes_give_what_all_at_once_give(monkeypatch):
         [per_class[mid] for mid in mids]
     )
     f1, *_ = library.intersection_based.fscore(
-        tables, ground_truth, 0.5, **params.intersection_arguments()
+        tables, ground_truth, 0.5, **params.f1_arguments()["intersection"]
     )
     assert result.intersection_f1 == pytest.approx(f1["macro_average"])
     assert result.intersection_f1_micro == pytest.approx(f1["micro_average"])
