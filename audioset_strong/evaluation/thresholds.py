@@ -275,18 +275,6 @@ def warn_of_defaults(table: pd.DataFrame) -> None:
 
 # --- Threshold files ---------------------------------------------------------
 
-COLUMNS = (
-    "mid",
-    "display_name",
-    "threshold",
-    "f1",
-    "precision",
-    "recall",
-    "num_positives",
-    "num_negatives",
-    "reason",
-)
-
 
 class ThresholdFile(NamedTuple):
     """Thresholds and how they were chosen.
@@ -314,7 +302,7 @@ def write_threshold_file(
         file.write(f"# {json.dumps(dict(settings))}\n")
         # repr of a float reads back as the same float: a score that is its
         # class's threshold stays accepted.
-        table[list(COLUMNS)].to_csv(file, index=False, lineterminator="\n")
+        table.to_csv(file, index=False, lineterminator="\n")
 
 
 def read_threshold_file(path: Path) -> ThresholdFile:
@@ -594,14 +582,3 @@ def reliability_curve(items: EvalItems, num_bins: int = 10) -> ReliabilityCurve:
     sums = np.reshape(items.map_classes(bin_class), (-1, 3, num_bins))
     counts = sums[:, :2].astype(np.int64)
     return ReliabilityCurve(items.mids, counts[:, 0], counts[:, 1], sums[:, 2])
-
-
-def write_reliability(
-    curve: ReliabilityCurve,
-    path: Path,
-    display_names: Mapping[str, str] | None = None,
-) -> None:
-    """Writes `ReliabilityCurve.table` as a CSV; the folder exists."""
-    with open_output(path) as file:
-        table = curve.table(display_names)
-        table.to_csv(file, index=False, lineterminator="\n")
