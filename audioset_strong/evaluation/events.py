@@ -54,8 +54,6 @@ from audioset_strong.labels.frame_rule import to_milliseconds
 ScoreTables = Mapping[str, pd.DataFrame]
 Thresholds = float | Mapping[str, float]
 
-_PAIR_KEYS = ["segment_id", "mid"]
-
 # Classes at a time: some 1 GB for 17,000 clips.
 _CLASSES_AT_ONCE = 32
 
@@ -154,9 +152,9 @@ def merge_overlapping(strong: pd.DataFrame) -> pd.DataFrame:
     are compared as whole milliseconds, the precision of the label files.
     """
     ordered = strong.sort_values(
-        [*_PAIR_KEYS, "onset_seconds"], kind="stable", ignore_index=True
+        ["segment_id", "mid", "onset_seconds"], kind="stable", ignore_index=True
     )
-    pair = ordered.groupby(_PAIR_KEYS, sort=False).ngroup()
+    pair = ordered.groupby(["segment_id", "mid"], sort=False).ngroup()
     onset = pd.Series(to_milliseconds(ordered["onset_seconds"]))
     offset = pd.Series(to_milliseconds(ordered["offset_seconds"]))
     # When everything before an event has ended: not its neighbour alone, since

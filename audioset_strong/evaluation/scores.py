@@ -104,10 +104,6 @@ def find_classes(
 ) -> ClassColumns:
     """Finds the class of each column, and warns of those without one.
 
-    Args:
-      columns: Their names.
-      known: What class indices and display names mean.
-
     Raises:
       InputError: No column is known, a display name is that of two classes, or
         two columns are the same class.
@@ -210,8 +206,20 @@ class ScoreFile:
                 f"{self.label_frame_seconds}. Pool the scores onto {seconds} s "
                 f"label frames: evaluation.make_scores does."
             )
-        _check_names("segment_ids", self.segment_ids)
-        _check_names("mids", self.mids)
+        for name in ("segment_ids", "mids"):
+            values = getattr(self, name)
+            if values.ndim != 1 or values.dtype.kind != "U":
+                raise InputError(
+                    f"{name} must be a 1-D array of str, found shape "
+                    f"{values.shape} of {values.dtype}."
+                )
+            unique, num_equal = np.unique(values, return_counts=True)
+            repeated = unique[num_equal > 1]
+            if repeated.size:
+                raise InputError(
+                    f"{name} must be unique; {repeated.size} stand more than "
+                    f"once, such as {str(repeated[0])!r}. Keep one of each."
+                )
         num_clips, most = self.segment_ids.size, _GRID.num_label_frames
         expected = (num_clips, most, self.mids.size)
         if self.scores.shape != expected:
@@ -235,9 +243,8 @@ class ScoreFile:
                 f"num_label_frames must lie in [0, {most}], found "
                 f"{counts.min()} to {counts.max()}."
             )
-        _check_finite(
-            self.scores, counts, self.segment_ids, self.mids, "label frame"
-        )
+        names = self.segment_ids, self.mids, "label frame"
+        _check_finite(self.scores, counts, *names)
 
     @property
     def class_map_hash(self) -> str:
@@ -274,22 +281,6 @@ def _parts_of_clips(num_clips: int) -> Iterator[slice]:
     """Yields slices of clips that are small enough to copy: a few MB each."""
     for start in range(0, num_clips, 256):
         yield slice(start, start + 256)
-
-
-def _check_names(name: str, values: npt.NDArray[Any]) -> None:
-    """Raises `InputError` unless this is an array of unique strings."""
-    if values.ndim != 1 or values.dtype.kind != "U":
-        raise InputError(
-            f"{name} must be a 1-D array of str, found shape "
-            f"{values.shape} of {values.dtype}."
-        )
-    unique, counts = np.unique(values, return_counts=True)
-    repeated = unique[counts > 1]
-    if repeated.size:
-        raise InputError(
-            f"{name} must be unique; {repeated.size} stand more than once, "
-            f"such as {str(repeated[0])!r}. Keep one of each."
-        )
 
 
 def _check_finite(
@@ -520,9 +511,8 @@ def with_probabilities(score_file: ScoreFile) -> ScoreFile:
 
 # --- Pooling: scores at any frame rate -> label frames -----------------------
 #
-# A model that scores every 40 ms, or windows of unequal length, is evaluated on
-# the label frames of 0.96 s. Its windows follow each other without gaps and
-# start where the clip starts; each counts for every label frame it reaches:
+# Windows of any length follow each other without gaps from the start of the
+# clip; each counts for every label frame it reaches:
 #
 #   mean  weighted by how long the window and the label frame overlap
 #   max   of the windows that reach the label frame
@@ -530,9 +520,8 @@ def with_probabilities(score_file: ScoreFile) -> ScoreFile:
 # A window reaches a label frame if they overlap by more than 1 ms, or by more
 # than half of a window that is shorter than 2 ms: times in files are rounded,
 # and the remainder of a rounding must not bring in the neighbour's score. A
-# label frame counts as scored if windows cover at least half of it.
-#
-# Source: our choice, BUILD_NOTES.md "Pooling".
+# label frame counts as scored if windows cover at least half of it. (Our
+# choice: BUILD_NOTES.md "Pooling".)
 
 POOLING = ("mean", "max")
 

@@ -306,11 +306,7 @@ def write_threshold_file(
 
 
 def read_threshold_file(path: Path) -> ThresholdFile:
-    """Reads thresholds.
-
-    Args:
-      path: What `write_threshold_file` wrote, or a CSV with the columns mid and
-        threshold.
+    """Reads what `write_threshold_file` wrote, or a CSV with mid and threshold.
 
     Raises:
       InputError: A column is missing, a class stands twice, a threshold is not
@@ -320,10 +316,19 @@ def read_threshold_file(path: Path) -> ThresholdFile:
     with open(path, encoding="utf-8", newline="") as file:
         text = file.read()
     name = os.fspath(path)
-    settings: dict[str, Any] = {}
+    settings: Any = {}
     if text.startswith("#"):
         first, _, text = text.partition("\n")
-        settings = _parse_settings(first, name)
+        try:
+            settings = json.loads(first.lstrip("#"))
+        except json.JSONDecodeError:
+            settings = None
+        if not isinstance(settings, dict):
+            raise InputError(
+                f"{name}:1: expected the settings as a JSON object after '#', "
+                f"found '{first[:60].rstrip()}'. Remove the line, or choose "
+                f"thresholds again."
+            )
     table = _parse_table(text, name)
     mids = table["mid"].tolist()
     if "class_map_hash" in settings:
@@ -334,10 +339,17 @@ def read_threshold_file(path: Path) -> ThresholdFile:
             "Lines were added, removed or reordered: choose thresholds again, "
             "or remove the first line, which holds the hash.",
         )
-    thresholds = {
-        mid: _threshold(name, mid, value)
-        for mid, value in zip(mids, table["threshold"], strict=True)
-    }
+    thresholds = {}
+    for mid, value in zip(mids, table["threshold"], strict=True):
+        try:
+            thresholds[mid] = float(value)
+        except ValueError:
+            thresholds[mid] = float("nan")
+        if not np.isfinite(thresholds[mid]):
+            raise InputError(
+                f"{name}: expected a finite number as threshold of {mid}, "
+                f"found '{value}'."
+            )
     return ThresholdFile(thresholds, settings)
 
 
@@ -414,20 +426,6 @@ def read_model_thresholds(
     )
 
 
-def _parse_settings(line: str, name: str) -> dict[str, Any]:
-    try:
-        settings = json.loads(line.lstrip("#"))
-    except json.JSONDecodeError:
-        settings = None
-    if not isinstance(settings, dict):
-        raise InputError(
-            f"{name}:1: expected the settings as a JSON object after '#', "
-            f"found '{line[:60].rstrip()}'. Remove the line, or choose "
-            f"thresholds again."
-        )
-    return settings
-
-
 def _parse_table(text: str, name: str) -> pd.DataFrame:
     """Parses the lines; every value is a str."""
     try:
@@ -452,19 +450,6 @@ def _parse_table(text: str, name: str) -> pd.DataFrame:
             f"more than once: {listed(repeated)}. Keep one of each."
         )
     return table
-
-
-def _threshold(name: str, mid: str, value: str) -> float:
-    try:
-        threshold = float(value)
-    except ValueError:
-        threshold = float("nan")
-    if not np.isfinite(threshold):
-        raise InputError(
-            f"{name}: expected a finite number as threshold of {mid}, found "
-            f"'{value}'."
-        )
-    return threshold
 
 
 # --- Calibration -------------------------------------------------------------
