@@ -32,7 +32,6 @@ from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import (
     POOLING,
     are_probabilities,
-    read_known_classes,
     score_range,
 )
 from audioset_strong.evaluation.thresholds import (
@@ -42,10 +41,11 @@ from audioset_strong.evaluation.thresholds import (
     summary_text,
     threshold_items,
     warn_of_defaults,
-    write_reliability,
     write_threshold_file,
 )
 from audioset_strong.evaluation.truth import read_truth
+from audioset_strong.files import open_output
+from audioset_strong.labels.class_map import read_known_classes
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.plots import plot_reliability
 
@@ -146,7 +146,8 @@ def main(argv: Sequence[str]) -> None:
         )
         return
     curve = reliability_curve(items)
-    write_reliability(curve, f"{_OUTPUT.value}.reliability.csv", names)
+    with open_output(f"{_OUTPUT.value}.reliability.csv") as file:
+        curve.table(names).to_csv(file, index=False, lineterminator="\n")
     path = f"{_OUTPUT.value}.reliability.png"
     plot_reliability(curve, path, item_name)
     error = curve.pooled().calibration_errors()[0]

@@ -38,8 +38,9 @@ from audioset_strong.evaluation.evaluate import (
 )
 from audioset_strong.evaluation.items import RANK_OVER, STRONG_NEGATIVES
 from audioset_strong.evaluation.score_tables import read_scores
-from audioset_strong.evaluation.scores import POOLING, read_known_classes
+from audioset_strong.evaluation.scores import POOLING
 from audioset_strong.evaluation.truth import read_truth
+from audioset_strong.labels.class_map import read_known_classes
 from audioset_strong.labels.ids import read_clip_list
 from audioset_strong.labels.label_mapping import read_label_mapping
 from audioset_strong.labels.problems import ProblemLog

@@ -29,9 +29,10 @@ from audioset_strong.evaluation.events import (
     psds_scores,
 )
 from audioset_strong.evaluation.score_tables import read_scores
-from audioset_strong.evaluation.scores import POOLING, read_known_classes
+from audioset_strong.evaluation.scores import POOLING
 from audioset_strong.evaluation.thresholds import read_threshold_file
 from audioset_strong.files import make_output_folder, open_output
+from audioset_strong.labels.class_map import read_known_classes
 from audioset_strong.labels.label_files import read_strong_labels
 from audioset_strong.labels.problems import ProblemLog
 

