@@ -620,6 +620,22 @@ def test_writer_after_reader_is_the_identity(
     assert path.read_bytes().decode() == written
 
 
+@pytest.mark.parametrize("kind", ["weak", "strong", "framed", "pairs"])
+def test_pandas_strings_are_written(tmp_path, kind):
+    write = getattr(
+        label_files, "write_pairs" if kind == "pairs" else f"write_{kind}_labels"
+    )
+    read, header, good_line = _KINDS[kind]
+    path = tmp_path / "labels"
+    path.write_text(f"{header}{good_line}\n")
+    table = read(path)
+    for name in {"segment_id", "mid"} & set(table):
+        table[name] = table[name].astype("str")
+    # In pandas 3 each part of a joined column is a pyarrow chunk of its own.
+    write(pd.concat([table, table], ignore_index=True), path)
+    assert path.read_text().endswith(f"{good_line}\n" * 2)
+
+
 @settings(deadline=None, max_examples=100)
 @given(st.lists(st.tuples(_ms, st.integers(0, 999_999)), max_size=5))
 def test_times_with_more_decimals_are_kept(parts):

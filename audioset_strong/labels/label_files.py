@@ -861,4 +861,5 @@ def _string_array(texts: Any) -> Any:
     """Makes a `pa.StringArray` of texts in whatever form."""
     if isinstance(texts, pa.DictionaryArray):
         return texts.dictionary_decode()
-    return pa.array(texts, pa.string())
+    # Of a pandas series of dtype str pyarrow would make a ChunkedArray.
+    return pa.array(np.asarray(texts, dtype=object), pa.string())
