@@ -401,17 +401,18 @@ def _split_labels(
     counts = np.bincount(text_of_label, minlength=len(texts))  # [num_texts]
     ends = np.cumsum(counts)
 
-    counts_of_row = counts[rows.codes["mids"]]  # [num_rows]
-    num_labels = int(counts_of_row.sum())
+    num_labels = int(counts[rows.codes["mids"]].sum())
     if known_mids is not None:
-        # Labels of all rows: begin of the row's text, and place within it.
-        row = np.repeat(np.arange(len(counts_of_row)), counts_of_row)
-        begin = (ends - counts)[rows.codes["mids"]]
-        place = np.arange(num_labels) - np.repeat(
-            np.cumsum(counts_of_row) - counts_of_row, counts_of_row
+        # The labels of all rows: [num_labels]
+        of_text = pa.ListArray.from_arrays(
+            pa.array(np.append(0, ends), pa.int32()), pa.array(codes)
         )
+        of_row = of_text.take(pa.array(rows.codes["mids"]))
         rows.report_unknown_mids(
-            known_mids, "label", codes[begin[row] + place], row
+            known_mids,
+            "label",
+            of_row.flatten().to_numpy(),
+            pc.list_parent_indices(of_row).to_numpy(),
         )
     flat = np.array(mids, dtype=object)[codes].tolist()
     mids_of_text = np.empty(len(texts), dtype=object)
