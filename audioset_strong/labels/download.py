@@ -253,9 +253,8 @@ class DownloadParams:
 class DownloadError(InputError):
     """A file cannot be fetched; says why and what to do.
 
-    Attributes:
-      concerns_all: Whether other files would fail the same way, as when the
-        machine is offline or the disk is full.
+    `concerns_all` says whether other files would fail the same way, as when the
+    machine is offline or the disk is full.
     """
 
     def __init__(self, message: str, concerns_all: bool = False) -> None:
@@ -321,7 +320,18 @@ def _fetch_once(url: str, part: PartFile, params: DownloadParams) -> None:
         ) as response:
             _receive(response, part, version, params)
     except urllib.error.HTTPError as error:
-        _raise_for_status(error, url, part)
+        if error.code == 416:  # the part is longer than the file is now
+            part.discard()
+            raise _TransientError(
+                "the file on the server has changed"
+            ) from error
+        text = f"the server answered {error.code} {error.reason}"
+        if error.code in _TRANSIENT_STATUSES:
+            raise _TransientError(text) from error
+        hint = _HINTS.get(
+            error.code, "Try later, or give a mirror as base_url."
+        )
+        raise DownloadError(f"{url}: {text}. {hint}") from error
     except (OSError, http.client.HTTPException) as error:
         _raise_for_failure(error, url, part)
 
@@ -371,20 +381,6 @@ def _receive(
             progress.update(len(block))
     if total is not None and part.num_bytes != total:
         raise _TransientError(f"{part.num_bytes:,} of {total:,} bytes came")
-
-
-def _raise_for_status(
-    error: urllib.error.HTTPError, url: str, part: PartFile
-) -> NoReturn:
-    """Raises what an HTTP error status means."""
-    if error.code == 416:  # the part is longer than the file is now
-        part.discard()
-        raise _TransientError("the file on the server has changed") from error
-    text = f"the server answered {error.code} {error.reason}"
-    if error.code in _TRANSIENT_STATUSES:
-        raise _TransientError(text) from error
-    hint = _HINTS.get(error.code, "Try later, or give a mirror as base_url.")
-    raise DownloadError(f"{url}: {text}. {hint}") from error
 
 
 def _raise_for_failure(error: Exception, url: str, part: PartFile) -> NoReturn:
@@ -561,20 +557,18 @@ def select_files(
 
 def check_files(files: Sequence[ReleasedFile], folder: str) -> list[FileResult]:
     """Checks the files that are in a folder, and fetches none."""
-    return [
-        _check_there(released, os.path.join(folder, released.name))
-        for released in files
-    ]
-
-
-def _check_there(released: ReleasedFile, path: str) -> FileResult:
-    """Checks a file under its official name, if it is there."""
-    try:
-        check = check_file(path, released)
-    except FileNotFoundError:
-        return FileResult(released.name, "not there")
-    advice = "Move it away and run download_labels to fetch the official one."
-    return _result(released, check, "was there", advice)
+    results = []
+    for released in files:
+        try:
+            check = check_file(os.path.join(folder, released.name), released)
+        except FileNotFoundError:
+            results.append(FileResult(released.name, "not there"))
+            continue
+        advice = (
+            "Move it away and run download_labels to fetch the official one."
+        )
+        results.append(_result(released, check, "was there", advice))
+    return results
 
 
 def _result(
@@ -606,7 +600,7 @@ def fetch_files(
     for released in files:
         path = os.path.join(folder, released.name)
         if os.path.exists(path):
-            results.append(_check_there(released, path))
+            results += check_files([released], folder)
         elif is_hopeless:
             results.append(FileResult(released.name, "not tried"))
         else:
