@@ -30,6 +30,9 @@ from audioset_strong.labels.download import (
 
 _CONTENT = bytes(range(256)) * 40  # 10,240 bytes, no two blocks alike by place
 _OTHER = _CONTENT[::-1]
+_STRONG_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel"
+_EVENTS = f"{_STRONG_HEADER}\nabcdefghijk_0\t0.000\t1.500\t/m/1\n".encode()
+_NAMES = b"/m/1\tSpeech\n/m/2\tDog\n"
 _PARAMS = DownloadParams(
     timeout_seconds=5, max_attempts=3, first_wait_seconds=0.001, block_bytes=777
 )
@@ -39,7 +42,11 @@ _PARAMS = DownloadParams(
 def server(monkeypatch):
     monkeypatch.setenv("no_proxy", "*")  # this machine may have a proxy
     with running_server() as label_server:
-        label_server.files["/labels/a.csv"] = _CONTENT
+        label_server.files = {
+            "/labels/a.csv": _CONTENT,
+            "/labels/events.tsv": _EVENTS,
+            "/labels/names.tsv": _NAMES,
+        }
         yield label_server
 
 
@@ -96,14 +103,6 @@ def test_a_later_call_goes_on_too(server, part):
     assert server.requests[-1]["Range"] == "bytes=3000-"
 
 
-def test_a_server_without_ranges_begins_anew(server, part):
-    server.has_ranges = False
-    server.bytes_before_drops = [3000, 2000]
-    _fetch_part(server, part)
-    assert _part_content(part) == _CONTENT
-    assert len(server.requests) == 3
-
-
 def test_a_server_that_never_sends_all_is_given_up(server, part):
     server.has_ranges = False
     server.bytes_before_drops = [3000] * 9
@@ -113,32 +112,23 @@ def test_a_server_that_never_sends_all_is_given_up(server, part):
     assert len(server.requests) == 3
 
 
-def test_a_file_that_changed_is_begun_anew(server, part):
+@pytest.mark.parametrize("change", ["changed", "no If-Range", "cut", "moved"])
+def test_a_part_of_another_version_is_begun_anew(server, part, change):
     server.bytes_before_drops = [3000, 0, 0]
     with pytest.raises(DownloadError):
         _fetch_part(server, part)
-    server.files["/labels/a.csv"], server.etag = _OTHER, '"v2"'
-    _fetch_part(server, part)
-    assert _part_content(part) == _OTHER
-
-
-def test_a_changed_file_is_noticed_if_the_server_ignores_if_range(server, part):
-    server.bytes_before_drops = [3000, 0, 0]
-    with pytest.raises(DownloadError):
+    expected = _CONTENT[:100] if change == "cut" else _OTHER
+    if change == "moved":
+        server.files["/labels/b.csv"] = expected
+        fetch(f"{server.url}/b.csv", part, _PARAMS)
+    else:
+        server.files["/labels/a.csv"] = expected
+        if change != "cut":  # with the same ETag, and answered by 416
+            server.etag = '"v2"'
+        if change == "no If-Range":  # the server ignores it
+            server._begin = lambda headers: 3000 if headers.get("Range") else 0
         _fetch_part(server, part)
-    server.files["/labels/a.csv"], server.etag = _OTHER, '"v2"'
-    server._begin = lambda headers: 3000 if headers.get("Range") else 0
-    _fetch_part(server, part)
-    assert _part_content(part) == _OTHER
-
-
-def test_a_file_that_became_shorter_is_begun_anew(server, part):
-    server.bytes_before_drops = [3000, 0, 0]
-    with pytest.raises(DownloadError):
-        _fetch_part(server, part)
-    server.files["/labels/a.csv"] = _CONTENT[:100]  # and the same ETag: 416
-    _fetch_part(server, part)
-    assert _part_content(part) == _CONTENT[:100]
+    assert _part_content(part) == expected
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"weak"'])
@@ -150,16 +140,7 @@ def test_without_a_name_of_the_version_nothing_is_continued(server, part, etag):
     assert [r.get("Range") for r in server.requests] == [None, None]
 
 
-def test_a_part_of_another_place_is_not_continued(server, part):
-    server.files["/labels/b.csv"] = _OTHER
-    server.bytes_before_drops = [3000, 0, 0]
-    with pytest.raises(DownloadError):
-        _fetch_part(server, part)
-    fetch(f"{server.url}/b.csv", part, _PARAMS)
-    assert _part_content(part) == _OTHER
-
-
-@pytest.mark.parametrize("note", ["", "{", '{"url": 3', '["x"]', '{"x": 1}'])
+@pytest.mark.parametrize("note", ["{", '["x"]', '{"x": 1}'])
 def test_a_part_with_a_broken_note_is_not_continued(server, part, note):
     with open(part.path, "wb") as file:
         file.write(b"something else")
@@ -171,8 +152,16 @@ def test_a_part_with_a_broken_note_is_not_continued(server, part, note):
 
 def test_a_part_that_is_whole_is_not_fetched_again(server, part):
     _fetch_part(server, part)
+    with open(f"{part.path}.json", encoding="utf-8") as file:
+        assert json.load(file) == {
+            "url": f"{server.url}/a.csv",
+            "validator": '"v1"',
+            "num_bytes": 10240,
+        }
     _fetch_part(server, part)
     assert len(server.requests) == 1
+    part.discard()
+    assert not os.listdir(os.path.dirname(part.path))
 
 
 def test_no_length_is_taken_as_it_comes(server, part):
@@ -202,15 +191,11 @@ def test_a_refusal_is_final(server, part, status, words):
     assert part.num_bytes == 0
 
 
-def _unused_port():
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        return free.getsockname()[1]
-
-
 def test_nobody_listens(part, monkeypatch):
     monkeypatch.setenv("no_proxy", "*")
-    url = f"http://127.0.0.1:{_unused_port()}/a.csv"
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}/a.csv"
     with pytest.raises(DownloadError, match="was refused") as error:
         fetch(url, part, _PARAMS)
     assert error.value.concerns_all
@@ -253,7 +238,7 @@ def test_errors_of_our_own_files_are_not_taken_for_the_network(server, part):
     assert len(server.requests) == 1
 
 
-@pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://x/a", "labels"])
+@pytest.mark.parametrize("url", ["file:///etc/passwd", "labels"])
 def test_other_schemes_are_refused(part, url):
     with pytest.raises(DownloadError, match="starts with https"):
         fetch(url, part, _PARAMS)
@@ -262,47 +247,22 @@ def test_other_schemes_are_refused(part, url):
 def test_ctrl_c_keeps_what_came(server, part, monkeypatch):
     written = []
 
-    class Progress:
-        def __init__(self, **_):
-            pass
+    def update(_, num_bytes):
+        written.append(num_bytes)
+        if sum(written) > 4000:
+            raise KeyboardInterrupt
 
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            pass
-
-        def update(self, num_bytes):
-            written.append(num_bytes)
-            if sum(written) > 4000:
-                raise KeyboardInterrupt
-
-    monkeypatch.setattr("tqdm.tqdm", Progress)
-    with pytest.raises(KeyboardInterrupt):
-        _fetch_part(server, part)
-    monkeypatch.undo()
-    monkeypatch.setenv("no_proxy", "*")
+    with monkeypatch.context() as patch:
+        patch.setattr("tqdm.tqdm.update", update)
+        with pytest.raises(KeyboardInterrupt):
+            _fetch_part(server, part)
     assert _part_content(part) == _CONTENT[: sum(written)]
     _fetch_part(server, part)
     assert _part_content(part) == _CONTENT
     assert server.requests[-1]["Range"] == f"bytes={sum(written)}-"
 
 
-def test_the_finished_part_gets_its_name(server, part, tmp_path):
-    _fetch_part(server, part)
-    with open(f"{part.path}.json", encoding="utf-8") as file:
-        assert json.load(file) == {
-            "url": f"{server.url}/a.csv",
-            "validator": '"v1"',
-            "num_bytes": 10240,
-        }
-    part.move_to(str(tmp_path / "a.csv"))
-    assert os.listdir(tmp_path) == ["a.csv"]
-    assert (tmp_path / "a.csv").read_bytes() == _CONTENT
-
-
 _BY_NAME = {released.name: released for released in RELEASED_FILES}
-_STRONG_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel"
 # Two clips, three events, two classes; the events of a_0 end in order.
 _STRONG = f"""{_STRONG_HEADER}
 abcdefghijk_0\t0.000\t1.500\t/m/1
@@ -319,22 +279,18 @@ bcdefghijkl, 30.000, 40.000, "/m/2,/m/3"
 
 def test_the_list():
     assert len(_BY_NAME) == len(RELEASED_FILES) == 9
-    strong = "https://storage.googleapis.com/us_audioset/youtube_corpus/strong/"
-    weak = "https://storage.googleapis.com/us_audioset/youtube_corpus/v1/csv/"
-    ontology = "https://raw.githubusercontent.com/audioset/ontology/master/"
-    for released in RELEASED_FILES:
-        folder = released.url.removesuffix(released.name)
-        assert (
-            folder
-            == {
-                "strong": strong,
-                "framed": strong,
-                "display_names": strong,
-                "weak": weak,
-                "class_map": weak,
-                "ontology": ontology,
-            }[released.kind]
-        )
+    youtube = "https://storage.googleapis.com/us_audioset/youtube_corpus"
+    weak, strong = f"{youtube}/v1/csv/", f"{youtube}/strong/"
+    folders = {r.kind: r.url.removesuffix(r.name) for r in RELEASED_FILES}
+    assert folders == {
+        "strong": strong,
+        "framed": strong,
+        "display_names": strong,
+        "weak": weak,
+        "class_map": weak,
+        "ontology": "https://raw.githubusercontent.com/audioset/ontology/"
+        "master/",
+    }
     # The framed file's counts are recalled, all others were counted.
     assert [r.kind for r in RELEASED_FILES if not r.is_verified] == ["framed"]
     licences = {r.kind: r.licence for r in RELEASED_FILES}
@@ -387,11 +343,9 @@ def test_an_excerpt_of_the_framed_file_is_only_warned_of(strong_excerpts):
 def _check(tmp_path, text, kind, counts, is_verified=True):
     path = tmp_path / "file"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    released = ReleasedFile("file", "https://a.test/f", kind, counts)
-    if not is_verified:
-        released = ReleasedFile(
-            "file", "https://a.test/f", kind, counts, is_verified=False
-        )
+    released = ReleasedFile(
+        "file", "https://a.test/f", kind, counts, is_verified
+    )
     return check_file(str(path), released)
 
 
@@ -445,9 +399,7 @@ def test_weak_csvs_say_their_own_counts(tmp_path):
     "kind",
     ["weak", "strong", "framed", "class_map", "display_names", "ontology"],
 )
-@pytest.mark.parametrize(
-    "content", [b"", b"<html>404</html>\n", b"\x1f\x8b\x08\xff\xfe"]
-)
+@pytest.mark.parametrize("content", [b"", b"\x1f\x8b\x08\xff\xfe<html>\n"])
 def test_what_is_no_label_file(tmp_path, kind, content):
     check = _check(tmp_path, content, kind, FileCounts(rows=5))
     assert check.errors
@@ -459,76 +411,45 @@ def test_a_missing_file(tmp_path):
         check_file(str(tmp_path / "none"), RELEASED_FILES[0])
 
 
-_EVENTS_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
-_EVENTS = (_EVENTS_HEADER + "abcdefghijk_0\t0.000\t1.500\t/m/1\n").encode()
-_NAMES = b"/m/1\tSpeech\n/m/2\tDog\n"
-_TWO_ATTEMPTS = DownloadParams(
-    timeout_seconds=5, max_attempts=2, first_wait_seconds=0.001
-)
-
-
 def _files(base_url="http://127.0.0.1:1"):
     return [
-        ReleasedFile(
-            "events.tsv",
-            f"{base_url}/events.tsv",
-            "strong",
-            FileCounts(1, 1, 1),
-        ),
-        ReleasedFile(
-            "names.tsv",
-            f"{base_url}/names.tsv",
-            "display_names",
-            FileCounts(2, classes=2),
-        ),
+        ReleasedFile(name, f"{base_url}/{name}", kind, counts)
+        for name, kind, counts in (
+            ("events.tsv", "strong", FileCounts(1, 1, 1)),
+            ("names.tsv", "display_names", FileCounts(2, classes=2)),
+        )
     ]
 
 
-@pytest.fixture
-def label_files_server(monkeypatch):
-    monkeypatch.setenv("no_proxy", "*")
-    with running_server() as label_server:
-        label_server.files["/labels/events.tsv"] = _EVENTS
-        label_server.files["/labels/names.tsv"] = _NAMES
-        yield label_server
+def _fetch(server, folder):
+    return fetch_files(_files(server.url), str(folder), params=_PARAMS)
 
 
-def _fetch(label_files_server, folder, **kwargs):
-    return fetch_files(
-        _files(label_files_server.url),
-        str(folder),
-        params=_TWO_ATTEMPTS,
-        **kwargs,
-    )
-
-
-def test_files_are_fetched_once_and_checked(label_files_server, tmp_path):
+def test_files_are_fetched_once_and_checked(server, tmp_path):
     folder = tmp_path / "new"
-    results = _fetch(label_files_server, folder)
+    results = _fetch(server, folder)
     assert [(r.state, r.is_ok, r.notes) for r in results] == [
         ("fetched", True, ())
     ] * 2
     assert sorted(os.listdir(folder)) == ["events.tsv", "names.tsv"]
     assert (folder / "events.tsv").read_bytes() == _EVENTS
-    again = _fetch(label_files_server, folder)
+    again = _fetch(server, folder)
     assert [(r.state, r.counts.rows) for r in again] == [
         ("was there", 1),
         ("was there", 2),
     ]
-    assert len(label_files_server.requests) == 2
+    assert len(server.requests) == 2
 
 
-def test_a_mirror(label_files_server, tmp_path):
+def test_a_mirror(server, tmp_path):
     files = _files("http://127.0.0.1:1/not/asked")
-    results = fetch_files(
-        files, str(tmp_path), label_files_server.url + "/", _TWO_ATTEMPTS
-    )
+    results = fetch_files(files, str(tmp_path), server.url + "/", _PARAMS)
     assert all(result.is_ok for result in results)
 
 
-def test_other_counts_are_kept_under_another_name(label_files_server, tmp_path):
-    label_files_server.files["/labels/names.tsv"] = _NAMES + b"/m/3\tCat\n"
-    events, names = _fetch(label_files_server, tmp_path)
+def test_other_counts_are_kept_under_another_name(server, tmp_path):
+    server.files["/labels/names.tsv"] = _NAMES + b"/m/3\tCat\n"
+    events, names = _fetch(server, tmp_path)
     assert events.is_ok
     assert not names.is_ok
     assert names.state == "unexpected"
@@ -538,35 +459,30 @@ def test_other_counts_are_kept_under_another_name(label_files_server, tmp_path):
         "Expected 2 classes, found 3.",
     )
     assert kept in names.notes[-1]
-    assert sorted(os.listdir(tmp_path)) == [
-        "events.tsv",
-        "names.tsv.unexpected",
-    ]
+    assert set(os.listdir(tmp_path)) == {"events.tsv", "names.tsv.unexpected"}
     # The next call fetches it again, now right.
-    label_files_server.files["/labels/names.tsv"] = _NAMES
-    assert _fetch(label_files_server, tmp_path)[1].state == "fetched"
+    server.files["/labels/names.tsv"] = _NAMES
+    assert _fetch(server, tmp_path)[1].state == "fetched"
     assert (tmp_path / "names.tsv").read_bytes() == _NAMES
 
 
-def test_messages_name_the_file_that_is_there_afterwards(
-    label_files_server, tmp_path
-):
-    label_files_server.files["/labels/events.tsv"] = b"<html>\n"
-    events, _ = _fetch(label_files_server, tmp_path)
+def test_messages_name_the_file_that_is_there_afterwards(server, tmp_path):
+    server.files["/labels/events.tsv"] = b"<html>\n"
+    events, _ = _fetch(server, tmp_path)
     assert f"{tmp_path}/events.tsv.unexpected:1: expected" in events.notes[0]
 
 
-def test_a_file_that_somebody_put_there_is_left(label_files_server, tmp_path):
+def test_a_file_that_somebody_put_there_is_left(server, tmp_path):
     (tmp_path / "names.tsv").write_bytes(b"/m/1\tSpeech\n")
-    _, names = _fetch(label_files_server, tmp_path)
+    _, names = _fetch(server, tmp_path)
     assert names.state == "unexpected"
     assert "Move it away" in names.notes[-1]
     assert (tmp_path / "names.tsv").read_bytes() == b"/m/1\tSpeech\n"
 
 
-def test_a_missing_file_does_not_stop_the_others(label_files_server, tmp_path):
-    del label_files_server.files["/labels/events.tsv"]
-    events, names = _fetch(label_files_server, tmp_path)
+def test_a_missing_file_does_not_stop_the_others(server, tmp_path):
+    del server.files["/labels/events.tsv"]
+    events, names = _fetch(server, tmp_path)
     assert events.state == "failed"
     assert "404" in events.notes[0]
     assert names.state == "fetched"
@@ -579,7 +495,7 @@ def test_no_network_stops_at_once_but_checks_what_is_there(
     (tmp_path / "names.tsv").write_bytes(_NAMES)
     first, second = _files()
     files = [first, ReleasedFile("more.tsv", first.url, "strong", FileCounts())]
-    results = fetch_files([*files, second], str(tmp_path), params=_TWO_ATTEMPTS)
+    results = fetch_files([*files, second], str(tmp_path), params=_PARAMS)
     assert [r.state for r in results] == ["failed", "not tried", "was there"]
     assert "was refused" in results[0].notes[0]
 
@@ -589,17 +505,9 @@ def test_checking_only(tmp_path):
     results = check_files(_files(), str(tmp_path))
     assert [r.state for r in results] == ["not there", "was there"]
     lines = result_lines(results)
-    assert lines[0].split() == ["file", "rows", "clips", "classes", "result"]
-    assert lines[1].split() == ["events.tsv", "-", "-", "-", "not", "there"]
-    assert lines[2].split() == [
-        "names.tsv",
-        "2",
-        "-",
-        "2",
-        "ok,",
-        "was",
-        "there",
-    ]
+    assert " ".join(lines[0].split()) == "file rows clips classes result"
+    assert " ".join(lines[1].split()) == "events.tsv - - - not there"
+    assert " ".join(lines[2].split()) == "names.tsv 2 - 2 ok, was there"
 
 
 def test_choosing_files():
@@ -624,14 +532,7 @@ def test_binary_checks_real_files(audioset_labels):
     done = _run(f"--output_dir={audioset_labels}", "--check_only")
     assert done.returncode == 0, done.stderr
     [line] = [x for x in done.stdout.splitlines() if x.startswith("eval_seg")]
-    assert line.split()[1:] == [
-        "20,371",
-        "20,371",
-        "527",
-        "ok,",
-        "was",
-        "there",
-    ]
+    assert " ".join(line.split()[1:]) == "20,371 20,371 527 ok, was there"
     assert done.stdout.count("ok, was there") == 5
     assert "audioset_train_strong.tsv" in done.stdout  # listed as not there
     assert "CC BY 4.0" in done.stdout
@@ -651,13 +552,13 @@ def test_binary_fails_for_a_file_that_is_not_the_release(
 
 
 def test_binary_fetches_from_a_mirror_and_says_what_failed(tmp_path):
-    with running_server() as label_files_server:
-        label_files_server.files["/labels/ontology.json"] = (
+    with running_server() as server:
+        server.files["/labels/ontology.json"] = (
             b'[{"id": "/m/1", "name": "Dog", "child_ids": []}]'
         )
         done = _run(
             f"--output_dir={tmp_path}",
-            f"--base_url={label_files_server.url}",
+            f"--base_url={server.url}",
             "--files=ontology.json,eval_segments.csv",
         )
     assert done.returncode == 2

@@ -57,17 +57,12 @@ def _positive_frames(*events):
         ([(0.0, 0.3), (0.3, 0.6)], [0]),
         # Never pooled: 0.3 s each of events that lie mostly elsewhere.
         ([(0.0, 1.26), (1.62, 3.0)], [0, 2]),
+        # 0.271 and 0.327 s of the window 4.80-5.76 s, 0.598 in all.
+        ([(4.016, 5.071), (5.433, 6.323)], [4, 6]),
     ],
 )
 def test_frames_by_hand(events, frames):
     assert _positive_frames(*events) == frames
-
-
-def test_two_events_are_not_pooled_by_hand():
-    # Overlaps 0.271 and 0.327 s with the window 4.80-5.76 s: 0.598 in all.
-    events = [(4.016, 5.071), (5.433, 6.323)]
-    assert 5 not in _positive_frames(*events)
-    assert 5 in _positive_frames((4.016, 5.071), (5.162, 6.052))
 
 
 def test_float_times_count_as_milliseconds():
@@ -108,13 +103,6 @@ def test_frames_equal_those_of_rasterisation(events_ms):
     assert _positive_frames(*events) == np.flatnonzero(expected).tolist()
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.lists(_event_ms, min_size=1, max_size=5))
-def test_one_more_event_never_turns_a_frame_off(events_ms):
-    events = [(onset / 1000, offset / 1000) for onset, offset in events_ms]
-    assert set(_positive_frames(*events[1:])) <= set(_positive_frames(*events))
-
-
 @st.composite
 def _event_and_longer(draw):
     onset, offset = draw(_event_ms)
@@ -153,16 +141,6 @@ def test_a_longer_event_loses_frames_by_the_half_of_itself_clause_only(pair):
         )
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.lists(_event_ms, max_size=4), st.integers(1, 9))
-def test_shifting_by_label_frames_shifts_the_frames(events_ms, shift):
-    events = [(onset / 1000, offset / 1000) for onset, offset in events_ms]
-    moved = [(on + shift * 0.96, off + shift * 0.96) for on, off in events]
-    expected = [f + shift for f in _positive_frames(*events) if f + shift < 10]
-    # What comes from before the clip is beyond the property.
-    assert [f for f in _positive_frames(*moved) if f >= shift] == expected
-
-
 def test_the_rule_is_a_setting():
     params = LabelFrameParams(
         label_frame_seconds=0.5, num_label_frames=4, min_overlap=0.8
@@ -197,10 +175,13 @@ def test_complementary_and_explicit_negatives():
         ("b_0", 9.7, 10.0, "/m/y"),  # reaches no label frame
         ("a_0", 9.7, 9.9, "/m/x"),  # neither
         ("a_0", 2.9, 3.8, "/m/y"),
+        ("d_0", 9.7, 9.9, "/m/x"),
     )
     absent = pd.DataFrame(
         # The second has events, which say more than the annotators.
-        [("a_0", "/m/z"), ("a_0", "/m/y"), ("c_0", "/m/x"), ("c_0", "/m/x")],
+        [("a_0", "/m/z"), ("a_0", "/m/y"), ("c_0", "/m/x"), ("c_0", "/m/x")]
+        # An event that reaches no label frame leaves the pair unknown.
+        + [("d_0", "/m/x")],
         columns=["segment_id", "mid"],
     )
     framed = frame_strong_labels(strong)
@@ -216,18 +197,8 @@ def test_complementary_and_explicit_negatives():
     pd.testing.assert_frame_equal(
         with_absent, with_absent.sort_values(keys, ignore_index=True)
     )
-    assert with_absent.dtypes.astype(str).to_dict() == {
-        "segment_id": with_absent["segment_id"].dtype.name,
-        "label_frame": "int64",
-        "mid": with_absent["mid"].dtype.name,
-        "is_present": "bool",
-    }
-
-
-def test_an_absent_pair_whose_events_reach_no_frame_stays_unknown():
-    absent = pd.DataFrame([("a_0", "/m/x")], columns=["segment_id", "mid"])
-    framed = frame_strong_labels(_strong(("a_0", 9.7, 9.9, "/m/x")), absent)
-    assert len(framed) == 0
+    assert with_absent["label_frame"].dtype == "int64"
+    assert with_absent["is_present"].dtype == "bool"
 
 
 _rows = st.lists(
@@ -290,8 +261,12 @@ def test_the_rule_gives_the_released_frames(gun_frames):
     released, framed = gun_frames
     assert len(released) == 807
     assert len({frame[:2] for frame in released}) == 235
-    assert framed - released == set()
-    assert released - framed == set()
+    assert framed == released
+    # Pooled events would differ: 8.64-9.60 s holds 0.409 and 0.189 s of two.
+    clip = "Ar-qKACbnkg_200000"
+    frames = {f for *pair, f in released if pair == [clip, _MACHINE_GUN]}
+    assert frames
+    assert 9 not in frames
 
 
 def test_rows_are_in_the_order_of_the_released_file(strong_excerpts):
@@ -306,16 +281,6 @@ def test_rows_are_in_the_order_of_the_released_file(strong_excerpts):
     pairs = released[["segment_id", "mid"]].drop_duplicates()
     ours = framed[is_released].merge(pairs, on=["segment_id", "mid"])
     pd.testing.assert_frame_equal(ours, released)
-
-
-def test_pooled_events_would_differ_from_the_released_frames(gun_frames):
-    # 8.64-9.60 s holds 0.409 and 0.189 s of two events.
-    released, framed = gun_frames
-    clip = {
-        f for f in released if f[:2] == ("Ar-qKACbnkg_200000", _MACHINE_GUN)
-    }
-    assert clip
-    assert ("Ar-qKACbnkg_200000", _MACHINE_GUN, 9) not in released | framed
 
 
 def test_released_snoring_is_not_pooled(strong_excerpts):

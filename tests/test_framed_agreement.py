@@ -119,12 +119,11 @@ def test_agreement_by_hand(reference):
 
 def test_a_table_agrees_with_itself(reference):
     agreement = compare_framed_labels(reference, reference)
-    assert not len(agreement.disagreements)
-    counts = agreement.per_class
     for value in ("present", "not_present"):
-        both = counts[f"num_both_{value}"].tolist()
-        assert counts[f"num_reference_{value}"].tolist() == both
-        assert counts[f"num_ours_{value}"].tolist() == both
+        both = agreement.per_class[f"num_both_{value}"].tolist()
+        for whose in ("reference", "ours"):
+            counts = agreement.per_class[f"num_{whose}_{value}"]
+            assert counts.tolist() == both
     assert agreement.num_negatives_not_given == 0
     assert disagreement_lines(agreement, _STRONG, {}, 5) == [
         "No label frame differs."
@@ -188,47 +187,38 @@ def test_present_holds_where_a_reference_contradicts_itself():
         assert not len(agreement.disagreements)
 
 
-def test_overlaps_in_words():
+@pytest.mark.parametrize(
+    ("label_frame", "mid", "text"),
+    [
+        (
+            1,
+            X,
+            "0.500-1.500 s has 0.540 s here (54% of it); "
+            "1.900-2.100 s has 0.020 s here (10% of it)",
+        ),
+        (5, X, "no event of this class reaches it"),
+        (1, Y, "the clip has no event of this class"),
+    ],
+)
+def test_overlaps_in_words(label_frame, mid, text):
     strong = _strong(("a_0", 0.5, 1.5, X), ("a_0", 1.9, 2.1, X))
-    assert overlap_text("a_0", 1, X, strong) == (
-        "0.500-1.500 s has 0.540 s here (54% of it); "
-        "1.900-2.100 s has 0.020 s here (10% of it)"
-    )
-    assert overlap_text("a_0", 5, X, strong) == (
-        "no event of this class reaches it"
-    )
-    assert overlap_text("a_0", 1, Y, strong) == (
-        "the clip has no event of this class"
-    )
+    assert overlap_text("a_0", label_frame, mid, strong) == text
 
 
 # --- Explicit negatives -----------------------------------------------------
 
 
-def test_absent_pairs_are_absent_from_all_label_frames():
-    strong = _strong(("a_0", 0.0, 1.0, X))
-    absent = pd.DataFrame(
-        [("a_0", Y), ("b_0", X)], columns=["segment_id", "mid"]
-    )
-    framed = frame_strong_labels(strong, absent)
-    assert (
-        absent_pairs(framed).to_numpy().tolist() == absent.to_numpy().tolist()
-    )
-    incomplete = framed[framed["label_frame"] < 9]
-    assert not len(absent_pairs(incomplete))
-
-
 def test_explicit_negatives_are_read_from_pairs_or_framed_files(tmp_path):
-    absent = pd.DataFrame(
-        [("b_0", Y), ("d_0", X)], columns=["segment_id", "mid"]
-    )
+    pairs = [["b_0", Y], ["d_0", X]]
+    absent = pd.DataFrame(pairs, columns=["segment_id", "mid"])
     write_pairs(absent, tmp_path / "pairs.tsv")
     framed = frame_strong_labels(_STRONG, absent)
     write_framed_labels(framed, tmp_path / "framed.tsv")
-    from_pairs = read_explicit_negatives(tmp_path / "pairs.tsv")
-    assert from_pairs.to_numpy().tolist() == absent.to_numpy().tolist()
-    from_framed = read_explicit_negatives(tmp_path / "framed.tsv")
-    assert from_framed.to_numpy().tolist() == absent.to_numpy().tolist()
+    for name in ("pairs.tsv", "framed.tsv"):
+        found = read_explicit_negatives(tmp_path / name)
+        assert found.to_numpy().tolist() == pairs
+    assert absent_pairs(framed).to_numpy().tolist() == pairs
+    assert not len(absent_pairs(framed[framed["label_frame"] < 9]))
 
 
 def test_partly_listed_negatives_are_noted(tmp_path):

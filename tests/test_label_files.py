@@ -52,12 +52,10 @@ def test_released_weak_files_byte_for_byte(
 
 def test_fractional_starts_of_the_released_eval_file(audioset_labels):
     table = label_files.read_weak_labels(audioset_labels / "eval_segments.csv")
-    ids = table["segment_id"]
-    fractional = table[table["start_seconds"] % 1 != 0]
-    starts = [s.rsplit("_", 1)[1] for s in fractional["segment_id"]]
+    assert table["segment_id"].is_unique
+    ids = table.loc[table["start_seconds"] % 1 != 0, "segment_id"]
+    starts = [s.rsplit("_", 1)[1] for s in ids]
     assert sorted(starts) == ["122700", "202700", "417300"]
-    assert ids.is_unique
-    assert ids.str.startswith("-").sum() == 392
 
 
 def test_released_strong_file_byte_for_byte(
@@ -78,18 +76,6 @@ def test_released_strong_file_byte_for_byte(
     assert table.duplicated().sum() == 12
     label_files.write_strong_labels(table, tmp_path / "copy.tsv")
     assert (tmp_path / "copy.tsv").read_bytes() == path.read_bytes()
-
-
-@pytest.mark.parametrize("subset", ["eval", "train"])
-def test_released_excerpts_of_gun_classes(strong_excerpts, tmp_path, subset):
-    path = strong_excerpts / f"audioset_{subset}_strong.gun.tsv"
-    problems = ProblemLog()
-    table = label_files.read_strong_labels(path, problems)
-    assert not problems.problems
-    # Some times have fewer decimals than the release writes.
-    label_files.write_strong_labels(table, tmp_path / "copy.tsv")
-    copy = label_files.read_strong_labels(tmp_path / "copy.tsv")
-    pd.testing.assert_frame_equal(copy, table)
 
 
 def test_released_display_names_byte_for_byte(audioset_labels, tmp_path):
@@ -150,33 +136,18 @@ def test_ids_with_hyphens_and_underscores(tmp_path):
     assert lines[3] == '-a_b-c_d_0, 417.300, 427.300, "/m/x"'
 
 
-@pytest.mark.parametrize(
-    ("read", "header", "empty"),
-    [
-        (
-            label_files.read_weak_labels,
-            _WEAK_HEADER,
-            label_files.empty_weak_labels(),
-        ),
-        (
-            label_files.read_strong_labels,
-            _STRONG_HEADER,
-            label_files.empty_strong_labels(),
-        ),
-        (label_files.read_framed_labels, _FRAMED_HEADER, None),
-    ],
-    ids=["weak", "strong", "framed"],
-)
-def test_files_without_rows_keep_columns_and_types(
-    tmp_path, read, header, empty
-):
+def test_files_without_rows_keep_columns_and_types(tmp_path):
     path = tmp_path / "empty"
-    path.write_text(header)
-    table = read(path)
-    assert len(table) == 0
-    assert len(table.columns) == 4
-    if empty is not None:
-        pd.testing.assert_frame_equal(table, empty)
+    path.write_text(_WEAK_HEADER)
+    pd.testing.assert_frame_equal(
+        label_files.read_weak_labels(path), label_files.empty_weak_labels()
+    )
+    path.write_text(_STRONG_HEADER)
+    pd.testing.assert_frame_equal(
+        label_files.read_strong_labels(path), label_files.empty_strong_labels()
+    )
+    path.write_text(_FRAMED_HEADER)
+    assert label_files.read_framed_labels(path).shape == (0, 4)
 
 
 # --- Bad lines --------------------------------------------------------------
@@ -190,55 +161,38 @@ _ID = "expected '<ytid>_<start ms>' as segment id"
 _BAD_LINES = [
     ("weak", "", "expected no empty line"),
     ("weak", 'a,0.000,10.000,"/m/x"', "expected '<YTID>, <start>, <end>"),
-    ("weak", 'a, 0.000, "/m/x"', "expected '<YTID>, <start>, <end>"),
-    ("weak", 'a\t0.000\t10.000\t"/m/x"', "expected '<YTID>, <start>, <end>"),
     ("weak", ', 0.000, 10.000, "/m/x"', "expected a YTID without spaces"),
     ("weak", 'a b, 0.000, 10.000, "/m/x"', "expected a YTID without spaces"),
     ("weak", 'a, -1.0, 10.000, "/m/x"', _SECONDS),
     ("weak", 'a, 0.000, 1e1, "/m/x"', _SECONDS),
-    ("weak", 'a, 00:30, 10.000, "/m/x"', _SECONDS),
     ("weak", "a, 0.000, 10.000, /m/x", "expected mids in quotes"),
-    ("weak", 'a, 0.000, 10.000, ""', "expected mids in quotes"),
     ("weak", 'a, 0.000, 10.000, "/m/x', "expected mids in quotes"),
     ("weak", 'a, 0.000, 10.000, "/m/x, /m/y"', "separated by commas without"),
     ("weak", 'a, 0.000, 10.000, "/m/x,,/m/y"', "separated by commas without"),
-    ("weak", 'a, 0.000, 10.000, "/m/x" ', "expected mids in quotes"),
     ("weak", 'a, 10.000, 10.000, "/m/x"', "a segment that ends after it start"),
-    ("weak", 'a, 20.000, 10.000, "/m/x"', "a segment that ends after it start"),
     ("weak", _WEAK_OK, "each segment once, this one stands at line 4 already"),
     ("strong", "", "expected no empty line"),
     ("strong", "a_0\t0.0\t1.0", "expected 4 tab-separated fields, not 3"),
     ("strong", _FRAMED_OK, "expected 4 tab-separated fields, not 5"),
-    ("strong", "a_0 0.0 1.0 /m/x", "expected 4 tab-separated fields, not 1"),
     ("strong", "a\t0.0\t1.0\t/m/x", _ID),
-    ("strong", "_0\t0.0\t1.0\t/m/x", _ID),
     ("strong", "a_030\t0.0\t1.0\t/m/x", _ID),
-    ("strong", "a_30.000\t0.0\t1.0\t/m/x", _ID),
-    ("strong", "#NAME?\t0.0\t1.0\t/m/x", _ID),
     ("strong", "\ufeffa b_0\t0.0\t1.0\t/m/x", _ID),
     ("strong", "a_0\t0.0\t1.0\t", "expected a mid such as /m/09x0r"),
     ("strong", "a_0\t0.0\t1.0\t/m/x ", "expected a mid such as /m/09x0r"),
-    ("strong", "a_0\t0.0\t1.0\tMale speech", "expected a mid such as"),
     ("strong", "a_0\t0.0\t1.0\t/m/x\0", "expected a mid such as /m/09x0r"),
-    ("strong", "a_0\tzero\t1.0\t/m/x", _SECONDS),
     ("strong", "a_0\t-0.1\t1.0\t/m/x", _SECONDS),
     ("strong", "a_0\t0,5\t1.0\t/m/x", _SECONDS),
     ("strong", "a_0\t 0.0\t1.0\t/m/x", _SECONDS),
-    ("strong", "a_0\t.5\t1.0\t/m/x", _SECONDS),
-    ("strong", "a_0\t0.0\t1e400\t/m/x", _SECONDS),
     ("strong", "a_0\t0.0\t99999999\t/m/x", _SECONDS),
-    ("strong", "a_0\t0.0\tinf\t/m/x", _SECONDS),
     ("strong", "a_0\t0.0\tnan\t/m/x", _SECONDS),
     ("strong", "a_0\t2.0\t1.0\t/m/x", "event that ends after it starts"),
     ("strong", "a_0\t1.0\t1.0\t/m/x", "event that ends after it starts"),
     ("framed", _STRONG_OK, "expected 5 tab-separated fields, not 4"),
     ("framed", _STRONG_OK + "\tYES", "expected PRESENT or NOT_PRESENT"),
-    ("framed", _STRONG_OK + "\tpresent", "expected PRESENT or NOT_PRESENT"),
     ("framed", "a_0\t0.5\t1.46\t/m/x\tPRESENT", "one of the 10 label frames"),
     ("framed", "a_0\t0\t1.92\t/m/x\tPRESENT", "one of the 10 label frames"),
     ("framed", "a_0\t9.6\t10.56\t/m/x\tPRESENT", "one of the 10 label frames"),
     ("framed", "a_0\t0.96\t0\t/m/x\tPRESENT", "ends after it starts"),
-    ("framed", "a\t0.96\t0\t/m/x\tPRESENT", _ID),
     ("pairs", _STRONG_OK, "expected 2 tab-separated fields, not 4"),
     ("pairs", "a\t/m/x", _ID),
     ("pairs", "a_0\t", "expected a mid such as /m/09x0r"),
@@ -252,6 +206,15 @@ _KINDS = {
     "framed": (label_files.read_framed_labels, _FRAMED_HEADER, _FRAMED_OK),
     "pairs": (label_files.read_pairs, _PAIR_HEADER, "ok_0\t/m/x"),
     "names": (label_files.read_display_names, "", "/m/ok\tOkay"),
+}
+_WRITERS = {
+    "weak": label_files.write_weak_labels,
+    "strong": label_files.write_strong_labels,
+    "framed": label_files.write_framed_labels,
+    "pairs": label_files.write_pairs,
+    "names": lambda names, path: label_files.write_display_names(
+        names.items(), path
+    ),
 }
 
 
@@ -314,53 +277,48 @@ _YTID = "s9d-2nhuJCQ"
 
 
 @pytest.mark.parametrize(
-    ("kind", "lines", "line", "expected", "num_lines"),
+    ("kind", "lines", "line", "expected"),
     [
-        ("strong", ["a_0\t0.0\t1.0\t/m/x"] * 2, 3, "stands at line 2 alre", 1),
-        ("strong", ["a_0\t9.0\t10.5\t/m/x"], 2, "inside the clip of 10 s", 1),
+        ("strong", ["a_0\t0.0\t1.0\t/m/x"] * 2, 3, "stands at line 2 alre"),
+        ("strong", ["a_0\t9.0\t10.5\t/m/x"], 2, "inside the clip of 10 s"),
         (
             "strong",
             ["a_0\t2.0\t3.0\t/m/x", "a_0\t0.0\t1.0\t/m/x"],
             3,
             "in order of onset",
-            1,
         ),
         (
             "strong",
             [f"{i}_0\t0.{n}\t1.0\t/m/x" for n in (1, 2) for i in "abc"],
+            # Going back to a from c; b and c follow in their first order.
             5,
             "a clip's events together",
-            # Going back to a from c; b and c follow in their first order.
-            1,
         ),
         (
             "strong",
             [f"{i}_0\t0.0\t1.0\t/m/x" for i in (_YTID, "-" + _YTID[1:], "a")],
             4,
             "expected a YouTube id of 11 characters, as most are",
-            1,
         ),
         (
             "framed",
             [_FRAMED_OK, _FRAMED_OK.replace("PRE", "NOT_PRE")],
             3,
             "each label frame and class once, this one stands at line 2",
-            1,
         ),
-        ("weak", ['a, 0.000, 30.000, "/m/x"'], 4, "segment of at most 10 s", 1),
-        ("weak", ['a, 0.0, 9.0, "/m/x,/m/x"'], 4, "each mid of a segment", 1),
+        ("weak", ['a, 0.000, 30.000, "/m/x"'], 4, "segment of at most 10 s"),
+        ("weak", ['a, 0.0, 9.0, "/m/x,/m/x"'], 4, "each mid of a segment"),
         (
             "weak",
             ['b, 0.0, 9.0, "/m/x"', 'a, 0.0, 9.0, "/m/x"'],
             5,
             "expected YTIDs in ascending order",
-            1,
         ),
-        ("names", ["/m/x\tDog", "/m/y\tDog"], 2, "stands at line 1 already", 1),
+        ("names", ["/m/x\tDog", "/m/y\tDog"], 2, "stands at line 1 already"),
     ],
 )
 def test_what_looks_wrong_is_kept_and_noted(
-    tmp_path, kind, lines, line, expected, num_lines
+    tmp_path, kind, lines, line, expected
 ):
     read, header, _ = _KINDS[kind]
     path = tmp_path / "labels"
@@ -371,7 +329,7 @@ def test_what_looks_wrong_is_kept_and_noted(
     [problem] = [p for p in problems.problems if "num_ytids" not in p.message]
     assert problem.line == line
     assert expected in problem.message
-    assert problem.num_lines == num_lines
+    assert problem.num_lines == 1
     assert not problem.is_left_out
     assert problems.num_left_out == 0
     with pytest.raises(InputError, match="no problem in label files"):
@@ -396,12 +354,13 @@ def test_unknown_mids_are_noted_once_a_class(tmp_path):
 
 def test_unknown_mids_of_weak_labels(tmp_path):
     path = tmp_path / "labels"
-    path.write_text(_WEAK_HEADER + 'a, 0.0, 9.0, "/m/x,/m/y"\n')
+    lines = ['a, 0.0, 9.0, "/m/x,/m/y"', 'b, 0.0, 9.0, "/m/z,/m/y"']
+    path.write_text(_WEAK_HEADER + "\n".join(lines) + "\n")
     problems = ProblemLog()
     label_files.read_weak_labels(path, problems, known_mids=["/m/x"])
-    [unknown] = [p for p in problems.problems if "known" in p.message]
-    assert unknown.line == 4
-    assert "not '/m/y'" in unknown.message
+    unknown = [p for p in problems.problems if "known" in p.message]
+    assert [(p.line, p.num_lines) for p in unknown] == [(4, 2), (5, 1)]
+    assert "not '/m/y'" in unknown[0].message
 
 
 @pytest.mark.parametrize(
@@ -459,20 +418,16 @@ def test_other_encodings_are_refused(tmp_path):
     assert problems.num_left_out == 1
 
 
-def test_windows_line_ends_are_read(tmp_path):
+def test_line_ends(tmp_path):
     path = tmp_path / "labels"
-    path.write_bytes(
-        f"{_STRONG_HEADER}{_STRONG_OK}\n".replace("\n", "\r\n").encode()
-    )
-    assert label_files.read_strong_labels(path)["mid"].tolist() == ["/m/x"]
-
-
-def test_lines_end_at_newlines_only(tmp_path):
+    path.write_bytes(b"/m/x\tDog\r\n/m/y\tCat\r\n")
+    assert label_files.read_display_names(path) == {
+        "/m/x": "Dog",
+        "/m/y": "Cat",
+    }
     # str.splitlines would also split at U+2028 and shift all line numbers.
-    path = tmp_path / "names"
     path.write_text("/m/x\tDog\u2028bark\n", encoding="utf-8")
-    names = label_files.read_display_names(path)
-    assert names == {"/m/x": "Dog\u2028bark"}
+    assert label_files.read_display_names(path) == {"/m/x": "Dog\u2028bark"}
 
 
 def test_the_grid_is_a_setting(tmp_path):
@@ -486,18 +441,15 @@ def test_the_grid_is_a_setting(tmp_path):
 def test_problems_are_reported_with_their_number(caplog):
     problems = ProblemLog()
     problems.report()
-    assert not caplog.records
     for line in range(7):
         problems.add("f.tsv", line, "bad")
     with caplog.at_level("WARNING", logger="absl"):
         problems.report(max_problems=2)
     [record] = caplog.records
-    assert record.getMessage().splitlines() == [
-        "7 label lines were left out:",
-        "  f.tsv:0: bad",
-        "  f.tsv:1: bad",
-        "  ... and 5 more problems",
-    ]
+    assert record.getMessage() == (
+        "7 label lines were left out:\n"
+        "  f.tsv:0: bad\n  f.tsv:1: bad\n  ... and 5 more problems"
+    )
 
 
 _mids = st.from_regex(r"/[mtg]/[0-9a-z_]{1,8}", fullmatch=True)
@@ -506,14 +458,26 @@ _segment_ids = st.tuples(_ytids, st.integers(0, 40000)).map(
     "{0[0]}_{0[1]}".format
 )
 _ms = st.integers(0, 10_000_000)
-_seconds_strategy = _ms.map(lambda ms: f"{ms // 1000}.{ms % 1000:03d}")
-
-
-def _times(draw):
-    start, end = sorted(
-        draw(st.tuples(_ms, _ms).filter(lambda p: p[0] != p[1]))
-    )
-    return tuple(f"{ms // 1000}.{ms % 1000:03d}" for ms in (start, end))
+_times = st.lists(_ms, min_size=2, max_size=2, unique=True).map(
+    lambda pair: [f"{ms // 1000}.{ms % 1000:03d}" for ms in sorted(pair)]
+)
+_frames = st.integers(0, 9).map(
+    lambda f: [f"{0.96 * edge:.3f}" for edge in (f, f + 1)]
+)
+_words = st.text(
+    st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=9
+)
+_FIELDS = {
+    "strong": (_segment_ids, _times, _mids),
+    "framed": (
+        _segment_ids,
+        _frames,
+        _mids,
+        st.sampled_from(["PRESENT", "NOT_PRESENT"]),
+    ),
+    "pairs": (_segment_ids, _mids),
+    "names": (_mids, _words),
+}
 
 
 @st.composite
@@ -522,7 +486,7 @@ def _weak_text(draw):
     lines, labels = [], []
     for ytid in ytids:
         mids = draw(st.lists(_mids, min_size=1, max_size=4, unique=True))
-        start, end = _times(draw)
+        start, end = draw(_times)
         labels += mids
         lines.append(f'{ytid}, {start}, {end}, "{",".join(mids)}"\n')
     date = draw(
@@ -540,84 +504,45 @@ def _weak_text(draw):
 
 
 @st.composite
-def _strong_text(draw):
-    lines = ["segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"]
-    for _ in range(draw(st.integers(0, 6))):
-        start, end = _times(draw)
-        lines.append(f"{draw(_segment_ids)}\t{start}\t{end}\t{draw(_mids)}\n")
-    return "".join(lines)
-
-
-@st.composite
-def _framed_text(draw):
-    lines = [
-        "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\tpresent\n"
-    ]
-    for _ in range(draw(st.integers(0, 6))):
-        label_frame = draw(st.integers(0, 9))
-        start, end = (0.96 * f for f in (label_frame, label_frame + 1))
-        present = draw(st.sampled_from(["PRESENT", "NOT_PRESENT"]))
-        lines.append(
-            f"{draw(_segment_ids)}\t{start:.3f}\t{end:.3f}\t{draw(_mids)}\t"
-            f"{present}\n"
+def _tab_separated_text(draw, kind):
+    rows = draw(
+        st.lists(
+            st.tuples(*_FIELDS[kind]),
+            max_size=6,
+            # Names are one a mid.
+            unique_by=(lambda row: row[0]) if kind == "names" else None,
         )
-    return "".join(lines)
-
-
-@st.composite
-def _pairs_text(draw):
-    rows = draw(st.lists(st.tuples(_segment_ids, _mids), max_size=6))
-    return "".join(f"{a}\t{b}\n" for a, b in [("segment_id", "label"), *rows])
-
-
-@st.composite
-def _names_text(draw):
-    words = st.text(
-        st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=9
     )
-    names = draw(st.dictionaries(_mids, words, max_size=6))
-    return "".join(f"{mid}\t{name}\n" for mid, name in names.items())
+    lines = [
+        "\t".join("\t".join(f) if isinstance(f, list) else f for f in row)
+        for row in rows
+    ]
+    return _KINDS[kind][1] + "".join(f"{line}\n" for line in lines)
 
 
-@pytest.mark.parametrize(
-    ("text", "read", "write"),
-    [
-        (
-            _weak_text(),
-            label_files.read_weak_labels,
-            label_files.write_weak_labels,
-        ),
-        (
-            _strong_text(),
-            label_files.read_strong_labels,
-            label_files.write_strong_labels,
-        ),
-        (
-            _framed_text(),
-            label_files.read_framed_labels,
-            label_files.write_framed_labels,
-        ),
-        (_pairs_text(), label_files.read_pairs, label_files.write_pairs),
-        (
-            _names_text(),
-            label_files.read_display_names,
-            lambda names, path: label_files.write_display_names(
-                names.items(), path
-            ),
-        ),
-    ],
-    ids=["weak", "strong", "framed", "pairs", "names"],
-)
+@pytest.mark.parametrize("kind", _KINDS)
 @settings(deadline=None, max_examples=50)
 @given(data=st.data())
-def test_writer_after_reader_is_the_identity(
-    tmp_path_factory, text, read, write, data
-):
+def test_writer_after_reader_is_the_identity(tmp_path_factory, kind, data):
     path = tmp_path_factory.getbasetemp() / "identity"
+    text = _weak_text() if kind == "weak" else _tab_separated_text(kind)
     written = data.draw(text)
     path.write_bytes(written.encode())
-    write(read(path), path)
+    _WRITERS[kind](_KINDS[kind][0](path), path)
     assert path.read_bytes().decode() == written
+
+
+@pytest.mark.parametrize("kind", ["weak", "strong", "framed", "pairs"])
+def test_pandas_strings_are_written(tmp_path, kind):
+    read, header, good_line = _KINDS[kind]
+    path = tmp_path / "labels"
+    path.write_text(f"{header}{good_line}\n")
+    table = read(path)
+    for name in {"segment_id", "mid"} & set(table):
+        table[name] = table[name].astype("str")
+    # In pandas 3 each part of a joined column is a pyarrow chunk of its own.
+    _WRITERS[kind](pd.concat([table, table], ignore_index=True), path)
+    assert path.read_text().endswith(f"{good_line}\n" * 2)
 
 
 @settings(deadline=None, max_examples=100)

@@ -29,26 +29,13 @@ from audioset_strong.labels.training_sets import (
 _YTIDS = [f"ytid{i:07d}" for i in range(20000)]
 
 
-def test_held_out_part_is_about_its_share():
+def test_held_out_part():
     share = np.mean([is_held_out(ytid, 0.05) for ytid in _YTIDS])
     # Standard deviation 0.0015.
     assert abs(share - 0.05) < 0.006
-
-
-def test_held_out_part_is_the_same_everywhere():
+    # Fixed values: it is the same on every machine.
     held_out = [ytid for ytid in _YTIDS[:100] if is_held_out(ytid, 0.05)]
     assert held_out == ["ytid0000064", "ytid0000068", "ytid0000094"]
-
-
-def test_a_larger_share_holds_out_what_a_smaller_does():
-    chosen = [
-        {ytid for ytid in _YTIDS[:2000] if is_held_out(ytid, fraction)}
-        for fraction in (0.0, 0.02, 0.05, 0.5, 1.0)
-    ]
-    for smaller, larger in zip(chosen, chosen[1:]):
-        assert smaller < larger
-    assert chosen[0] == set()
-    assert chosen[-1] == set(_YTIDS[:2000])
 
 
 def test_training_sets_are_as_in_the_paper():
@@ -238,9 +225,6 @@ def test_by_hand():
 def test_nothing_to_select_from():
     assert select_for_relabelling(_weak_table({})) == []
     assert select_for_relabelling(_weak_table({"a_0": ()})) == []
-
-
-def test_the_number_must_be_positive():
     with pytest.raises(InputError, match="num_per_class must be 1 or more"):
         select_for_relabelling(_weak_table({}), 0)
 
@@ -259,24 +243,19 @@ def test_the_promises_hold_on_random_labels(weak, num_per_class, seed):
     assert again == sorted(selected)
 
 
-def skewed_weak_labels(num_clips, num_classes=527, seed=0):
-    """Makes weak labels as skewed as AudioSet's: half the clips are class 0."""
-    rng = np.random.default_rng(seed)
-    frequency = 1.0 / np.arange(1, num_classes + 1) ** 1.3
-    labels = rng.choice(
-        num_classes, (num_clips, 2), p=frequency / frequency.sum()
-    )
-    names = np.array([f"/m/{i:03d}" for i in range(num_classes)], dtype=object)
-    mids = np.empty(num_clips, dtype=object)
-    mids[:] = [tuple(dict.fromkeys(pair)) for pair in names[labels].tolist()]
-    ids = [f"yt{i:09d}_30000" for i in range(num_clips)]
-    return pd.DataFrame({"segment_id": pd.Series(ids, dtype=object)}).assign(
-        mids=mids
-    )
-
-
 def test_a_skewed_file():
-    weak = skewed_weak_labels(20000)
+    # As skewed as AudioSet: half of the clips are class 0.
+    rng = np.random.default_rng(0)
+    frequency = 1.0 / np.arange(1, 528) ** 1.3
+    labels = rng.choice(527, (20000, 2), p=frequency / frequency.sum())
+    weak = _weak_table(
+        {
+            f"yt{i:09d}_30000": tuple(
+                f"/m/{c:03d}" for c in dict.fromkeys(pair)
+            )
+            for i, pair in enumerate(labels.tolist())
+        }
+    )
     selected = _check_selection(weak, 25)
     counts, available = _count(weak, selected), _count(weak)
     # Rare classes are there with all their clips, frequent ones run over.
@@ -325,8 +304,4 @@ def test_select_clips_command(audioset_labels, tmp_path):
     chosen = weak[weak["segment_id"].isin(selected)]
     assert len(chosen) == len(selected)
     assert chosen["mids"].explode().value_counts().min() == 20
-    assert (
-        "seed 0"
-        in output.read_text().splitlines()[0]
-        + (output.read_text().splitlines()[1])
-    )
+    assert "seed 0" in "".join(output.read_text().splitlines()[:2])

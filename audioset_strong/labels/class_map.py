@@ -92,9 +92,8 @@ def describe_other_classes(
       here: What `found` is.
 
     Returns:
-      Both hashes, both sizes and the first classes that differ, such as "class
-      hash 5e2f47afcb9adfea (3 classes) in runs/weak, ... in records; class 1 is
-      /m/b there, /m/c here".
+      Such as "class hash 5e2f47afcb9adfea (3 classes) in runs/weak, ... in
+      records; class 1 is /m/b there, /m/c here".
     """
     if tuple(expected) == tuple(found):
         return ""
@@ -120,17 +119,9 @@ def check_same_classes(
     here: str,
     advice: str,
 ) -> None:
-    """Checks that two things have the same classes in the same order.
+    """Refuses two things that differ in their classes or in the order.
 
-    Args:
-      expected: As in `describe_other_classes`.
-      found: As there.
-      there: As there.
-      here: As there.
-      advice: What to do if they differ: a sentence.
-
-    Raises:
-      InputError: They differ; names both hashes and the first classes.
+    Arguments as in `describe_other_classes`; `advice` is a sentence.
     """
     difference = describe_other_classes(expected, found, there, here)
     if difference:
@@ -140,16 +131,13 @@ def check_same_classes(
 def check_class_hash(
     mids: Sequence[str], expected_hash: str, what: str, advice: str
 ) -> None:
-    """Checks a class list against a hash that was saved with it.
+    """Refuses a class list that has not the hash that was saved with it.
 
     Args:
       mids: One mid a class.
       expected_hash: `hash_of_mids` of what the list should be.
       what: What the list is, such as "records/train/class_map.csv".
       advice: What to do if it differs: a sentence.
-
-    Raises:
-      InputError: It is another list, or another order.
     """
     found_hash = hash_of_mids(mids)
     if found_hash != expected_hash:
@@ -163,24 +151,17 @@ def check_class_hash(
 def read_class_map(path: _Path) -> ClassMap:
     """Reads a class map in the format of `class_labels_indices.csv`.
 
-    Args:
-      path: CSV with the header `index,mid,display_name`, indices 0, 1, 2, ...
-
-    Returns:
-      The class map, in file order.
+    It has the header `index,mid,display_name` and the indices 0, 1, 2, ...
 
     Raises:
       InputError: The header, an index or a mid is wrong; names file and line.
     """
-    return _parse(LabelText(path, 1))
+    return parse_class_map(None, path)
 
 
-def parse_class_map(text: str, path: _Path) -> ClassMap:
-    """Parses what `read_class_map` reads; `path` is for messages."""
-    return _parse(LabelText(path, 1, text))
-
-
-def _parse(text: LabelText) -> ClassMap:
+def parse_class_map(content: str | None, path: _Path) -> ClassMap:
+    """Parses what `read_class_map` reads; None for the content of `path`."""
+    text = LabelText(path, 1, content)
     if text.header != [_HEADER]:
         found = shown(text.header[0]) if text.header else "'an empty file'"
         raise InputError(
@@ -278,9 +259,6 @@ def read_known_classes(
       class_map: `class_labels_indices.csv`, or a class map.
       display_names: `mid_to_display_name.tsv`, or the name of each mid.
       problems: Takes the bad lines of the latter; None to refuse the first.
-
-    Raises:
-      InputError: A file is not what it should be.
     """
     if isinstance(class_map, str | os.PathLike):
         class_map = read_class_map(class_map)

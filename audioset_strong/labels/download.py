@@ -76,16 +76,13 @@ class FileCounts:
 
     def differences(self, found: "FileCounts") -> list[str]:
         """Says where `found` is not as expected; unknown counts are not."""
-        pairs = {
-            name: (expected, getattr(found, name))
-            for name, expected in dataclasses.asdict(self).items()
-        }
-        return [
-            f"Expected {expected:,} {name}, found "
-            f"{'none' if count is None else format(count, ',')}"
-            for name, (expected, count) in pairs.items()
-            if expected is not None and expected != count
-        ]
+        texts = []
+        for name, expected in dataclasses.asdict(self).items():
+            count = getattr(found, name)
+            if expected is not None and expected != count:
+                shown = "none" if count is None else f"{count:,}"
+                texts.append(f"Expected {expected:,} {name}, found {shown}")
+        return texts
 
 
 @dataclasses.dataclass(frozen=True)
@@ -182,12 +179,10 @@ class PartFile:
     Attributes:
       path: Where the part lies; `<path>.json` holds its `Version`, so that the
         rest of another version is never appended to it.
-      name: Name of the file that it becomes.
     """
 
     def __init__(self, final_path: str) -> None:
         self.path = f"{final_path}.part"
-        self.name = os.path.basename(final_path)
         self._version_path = f"{self.path}.json"
 
     @property
@@ -219,11 +214,6 @@ class PartFile:
             raise
         return file
 
-    def move_to(self, path: str) -> None:
-        """Gives the whole part its final name."""
-        os.replace(self.path, path)
-        self.discard()
-
     def discard(self) -> None:
         """Removes the part, if there is one, and its version."""
         for path in (self.path, self._version_path):
@@ -240,13 +230,6 @@ _HINTS = {
 }
 _NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 _NO_ROUTE = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN)
-_NETWORK_ERRORS = (
-    urllib.error.URLError,
-    http.client.HTTPException,
-    ConnectionError,
-    TimeoutError,
-    ssl.SSLError,
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -270,9 +253,8 @@ class DownloadParams:
 class DownloadError(InputError):
     """A file cannot be fetched; says why and what to do.
 
-    Attributes:
-      concerns_all: Whether other files would fail the same way, as when the
-        machine is offline or the disk is full.
+    `concerns_all` says whether other files would fail the same way, as when the
+    machine is offline or the disk is full.
     """
 
     def __init__(self, message: str, concerns_all: bool = False) -> None:
@@ -287,12 +269,7 @@ class _TransientError(Exception):
 def fetch(
     url: str, part: PartFile, params: DownloadParams = DownloadParams()
 ) -> None:
-    """Fetches a file, or the rest of it.
-
-    Args:
-      url: Where it is; http or https.
-      part: Where to put it; whole when this returns.
-      params: Patience.
+    """Fetches a file by http or https, or the rest of it.
 
     Raises:
       DownloadError: It could not be fetched. What came is kept, and the same
@@ -333,26 +310,39 @@ def _fetch_once(url: str, part: PartFile, params: DownloadParams) -> None:
         "User-Agent": f"audioset_strong/{audioset_strong.__version__}",
         "Accept-Encoding": "identity",
     }
-    if num_bytes and version.validator:
+    if num_bytes:
         headers["Range"] = f"bytes={num_bytes}-"
-        headers["If-Range"] = version.validator
+        headers["If-Range"] = str(version.validator)
     request = urllib.request.Request(url, headers=headers)
     try:
         with urllib.request.urlopen(
             request, timeout=params.timeout_seconds
         ) as response:
-            begin, found = _begin_and_version(response, part, version)
-            _receive(response, part, begin, found, params)
+            _receive(response, part, version, params)
     except urllib.error.HTTPError as error:
-        _raise_for_status(error, url, part)
+        if error.code == 416:  # the part is longer than the file is now
+            part.discard()
+            raise _TransientError(
+                "the file on the server has changed"
+            ) from error
+        text = f"the server answered {error.code} {error.reason}"
+        if error.code in _TRANSIENT_STATUSES:
+            raise _TransientError(text) from error
+        hint = _HINTS.get(
+            error.code, "Try later, or give a mirror as base_url."
+        )
+        raise DownloadError(f"{url}: {text}. {hint}") from error
     except (OSError, http.client.HTTPException) as error:
         _raise_for_failure(error, url, part)
 
 
-def _begin_and_version(
-    response: http.client.HTTPResponse, part: PartFile, version: Version
-) -> tuple[int, Version]:
-    """Returns the first byte that the server sends, and of which version."""
+def _receive(
+    response: http.client.HTTPResponse,
+    part: PartFile,
+    version: Version,
+    params: DownloadParams,
+) -> None:
+    """Writes what the server sends to the part, and checks its length."""
     # What names this version in If-Range, where weak ETags are not allowed.
     etag = response.headers.get("ETag")
     is_strong = etag is not None and not etag.startswith("W/")
@@ -368,22 +358,11 @@ def _begin_and_version(
         validator = version.validator
     length = response.headers.get("Content-Length")
     total = None if length is None else begin + int(length)
-    return begin, Version(version.url, validator, total)
-
-
-def _receive(
-    response: http.client.HTTPResponse,
-    part: PartFile,
-    begin: int,
-    version: Version,
-    params: DownloadParams,
-) -> None:
-    """Writes what the server sends to the part, and checks its length."""
-    total = version.num_bytes
+    version = Version(version.url, validator, total)
     with (
         part.open(begin, version) as file,
         tqdm.tqdm(
-            desc=part.name,
+            desc=os.path.basename(part.path.removesuffix(".part")),
             total=total,
             initial=begin,
             unit="B",
@@ -404,20 +383,6 @@ def _receive(
         raise _TransientError(f"{part.num_bytes:,} of {total:,} bytes came")
 
 
-def _raise_for_status(
-    error: urllib.error.HTTPError, url: str, part: PartFile
-) -> NoReturn:
-    """Raises what an HTTP error status means."""
-    if error.code == 416:  # the part is longer than the file is now
-        part.discard()
-        raise _TransientError("the file on the server has changed") from error
-    text = f"the server answered {error.code} {error.reason}"
-    if error.code in _TRANSIENT_STATUSES:
-        raise _TransientError(text) from error
-    hint = _HINTS.get(error.code, "Try later, or give a mirror as base_url.")
-    raise DownloadError(f"{url}: {text}. {hint}") from error
-
-
 def _raise_for_failure(error: Exception, url: str, part: PartFile) -> NoReturn:
     """Raises what a failure below HTTP means; of our own files, the error."""
     if isinstance(error, OSError) and error.errno in _NO_SPACE:
@@ -430,34 +395,36 @@ def _raise_for_failure(error: Exception, url: str, part: PartFile) -> NoReturn:
     split = urllib.parse.urlsplit(url)
     proxy = urllib.request.getproxies().get(split.scheme)
     host = split.netloc + (f" through the proxy {proxy}" if proxy else "")
-    if offline := _why_unreachable(reason, host):
+    offline = None
+    if isinstance(reason, socket.gaierror):
+        offline = f"no address was found for {host}"
+    elif isinstance(reason, ConnectionRefusedError):
+        offline = f"the connection to {host} was refused"
+    elif isinstance(reason, ssl.SSLCertVerificationError):
+        offline = f"the certificate of {host} is not valid"
+    elif isinstance(reason, OSError) and reason.errno in _NO_ROUTE:
+        offline = f"there is no way to {host}"
+    if offline:
         raise DownloadError(
             f"{url}: {offline} ({reason}). Is this machine online? A proxy is "
             f"taken from {split.scheme}_proxy. Files copied from elsewhere can "
             f"be checked without fetching.",
             concerns_all=True,
         ) from error
-    if isinstance(error, _NETWORK_ERRORS):
+    if isinstance(
+        error,
+        urllib.error.URLError
+        | http.client.HTTPException
+        | ConnectionError
+        | TimeoutError
+        | ssl.SSLError,
+    ):
         raise _TransientError(f"the connection failed ({reason})") from error
     raise error
 
 
-def _why_unreachable(reason: object, host: str) -> str | None:
-    """Says why a host cannot be reached at all; None if it may be."""
-    if isinstance(reason, socket.gaierror):
-        return f"no address was found for {host}"
-    if isinstance(reason, ConnectionRefusedError):
-        return f"the connection to {host} was refused"
-    if isinstance(reason, ssl.SSLCertVerificationError):
-        return f"the certificate of {host} is not valid"
-    if isinstance(reason, OSError) and reason.errno in _NO_ROUTE:
-        return f"there is no way to {host}"
-    return None
-
-
 # --- Checking ---------------------------------------------------------------
 
-_MAX_EXAMPLES = 3
 _OWN_COUNTS = re.compile(
     r"# num_ytids=(?P<clips>\d+), num_segs=(?P<rows>\d+), "
     r"num_unique_labels=(?P<classes>\d+), num_positive_labels=(?P<labels>\d+)"
@@ -485,12 +452,8 @@ def check_file(path: str, released: ReleasedFile) -> FileCheck:
     Lines that our readers leave out count as rows: where all counts are right,
     they are the release's own, and only a warning.
 
-    Args:
-      path: The file.
-      released: What it should be.
-
     Raises:
-      FileNotFoundError: It is not there.
+      FileNotFoundError: The file is not there.
     """
     problems = ProblemLog()
     try:
@@ -499,15 +462,21 @@ def check_file(path: str, released: ReleasedFile) -> FileCheck:
         return FileCheck(FileCounts(), (str(error),))
     differences = released.expected.differences(counts)
     if released.kind == "weak":
+        # A weak CSV gives counts of itself in its second line.
+        with open(path, encoding="utf-8", errors="replace") as file:
+            next(file, "")
+            match = _OWN_COUNTS.match(next(file, ""))
+        own = match.groupdict() if match else {}
+        own_counts = FileCounts(**{name: int(n) for name, n in own.items()})
         differences += [
             f"{difference} (by the file's second line)"
-            for difference in _own_counts(path).differences(counts)
+            for difference in own_counts.differences(counts)
             if difference not in differences
         ]
     differences = [f"{difference}." for difference in differences]
     warnings = []
     if problems.problems:
-        examples = "; ".join(map(str, problems.problems[:_MAX_EXAMPLES]))
+        examples = "; ".join(map(str, problems.problems[:3]))
         warnings.append(
             f"{problems.num_left_out:,} lines are left out and "
             f"{problems.num_doubtful:,} look wrong: {examples}."
@@ -518,15 +487,6 @@ def check_file(path: str, released: ReleasedFile) -> FileCheck:
     if differences:
         return FileCheck(counts, (*differences, *warnings))
     return FileCheck(counts, (), tuple(warnings))
-
-
-def _own_counts(path: str) -> FileCounts:
-    """Reads the counts that a weak CSV gives of itself in its second line."""
-    with open(path, encoding="utf-8", errors="replace") as file:
-        next(file, "")
-        match = _OWN_COUNTS.match(next(file, ""))
-    counts = match.groupdict() if match else {}
-    return FileCounts(**{name: int(count) for name, count in counts.items()})
 
 
 def _count(path: str, kind: str, problems: ProblemLog) -> FileCounts:
@@ -540,7 +500,12 @@ def _count(path: str, kind: str, problems: ProblemLog) -> FileCounts:
     if kind == "display_names":
         num_names = len(read_display_names(path, problems))
         return FileCounts(num_names + problems.num_left_out, classes=num_names)
-    table = _TABLE_READERS[kind](path, problems)
+    readers: dict[str, Callable[[str, ProblemLog], pd.DataFrame]] = {
+        "weak": read_weak_labels,
+        "strong": read_strong_labels,
+        "framed": read_framed_labels,
+    }
+    table = readers[kind](path, problems)
     labels = table["mids"].explode().dropna() if kind == "weak" else None
     return FileCounts(
         rows=len(table) + problems.num_left_out,
@@ -548,13 +513,6 @@ def _count(path: str, kind: str, problems: ProblemLog) -> FileCounts:
         classes=(table["mid"] if labels is None else labels).nunique(),
         labels=None if labels is None else len(labels),
     )
-
-
-_TABLE_READERS: dict[str, Callable[[str, ProblemLog], pd.DataFrame]] = {
-    "weak": read_weak_labels,
-    "strong": read_strong_labels,
-    "framed": read_framed_labels,
-}
 
 
 # --- A folder of files ------------------------------------------------------
@@ -586,11 +544,7 @@ class FileResult:
 def select_files(
     files: Sequence[ReleasedFile], names: Sequence[str]
 ) -> list[ReleasedFile]:
-    """Chooses files by name; all if no name is given.
-
-    Raises:
-      InputError: There is no file of a name.
-    """
+    """Chooses files by name, all without names; refuses unknown names."""
     by_name = {released.name: released for released in files}
     unknown = [name for name in names if name not in by_name]
     if unknown:
@@ -602,26 +556,19 @@ def select_files(
 
 
 def check_files(files: Sequence[ReleasedFile], folder: str) -> list[FileResult]:
-    """Checks the files that are in a folder, and fetches none.
-
-    Args:
-      files: What to look for.
-      folder: Where to look.
-    """
-    return [
-        _check_there(released, os.path.join(folder, released.name))
-        for released in files
-    ]
-
-
-def _check_there(released: ReleasedFile, path: str) -> FileResult:
-    """Checks a file under its official name, if it is there."""
-    try:
-        check = check_file(path, released)
-    except FileNotFoundError:
-        return FileResult(released.name, "not there")
-    advice = "Move it away and run download_labels to fetch the official one."
-    return _result(released, check, "was there", advice)
+    """Checks the files that are in a folder, and fetches none."""
+    results = []
+    for released in files:
+        try:
+            check = check_file(os.path.join(folder, released.name), released)
+        except FileNotFoundError:
+            results.append(FileResult(released.name, "not there"))
+            continue
+        advice = (
+            "Move it away and run download_labels to fetch the official one."
+        )
+        results.append(_result(released, check, "was there", advice))
+    return results
 
 
 def _result(
@@ -641,12 +588,7 @@ def fetch_files(
 ) -> list[FileResult]:
     """Fetches the files that a folder lacks, and checks all of them.
 
-    Args:
-      files: What to fetch.
-      folder: Made if it is not there.
-      base_url: Folder of a mirror that holds the files under their names; None
-        for the official places.
-      params: Patience.
+    With `base_url`, they come from a mirror that holds them under their names.
 
     Returns:
       One result a file. When one fails for a reason that concerns all, such as
@@ -658,7 +600,7 @@ def fetch_files(
     for released in files:
         path = os.path.join(folder, released.name)
         if os.path.exists(path):
-            results.append(_check_there(released, path))
+            results += check_files([released], folder)
         elif is_hopeless:
             results.append(FileResult(released.name, "not tried"))
         else:
@@ -682,7 +624,8 @@ def _fetch_and_check(
     fetch(url, part, params)
     check = check_file(part.path, released)
     kept = f"{path}.unexpected" if check.errors else path
-    part.move_to(kept)
+    os.replace(part.path, kept)
+    part.discard()
     # Messages name the file as it is called from now on.
     check = dataclasses.replace(
         check,

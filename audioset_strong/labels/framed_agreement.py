@@ -91,8 +91,9 @@ def compare_framed_labels(
     )
 
     is_negative_only = ~(theirs == PRESENT).any(axis=1)
-    is_lacking = (mine == UNLISTED).all(axis=1)
-    is_not_given = is_negative_only & is_lacking & ~_is_in(pairs, known_pairs)
+    is_not_given = is_negative_only & (mine == UNLISTED).all(axis=1)
+    if known_pairs is not None:
+        is_not_given &= ~_is_in(pairs, known_pairs)
     differs = mine != theirs  # [num_pairs, num_label_frames]
     differs &= (
         (mine == PRESENT)
@@ -101,26 +102,46 @@ def compare_framed_labels(
     )
     # Counted apart: nothing that we were told could have given them.
     differs[is_not_given] = False
+
+    counts = pd.DataFrame({"mid": pairs["mid"], "num_pairs": 1})
+    for name, value in (("present", PRESENT), ("not_present", NOT_PRESENT)):
+        is_theirs, is_mine = theirs == value, mine == value
+        counts[f"num_both_{name}"] = (is_theirs & is_mine).sum(axis=1)
+        counts[f"num_reference_{name}"] = is_theirs.sum(axis=1)
+        counts[f"num_ours_{name}"] = is_mine.sum(axis=1)
+
+    pair, label_frame = np.nonzero(differs)
+    words = np.array(WORDS, dtype=object)
+    table = pairs.iloc[pair].reset_index(drop=True)
+    table.insert(1, "label_frame", label_frame)
+    table["ours"] = pd.Series(words[mine[differs]], dtype="object")
+    table["reference"] = pd.Series(words[theirs[differs]], dtype="object")
+    keys = ["segment_id", "mid", "label_frame"]
+
+    our_pairs = ours[_KEYS].drop_duplicates()
+    is_shared_clip = our_pairs["segment_id"].isin(pairs["segment_id"])
+    only_ours = our_pairs[is_shared_clip & ~_is_in(our_pairs, pairs)]
+    is_present = _is_in(only_ours, ours[ours["is_present"]])
+    is_present &= only_ours["mid"].isin(pairs["mid"]).to_numpy()
+    other_clips = our_pairs.loc[~is_shared_clip, "segment_id"]
     return FramedAgreement(
-        _per_class(pairs, mine, theirs),
-        _disagreements(pairs, mine, theirs, differs),
-        *_count_only_ours(ours, pairs),
-        int(is_not_given.sum()),
-        bool(is_class_with_negatives.any()),
+        per_class=counts.groupby("mid").sum().reset_index(),
+        disagreements=table.sort_values(keys, ignore_index=True),
+        num_pairs_only_ours=len(only_ours),
+        num_present_pairs_only_ours=int(is_present.sum()),
+        num_clips_only_ours=int(other_clips.nunique()),
+        num_negatives_not_given=int(is_not_given.sum()),
+        has_negatives=bool(is_class_with_negatives.any()),
     )
 
 
 def _is_in(
-    pairs: pd.DataFrame, known_pairs: pd.DataFrame | None
+    pairs: pd.DataFrame, known_pairs: pd.DataFrame
 ) -> npt.NDArray[np.bool_]:
     """Says which pairs are among others, bool `[num_pairs]`."""
-    if known_pairs is None:
-        return np.zeros(len(pairs), dtype=bool)
     known = pd.MultiIndex.from_frame(known_pairs[_KEYS].drop_duplicates())
-    is_known: npt.NDArray[np.bool_] = pd.MultiIndex.from_frame(pairs).isin(
-        known
-    )
-    return is_known
+    found = pd.MultiIndex.from_frame(pairs).isin(known)
+    return np.asarray(found, dtype=bool)
 
 
 def _states(
@@ -138,50 +159,6 @@ def _states(
         chosen = (rows >= 0) & (is_present == (value == PRESENT))
         states[rows[chosen], label_frame[chosen]] = value
     return states
-
-
-def _count_only_ours(
-    ours: pd.DataFrame, pairs: pd.DataFrame
-) -> tuple[int, int, int]:
-    """Counts what only ours have: pairs, PRESENT pairs among them, clips."""
-    our_pairs = ours[_KEYS].drop_duplicates()
-    is_shared_clip = our_pairs["segment_id"].isin(pairs["segment_id"])
-    only_ours = our_pairs[is_shared_clip & ~_is_in(our_pairs, pairs)]
-    is_present = _is_in(only_ours, ours[ours["is_present"]])
-    is_shared_class = only_ours["mid"].isin(pairs["mid"])
-    num_clips = our_pairs.loc[~is_shared_clip, "segment_id"].nunique()
-    num_present = int((is_present & is_shared_class).sum())
-    return len(only_ours), num_present, int(num_clips)
-
-
-def _per_class(
-    pairs: pd.DataFrame, mine: _States, theirs: _States
-) -> pd.DataFrame:
-    """Adds up the label frames of each class."""
-    counts = pd.DataFrame({"mid": pairs["mid"], "num_pairs": 1})
-    for name, value in (("present", PRESENT), ("not_present", NOT_PRESENT)):
-        is_theirs, is_mine = theirs == value, mine == value
-        counts[f"num_both_{name}"] = (is_theirs & is_mine).sum(axis=1)
-        counts[f"num_reference_{name}"] = is_theirs.sum(axis=1)
-        counts[f"num_ours_{name}"] = is_mine.sum(axis=1)
-    return counts.groupby("mid").sum().reset_index()
-
-
-def _disagreements(
-    pairs: pd.DataFrame,
-    mine: _States,
-    theirs: _States,
-    differs: npt.NDArray[np.bool_],
-) -> pd.DataFrame:
-    """Lists the label frames that differ."""
-    pair, label_frame = np.nonzero(differs)
-    words = np.array(WORDS, dtype=object)
-    table = pairs.iloc[pair].reset_index(drop=True)
-    table.insert(1, "label_frame", label_frame)
-    table["ours"] = pd.Series(words[mine[differs]], dtype="object")
-    table["reference"] = pd.Series(words[theirs[differs]], dtype="object")
-    keys = ["segment_id", "mid", "label_frame"]
-    return table.sort_values(keys, ignore_index=True)
 
 
 def overlap_text(
@@ -227,12 +204,8 @@ def agreement_lines(
 ) -> list[str]:
     """Makes a table of the agreement, in all and on each class, both ways.
 
-    Args:
-      agreement: From `compare_framed_labels`.
-      names: Display name of each mid, where there is one.
-
-    Returns:
-      Lines of text, classes with the most differences first.
+    Classes with the most differences come first; `names` are the display names
+    of mids, where there is one.
     """
     per_class = agreement.per_class
     values = ["present"] + ["not_present"] * agreement.has_negatives
@@ -277,9 +250,7 @@ def _share(part: int, whole: int) -> str:
 def note_lines(agreement: FramedAgreement, strong: pd.DataFrame) -> list[str]:
     """Says what was not compared, and why; no lines if everything was.
 
-    Args:
-      agreement: From `compare_framed_labels`.
-      strong: Strong table (`label_files`) that ours were framed from.
+    `strong` is the strong table (`label_files`) that ours were framed from.
     """
     mids = agreement.per_class["mid"]
     counts = {
@@ -311,17 +282,9 @@ def disagreement_lines(
     max_lines: int,
     params: LabelFrameParams = LabelFrameParams(),
 ) -> list[str]:
-    """Lists disagreements with the events behind them.
+    """Lists the first `max_lines` disagreements and the events behind them.
 
-    Args:
-      agreement: From `compare_framed_labels`.
-      strong: Strong table (`label_files`) that ours were framed from.
-      names: Display name of each mid, where there is one.
-      max_lines: How many to list.
-      params: The grid of label frames.
-
-    Returns:
-      Lines of text.
+    `strong` and `names` are as above.
     """
     table = agreement.disagreements
     if not len(table):

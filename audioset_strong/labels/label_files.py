@@ -21,6 +21,15 @@ ends before it starts, repeats a segment, or is off the grid of label frames. A
 row that looks wrong is kept, because the file says so, but reported: a repeated
 event, a time outside the clip, rows out of order, an unknown class.
 
+All readers return the rows in file order and take
+
+  problems    the log of these rows; None to refuse the first to leave out
+  known_mids  the vocabulary; None to take any class
+  params      the length of a clip and the grid of label frames
+
+and raise InputError for another header and, without `problems`, for a malformed
+line. Writers expect that the folder exists.
+
 Source: https://research.google.com/audioset/download.html and the files.
 """
 
@@ -74,7 +83,6 @@ _ROWS_AT_ONCE = 1 << 17
 
 _Bools = npt.NDArray[np.bool_]
 _Ints = npt.NDArray[np.int64]
-_Floats = npt.NDArray[np.float64]
 
 
 # --- Checks -----------------------------------------------------------------
@@ -98,7 +106,6 @@ class _Rows:
     def __init__(
         self, text: LabelText, line_format: LineFormat, log: ProblemLog
     ) -> None:
-        """Parses the file."""
         parsed = parse_lines(text, line_format, log)
         self.text = text
         self.log = log
@@ -147,12 +154,7 @@ class _Rows:
     def leave_out(
         self, is_bad: _Bools, expected: str | Callable[[int], str]
     ) -> None:
-        """Drops rows and reports each.
-
-        Args:
-          is_bad: bool `[num_rows]`.
-          expected: What was expected, or a function of the row that says it.
-        """
+        """Drops rows, bool `[num_rows]`, and reports each."""
         self.report(is_bad, expected, is_left_out=True)
         if is_bad.any():
             self.line_numbers = self.line_numbers[~is_bad]
@@ -168,21 +170,21 @@ class _Rows:
         expected: str | Callable[[int], str],
         is_left_out: bool = False,
     ) -> None:
-        """Reports each of these rows; arguments as `leave_out`."""
+        """Reports each of these rows; `expected` can be a function of it."""
         for row in np.flatnonzero(is_odd).tolist():
             reason = expected if isinstance(expected, str) else expected(row)
             self._add(row, reason, 1, is_left_out)
 
     def report_as_one(self, is_odd: _Bools, expected: str) -> None:
         """Reports these rows as one problem, at the first of them."""
-        rows = np.flatnonzero(is_odd)
-        if len(rows):
-            self._add(rows[0], expected, len(rows))
+        if is_odd.any():
+            row = int(np.argmax(is_odd))
+            self._add(row, expected, int(np.sum(is_odd)))
 
     def report_texts(
         self,
         codes: _Ints,
-        rows: _Ints,
+        rows: _Ints | None,
         is_odd: _Bools,
         expected: Callable[[int], str],
     ) -> None:
@@ -190,7 +192,8 @@ class _Rows:
 
         Args:
           codes: int64 `[num_labels]`, a text each.
-          rows: int64 `[num_labels]`, ascending: the row of each.
+          rows: int64 `[num_labels]`, ascending, the row of each; None for one
+            a row.
           is_odd: bool `[num_texts]`.
           expected: Says of a code what was expected.
         """
@@ -199,7 +202,8 @@ class _Rows:
             codes[odd], return_index=True, return_counts=True
         )
         for index in np.argsort(first).tolist():
-            row = rows[odd[first[index]]]
+            label = odd[first[index]]
+            row = label if rows is None else rows[label]
             self._add(row, expected(int(found[index])), int(counts[index]))
 
     def _add(
@@ -221,24 +225,16 @@ class _Rows:
             f"expected {what} that ends after it starts",
         )
 
-    def leave_out_repeated(self, keys: list[str], what: str) -> None:
-        """Leaves out rows that repeat an earlier one in these columns."""
-        self.leave_out(*self._find_repeated(keys, what))
-
-    def report_repeated(self, keys: list[str], what: str) -> None:
+    def report_repeated(
+        self, keys: list[str], what: str, is_left_out: bool = False
+    ) -> None:
         """Reports rows that repeat an earlier one in these columns."""
-        self.report(*self._find_repeated(keys, what))
-
-    def _find_repeated(
-        self, keys: list[str], what: str
-    ) -> tuple[_Bools, str | Callable[[int], str]]:
-        """Finds repeated rows, and says of each which line it repeats."""
         codes: _Ints = np.zeros(len(self.line_numbers), np.int64)
         num_codes = 1
         for key in keys:
             num_values = len(self.values[key])
             if num_values == len(codes):
-                return np.zeros(len(codes), dtype=bool), ""  # all differ
+                return  # all differ
             if num_codes * num_values >= 2**63:
                 codes, distinct = pd.factorize(codes)
                 num_codes = len(distinct)
@@ -249,7 +245,8 @@ class _Rows:
         largest_before = np.maximum.accumulate(np.append(-1, codes))[:-1]
         is_new = codes > largest_before  # [num_rows]
         first_rows = np.flatnonzero(is_new)  # [num_codes]
-        return (
+        report = self.leave_out if is_left_out else self.report
+        report(
             ~is_new,
             lambda row: (
                 f"expected each {what} once, this one stands at line "
@@ -267,10 +264,9 @@ class _Rows:
         is_youtube = pc.match_substring_regex(ids, _YOUTUBE_SEGMENT)
         is_odd = ~is_youtube.to_numpy(zero_copy_only=False)  # [num_clips]
         if is_odd.any() and is_odd.mean() < 0.5:
-            codes = self.codes["segment_id"]
             self.report_texts(
-                codes,
-                np.arange(len(codes)),
+                self.codes["segment_id"],
+                None,
                 is_odd,
                 lambda _: "expected a YouTube id of 11 characters, as most are",
             )
@@ -278,22 +274,23 @@ class _Rows:
     def report_unknown_mids(
         self,
         known_mids: Collection[str] | None,
-        mids: Sequence[str],
-        codes: _Ints,
-        rows: _Ints,
+        column: str = "mid",
+        codes: _Ints | None = None,
+        rows: _Ints | None = None,
     ) -> None:
         """Reports classes outside the vocabulary, one problem a class.
 
         Args:
           known_mids: The vocabulary; None to take any class.
-          mids: The class of each code.
-          codes: As in `report_texts`.
+          column: Holds the classes.
+          codes: As in `report_texts`; None for those of the column.
           rows: As there.
         """
         if known_mids is not None:
             known = frozenset(known_mids)
+            mids = self.values[column].to_pylist()
             self.report_texts(
-                codes,
+                self.codes[column] if codes is None else codes,
                 rows,
                 np.array([mid not in known for mid in mids], dtype=bool),
                 lambda code: (
@@ -302,18 +299,10 @@ class _Rows:
                 ),
             )
 
-    def report_unknown_mid(self, known_mids: Collection[str] | None) -> None:
-        """Reports the unknown classes of a column mid."""
-        codes = self.codes["mid"]
-        mids = self.values["mid"].to_pylist()
-        self.report_unknown_mids(known_mids, mids, codes, np.arange(len(codes)))
-
     def report_scattered(self, within: str | None, expected: str) -> None:
         """Reports, as one problem, rows of clips that are not together.
 
-        Args:
-          within: Column that must not fall within a clip; None for no such.
-          expected: What was expected.
+        Within a clip, the column `within` must not fall.
         """
         # Numbered as they appear, so a clip whose rows are together never makes
         # the number fall.
@@ -339,19 +328,11 @@ def read_weak_labels(
 ) -> pd.DataFrame:
     """Reads a weak CSV such as `eval_segments.csv`.
 
-    Args:
-      path: The file: three comment lines, then one line a segment.
-      problems: Takes the bad lines; None to refuse the first.
-      known_mids: The vocabulary; None to take any class.
-      params: Length of a clip.
+    It has three comment lines, then one line a segment.
 
     Returns:
-      The weak table (module docstring), in file order; its
-      `attrs["created"]` is the date in the file's first line.
-
-    Raises:
-      InputError: The header is not that of a weak CSV; or, without `problems`,
-        a line is malformed or repeats a segment.
+      The weak table (module docstring); its `attrs["created"]` is the date in
+      the file's first line.
     """
     text = LabelText(path, 3)
     text.check_header(WEAK_HEADER, "eval_segments.csv")
@@ -359,7 +340,7 @@ def read_weak_labels(
         rows = _Rows(text, WEAK_LINE, log)
         _add_segment_ids(rows)
         rows.leave_out_backward("a segment", "start_seconds", "end_seconds")
-        rows.leave_out_repeated(["segment_id"], "segment")
+        rows.report_repeated(["segment_id"], "segment", is_left_out=True)
         seconds = rows.array("end_seconds") - rows.array("start_seconds")
         rows.report(
             seconds > params.clip_seconds + _TOLERANCE_SECONDS,
@@ -404,6 +385,7 @@ def _split_labels(
     texts = pc.utf8_slice_codeunits(rows.values["mids"], 1, -1)
     lists = pc.split_pattern(texts, ",")
     labels = lists.flatten().dictionary_encode()  # [num_labels_of_texts]
+    rows.values["label"] = labels.dictionary
     codes, mids = labels.indices.to_numpy(), labels.dictionary.to_pylist()
     text_of_label = np.repeat(
         np.arange(len(texts)), np.diff(lists.offsets.to_numpy())
@@ -419,17 +401,18 @@ def _split_labels(
     counts = np.bincount(text_of_label, minlength=len(texts))  # [num_texts]
     ends = np.cumsum(counts)
 
-    counts_of_row = counts[rows.codes["mids"]]  # [num_rows]
-    num_labels = int(counts_of_row.sum())
+    num_labels = int(counts[rows.codes["mids"]].sum())
     if known_mids is not None:
-        # Labels of all rows: begin of the row's text, and place within it.
-        row = np.repeat(np.arange(len(counts_of_row)), counts_of_row)
-        begin = (ends - counts)[rows.codes["mids"]]
-        place = np.arange(num_labels) - np.repeat(
-            np.cumsum(counts_of_row) - counts_of_row, counts_of_row
+        # The labels of all rows: [num_labels]
+        of_text = pa.ListArray.from_arrays(
+            pa.array(np.append(0, ends), pa.int32()), pa.array(codes)
         )
+        of_row = of_text.take(pa.array(rows.codes["mids"]))
         rows.report_unknown_mids(
-            known_mids, mids, codes[begin[row] + place], row
+            known_mids,
+            "label",
+            of_row.flatten().to_numpy(),
+            pc.list_parent_indices(of_row).to_numpy(),
         )
     flat = np.array(mids, dtype=object)[codes].tolist()
     mids_of_text = np.empty(len(texts), dtype=object)
@@ -437,7 +420,6 @@ def _split_labels(
         tuple(flat[end - count : end])
         for end, count in zip(ends.tolist(), counts.tolist(), strict=True)
     ]
-    rows.values["label"] = labels.dictionary
     return mids_of_text, num_labels
 
 
@@ -491,11 +473,8 @@ def write_weak_labels(
 ) -> None:
     """Writes a weak table as a weak CSV.
 
-    Args:
-      table: Weak table (module docstring).
-      path: Where to write; the folder exists.
-      created: Date for the first comment line; by default the table's own
-        (`attrs["created"]`), or else the release's.
+    The date of the first comment line is `created`, by default the table's own
+    (`attrs["created"]`), or else the release's.
     """
     created = created or table.attrs.get("created") or _NO_DATE
     ytids = [s.rsplit("_", 1)[0] for s in table["segment_id"]]
@@ -523,18 +502,7 @@ def read_strong_labels(
 ) -> pd.DataFrame:
     """Reads a strong TSV such as `audioset_eval_strong.tsv`.
 
-    Args:
-      path: The file: a header, then one line an event.
-      problems: Takes the bad lines; None to refuse the first.
-      known_mids: The vocabulary; None to take any class.
-      params: Length of a clip.
-
-    Returns:
-      The strong table (module docstring), in file order.
-
-    Raises:
-      InputError: The header is not that of a strong TSV; or, without
-        `problems`, a line is malformed.
+    It has a header, then one line an event. Returns the strong table.
     """
     text = LabelText(path, 1)
     text.check_header(STRONG_HEADER, "audioset_eval_strong.tsv")
@@ -553,7 +521,7 @@ def read_strong_labels(
             "onset_seconds",
             "expected a clip's events together, in order of onset",
         )
-        rows.report_unknown_mid(known_mids)
+        rows.report_unknown_mids(known_mids)
     return rows.table(names)
 
 
@@ -564,7 +532,7 @@ def empty_strong_labels() -> pd.DataFrame:
 
 
 def write_strong_labels(table: pd.DataFrame, path: Path) -> None:
-    """Writes a strong table as a strong TSV; the folder exists."""
+    """Writes a strong table as a strong TSV."""
     columns = (
         table["segment_id"],
         seconds_texts(table["onset_seconds"]),
@@ -586,55 +554,42 @@ def read_framed_labels(
 ) -> pd.DataFrame:
     """Reads a framed TSV such as `audioset_eval_strong_framed_posneg.tsv`.
 
-    Args:
-      path: The file: a header, then one line a (label frame, class) that is
-        known to be present or not. Negatives are kept.
-      problems: Takes the bad lines; None to refuse the first.
-      known_mids: The vocabulary; None to take any class.
-      params: The grid of label frames.
+    It has a header, then one line a (label frame, class) that is known to be
+    present or not. A line off the grid is malformed.
 
     Returns:
-      The framed table (module docstring), in file order.
-
-    Raises:
-      InputError: The header is not that of a framed TSV; or, without
-        `problems`, a line is malformed or off the grid.
+      The framed table (module docstring), with its negatives.
     """
     text = LabelText(path, 1)
     text.check_header(FRAMED_HEADER, "audioset_eval_strong_framed_posneg.tsv")
     keys = ["segment_id", "label_frame", "mid"]
+    seconds = params.label_frame_seconds
     with log_or_stop(problems) as log:
         rows = _Rows(text, FRAMED_LINE, log)
         rows.leave_out_backward(
             "a label frame", "onset_seconds", "offset_seconds"
         )
-        _find_label_frames(rows, params)
+        # Times to label frames; those between the frames are left out.
+        onsets = rows.array("onset_seconds")
+        label_frames = np.rint(onsets / seconds).astype(np.int64)  # [num_rows]
+        off_grid = np.maximum(
+            np.abs(onsets - label_frames * seconds),
+            np.abs(rows.array("offset_seconds") - (label_frames + 1) * seconds),
+        )
+        rows.codes["label_frame"] = label_frames
+        rows.leave_out(
+            (off_grid > _GRID_TOLERANCE_SECONDS)
+            | (label_frames >= params.num_label_frames),
+            f"expected one of the {params.num_label_frames} label frames of "
+            f"{seconds} s",
+        )
+        rows.values["label_frame"] = np.arange(params.num_label_frames)
         rows.report_repeated(keys, "label frame and class")
         rows.report_strange_ids()
         rows.report_scattered(None, "expected a clip's label frames together")
-        rows.report_unknown_mid(known_mids)
+        rows.report_unknown_mids(known_mids)
     is_present = pc.equal(rows.values["present"], "PRESENT").to_numpy(False)
     return rows.table(keys).assign(is_present=is_present[rows.codes["present"]])
-
-
-def _find_label_frames(rows: _Rows, params: LabelFrameParams) -> None:
-    """Adds the array label_frame; leaves out rows that are off the grid."""
-    seconds = params.label_frame_seconds
-    onsets = rows.array("onset_seconds")
-    offsets = rows.array("offset_seconds")
-    label_frames = np.rint(onsets / seconds).astype(np.int64)
-    off_grid = np.maximum(
-        np.abs(onsets - label_frames * seconds),
-        np.abs(offsets - (label_frames + 1) * seconds),
-    )
-    rows.codes["label_frame"] = label_frames
-    rows.leave_out(
-        (off_grid > _GRID_TOLERANCE_SECONDS)
-        | (label_frames >= params.num_label_frames),
-        f"expected one of the {params.num_label_frames} label frames of "
-        f"{seconds} s",
-    )
-    rows.values["label_frame"] = np.arange(params.num_label_frames)
 
 
 def write_framed_labels(
@@ -643,11 +598,6 @@ def write_framed_labels(
     params: LabelFrameParams = LabelFrameParams(),
 ) -> None:
     """Writes a framed table as a framed TSV.
-
-    Args:
-      table: Framed table (module docstring).
-      path: Where to write; the folder exists.
-      params: The grid of label frames.
 
     Raises:
       InputError: A label frame is not on the grid.
@@ -696,18 +646,7 @@ def read_pairs(
 
     The release has no such file; this is our format for explicit negatives:
     the header `segment_id<TAB>label`, then a segment id and a mid a line.
-
-    Args:
-      path: The file.
-      problems: Takes the bad lines; None to refuse the first.
-      known_mids: The vocabulary; None to take any class.
-
-    Returns:
-      The table of pairs (module docstring), in file order.
-
-    Raises:
-      InputError: The header is another; or, without `problems`, a line is
-        malformed.
+    Returns the table of pairs (module docstring).
     """
     text = LabelText(path, 1)
     text.check_header(PAIR_HEADER, "explicit_negatives.tsv")
@@ -715,7 +654,7 @@ def read_pairs(
         rows = _Rows(text, PAIR_LINE, log)
         rows.report_repeated(["segment_id", "mid"], "pair")
         rows.report_strange_ids()
-        rows.report_unknown_mid(known_mids)
+        rows.report_unknown_mids(known_mids)
     return rows.table(["segment_id", "mid"])
 
 
@@ -727,7 +666,7 @@ def write_pairs(table: pd.DataFrame, path: Path) -> None:
 def absent_pairs(
     framed: pd.DataFrame, params: LabelFrameParams = LabelFrameParams()
 ) -> pd.DataFrame:
-    """Returns the (clip, class) pairs that a framed table rules out.
+    """Returns the (clip, class) pairs that are NOT_PRESENT in all label frames.
 
     The release has explicit negatives, pairs that annotators marked absent,
     only in this form.
@@ -735,10 +674,6 @@ def absent_pairs(
     Args:
       framed: Framed table, a label frame and class at most once.
       params: The grid of label frames.
-
-    Returns:
-      Columns segment_id and mid: the pairs that are NOT_PRESENT in all label
-      frames.
     """
     keys = ["segment_id", "mid"]
     pairs = framed.groupby(keys, sort=False)["is_present"].agg(["size", "any"])
@@ -750,18 +685,9 @@ def absent_pairs(
 def read_explicit_negatives(
     path: Path, problems: ProblemLog | None = None
 ) -> pd.DataFrame:
-    """Reads pairs that annotators marked absent.
+    """Reads pairs that annotators marked absent, from pairs or a framed TSV.
 
-    Args:
-      path: A TSV of pairs, or a framed TSV.
-      problems: Takes the bad lines; None to refuse the first.
-
-    Returns:
-      Columns segment_id and mid.
-
-    Raises:
-      InputError: The header is neither's; or, without `problems`, a line is
-        malformed.
+    Returns the table of pairs (module docstring).
     """
     if LabelText(path, 1).header != [FRAMED_HEADER]:
         return read_pairs(path, problems)
@@ -793,19 +719,14 @@ def read_explicit_negatives(
 def read_display_names(
     path: Path, problems: ProblemLog | None = None
 ) -> dict[str, str]:
-    """Reads `mid_to_display_name.tsv`: a mid and a name a line, no header.
+    """Reads the name of each mid from `mid_to_display_name.tsv`.
 
-    Returns:
-      Display name of each mid, in file order.
-
-    Raises:
-      InputError: Without `problems`, a line is not a mid, a tab and a name, or
-        repeats a mid.
+    It has a mid and a name a line, and no header.
     """
     text = LabelText(path, 0)
     with log_or_stop(problems) as log:
         rows = _Rows(text, NAME_LINE, log)
-        rows.leave_out_repeated(["mid"], "mid")
+        rows.report_repeated(["mid"], "mid", is_left_out=True)
         rows.report_repeated(["display_name"], "display name")
     table = rows.table(["mid", "display_name"])
     return dict(zip(table["mid"], table["display_name"], strict=True))
@@ -849,16 +770,15 @@ def _write_lines(
         file.write("".join(f"{line}\n" for line in header).encode())
         for start in range(0, num_rows, _ROWS_AT_ONCE):
             part = slice(start, start + _ROWS_AT_ONCE)
-            texts = [_string_array(column[part]) for column in columns]
+            texts = [
+                column[part].dictionary_decode()
+                if isinstance(column, pa.DictionaryArray)
+                # Of a pandas column of str pyarrow would make a ChunkedArray.
+                else pa.array(np.asarray(column[part], object), pa.string())
+                for column in columns
+            ]
             lines = pc.binary_join_element_wise(*texts, separator)
             # All lines as one list, to be joined by line ends.
             whole = pa.ListArray.from_arrays([0, len(lines)], lines)
             file.write(pc.binary_join(whole, "\n")[0].as_buffer())
             file.write(b"\n")
-
-
-def _string_array(texts: Any) -> Any:
-    """Makes a `pa.StringArray` of texts in whatever form."""
-    if isinstance(texts, pa.DictionaryArray):
-        return texts.dictionary_decode()
-    return pa.array(texts, pa.string())

@@ -73,12 +73,9 @@ def music_classes(
     """Divides the descendants of Music by whether strong labels have them.
 
     Args:
-      ontology: The ontology.
+      ontology: The ontology; InputError if it has no Music.
       strong_mids: All classes of the strong labels, train and eval, as in
         mid_to_display_name.tsv.
-
-    Raises:
-      InputError: Music is not a class of the ontology.
 
     Source:
       Section 3 of the paper: musical instruments and genres were subsumed into
@@ -92,10 +89,9 @@ def music_classes(
         )
     below = ontology.descendants(MUSIC_MID)
     ordered = [mid for mid in ontology.display_names if mid in below]
-    strong = set(strong_mids)
     return MusicClasses(
-        kept=tuple(mid for mid in ordered if mid in strong),
-        subsumed=tuple(mid for mid in ordered if mid not in strong),
+        kept=tuple(mid for mid in ordered if mid in strong_mids),
+        subsumed=tuple(mid for mid in ordered if mid not in strong_mids),
     )
 
 
@@ -113,16 +109,13 @@ class LabelMapping:
         ontology: Ontology | None = None,
         strong_mids: Collection[str] | None = None,
     ) -> None:
-        """Makes a mapping.
+        """Makes a mapping; refuses to without an argument that it needs.
 
         Args:
           params: Which mappings are on.
           ontology: Needed by smear_labels and subsume_music.
           strong_mids: All classes of the strong labels; needed by
             subsume_music.
-
-        Raises:
-          InputError: An argument that is needed is missing.
         """
         self.params = params
         self.music = MusicClasses((), ())
@@ -148,15 +141,18 @@ class LabelMapping:
         return self.params == LabelMappingParams()
 
     def targets_of(self, mid: str) -> tuple[str, ...]:
-        """Returns what a positive label of a class becomes.
+        """Returns what a positive label of a class becomes: at least one mid.
 
-        Returns:
-          At least one mid. The first is the class itself or what replaces it,
-          the others are ancestors.
+        The first is the class itself or what replaces it, the others are
+        ancestors.
         """
         if mid not in self._targets:
-            found = map(self._subsume, self._closure(self._canonical(mid)))
-            self._targets[mid] = tuple(dict.fromkeys(found))
+            self._targets[mid] = tuple(
+                dict.fromkeys(
+                    MUSIC_MID if found in self._subsumed else found
+                    for found in self._closure(self._canonical(mid))
+                )
+            )
         return self._targets[mid]
 
     def _canonical(self, mid: str) -> str:
@@ -179,9 +175,6 @@ class LabelMapping:
                         found.append(canonical)
         return found
 
-    def _subsume(self, mid: str) -> str:
-        return MUSIC_MID if mid in self._subsumed else mid
-
 
 def read_label_mapping(
     params: LabelMappingParams,
@@ -189,13 +182,9 @@ def read_label_mapping(
     display_names_path: _Path | None = None,
     problems: ProblemLog | None = None,
 ) -> LabelMapping:
-    """Makes a mapping from the released files that it needs.
+    """Makes a mapping from ontology.json and mid_to_display_name.tsv.
 
-    Args:
-      params: Which mappings are on.
-      ontology_path: ontology.json.
-      display_names_path: mid_to_display_name.tsv.
-      problems: Takes the bad lines of the latter; None to refuse the first.
+    `problems` takes the bad lines of the latter; None refuses the first.
 
     Raises:
       InputError: A file that is needed is missing, or is not what it should be.
@@ -234,11 +223,7 @@ def describe_mapping(mapping: LabelMapping) -> list[str]:
 
 
 def map_weak_labels(weak: pd.DataFrame, mapping: LabelMapping) -> pd.DataFrame:
-    """Maps the labels of a weak table.
-
-    Args:
-      weak: Weak table (`label_files`).
-      mapping: What labels become.
+    """Maps the labels of a weak table (`label_files`).
 
     Returns:
       The same rows. `mids` has what replaces the clip's labels, in their order,
@@ -261,16 +246,12 @@ def map_weak_labels(weak: pd.DataFrame, mapping: LabelMapping) -> pd.DataFrame:
 def map_strong_labels(
     strong: pd.DataFrame, mapping: LabelMapping
 ) -> pd.DataFrame:
-    """Maps the events of a strong table.
-
-    Args:
-      strong: Strong table (`label_files`); further columns are kept.
-      mapping: What labels become.
+    """Maps the events of a strong table (`label_files`).
 
     Returns:
       Each event in its place with what replaces its class, followed by one
       event with the same times for each ancestor. Of events with the same clip,
-      class and times the first is kept.
+      class and times the first is kept. Further columns are kept.
     """
     if mapping.is_identity:
         return strong

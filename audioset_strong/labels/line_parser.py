@@ -24,9 +24,11 @@ import pyarrow.compute as pc
 import pyarrow.csv
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.ids import MID_PATTERN as _MID
-from audioset_strong.labels.ids import SEGMENT_ID_PATTERN as _SEGMENT_ID
-from audioset_strong.labels.ids import YTID_PATTERN as _YTID
+from audioset_strong.labels.ids import (
+    MID_PATTERN,
+    SEGMENT_ID_PATTERN,
+    YTID_PATTERN,
+)
 from audioset_strong.labels.problems import ProblemLog
 
 Path = str | os.PathLike[str]
@@ -74,16 +76,13 @@ class LabelText:
         self.body = content[start:]
 
     def check_header(self, header: str, example: str) -> None:
-        """Checks the last line of the header.
-
-        Raises:
-          InputError: It is not `header`; suggests a file like `example`.
-        """
+        """Refuses a file whose last header line is not `header`."""
         number = self.first_line - 1
-        found = f"{len(self.header)} lines"
-        if len(self.header) == number:
-            found = shown(self.header[-1])
-        if self.header[-1:] != [header] or len(self.header) < number:
+        is_whole = len(self.header) == number
+        if not is_whole or self.header[-1] != header:
+            found = f"{len(self.header)} lines"
+            if is_whole:
+                found = shown(self.header[-1])
             raise InputError(
                 f"{self.path}:{number}: expected the header {header!r}, found "
                 f"{found}. Give a label file such as {example}."
@@ -161,10 +160,7 @@ def parse_lines(
 ) -> ParsedLines:
     """Parses the body of a file; lines that do not match are left out.
 
-    Args:
-      text: The file.
-      line_format: The form of its lines.
-      problems: Takes the lines that are left out, and a last line that is cut.
+    `problems` takes these lines, and a last line that is cut.
     """
     numbers = np.arange(text.num_lines, dtype=np.int64) + text.first_line
     columns = _read_columns(text.body, text.num_lines, line_format)
@@ -230,20 +226,21 @@ def _read_columns(
         column = table[name].combine_chunks()
         if types[name] != few_values:
             column = encode_texts(column)
-        if not _all_match(pattern, column.dictionary):
+        texts = column.dictionary
+        if pc.all(pc.string_is_ascii(texts)).as_py():
+            # The expression means the same to pyarrow, but for surrogates,
+            # which it cannot have.
+            pattern = pattern.replace(r"\ud800-\udfff", "")
+            is_match = pc.match_substring_regex(texts, f"^(?:{pattern})$")
+            all_match = pc.all(is_match).as_py()
+        else:
+            all_match = all(
+                re.fullmatch(pattern, text) for text in texts.to_pylist()
+            )
+        if not all_match:
             return None
         columns[name] = column
     return columns
-
-
-def _all_match(pattern: str, texts: Any) -> bool:
-    """Whether a regular expression matches each text as a whole."""
-    if pc.all(pc.string_is_ascii(texts)).as_py():
-        # Means the same to pyarrow, but for surrogates, which it cannot have.
-        pattern = pattern.replace(r"\ud800-\udfff", "")
-        is_match = pc.match_substring_regex(texts, f"^(?:{pattern})$")
-        return bool(pc.all(is_match).as_py())
-    return all(re.fullmatch(pattern, text) for text in texts.to_pylist())
 
 
 def _leave_out_bad_lines(
@@ -271,10 +268,6 @@ def _leave_out_bad_lines(
 # person would correct.
 
 
-def _is(pattern: str, field: str) -> bool:
-    return re.fullmatch(pattern, field) is not None
-
-
 def _explain_text(line: str) -> str | None:
     """Says what no line of any format may hold, or None."""
     if not line:
@@ -291,9 +284,9 @@ def _explain_weak(line: str) -> str:
     if len(fields) != 4:
         return "expected '<YTID>, <start>, <end>, \"<mid>,<mid>,...\"'"
     ytid, start, end, mids = fields
-    if not _is(_YTID, ytid):
+    if not re.fullmatch(YTID_PATTERN, ytid):
         return "expected a YTID without spaces, commas and quotes"
-    if not (_is(_SECONDS, start) and _is(_SECONDS, end)):
+    if not (re.fullmatch(_SECONDS, start) and re.fullmatch(_SECONDS, end)):
         return "expected times in seconds, 0 or more, such as 30.000"
     if len(mids) < 3 or mids[0] != '"' or mids[-1] != '"':
         return 'expected mids in quotes, such as "/m/09x0r,/m/04rlf"'
@@ -307,30 +300,32 @@ def _explain_tabs(num_fields: int, line: str) -> str:
         return f"expected {num_fields} tab-separated fields, not {len(fields)}"
     if num_fields == 5 and fields[4] not in ("PRESENT", "NOT_PRESENT"):
         return "expected PRESENT or NOT_PRESENT in the fifth field"
-    if not _is(_SEGMENT_ID, fields[0]):
+    if not re.fullmatch(SEGMENT_ID_PATTERN, fields[0]):
         return "expected '<ytid>_<start ms>' as segment id"
     if num_fields == 2:
         return "expected a mid such as /m/09x0r"
-    if not (_is(_SECONDS, fields[1]) and _is(_SECONDS, fields[2])):
+    if not (
+        re.fullmatch(_SECONDS, fields[1]) and re.fullmatch(_SECONDS, fields[2])
+    ):
         return "expected times in seconds, 0 or more, such as 1.234"
     return "expected a mid such as /m/09x0r after the times"
 
 
 _EVENT = {
-    "segment_id": _SEGMENT_ID,
+    "segment_id": SEGMENT_ID_PATTERN,
     "onset_seconds": _SECONDS,
     "offset_seconds": _SECONDS,
-    "mid": _MID,
+    "mid": MID_PATTERN,
 }
 # Split at spaces, as the delimiter is one character: fields keep their commas
 # and the mids their quotes.
 WEAK_LINE = LineFormat(
     " ",
     {
-        "ytid": f"{_YTID},",
+        "ytid": f"{YTID_PATTERN},",
         "start_seconds": f"{_SECONDS},",
         "end_seconds": f"{_SECONDS},",
-        "mids": f'"{_MID}(?:,{_MID})*"',
+        "mids": f'"{MID_PATTERN}(?:,{MID_PATTERN})*"',
     },
     _explain_weak,
 )
@@ -342,11 +337,11 @@ FRAMED_LINE = LineFormat(
 )
 PAIR_LINE = LineFormat(
     "\t",
-    {"segment_id": _SEGMENT_ID, "mid": _MID},
+    {"segment_id": SEGMENT_ID_PATTERN, "mid": MID_PATTERN},
     functools.partial(_explain_tabs, 2),
 )
 NAME_LINE = LineFormat(
     "\t",
-    {"mid": _MID, "display_name": _NAME},
+    {"mid": MID_PATTERN, "display_name": _NAME},
     lambda line: "expected '<mid>\\t<display name>'",
 )

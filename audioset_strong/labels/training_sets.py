@@ -85,11 +85,7 @@ TRAINING_SETS = {
 
 
 def get_training_set(name: str) -> TrainingSet:
-    """Looks up a training set.
-
-    Raises:
-      InputError: There is no such training set.
-    """
+    """Looks up a training set; refuses an unknown name."""
     if name not in TRAINING_SETS:
         raise InputError(
             f"Expected a training set of {sorted(TRAINING_SETS)}. Received: "
@@ -101,10 +97,8 @@ def get_training_set(name: str) -> TrainingSet:
 def is_held_out(ytid: str, fraction: float) -> bool:
     """Whether a clip belongs to the held-out part.
 
-    Args:
-      ytid: YouTube id of the clip.
-      fraction: Share of the ytids to hold out, in [0, 1]. A larger share
-        contains every smaller one.
+    `fraction` is the share of the ytids, in [0, 1]. A larger share contains
+    every smaller one.
     """
     return stable_fraction(ytid, salt="held_out") < fraction
 
@@ -112,10 +106,7 @@ def is_held_out(ytid: str, fraction: float) -> bool:
 def is_in_strong_fraction(ytid: str, fraction: float, seed: int = 0) -> bool:
     """Whether a clip belongs to a share of the Strong training set.
 
-    Args:
-      ytid: YouTube id of the clip.
-      fraction: As in `is_held_out`.
-      seed: Chooses which ytids.
+    `fraction` is as in `is_held_out`; `seed` chooses which ytids.
     """
     return stable_fraction(ytid, salt=f"strong_fraction/{seed}") < fraction
 
@@ -125,14 +116,11 @@ def read_label_ytids(
 ) -> frozenset[str]:
     """Reads the YouTube ids of the clips that label files name.
 
-    Strict, because a clip on a line that cannot be read would be missed.
+    Refuses any malformed line, because its clip would be missed.
 
     Args:
       paths: Weak CSVs, strong or framed TSVs, told apart by their headers.
       problems: Takes what looks wrong; None for warnings.
-
-    Raises:
-      InputError: A file is none of the three kinds, or a line is malformed.
     """
     ytids: set[str] = set()
     with log_or_stop(problems) as log:
@@ -198,6 +186,14 @@ def diffuse_events(events: list[Event], clip_seconds: float) -> list[Event]:
 def select_for_relabelling(
     weak: pd.DataFrame, num_per_class: int = 250, seed: int = 0
 ) -> list[str]:
+    """Selects clips as `draw_for_relabelling`; returns sorted segment ids."""
+    draws = draw_for_relabelling(weak, num_per_class, seed)
+    return sorted(draws["segment_id"])
+
+
+def draw_for_relabelling(
+    weak: pd.DataFrame, num_per_class: int = 250, seed: int = 0
+) -> pd.DataFrame:
     """Selects clips so that each class has enough (module docstring).
 
     Args:
@@ -206,112 +202,57 @@ def select_for_relabelling(
       seed: Chooses among the clips of a class.
 
     Returns:
-      Segment ids, sorted.
+      One row a selected clip, in the order in which they were drawn:
+      segment_id str, mid str (the class that drew it).
 
     Raises:
       InputError: `num_per_class` is below 1.
-    """
-    draws = draw_for_relabelling(weak, num_per_class, seed)
-    return sorted(draws["segment_id"])
-
-
-def draw_for_relabelling(
-    weak: pd.DataFrame, num_per_class: int = 250, seed: int = 0
-) -> pd.DataFrame:
-    """Selects clips and says which class drew each.
-
-    Arguments and errors are those of `select_for_relabelling`.
-
-    Returns:
-      One row a selected clip, in the order in which they were drawn:
-      segment_id str, mid str (the class that drew it).
     """
     if num_per_class < 1:
         raise InputError(
             f"num_per_class must be 1 or more. Received: {num_per_class}."
         )
-    clips = _Clips.of_table(weak, seed)
-    is_selected = np.zeros(len(clips.segment_ids), dtype=bool)
-    drawn: list[_Ints] = []
-    drew: list[_Ints] = []
-    for label in clips.rarest_first:
-        clips_of_class = clips.of_class(label)
+    row, distinct = pd.factorize(weak["segment_id"])
+    segment_ids = np.asarray(distinct, dtype=object)  # [num_clips]
+    salt = f"relabelling/{seed}"
+    fractions = np.array(
+        [stable_fraction(ytid_of_segment(s), salt) for s in segment_ids]
+    )
+    # In drawing order; of equals the smaller segment id first.
+    order: _Ints = np.lexsort((segment_ids.astype(str), fractions))
+    segment_ids = segment_ids[order]
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+
+    counts = np.fromiter(map(len, weak["mids"]), np.int64, len(weak))
+    flat = np.fromiter(
+        itertools.chain.from_iterable(weak["mids"]), object, int(counts.sum())
+    )
+    label, distinct_mids = pd.factorize(flat, sort=True)  # [num_labels]
+    mids = np.asarray(distinct_mids, dtype=object)  # [num_classes]
+    num_clips = max(1, len(segment_ids))
+    # By class, then in drawing order. A clip that lists a class twice is one
+    # clip of it.
+    pairs = np.unique(label * num_clips + np.repeat(place[row], counts))
+    ends = np.searchsorted(pairs, np.arange(len(mids) + 1) * num_clips)
+
+    is_selected = np.zeros(len(segment_ids), dtype=bool)
+    # One array a class; the first, empty, is for a table without labels.
+    drawn: list[_Ints] = [np.zeros(0, dtype=np.int64)]
+    drew: list[_Ints] = [np.zeros(0, dtype=np.int64)]
+    # Rarest first; the sort is stable, so of equals the smaller mid first.
+    for index in np.argsort(np.diff(ends), kind="stable"):
+        clips_of_class = pairs[ends[index] : ends[index + 1]] % num_clips
         is_open = ~is_selected[clips_of_class]
         num_lacking = max(0, num_per_class - int((~is_open).sum()))
         chosen = clips_of_class[is_open][:num_lacking]
         is_selected[chosen] = True
         drawn.append(chosen)
-        drew.append(np.full(len(chosen), label))
-    none = [np.zeros(0, dtype=np.int64)]
+        drew.append(np.full(len(chosen), index))
     return pd.DataFrame(
         {
-            "segment_id": clips.segment_ids[np.concatenate(none + drawn)],
-            "mid": clips.mids[np.concatenate(none + drew)],
+            "segment_id": segment_ids[np.concatenate(drawn)],
+            "mid": mids[np.concatenate(drew)],
         },
         dtype=object,
     )
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Clips:
-    """The clips of each class, in drawing order.
-
-    Attributes:
-      segment_ids: object `[num_clips]`, in drawing order.
-      mids: object `[num_classes]`, sorted.
-      clip: int64 `[num_labels]`, index into segment_ids, by class and then
-        ascending.
-      ends: int64 `[num_classes + 1]`, where each class begins in `clip`, and
-        where the last one ends.
-    """
-
-    segment_ids: npt.NDArray[np.object_]
-    mids: npt.NDArray[np.object_]
-    clip: _Ints
-    ends: _Ints
-
-    @classmethod
-    def of_table(cls, weak: pd.DataFrame, seed: int) -> "_Clips":
-        """Puts the clips of a weak table in drawing order."""
-        row, distinct = pd.factorize(weak["segment_id"])
-        segment_ids = np.asarray(distinct, dtype=object)
-        order = _drawing_order(segment_ids, seed)
-        place = np.empty(len(order), dtype=np.int64)
-        place[order] = np.arange(len(order))
-
-        counts = np.fromiter(map(len, weak["mids"]), np.int64, len(weak))
-        labels = itertools.chain.from_iterable(weak["mids"])
-        flat = np.fromiter(labels, object, int(counts.sum()))
-        label, mids = pd.factorize(flat, sort=True)
-        num_clips = max(1, len(segment_ids))
-        # A clip that lists a class twice is one clip of it.
-        pairs = np.unique(label * num_clips + np.repeat(place[row], counts))
-        ends = np.searchsorted(pairs, np.arange(len(mids) + 1) * num_clips)
-        return cls(
-            segment_ids[order],
-            np.asarray(mids, dtype=object),
-            pairs % num_clips,
-            ends.astype(np.int64),
-        )
-
-    @property
-    def rarest_first(self) -> _Ints:
-        """Classes by their number of clips; of equals the smaller mid first."""
-        order: _Ints = np.argsort(np.diff(self.ends), kind="stable")
-        return order
-
-    def of_class(self, label: int) -> _Ints:
-        """Returns the clips of a class, in drawing order."""
-        return self.clip[self.ends[label] : self.ends[label + 1]]
-
-
-def _drawing_order(segment_ids: npt.NDArray[np.object_], seed: int) -> _Ints:
-    """Sorts clips by a stable hash of their ytid; of equals by segment id."""
-    salt = f"relabelling/{seed}"
-    fractions = np.fromiter(
-        (stable_fraction(ytid_of_segment(s), salt) for s in segment_ids),
-        np.float64,
-        len(segment_ids),
-    )
-    order: _Ints = np.lexsort((segment_ids.astype(str), fractions))
-    return order
