@@ -1,6 +1,5 @@
 """Labels and audio joined into clips and shards; plans, reports, settings."""
 
-import collections
 import dataclasses
 import json
 import pathlib
@@ -10,7 +9,6 @@ import pytest
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import ClassMap, write_class_map
-from audioset_strong.labels.frame_rule import Event
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.labels.training_sets import (
     is_held_out,
@@ -20,11 +18,9 @@ from audioset_strong.params import AudioParams, FeatureParams, RecordParams
 from audioset_strong.records.plan import (
     AudioIndex,
     Clip,
-    RecordSettings,
     ShardSettings,
     ShardTask,
     check_settings,
-    index_events,
     load_task,
     plan_clips,
     plan_shards,
@@ -207,13 +203,6 @@ def test_the_size_of_audio_is_noted(tables):
     assert sizes == {"b_5000": 0, "c_0": 123}
 
 
-def test_unmapped_mids_are_counted_and_the_others_kept():
-    unmapped = collections.Counter()
-    events = [Event("/m/x", 0, 1), Event("/m/u", 1, 2), Event("/m/u", 3, 4)]
-    assert index_events(events, {"/m/x": 5}, unmapped) == [(5, 0, 1)]
-    assert unmapped == {"/m/u": 2}
-
-
 @pytest.fixture
 def task(tmp_path):
     for name in ("plan", "reports"):
@@ -308,18 +297,3 @@ def test_other_classes_are_named(tmp_path):
     write_class_map(_MAP, tmp_path / "class_map.csv")
     with pytest.raises(InputError, match="class 0 is /m/x there, /m/y here"):
         check_settings(str(tmp_path), _settings(other), other)
-
-
-def test_all_settings_are_saved():
-    settings = RecordSettings(RecordParams(log_mel_dtype="uint8"))
-    saved = settings.as_json(_MAP)
-    assert saved["records"]["log_mel_dtype"] == "uint8"
-    assert list(saved) == [
-        "records",
-        "features",
-        "audio",
-        "label_frames",
-        "label_mapping",
-        "class_map_hash",
-    ]
-    assert settings.of_shards.log_mel_dtype == "uint8"
