@@ -17,7 +17,11 @@ from audioset_strong.labels.training_sets import get_training_set
 from audioset_strong.params import TrainParams
 from audioset_strong.records import streams
 from audioset_strong.records.manifest import Shard, read_records
-from audioset_strong.records.parse import decode_log_mel, parse_record
+from audioset_strong.records.parse import (
+    decode_first_rows,
+    parse_records,
+    to_float32,
+)
 from audioset_strong.records.schema import ClipRecord, serialize_record
 from audioset_strong.records.shard import class_events
 from audioset_strong.records.streams import (
@@ -63,20 +67,26 @@ def tiny(tiny_records_dir):
     return read_records(tiny_records_dir)
 
 
+def _read_clips(records, shards):
+    """Name and features of each clip."""
+    paths = [records.path_of(shard) for shard in shards]
+    settings = (records.features, records.log_mel_dtype)
+    for serialized in tf.data.TFRecordDataset(paths).batch(1):
+        clip = parse_records(serialized, "weak", *settings)
+        rows = decode_first_rows(
+            clip.log_mel.values, int(clip.num_stft_frames[0]), *settings
+        )
+        log_mel = to_float32(clip.log_mel._replace(values=rows))
+        yield clip.segment_id[0].numpy().decode(), log_mel[0].numpy()
+
+
 def _places_of_rows(records):
     """Clip and STFT frame of each row of features, by the row's bytes."""
-    places = {}
-    for shard in records.shards:
-        for serialized in tf.data.TFRecordDataset(records.path_of(shard)):
-            record = parse_record(
-                serialized, "weak", records.features, records.log_mel_dtype
-            )
-            name = record.segment_id.numpy().decode()
-            for number, row in enumerate(
-                decode_log_mel(record, records.features).numpy()
-            ):
-                places[row.tobytes()] = (name, number)
-    return places
+    return {
+        row.tobytes(): (name, number)
+        for name, log_mel in _read_clips(records, records.shards)
+        for number, row in enumerate(log_mel)
+    }
 
 
 @pytest.fixture(scope="module")
@@ -288,15 +298,6 @@ def test_shares_are_every_clip_once_and_even(sizes, num_workers):
     ]
     lengths = [len(share) for share in shares]
     assert max(lengths) - min(lengths) <= 1
-
-
-def test_shares_by_hand():
-    # Ten clips, so the second of three reads clips 3 to 5: the last of the
-    # first shard and two of the second.
-    parts = parts_of_worker(_shards([4, 6]), InputWorker(1, 3))
-    found = [(p.shard.name, p.first_clip, p.num_clips) for p in parts]
-    assert found == [("0", 3, 1), ("1", 0, 2)]
-    assert all(p.is_whole for p in parts_of_worker(_shards([4]), InputWorker()))
 
 
 def test_too_many_workers(pinned):
@@ -543,10 +544,7 @@ def test_label_frames_of_held_out_clips(tiny):
 
 
 def test_label_frames_are_the_consecutive_patches(tiny):
-    shard = tiny.shards_of("held_out")[0]
-    [serialized] = tf.data.TFRecordDataset(tiny.path_of(shard)).take(1)
-    record = parse_record(serialized, "strong", tiny.features)
-    log_mel = decode_log_mel(record, tiny.features)
+    _, log_mel = next(_read_clips(tiny, tiny.shards_of("held_out")))
     [batch] = label_frame_batches(tiny, ["held_out"])
     np.testing.assert_array_equal(
         tf.reshape(batch["patches"][0], [960, 64]), log_mel[:960]

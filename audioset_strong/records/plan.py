@@ -228,8 +228,8 @@ def check_settings(
 
     Args:
       output_dir: Folder of the records; its class map is that of its settings.
-      settings: Of the records that are to be made, JSON-ready.
-      class_map: Classes of the same.
+      settings: JSON-ready, with the hash of `class_map`.
+      class_map: Classes of the records that are to be made.
 
     Raises:
       InputError: The folder was begun with other settings or classes.
