@@ -62,7 +62,7 @@ from audioset_strong.records.manifest import (
 
 PLAN_DIR_NAME = "plan"
 REPORTS_DIR_NAME = "reports"
-SETTINGS_NAME = "settings.json"
+_SETTINGS_NAME = "settings.json"
 
 # The report of a shard: "fingerprint" of its plan, "shard" (a `Shard` as a
 # dict), "left_out" and "faults" (rows of segment_id, reason, detail) and
@@ -99,13 +99,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class ShardSettings:
-    """Settings that the bytes of a shard depend on.
-
-    Attributes:
-      features: The front end.
-      audio: How audio is decoded and which faults are left out.
-      log_mel_dtype: How log-mel features are stored.
-    """
+    """Settings that the bytes of a shard depend on."""
 
     features: FeatureParams = FeatureParams()
     audio: AudioParams = AudioParams()
@@ -114,15 +108,7 @@ class ShardSettings:
 
 @dataclasses.dataclass(frozen=True)
 class ShardTask:
-    """One shard to write.
-
-    Attributes:
-      output_dir: Folder of the records.
-      group: Group of the shard.
-      name: File name of the shard.
-      clips: Its clips, sorted by segment_id.
-      settings: What its bytes depend on besides the clips.
-    """
+    """One shard to write into `output_dir`, its clips sorted by segment_id."""
 
     output_dir: str
     group: str
@@ -234,7 +220,7 @@ def check_settings(
     Raises:
       InputError: The folder was begun with other settings or classes.
     """
-    path = os.path.join(output_dir, SETTINGS_NAME)
+    path = os.path.join(output_dir, _SETTINGS_NAME)
     if files.exists(path):
         found = read_json(path)
         differing = [
@@ -261,12 +247,7 @@ def check_settings(
 
 
 class AudioIndex(NamedTuple):
-    """Audio files, by the names that clips may have.
-
-    Attributes:
-      path_of_stem: Path of each key (`listing.index_listing`).
-      num_bytes_of_path: Size of each file.
-    """
+    """Audio files by the names of clips (`listing.index_listing`); sizes."""
 
     path_of_stem: Mapping[str, str]
     num_bytes_of_path: Mapping[str, int]
@@ -325,7 +306,7 @@ def plan_clips(
     Args:
       weak: Weak table (`label_files`).
       strong: Strong table (`label_files`).
-      class_map: Gives the class index of each mid.
+      class_map: Events of other mids are left out; their clips are kept.
       audio: The audio files.
       params: Held-out share, share of Strong and clip length.
       eval_ytids: YouTube ids of evaluation clips, which are left out.

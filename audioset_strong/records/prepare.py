@@ -3,14 +3,10 @@
     labels and audio -> plan (plan.py) -> workers (pool.py or beam.py)
                      -> reports of the shards -> manifest and lists of losses
 
-Two lists say what was lost between labels and records, clip by clip:
-
-    left_out.csv  segment_id, reason, detail of clips without a record
-    faults.csv    the same of clips with one: clipped, short, ...
-
-Reasons are those of `AudioError` and `faults.FAULTS`, and two of the plan,
-`eval_clip` and `outside_strong_fraction`. The latter are no loss: they were
-asked for.
+Two lists say clip by clip what was lost between labels and records:
+`left_out.csv` and `faults.csv` (manifest.py). Reasons are those of `AudioError`
+and `faults.FAULTS`, and two of the plan, `eval_clip` and
+`outside_strong_fraction`. The latter are no loss: they were asked for.
 """
 
 import collections

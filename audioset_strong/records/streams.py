@@ -490,7 +490,7 @@ class Mixture:
 def class_mask(
     records: Records, training_set: TrainingSet, mask_unlabelled_classes: bool
 ) -> np.ndarray:
-    """Says which classes count in the loss of examples of a training set.
+    """Says which classes count in the loss of a training set's examples.
 
     Returns:
       float32 `[num_classes]`: 0 for classes without any strong label, if they
@@ -601,11 +601,6 @@ def label_frame_batches(
     records: Records, groups: Sequence[str], label_set: str = "strong"
 ) -> tf.data.Dataset:
     """Reads all label frames of each clip, once, in a fixed order.
-
-    Args:
-      records: The records.
-      groups: Groups of shards to read.
-      label_set: Whose events make the targets.
 
     Returns:
       Dataset of the dicts of `make_label_frames`, of 16 clips each, fewer at
