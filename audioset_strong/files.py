@@ -58,7 +58,22 @@ def _file_system(path: str) -> Any:
     scheme = path.partition("://")[0]
     options: dict[str, Any] = {"use_listings_cache": False}
     if scheme == "s3":
-        options |= _s3_options()
+        # Bounds the time that a server may take, unless the environment does.
+        tries = int(os.environ.get("AWS_MAX_ATTEMPTS", _BOTOCORE_TRIES))
+        mode = os.environ.get("AWS_RETRY_MODE", "standard")
+        # botocore knows AWS_DEFAULT_REGION only, other tools of Amazon's both.
+        region = os.environ.get("AWS_REGION")
+        options |= {
+            # Many files are read at once, so one request at a time is enough
+            # for each; for more, s3fs would have to ask for the size first.
+            "max_concurrency": 1,
+            "client_kwargs": {"region_name": region} if region else {},
+            "config_kwargs": {
+                "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
+                "read_timeout": _READ_TIMEOUT_SECONDS,
+                "retries": {"mode": mode, "total_max_attempts": tries},
+            },
+        }
     try:
         import fsspec
 
@@ -78,25 +93,6 @@ def _file_system(path: str) -> Any:
     if scheme == "s3":
         file_system.retries = _S3FS_TRIES
     return file_system
-
-
-def _s3_options() -> dict[str, Any]:
-    """Bounds the time that a server may take, unless the environment does."""
-    tries = int(os.environ.get("AWS_MAX_ATTEMPTS", _BOTOCORE_TRIES))
-    mode = os.environ.get("AWS_RETRY_MODE", "standard")
-    # botocore knows AWS_DEFAULT_REGION only, other tools of Amazon's know both.
-    region = os.environ.get("AWS_REGION")
-    return {
-        # Many files are read at once, so one request at a time is enough for
-        # each; for more, s3fs would have to ask for the size first.
-        "max_concurrency": 1,
-        "client_kwargs": {"region_name": region} if region else {},
-        "config_kwargs": {
-            "connect_timeout": _CONNECT_TIMEOUT_SECONDS,
-            "read_timeout": _READ_TIMEOUT_SECONDS,
-            "retries": {"mode": mode, "total_max_attempts": tries},
-        },
-    }
 
 
 def _call(method: str, path: str, *arguments: Any, **options: Any) -> Any:
@@ -138,14 +134,10 @@ def _call_if_there(method: str, path: str, **options: Any) -> Any:
 
 
 def _remote_sizes(folder: str, method: str) -> dict[str, int | None]:
-    """Lists a remote folder: one request per thousand objects.
+    """Lists a remote folder: the size of each name, None for folders.
 
-    Args:
-      folder: The folder.
-      method: "ls" for what is in the folder, "find" for all files below it.
-
-    Returns:
-      Size of each name, None for folders.
+    `method` is "ls" for what is in it, "find" for all files below it. There is
+    one request per thousand objects.
     """
     infos = _call_if_there(method, folder, detail=True) or []
     if method == "find":
@@ -162,11 +154,7 @@ def _remote_sizes(folder: str, method: str) -> dict[str, int | None]:
 
 
 def read_bytes(path: _Path) -> bytes:
-    """Reads a whole file.
-
-    Raises:
-      OSError: There is none, or it cannot be read.
-    """
+    """Reads a whole file."""
     path = os.fspath(path)
     if is_remote(path):
         content: bytes = _call("cat_file", path)
@@ -176,11 +164,7 @@ def read_bytes(path: _Path) -> bytes:
 
 
 def exists(path: _Path) -> bool:
-    """Tells whether there is a file or folder.
-
-    Raises:
-      OSError: The bucket of a remote path does not exist or does not answer.
-    """
+    """Tells whether there is a file or folder."""
     path = os.fspath(path)
     if is_remote(path):
         return _call_if_there("info", path) is not None
@@ -190,12 +174,7 @@ def exists(path: _Path) -> bool:
 def num_bytes_of(paths: Sequence[str]) -> list[int | None]:
     """Looks up the sizes of files; None where there is no file.
 
-    Args:
-      paths: Local and remote paths. Remote folders are listed once each, unless
-        only one path lies in it.
-
-    Raises:
-      OSError: A bucket does not exist or does not answer.
+    Remote folders are listed once each, unless only one path lies in them.
     """
     counts = Counter(p.rpartition("/")[0] for p in paths if is_remote(p))
     listed = {f: _remote_sizes(f, "ls") for f, n in counts.items() if n > 1}
@@ -213,17 +192,11 @@ def num_bytes_of(paths: Sequence[str]) -> list[int | None]:
 
 
 def list_files(folder: _Path) -> list[tuple[str, int]]:
-    """Lists the files below a folder, with all its subfolders.
-
-    Args:
-      folder: Local or remote; of one that does not exist nothing is listed.
+    """Lists the files below a folder, none if it does not exist.
 
     Returns:
       Path and number of bytes of each file: those of a folder in the order of
       names, then those of its subfolders.
-
-    Raises:
-      OSError: It cannot be listed, or its bucket does not exist.
     """
     folder = os.fspath(folder)
     if is_remote(folder):
@@ -246,14 +219,7 @@ def list_files(folder: _Path) -> list[tuple[str, int]]:
 
 
 def list_names(folder: _Path) -> list[str]:
-    """Lists the files and folders in a folder, sorted by name.
-
-    Args:
-      folder: Local or remote; of one that does not exist nothing is listed.
-
-    Raises:
-      OSError: It cannot be listed, or its bucket does not exist.
-    """
+    """Lists the names in a folder, sorted; none if it does not exist."""
     folder = os.fspath(folder)
     if is_remote(folder):
         return sorted(_remote_sizes(folder, "ls"))
@@ -261,23 +227,15 @@ def list_names(folder: _Path) -> list[str]:
 
 
 def make_folder(folder: _Path) -> None:
-    """Makes a folder and those above it; object storage needs none.
-
-    Raises:
-      OSError: It cannot be made, or the bucket does not exist.
-    """
+    """Makes a folder and those above it; object storage needs none."""
     if is_remote(folder):
-        exists(folder)
+        exists(folder)  # raises if there is no such bucket
     else:
         os.makedirs(folder, exist_ok=True)
 
 
 def remove(path: _Path) -> None:
-    """Removes a file; it is no error if there is none.
-
-    Raises:
-      OSError: It cannot be removed.
-    """
+    """Removes a file; it is no error if there is none."""
     path = os.fspath(path)
     if is_remote(path):
         _call_if_there("rm_file", path)
@@ -287,11 +245,7 @@ def remove(path: _Path) -> None:
 
 
 def copy_here(path: _Path, local_path: str) -> None:
-    """Copies a local or remote file to a local path.
-
-    Raises:
-      OSError: It cannot be read, or the copy cannot be written.
-    """
+    """Copies a local or remote file to a local path."""
     path = os.fspath(path)
     if is_remote(path):
         _call("get_file", path, path, local_path)
@@ -330,16 +284,10 @@ def replace_when_whole(path: _Path) -> Iterator[str]:
     After an error `path` is as it was and nothing is left. Names are unique, so
     that two processes may write the same file: the last to finish wins.
 
-    Args:
-      path: The final name; its folder exists if it is local. A file of that
-        name is replaced.
-
     Yields:
-      A temporary local path with the extension of `path`: beside it or, if
-      `path` is remote, in the system's folder for such files.
-
-    Raises:
-      OSError: It cannot be renamed or uploaded.
+      A temporary local path with the extension of `path`: beside it, in a
+      folder that exists, or, if `path` is remote, in the system's folder for
+      such files.
     """
     folder, name = os.path.split(os.fspath(path))
     where, prefix = _place_of_temporary_files(folder)
@@ -351,13 +299,8 @@ def replace_when_whole(path: _Path) -> Iterator[str]:
 def remove_temporary_files(folder: _Path) -> int:
     """Removes the unfinished files that killed runs on this machine left.
 
-    Call it while no other process writes to the folder.
-
-    Args:
-      folder: Folder of final names; its subfolders are not searched.
-
-    Returns:
-      The number of files removed.
+    Call it while no other process writes to the folder. Subfolders are not
+    searched. Returns the number of files removed.
     """
     where, prefix = _place_of_temporary_files(os.fspath(folder))
     left = [name for name in list_names(where) if name.startswith(prefix)]
@@ -383,11 +326,7 @@ def refuse_remote(path: _Path) -> None:
 
 
 def make_output_folder(folder: _Path) -> None:
-    """Makes a local folder for outputs, and those above it.
-
-    Raises:
-      InputError: The path is remote.
-    """
+    """Makes a local folder for outputs, and those above it."""
     refuse_remote(folder)
     make_folder(folder)
 
@@ -400,15 +339,12 @@ def temporary_path(path: _Path) -> Iterator[str]:
     pipe is written directly. The temporary name is the same each time, so that
     the next run overwrites what a killed one left.
 
-    Args:
-      path: The final name; the folder exists. A file of that name is replaced.
-
-    Raises:
-      InputError: There is no such folder, or the path is remote.
-
     Yields:
       The temporary path, with the extension of `path`, because some writers
       choose the format by it.
+
+    Raises:
+      InputError: There is no such folder, or the path is remote.
     """
     refuse_remote(path)
     path = os.path.realpath(path)
@@ -430,19 +366,17 @@ def temporary_path(path: _Path) -> Iterator[str]:
 def open_output(path: _Path, mode: str = "w") -> Iterator[IO[Any]]:
     r"""Opens a local file that gets its name when it is whole.
 
-    Args:
-      path: The final name; the folder exists.
-      mode: "w" for UTF-8 text, whose lines end in "\n" on every system, or
-        "wb".
-
-    Yields:
-      The open file.
+    `mode` is "wb", or "w" for UTF-8 text, whose lines end in "\n" on every
+    system.
     """
-    text_options: dict[str, Any] = (
-        {} if "b" in mode else {"encoding": "utf-8", "newline": ""}
-    )
+    is_text = "b" not in mode
     with (
         temporary_path(path) as temporary,
-        open(temporary, mode, **text_options) as file,
+        open(
+            temporary,
+            mode,
+            encoding="utf-8" if is_text else None,
+            newline="" if is_text else None,
+        ) as file,
     ):
         yield file

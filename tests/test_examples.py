@@ -14,13 +14,12 @@ from audioset_strong.labels.frame_rule import (
 )
 from audioset_strong.params import FeatureParams, LabelFrameParams
 from audioset_strong.records.examples import (
-    EventsOfClips,
     draw_windows,
-    parse_records,
     stretch_to_clip,
     window_targets,
 )
-from audioset_strong.records.parse import parse_record
+from audioset_strong.records.parse import EventsOfClips, parse_records
+from audioset_strong.records.schema import event_keys
 
 _PARAMS = LabelFrameParams()
 _NUM_CLASSES = 3
@@ -30,25 +29,36 @@ _NUM_CLASSES = 3
 
 @pytest.mark.parametrize("dtype", ["float16", "uint8"])
 @pytest.mark.parametrize("label_set", ["weak", "strong"])
-def test_parsed_together_as_one_by_one(tmp_path, dtype, label_set):
+def test_parsed_together_as_tensorflow_parses_one(tmp_path, dtype, label_set):
     records = write_pinned_records(tmp_path, dtype)
     paths = [records.path_of(shard) for shard in records.shards]
     serialized = list(tf.data.TFRecordDataset(paths))
-    settings = (label_set, records.features, dtype)
-    together = parse_records(tf.stack(serialized), *settings)
-    alone = [parse_record(record, *settings) for record in serialized]
+    together = parse_records(
+        tf.stack(serialized), label_set, records.features, dtype
+    )
     assert 0 < sum(together.is_known.numpy()) < len(serialized)
-    for number, record in enumerate(alone):
-        assert together.segment_id[number] == record.segment_id
-        assert together.num_stft_frames[number] == record.num_stft_frames
-        is_known = label_set.encode() in record.label_source.numpy()
-        assert together.is_known[number] == is_known
-        for several, one in zip(together.log_mel, record.log_mel):
-            assert (several is None) == (one is None)
-            assert one is None or several[number] == one
+    for number, record in enumerate(serialized):
+        feature = tf.train.Example.FromString(record.numpy()).features.feature
+        [segment_id] = feature["segment_id"].bytes_list.value
+        [log_mel] = feature["log_mel"].bytes_list.value
+        assert together.segment_id[number] == segment_id
+        assert together.log_mel.values[number] == log_mel
+        bytes_per_frame = 64 * np.dtype(dtype).itemsize
+        assert together.num_stft_frames[number] == (
+            len(log_mel) // bytes_per_frame
+        )
+        sources = feature["label_source"].bytes_list.value
+        assert together.is_known[number] == (label_set.encode() in sources)
+        for name, found in zip(("minimum", "step"), together.log_mel[1:]):
+            values = feature[f"log_mel_{name}"].float_list.value
+            assert (found is None) == (dtype == "float16")
+            assert found is None or [found[number]] == values
         is_of_clip = together.events.clip_number == number
-        for several, one in zip(together.events[1:], record.events):
-            np.testing.assert_array_equal(several[is_of_clip], one)
+        for key, found in zip(event_keys(label_set), together.events[1:]):
+            kind = "int64_list" if key.endswith("class") else "float_list"
+            np.testing.assert_array_equal(
+                found[is_of_clip], getattr(feature[key], kind).value
+            )
 
 
 # --- Windows -----------------------------------------------------------------

@@ -14,10 +14,8 @@ from audioset_strong.labels.class_map import ClassMap, write_class_map
 from audioset_strong.params import FeatureParams, LabelFrameParams
 from audioset_strong.records.manifest import (
     check_no_shared_clips,
-    content_hash,
     describe_folder,
     read_records,
-    read_segment_ids,
     verify_shards,
 )
 
@@ -94,13 +92,6 @@ def test_settings_of_another_version(records_dir):
         read_records(str(records_dir))
 
 
-def test_the_clips_are_listed(tiny_records_dir):
-    assert read_segment_ids(tiny_records_dir) == [
-        *(f"train{i:02d}_30000" for i in range(10)),
-        *(f"weak{i:02d}_0" for i in range(4)),
-    ]
-
-
 def test_evaluation_clips_in_training_records(tiny_records_dir, tmp_path):
     other = tmp_path / "eval"
     other.mkdir()
@@ -147,12 +138,13 @@ def test_the_view_counts_what_is_there(records_dir):
 def test_the_hash_is_of_the_records_and_not_of_the_place(
     tiny_records_dir, records_dir
 ):
-    shards = read_records(tiny_records_dir).shards
-    assert content_hash(shards) == content_hash(
-        read_records(str(records_dir)).shards
-    )
-    other = dataclasses.replace(shards[0], content_hash="0" * 16)
-    assert content_hash([other, *shards[1:]]) != content_hash(shards)
+    found = _view(str(records_dir))["record hash"]
+    assert found == _view(tiny_records_dir)["record hash"]
+    path = records_dir / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["shards"][0]["content_hash"] = "0" * 16
+    path.write_text(json.dumps(manifest))
+    assert _view(str(records_dir))["record hash"] != found
 
 
 def test_records_are_verified(records_dir):

@@ -19,9 +19,8 @@ from audioset_strong.audio.decode import AudioError, decode_audio
 from audioset_strong.audio.listing import list_audio
 from audioset_strong.errors import InputError
 from audioset_strong.params import ModelParams, RecordParams, TrainParams
-from audioset_strong.records.beam import BeamRun
 from audioset_strong.records.manifest import read_records
-from audioset_strong.records.prepare import prepare_records
+from audioset_strong.records.prepare import WorkerParams, prepare_records
 from audioset_strong.records.streams import (
     label_frame_batches,
     read_batches,
@@ -61,7 +60,7 @@ def _prepare(release, output_dir):
         f"{release}/classes.csv",
         str(output_dir),
         RecordParams(held_out_fraction=0.2, clips_per_shard=4),
-        beam_run=BeamRun(num_workers=1),
+        workers=WorkerParams(num_workers=1),
     )
 
 
@@ -104,7 +103,7 @@ def test_audio_is_listed_as_in_a_local_folder(s3_dir, tmp_path):
     _upload(str(tmp_path), s3_dir)
     local = repr(list_audio(str(tmp_path)))
     assert repr(list_audio(s3_dir)) == local.replace(str(tmp_path), s3_dir)
-    assert not any(list_audio(f"{s3_dir}/none"))
+    assert not any(vars(list_audio(f"{s3_dir}/none")).values())
     with pytest.raises(AudioError, match="empty_file"):
         decode_audio(f"{s3_dir}/none.mp3", 16000)
     with pytest.raises(AudioError, match="missing"):

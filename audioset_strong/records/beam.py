@@ -38,11 +38,7 @@ _SHARD_ERROR = re.compile(r"ShardError: (.*?)(?: \[while running|\n|$)")
 
 
 class _WriteShard(beam.DoFn):
-    """Writes the shard of a name.
-
-    Args:
-      output_dir: Folder of the records, which every worker reaches.
-    """
+    """Writes the shard of a name into a folder that every worker reaches."""
 
     def __init__(self, output_dir: str) -> None:
         self._output_dir = output_dir
@@ -50,11 +46,7 @@ class _WriteShard(beam.DoFn):
         self._num_left_out = Metrics.counter("records", "clips_left_out")
 
     def process(self, name: str) -> Iterator[str]:
-        """Writes one shard and yields its name.
-
-        Raises:
-          ShardError: The shard cannot be written.
-        """
+        """Writes one shard and yields its name."""
         report = write_planned_shard(self._output_dir, name)
         self._num_written.inc(report["shard"]["num_clips"])
         self._num_left_out.inc(len(report["left_out"]))
@@ -91,10 +83,6 @@ def make_runner(name: str) -> PipelineRunner:
 
 def unknown_options(runner_name: str, options: Sequence[str]) -> list[str]:
     """Returns the options that neither Beam nor the runner knows.
-
-    Args:
-      runner_name: As for `make_runner`.
-      options: As on a command line.
 
     Raises:
       InputError: As from `make_runner`.
@@ -162,11 +150,7 @@ def write_shards(
 
 @contextlib.contextmanager
 def _clear_shard_errors() -> Iterator[None]:
-    """Turns a runner's account of a `ShardError` into the error itself.
-
-    Raises:
-      ShardError: A shard could not be written.
-    """
+    """Turns a runner's account of a `ShardError` into the error itself."""
     logger = logging.getLogger("apache_beam")
     level = logger.level
     # Beam logs the tracebacks that it raises as well.

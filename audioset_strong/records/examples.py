@@ -14,23 +14,20 @@ Source: Section 4 of the paper: "for each epoch, we selected a random 960 ms
 frame of the 10 sec clip"; labels by "the same 50% overlap principle".
 """
 
-from typing import NamedTuple
-
 import numpy as np
 import tensorflow as tf
 
 from audioset_strong.labels.training_sets import TrainingSet
-from audioset_strong.params import FeatureParams, LabelFrameParams, RecordParams
+from audioset_strong.params import FeatureParams, LabelFrameParams
 from audioset_strong.records.manifest import Records
 from audioset_strong.records.parse import (
+    EventsOfClips,
     cut_bytes,
     decode_first_rows,
-    num_stft_frames,
-    parsed_features,
-    stored_log_mel,
+    parse_records,
     to_float32,
 )
-from audioset_strong.records.schema import StoredLogMel, event_keys
+from audioset_strong.records.schema import StoredLogMel
 
 # Tensors of several examples, by name: "values" and, of uint8 records,
 # "minimum" and "step", as in `StoredLogMel`; "targets"; and whatever a stream
@@ -40,85 +37,6 @@ Block = dict[str, tf.Tensor]
 # Many more than a clip has windows, so that taking the remainder favours none:
 # with 903 windows, their probabilities differ by less than one part in 10^15.
 _NUM_HASHES = 2**62
-
-
-class EventsOfClips(NamedTuple):
-    """Events of several clips, as parallel tensors.
-
-    Attributes:
-      clip_number: int64 `[num_events]`, place of the event's clip.
-      event_class: int64 `[num_events]`, class index.
-      onset_seconds: float32 `[num_events]`, from the start of the clip.
-      offset_seconds: float32 `[num_events]`.
-    """
-
-    clip_number: tf.Tensor
-    event_class: tf.Tensor
-    onset_seconds: tf.Tensor
-    offset_seconds: tf.Tensor
-
-
-class ParsedRecords(NamedTuple):
-    """Several records in the graph, features still as bytes.
-
-    Attributes:
-      segment_id: string `[num_clips]`.
-      log_mel: Values are string `[num_clips]`.
-      num_stft_frames: int64 `[num_clips]`.
-      is_known: bool `[num_clips]`, whether the parsed label set knows the clip.
-      events: Events of the parsed label set.
-    """
-
-    segment_id: tf.Tensor
-    log_mel: StoredLogMel
-    num_stft_frames: tf.Tensor
-    is_known: tf.Tensor
-    events: EventsOfClips
-
-
-def parse_records(
-    serialized: tf.Tensor,
-    label_set: str,
-    params: FeatureParams,
-    log_mel_dtype: str = RecordParams.log_mel_dtype,
-) -> ParsedRecords:
-    """Parses several records.
-
-    Args:
-      serialized: string `[num_clips]`.
-      label_set: "weak" or "strong": whose events to parse.
-      params: Gives the number of mel bands.
-      log_mel_dtype: How the features are stored, as the manifest says.
-
-    Returns:
-      The parsed records. Clips that `label_set` does not know have no events.
-
-    Raises:
-      InputError: The dtype is unknown.
-    """
-    parsed = tf.io.parse_example(
-        serialized, parsed_features(label_set, log_mel_dtype)
-    )
-    sources = parsed["label_source"]  # sparse [num_clips, num_label_sets]
-    num_mentions = tf.math.unsorted_segment_sum(
-        tf.cast(sources.values == label_set, tf.int32),
-        sources.indices[:, 0],
-        tf.shape(serialized)[0],
-    )  # [num_clips]
-    events = [parsed[key] for key in event_keys(label_set)]
-    return ParsedRecords(
-        segment_id=parsed["segment_id"],
-        log_mel=stored_log_mel(parsed),
-        num_stft_frames=num_stft_frames(
-            parsed["log_mel"], params, log_mel_dtype
-        ),
-        is_known=num_mentions > 0,
-        events=EventsOfClips(
-            # The three features of an event are sparse in the same places.
-            events[0].indices[:, 0],
-            *(feature.values for feature in events),
-        ),
-    )
 
 
 def draw_windows(

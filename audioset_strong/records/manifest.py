@@ -16,7 +16,7 @@ import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tqdm
@@ -42,9 +42,6 @@ GROUPS = ("weak", "strong", "held_out")
 MANIFEST_NAME = "manifest.json"
 CLASS_MAP_NAME = "class_map.csv"
 SEGMENT_IDS_NAME = "segment_ids.txt"
-
-# Settings in a manifest, in the order in which `describe_folder` names them.
-_SETTINGS = ("records", "features", "audio", "label_frames", "label_mapping")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,24 +181,9 @@ def read_records(records_dir: str, cache_dir: str = "") -> Records:
         events_per_class=manifest["events_per_class"],
         log_mel_dtype=manifest["records"]["log_mel_dtype"],
     )
-    _check_shards(records)
-    if not cache_dir and not files.is_remote(records_dir):
-        return records
-    cache = ShardCache(
-        records_dir,
-        {shard.name: shard.num_bytes for shard in records.shards},
-        hashlib.sha256(files.read_bytes(manifest_path)).hexdigest()[:16],
-        cache_dir,
-    )
-    return dataclasses.replace(records, cache=cache)
-
-
-def _check_shards(records: Records) -> None:
-    """Raises `InputError` if a shard is missing or truncated."""
     paths = [records.path_of(shard) for shard in records.shards]
-    sizes = files.num_bytes_of(paths)
     for path, num_bytes, shard in zip(
-        paths, sizes, records.shards, strict=True
+        paths, files.num_bytes_of(paths), records.shards, strict=True
     ):
         if num_bytes is None:
             raise InputError(
@@ -213,21 +195,27 @@ def _check_shards(records: Records) -> None:
                 f"Shard {path} should have {shard.num_bytes} bytes, it has "
                 f"{num_bytes}. Delete it and run prepare_records again."
             )
+    if not cache_dir and not files.is_remote(records_dir):
+        return records
+    cache = ShardCache(
+        records_dir,
+        {shard.name: shard.num_bytes for shard in records.shards},
+        hashlib.sha256(files.read_bytes(manifest_path)).hexdigest()[:16],
+        cache_dir,
+    )
+    return dataclasses.replace(records, cache=cache)
 
 
-def read_segment_ids(records_dir: str) -> list[str]:
-    """Reads the names of all clips in records.
-
-    Raises:
-      InputError: The folder has no list of them.
-    """
+def _ytids_of(records_dir: str) -> set[str]:
+    """Reads the YouTube ids of all clips in records."""
     path = os.path.join(records_dir, SEGMENT_IDS_NAME)
     if not files.exists(path):
         raise InputError(
             f"{records_dir} holds no {SEGMENT_IDS_NAME}. Run the same "
             f"prepare_records again: it keeps its shards and writes the list."
         )
-    return files.read_bytes(path).decode().splitlines()
+    segment_ids = files.read_bytes(path).decode().splitlines()
+    return {ytid_of_segment(segment_id) for segment_id in segment_ids}
 
 
 def check_no_shared_clips(
@@ -241,11 +229,7 @@ def check_no_shared_clips(
     Raises:
       InputError: They share a ytid, or a folder has no list of its clips.
     """
-    train, evaluation = (
-        {ytid_of_segment(segment_id) for segment_id in read_segment_ids(folder)}
-        for folder in (train_records_dir, eval_records_dir)
-    )
-    shared = sorted(train & evaluation)
+    shared = sorted(_ytids_of(train_records_dir) & _ytids_of(eval_records_dir))
     if shared:
         raise InputError(
             f"{len(shared)} YouTube ids, such as {shared[0]}, are both in "
@@ -256,21 +240,10 @@ def check_no_shared_clips(
         )
 
 
-def content_hash(shards: Iterable[Shard]) -> str:
-    """Hashes the records of a folder: 16 hexadecimal digits.
-
-    The same for the same clips, labels and settings, wherever the folder lies.
-    """
-    lines = [f"{shard.name} {shard.content_hash}" for shard in shards]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
-
-
 def describe_folder(records_dir: str, num_classes: int) -> Iterator[str]:
     """Describes a finished folder for people, line by line.
 
-    Args:
-      records_dir: The folder.
-      num_classes: Classes to name of each label set, most frequent first.
+    Of each label set, the `num_classes` most frequent classes are named.
 
     Raises:
       InputError: As from `read_records`.
@@ -283,6 +256,9 @@ def describe_folder(records_dir: str, num_classes: int) -> Iterator[str]:
     num_bytes = sum(shard.num_bytes for shard in shards)
     num_clips = sum(shard.num_clips for shard in shards)
     faults = {fault: len(ids) for fault, ids in manifest["faults"].items()}
+    # Equal for the same clips, labels and settings, wherever the folder lies.
+    hashes = "\n".join(f"{shard.name} {shard.content_hash}" for shard in shards)
+    record_hash = hashlib.sha256(hashes.encode()).hexdigest()[:16]
     lines = {
         "clips": f"{sum(clips.values()):,} ({by_group}), {hours:,.2f} hours",
         "bytes": (
@@ -297,14 +273,18 @@ def describe_folder(records_dir: str, num_classes: int) -> Iterator[str]:
         "faults": _describe_counts(faults),
         "converted": _describe_counts(manifest["notes"]),
         "class hash": records.class_map.content_hash,
-        "record hash": content_hash(shards),
-        **{
-            name.replace("_", " "): ", ".join(
-                f"{key}={value}" for key, value in manifest[name].items()
-            )
-            for name in _SETTINGS
-        },
+        "record hash": record_hash,
     }
+    for name in (
+        "records",
+        "features",
+        "audio",
+        "label_frames",
+        "label_mapping",
+    ):
+        lines[name.replace("_", " ")] = ", ".join(
+            f"{key}={value}" for key, value in manifest[name].items()
+        )
     yield records_dir
     yield from (f"  {name:<13}  {text}" for name, text in lines.items())
 

@@ -49,8 +49,6 @@ from audioset_strong.labels.training_sets import (
 from audioset_strong.params import (
     AudioParams,
     FeatureParams,
-    LabelFrameParams,
-    LabelMappingParams,
     RecordParams,
     from_dict,
 )
@@ -64,7 +62,7 @@ from audioset_strong.records.manifest import (
 
 PLAN_DIR_NAME = "plan"
 REPORTS_DIR_NAME = "reports"
-SETTINGS_NAME = "settings.json"
+_SETTINGS_NAME = "settings.json"
 
 # The report of a shard: "fingerprint" of its plan, "shard" (a `Shard` as a
 # dict), "left_out" and "faults" (rows of segment_id, reason, detail) and
@@ -101,13 +99,7 @@ class Clip:
 
 @dataclasses.dataclass(frozen=True)
 class ShardSettings:
-    """Settings that the bytes of a shard depend on.
-
-    Attributes:
-      features: The front end.
-      audio: How audio is decoded and which faults are left out.
-      log_mel_dtype: How log-mel features are stored.
-    """
+    """Settings that the bytes of a shard depend on."""
 
     features: FeatureParams = FeatureParams()
     audio: AudioParams = AudioParams()
@@ -116,15 +108,7 @@ class ShardSettings:
 
 @dataclasses.dataclass(frozen=True)
 class ShardTask:
-    """One shard to write.
-
-    Attributes:
-      output_dir: Folder of the records.
-      group: Group of the shard.
-      name: File name of the shard.
-      clips: Its clips, sorted by segment_id.
-      settings: What its bytes depend on besides the clips.
-    """
+    """One shard to write into `output_dir`, its clips sorted by segment_id."""
 
     output_dir: str
     group: str
@@ -160,17 +144,9 @@ def _format_task(task: ShardTask) -> str:
         "name": task.name,
         "settings": dataclasses.asdict(task.settings),
     }
+    # The fields of a clip in their order.
     clips = ",\n".join(
-        json.dumps(
-            [
-                clip.segment_id,
-                clip.audio_path,
-                clip.clip_seconds,
-                clip.events,
-                clip.audio_bytes,
-            ]
-        )
-        for clip in task.clips
+        json.dumps(list(vars(clip).values())) for clip in task.clips
     )
     return f'{json.dumps(head)[:-1]}, "clips": [\n{clips}\n]}}\n'
 
@@ -179,27 +155,16 @@ def load_task(output_dir: str, name: str) -> ShardTask:
     """Reads the plan of a shard that `save_tasks` wrote."""
     values = read_json(_plan_path(output_dir, name))
     settings = values["settings"]
-    clips = tuple(
-        Clip(
-            segment_id,
-            audio_path,
-            clip_seconds,
+    clips = [Clip(*fields) for fields in values["clips"]]
+    for clip in clips:
+        for events in clip.events.values():
             # JSON knows no tuples.
-            {
-                label_set: [(index, onset, end) for index, onset, end in of_set]
-                for label_set, of_set in events.items()
-            },
-            audio_bytes,
-        )
-        for segment_id, audio_path, clip_seconds, events, audio_bytes in values[
-            "clips"
-        ]
-    )
+            events[:] = [(index, onset, end) for index, onset, end in events]
     return ShardTask(
         output_dir,
         values["group"],
         values["name"],
-        clips,
+        tuple(clips),
         ShardSettings(
             from_dict(FeatureParams, settings["features"]),
             from_dict(AudioParams, settings["audio"]),
@@ -212,22 +177,23 @@ def read_reports(tasks: Sequence[ShardTask]) -> dict[str, Report]:
     """Reads the reports of all finished shards, by the shard's name."""
     sizes = files.num_bytes_of([task.path for task in tasks])
     report_sizes = files.num_bytes_of([task.report_path for task in tasks])
-    found = [
-        (task, size)
-        for task, size, report_size in zip(
-            tasks, sizes, report_sizes, strict=True
+
+    def read(task: ShardTask, size: int | None, report_size: int | None) -> Any:
+        if size is None or report_size is None:
+            return None
+        report = read_json(task.report_path)
+        is_finished = (
+            report["shard"]["num_bytes"] == size
+            and report["fingerprint"] == task.fingerprint
         )
-        if size is not None and report_size is not None
-    ]
+        return report if is_finished else None
+
     with concurrent.futures.ThreadPoolExecutor(_NUM_THREADS) as executor:
-        reports = executor.map(
-            lambda item: read_json(item[0].report_path), found
-        )
+        reports = executor.map(read, tasks, sizes, report_sizes)
         return {
             task.name: report
-            for (task, size), report in zip(found, reports, strict=True)
-            if report["shard"]["num_bytes"] == size
-            and report["fingerprint"] == task.fingerprint
+            for task, report in zip(tasks, reports, strict=True)
+            if report is not None
         }
 
 
@@ -241,39 +207,6 @@ def save_tasks(tasks: Sequence[ShardTask]) -> None:
         list(executor.map(save, tasks))
 
 
-@dataclasses.dataclass(frozen=True)
-class RecordSettings:
-    """All settings of a folder of records.
-
-    Attributes:
-      records: Shares, shards and storage.
-      features: The front end.
-      audio: How audio is decoded, and which faults are left out.
-      label_frames: Grid of label frames, for readers.
-      label_mapping: How labels were mapped.
-    """
-
-    records: RecordParams = RecordParams()
-    features: FeatureParams = FeatureParams()
-    audio: AudioParams = AudioParams()
-    label_frames: LabelFrameParams = LabelFrameParams()
-    label_mapping: LabelMappingParams = LabelMappingParams()
-
-    @property
-    def of_shards(self) -> ShardSettings:
-        """The settings that the bytes of a shard depend on."""
-        return ShardSettings(
-            self.features, self.audio, self.records.log_mel_dtype
-        )
-
-    def as_json(self, class_map: ClassMap) -> dict[str, Any]:
-        """Returns the settings and the hash of the classes, JSON-ready."""
-        return {
-            **dataclasses.asdict(self),
-            "class_map_hash": class_map.content_hash,
-        }
-
-
 def check_settings(
     output_dir: str, settings: dict[str, Any], class_map: ClassMap
 ) -> None:
@@ -281,13 +214,13 @@ def check_settings(
 
     Args:
       output_dir: Folder of the records; its class map is that of its settings.
-      settings: Of the records that are to be made, JSON-ready.
-      class_map: Classes of the same.
+      settings: JSON-ready, with the hash of `class_map`.
+      class_map: Classes of the records that are to be made.
 
     Raises:
       InputError: The folder was begun with other settings or classes.
     """
-    path = os.path.join(output_dir, SETTINGS_NAME)
+    path = os.path.join(output_dir, _SETTINGS_NAME)
     if files.exists(path):
         found = read_json(path)
         differing = [
@@ -295,8 +228,16 @@ def check_settings(
             for name, value in settings.items()
             if found.get(name) != value
         ]
+        map_path = os.path.join(output_dir, CLASS_MAP_NAME)
+        if differing and files.exists(map_path):
+            mids = parse_class_map(
+                files.read_bytes(map_path).decode(), map_path
+            ).mids
+            text = describe_other_classes(
+                mids, class_map.mids, map_path, "the new one"
+            )
+            differing += [text] if text else []
         if differing:
-            differing += _differing_classes(output_dir, class_map)
             raise InputError(
                 f"{output_dir} holds records made with other settings "
                 f"({'; '.join(differing)}). Give another output folder or "
@@ -305,23 +246,8 @@ def check_settings(
     write_json(settings, path)
 
 
-def _differing_classes(output_dir: str, class_map: ClassMap) -> list[str]:
-    """Says which classes differ, if the folder still has its class map."""
-    path = os.path.join(output_dir, CLASS_MAP_NAME)
-    if not files.exists(path):
-        return []
-    mids = parse_class_map(files.read_bytes(path).decode(), path).mids
-    text = describe_other_classes(mids, class_map.mids, path, "the new one")
-    return [text] if text else []
-
-
 class AudioIndex(NamedTuple):
-    """Audio files, by the names that clips may have.
-
-    Attributes:
-      path_of_stem: Path of each key (`listing.index_listing`).
-      num_bytes_of_path: Size of each file.
-    """
+    """Audio files by the names of clips (`listing.index_listing`); sizes."""
 
     path_of_stem: Mapping[str, str]
     num_bytes_of_path: Mapping[str, int]
@@ -354,10 +280,7 @@ def read_label_tables(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Reads label files into one weak and one strong table (`label_files`).
 
-    Args:
-      weak_paths: Weak CSVs.
-      strong_paths: Strong TSVs.
-      problems: Takes the lines that are left out.
+    `problems` takes the lines that are left out.
 
     Raises:
       InputError: A file has the wrong header.
@@ -383,16 +306,28 @@ def plan_clips(
     Args:
       weak: Weak table (`label_files`).
       strong: Strong table (`label_files`).
-      class_map: Gives the class index of each mid.
+      class_map: Events of other mids are left out; their clips are kept.
       audio: The audio files.
       params: Held-out share, share of Strong and clip length.
       eval_ytids: YouTube ids of evaluation clips, which are left out.
     """
     plan = Plan({group: [] for group in GROUPS}, collections.Counter())
     weak, strong = _without_eval_clips(weak, strong, eval_ytids, plan)
+    index_of_mid = class_map.index_of_mid
+
+    def indexed(of_clip: Sequence[Event]) -> list[tuple[int, float, float]]:
+        """Replaces mids by class indices, and counts those without one."""
+        plan.unmapped.update(
+            mid for mid, _, _ in of_clip if mid not in index_of_mid
+        )
+        return [
+            (index_of_mid[mid], onset, offset)
+            for mid, onset, offset in of_clip
+            if mid in index_of_mid
+        ]
+
     events: dict[str, _EventsOfSet] = {}
     seconds: dict[str, float] = {}
-    index_of_mid = class_map.index_of_mid
     rows = zip(
         weak["segment_id"],
         weak["end_seconds"] - weak["start_seconds"],
@@ -403,48 +338,23 @@ def plan_clips(
         seconds[segment_id] = min(clip_seconds, params.clip_seconds)
         # Weak events span the longest clip, whatever the length of the audio.
         spanning = weak_events(mids, params.clip_seconds)
-        events.setdefault(segment_id, {})["weak"] = index_events(
-            spanning, index_of_mid, plan.unmapped
-        )
+        events.setdefault(segment_id, {})["weak"] = indexed(spanning)
     for segment_id, of_clip in strong_events_by_segment(strong).items():
-        events.setdefault(segment_id, {})["strong"] = index_events(
-            of_clip, index_of_mid, plan.unmapped
-        )
-    _keep_strong_fraction(events, plan, params)
+        events.setdefault(segment_id, {})["strong"] = indexed(of_clip)
     for segment_id in sorted(events):
-        path = find_audio(segment_id, audio.path_of_stem) or ""
-        plan.clips[_group_of(segment_id, events[segment_id], params)].append(
-            Clip(
-                segment_id,
-                path,
-                seconds.get(segment_id, params.clip_seconds),
-                events[segment_id],
-                audio.num_bytes_of_path.get(path, 0),
+        group = _group_of(segment_id, events[segment_id], params, plan)
+        if group is not None:
+            path = find_audio(segment_id, audio.path_of_stem) or ""
+            plan.clips[group].append(
+                Clip(
+                    segment_id,
+                    path,
+                    seconds.get(segment_id, params.clip_seconds),
+                    events[segment_id],
+                    audio.num_bytes_of_path.get(path, 0),
+                )
             )
-        )
     return plan
-
-
-def index_events(
-    events: Sequence[Event],
-    index_of_mid: Mapping[str, int],
-    unmapped: collections.Counter[str],
-) -> list[tuple[int, float, float]]:
-    """Replaces mids by class indices.
-
-    Args:
-      events: Events of one clip.
-      index_of_mid: The class map.
-      unmapped: Counts the events whose mid is not in the class map. They are
-        left out; the clip and its other events are kept.
-    """
-    indexed = []
-    for mid, onset, offset in events:
-        if mid in index_of_mid:
-            indexed.append((index_of_mid[mid], onset, offset))
-        else:
-            unmapped[mid] += 1
-    return indexed
 
 
 def _without_eval_clips(
@@ -468,45 +378,32 @@ def _without_eval_clips(
     )
 
 
-def _keep_strong_fraction(
-    events: dict[str, _EventsOfSet], plan: Plan, params: RecordParams
-) -> None:
-    """Takes the strong labels from clips outside of the share of Strong.
-
-    The held-out part keeps its labels, so that models trained on different
-    shares are validated on the same clips.
-    """
-    fraction, seed = params.strong_fraction, params.strong_fraction_seed
-    outside = [
-        segment_id
-        for segment_id, of_clip in sorted(events.items())
-        if _group_of(segment_id, of_clip, params) == "strong"
-        and not is_in_strong_fraction(
-            ytid_of_segment(segment_id), fraction, seed
-        )
-    ]
-    for segment_id in outside:
-        del events[segment_id]["strong"]
-        if events[segment_id]:
-            plan.notes["strong labels left out by strong_fraction"] += 1
-        else:
-            del events[segment_id]
-            reason = "it has no weak labels to stay for"
-            plan.left_out.append(
-                (segment_id, "outside_strong_fraction", reason)
-            )
-
-
 def _group_of(
-    segment_id: str, events: _EventsOfSet, params: RecordParams
-) -> str:
-    """Chooses the group of shards that a clip goes to."""
+    segment_id: str, events: _EventsOfSet, params: RecordParams, plan: Plan
+) -> str | None:
+    """Chooses a clip's group; takes its strong labels if it is not to use them.
+
+    Returns:
+      None if no labels are left.
+    """
     if "strong" not in events:
         return "weak"
     ytid = ytid_of_segment(segment_id)
-    return (
-        "held_out" if is_held_out(ytid, params.held_out_fraction) else "strong"
-    )
+    # The held-out part keeps its labels, so that models trained on different
+    # shares of Strong are validated on the same clips.
+    if is_held_out(ytid, params.held_out_fraction):
+        return "held_out"
+    if is_in_strong_fraction(
+        ytid, params.strong_fraction, params.strong_fraction_seed
+    ):
+        return "strong"
+    del events["strong"]
+    if events:
+        plan.notes["strong labels left out by strong_fraction"] += 1
+        return "weak"
+    reason = "it has no weak labels to stay for"
+    plan.left_out.append((segment_id, "outside_strong_fraction", reason))
+    return None
 
 
 def plan_shards(

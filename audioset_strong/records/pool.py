@@ -58,11 +58,6 @@ def write_shards(
 def _write_in_processes(
     names: Sequence[str], output_dir: str, num_workers: int, tally_path: str
 ) -> None:
-    """Writes shards in worker processes.
-
-    Raises:
-      InputError: A shard could not be written, or a worker process died.
-    """
     workers: set[BaseProcess] = set()
     with concurrent.futures.ProcessPoolExecutor(
         num_workers, _worker_context(), initializer=_start_worker
@@ -110,24 +105,20 @@ def _start_worker() -> None:
     """Prepares a worker process."""
     # Ctrl-C reaches every process of a terminal; the run ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
 
+    def end_with_parent() -> None:
+        """Ends this process when the run was killed."""
+        parent = multiprocessing.parent_process()
+        if parent is not None:
+            parent.join()
+            os._exit(1)
 
-def _end_with_parent() -> None:
-    """Ends this process when the run was killed."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
+    threading.Thread(target=end_with_parent, daemon=True).start()
 
 
 def _describe_death(statuses: Sequence[int]) -> str:
-    """Explains the death of a worker.
-
-    Args:
-      statuses: Exit statuses other than 0; workers that the pool ended because
-        another had died have that of SIGTERM.
-    """
+    """Explains the death of a worker by the exit statuses other than 0."""
+    # The pool ends the others by SIGTERM when one has died.
     unasked = [status for status in statuses if status != -signal.SIGTERM]
     status = (unasked or [-signal.SIGTERM])[0]
     cause = f"status {status}"
@@ -144,9 +135,6 @@ def _describe_death(statuses: Sequence[int]) -> str:
 @contextlib.contextmanager
 def show_progress(num_clips: int) -> Iterator[str]:
     """Shows a progress bar while workers count clips.
-
-    Args:
-      num_clips: Clips to be counted.
 
     Yields:
       Path of the tally that `write_planned_shard` appends to.

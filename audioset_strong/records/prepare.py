@@ -3,14 +3,10 @@
     labels and audio -> plan (plan.py) -> workers (pool.py or beam.py)
                      -> reports of the shards -> manifest and lists of losses
 
-Two lists say what was lost between labels and records, clip by clip:
-
-    left_out.csv  segment_id, reason, detail of clips without a record
-    faults.csv    the same of clips with one: clipped, short, ...
-
-Reasons are those of `AudioError` and `faults.FAULTS`, and two of the plan,
-`eval_clip` and `outside_strong_fraction`. The latter are no loss: they were
-asked for.
+Two lists say clip by clip what was lost between labels and records:
+`left_out.csv` and `faults.csv` (manifest.py). Reasons are those of `AudioError`
+and `faults.FAULTS`, and two of the plan, `eval_clip` and
+`outside_strong_fraction`. The latter are no loss: they were asked for.
 """
 
 import collections
@@ -56,8 +52,8 @@ from audioset_strong.records.plan import (
     REPORTS_DIR_NAME,
     AudioIndex,
     Plan,
-    RecordSettings,
     Report,
+    ShardSettings,
     ShardTask,
     check_settings,
     plan_clips,
@@ -75,7 +71,7 @@ _SHARD_FILE = re.compile(
 )
 
 # segment_id, reason and detail of a clip that is left out or has a fault.
-ClipRow = tuple[str, str, str]
+ClipRow = tuple[str, ...]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -198,15 +194,22 @@ def prepare_records(
     check_loss(num_missing, len(clips), max_loss, "they have no audio file")
 
     make_folders(output_dir)
-    settings = RecordSettings(
-        params, features, audio, label_frames, mapping.params
-    )
-    saved = settings.as_json(class_map)
-    check_settings(output_dir, saved, class_map)
+    settings = {
+        "records": dataclasses.asdict(params),
+        "features": dataclasses.asdict(features),
+        "audio": dataclasses.asdict(audio),
+        "label_frames": dataclasses.asdict(label_frames),
+        "label_mapping": dataclasses.asdict(mapping.params),
+        "class_map_hash": class_map.content_hash,
+    }
+    check_settings(output_dir, settings, class_map)
     class_map_path = os.path.join(output_dir, CLASS_MAP_NAME)
     write_text(format_class_map(class_map), class_map_path)
     tasks = plan_shards(
-        plan, output_dir, params.clips_per_shard, settings.of_shards
+        plan,
+        output_dir,
+        params.clips_per_shard,
+        ShardSettings(features, audio, params.log_mel_dtype),
     )
     reports = run_tasks(tasks, output_dir, workers)
 
@@ -225,7 +228,7 @@ def prepare_records(
     )
     remove_outdated(tasks, output_dir)
     manifest = {
-        **saved,
+        **settings,
         **sum_up(plan, class_map.num_classes, reports),
         "label_problems": [str(problem) for problem in problems.problems],
     }
@@ -262,16 +265,10 @@ def _index_audio(audio_dir: str) -> AudioIndex:
 def check_loss(
     num_lost: int, num_clips: int, max_loss: float, where: str
 ) -> None:
-    """Checks that not too many clips are lost.
-
-    Args:
-      num_lost: Clips that were wanted and cannot be written.
-      num_clips: Clips that were wanted.
-      max_loss: The largest share of them that may be lost, in [0, 1].
-      where: Says which are lost, for the message.
+    """Checks that not too many of the wanted clips are lost.
 
     Raises:
-      InputError: More are lost.
+      InputError: More than the share `max_loss` are; `where` says which.
     """
     if num_lost > max_loss * num_clips:
         raise InputError(
@@ -294,11 +291,6 @@ def run_tasks(
 ) -> list[Report]:
     """Has the shards written that are not finished.
 
-    Args:
-      tasks: All shards of the folder.
-      output_dir: The folder.
-      workers: Which processes write them.
-
     Returns:
       The report of each task, in their order.
 
@@ -315,7 +307,23 @@ def run_tasks(
         # A folder with a manifest is finished; this one is not.
         files.remove(os.path.join(output_dir, MANIFEST_NAME))
         save_tasks(waiting)
-        _write_shards(waiting, output_dir, workers)
+        names = [task.name for task in waiting]
+        if workers.runner == WorkerParams.runner:
+            num_workers = workers.num_workers or os.cpu_count() or 1
+            num_clips = sum(len(task.clips) for task in waiting)
+            pool.write_shards(
+                names, output_dir, min(num_workers, len(names)), num_clips
+            )
+        else:
+            beam = import_beam(workers.runner)
+            logging.info("%s writes %d shards.", workers.runner, len(names))
+            beam.write_shards(
+                names,
+                output_dir,
+                workers.runner,
+                workers.num_workers,
+                workers.runner_options,
+            )
         reports |= read_reports(waiting)
     missing = [task.name for task in tasks if task.name not in reports]
     if missing:
@@ -326,29 +334,6 @@ def run_tasks(
             f"storage."
         )
     return [reports[task.name] for task in tasks]
-
-
-def _write_shards(
-    tasks: Sequence[ShardTask], output_dir: str, workers: WorkerParams
-) -> None:
-    """Writes shards in the processes that `workers` names."""
-    names = [task.name for task in tasks]
-    if workers.runner == WorkerParams.runner:
-        num_workers = workers.num_workers or os.cpu_count() or 1
-        num_clips = sum(len(task.clips) for task in tasks)
-        pool.write_shards(
-            names, output_dir, min(num_workers, len(tasks)), num_clips
-        )
-        return
-    beam = import_beam(workers.runner)
-    logging.info("%s writes %d shards.", workers.runner, len(names))
-    beam.write_shards(
-        names,
-        output_dir,
-        workers.runner,
-        workers.num_workers,
-        workers.runner_options,
-    )
 
 
 def import_beam(runner: str) -> Any:
@@ -368,12 +353,7 @@ def import_beam(runner: str) -> Any:
 
 
 def remove_outdated(tasks: Sequence[ShardTask], output_dir: str) -> None:
-    """Removes shards of an earlier plan, such as one with fewer labels.
-
-    Args:
-      tasks: All shards of the present plan.
-      output_dir: The folder.
-    """
+    """Removes shards that the present plan does not have."""
     names = {task.name for task in tasks}
     for folder_name in ("", PLAN_DIR_NAME, REPORTS_DIR_NAME):
         folder = os.path.join(output_dir, folder_name)
@@ -395,14 +375,11 @@ def list_losses(
       Rows of clips without a record, and of the faults of clips with one; both
       sorted.
     """
-    left_out: list[ClipRow] = list(plan.left_out)
-    faults: list[ClipRow] = []
-    for report in reports:
-        left_out += [
-            (clip, why, text) for clip, why, text in report["left_out"]
-        ]
-        faults += [(clip, why, text) for clip, why, text in report["faults"]]
-    return sorted(left_out), sorted(faults)
+    left_out, faults = (
+        [tuple(row) for report in reports for row in report[kind]]
+        for kind in ("left_out", "faults")
+    )
+    return sorted([*plan.left_out, *left_out]), sorted(faults)
 
 
 def format_losses(rows: Iterable[ClipRow]) -> str:
@@ -419,11 +396,6 @@ def sum_up(
 ) -> dict[str, Any]:
     """Adds up the shards' reports and counts what was written per class.
 
-    Args:
-      plan: What was to be written.
-      num_classes: Classes of the class map.
-      reports: The report of each shard, in their order.
-
     Returns:
       The manifest's entries besides settings and label problems.
     """
@@ -433,27 +405,24 @@ def sum_up(
         group: [c for c in clips if c.segment_id not in names_left_out]
         for group, clips in plan.clips.items()
     }
-    # Held-out clips are no training data.
-    training_clips = [*written["weak"], *written["strong"]]
     events_per_class = {name: [0] * num_classes for name in LABEL_SETS}
-    for clip in training_clips:
+    # Held-out clips are no training data.
+    for clip in [*written["weak"], *written["strong"]]:
         for label_set, events in clip.events.items():
             for class_index, _, _ in events:
                 events_per_class[label_set][class_index] += 1
     notes = collections.Counter(plan.notes)
     for report in reports:
         notes.update(report["notes"])
-    reasons = collections.Counter(row[1] for row in left_out)
+    # Sorted, so that reasons of the same count are too.
+    reasons = collections.Counter(sorted(row[1] for row in left_out))
     return {
         "shards": [report["shard"] for report in reports],
         "clips": {group: len(clips) for group, clips in written.items()},
         "events_per_class": events_per_class,
         "unmapped_mids": dict(sorted(plan.unmapped.items())),
         "notes": dict(notes),
-        # The most frequent first.
-        "left_out_by_reason": dict(
-            sorted(reasons.items(), key=lambda item: (-item[1], item[0]))
-        ),
+        "left_out_by_reason": dict(reasons.most_common()),
         "left_out": _segment_ids_by_reason(left_out),
         "faults": _segment_ids_by_reason(faults),
     }

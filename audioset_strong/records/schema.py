@@ -188,10 +188,6 @@ def serialize_record(
 ) -> bytes:
     """Writes one clip as a serialized `tf.train.Example`.
 
-    Args:
-      record: The clip.
-      log_mel_dtype: How to store the features: "float16" or "uint8".
-
     Returns:
       Bytes that are the same for equal records.
 
@@ -228,10 +224,7 @@ def _feature(kind: str, values: Any) -> Any:
 def frame_record(serialized: bytes) -> bytes:
     """Puts a record's length before it and checksums behind both.
 
-    A TFRecord file is one such frame after the other.
-
-    Source:
-      https://www.tensorflow.org/tutorials/load_data/tfrecord
+    Source: https://www.tensorflow.org/tutorials/load_data/tfrecord
     """
     length = struct.pack("<Q", len(serialized))
     return b"".join(
@@ -240,23 +233,15 @@ def frame_record(serialized: bytes) -> bytes:
 
 
 def read_frames(content: bytes) -> Iterator[bytes]:
-    """Takes the records out of a TFRecord file.
-
-    Args:
-      content: All of the file.
-
-    Yields:
-      Each record, still serialized.
+    """Takes the serialized records out of the bytes of a TFRecord file.
 
     Raises:
       ValueError: A checksum is wrong, or the file ends within a record.
     """
     start = 0
     while start < len(content):
-        length, found_crc = (
-            content[start : start + 8],
-            content[start + 8 : start + 12],
-        )
+        length = content[start : start + 8]
+        found_crc = content[start + 8 : start + 12]
         if len(length) < 8 or _masked_crc(length) != found_crc:
             raise ValueError(f"no record begins at byte {start}")
         start += 12

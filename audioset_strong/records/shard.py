@@ -51,13 +51,7 @@ class ShardError(InputError):
 
 
 class CheckedRecord(NamedTuple):
-    """A record, and what its audio was like.
-
-    Attributes:
-      record: The record.
-      faults: Detail of each fault of the audio.
-      notes: How the audio was converted.
-    """
+    """A record, the faults of its audio by name, and how it was converted."""
 
     record: ClipRecord
     faults: dict[str, str]
@@ -66,10 +60,6 @@ class CheckedRecord(NamedTuple):
 
 def make_record(clip: Clip, settings: ShardSettings) -> CheckedRecord:
     """Decodes a clip and computes its features.
-
-    Args:
-      clip: The clip.
-      settings: Front end, decoding, and which faults are left out.
 
     Raises:
       AudioError: The audio is missing, unreadable or shorter than one patch, or
@@ -152,9 +142,7 @@ def write_planned_shard(
 def write_shard(task: ShardTask, tally: BinaryIO | None = None) -> Report:
     """Writes one shard and its report, unless it is finished already.
 
-    Args:
-      task: What to write.
-      tally: Takes one byte a clip, see `write_planned_shard`.
+    `tally` takes one byte a clip (`write_planned_shard`).
 
     Raises:
       OSError: The shard cannot be written.

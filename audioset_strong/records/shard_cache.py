@@ -87,7 +87,11 @@ class ShardCache:
             name: threading.Lock() for name in num_bytes_of_shard
         }
         self.error: Exception | None = None
-        self._remove_abandoned()
+        # What killed runs left of copies that were under way.
+        for entry in os.scandir(self._folder):
+            age = time.time() - entry.stat().st_mtime
+            if entry.name not in self._num_bytes and age > _ABANDONED_SECONDS:
+                files.remove(entry.path)
         # Shards that are copied or being copied, the least recently used first.
         self._held: dict[str, None] = dict.fromkeys(
             sorted(
@@ -116,18 +120,22 @@ class ShardCache:
         )
 
     def path_of(self, name: str) -> str:
-        """Returns the path of a copy, which exists between wait and release."""
+        """Returns the path of a copy, which exists from wait to release."""
         return os.path.join(self._folder, name)
 
     def ask(self, name: str) -> None:
         """Begins to copy a shard, and keeps it until it is released."""
         with self._lock:
             self._num_readers[name] += 1
+
+        def copy_ahead() -> None:
+            # Whoever waits for the shard tries again, and raises the error.
+            with contextlib.suppress(Exception):
+                self._copy(name)
+
         # A daemon, so that a run that is over does not wait for it. There are
         # few, because readers ask for few shards that they have not read.
-        threading.Thread(
-            target=self._copy_ahead, args=(name,), daemon=True
-        ).start()
+        threading.Thread(target=copy_ahead, daemon=True).start()
 
     def wait(self, name: str) -> None:
         """Waits until a shard that was asked for is copied.
@@ -147,11 +155,6 @@ class ShardCache:
         with self._lock:
             self._num_readers[name] -= 1
             self._make_room()
-
-    def _copy_ahead(self, name: str) -> None:
-        # Whoever waits for the shard tries again, and raises what is raised.
-        with contextlib.suppress(Exception):
-            self._copy(name)
 
     def _copy(self, name: str) -> None:
         """Copies a shard unless it is there or nobody wants it any more."""
@@ -196,10 +199,3 @@ class ShardCache:
             os.path.exists(path)
             and os.path.getsize(path) == self._num_bytes[name]
         )
-
-    def _remove_abandoned(self) -> None:
-        """Removes what killed runs left of copies that were under way."""
-        for entry in os.scandir(self._folder):
-            age = time.time() - entry.stat().st_mtime
-            if entry.name not in self._num_bytes and age > _ABANDONED_SECONDS:
-                files.remove(entry.path)

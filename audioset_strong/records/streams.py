@@ -38,9 +38,9 @@ from audioset_strong.records.examples import (
     decode_patches,
     make_examples,
     make_label_frames,
-    parse_records,
 )
 from audioset_strong.records.manifest import Records, Shard
+from audioset_strong.records.parse import parse_records
 from audioset_strong.records.shard_cache import NUM_AHEAD
 
 # The next two are part of the definition of the stream: do not change.
@@ -75,14 +75,6 @@ _GRAPH_NAMES = re.compile(
 # --- reading -----------------------------------------------------------------
 
 
-def _one_line(message: str) -> str:
-    """Returns the first line of a message that says something."""
-    lines = (
-        " ".join(s.split()) for s in _GRAPH_NAMES.sub("", message).split("\n")
-    )
-    return next(filter(None, lines), "no reason given").rstrip(".")
-
-
 def read_batches(dataset: Iterable[Any], records: Records) -> Iterator[Any]:
     """Iterates over a dataset of records, with errors that say what to do.
 
@@ -99,7 +91,10 @@ def read_batches(dataset: Iterable[Any], records: Records) -> Iterator[Any]:
     except tf.errors.OpError as error:
         if records.cache and records.cache.error:
             raise records.cache.error from error
-        reason = _one_line(error.message)
+        # The first line that says something.
+        lines = _GRAPH_NAMES.sub("", error.message).split("\n")
+        words = (" ".join(line.split()) for line in lines)
+        reason = next(filter(None, words), "no reason given").rstrip(".")
         if isinstance(error, tf.errors.DataLossError):
             raise InputError(
                 f"A shard in {records.records_dir} is corrupt ({reason}). "
@@ -150,7 +145,7 @@ class InputWorker:
     num_workers: int = 1
 
     def __post_init__(self) -> None:
-        """Checks that there is such a worker."""
+        """Checks the index."""
         if not 0 <= self.index < self.num_workers:
             raise InputError(
                 f"Expected an input worker of 0 to {self.num_workers - 1}. "
@@ -160,13 +155,7 @@ class InputWorker:
 
 @dataclasses.dataclass(frozen=True)
 class ShardPart:
-    """A stretch of the clips of one shard.
-
-    Attributes:
-      shard: The shard.
-      first_clip: Number of its first clip.
-      num_clips: Clips of the stretch.
-    """
+    """A stretch of the clips of one shard."""
 
     shard: Shard
     first_clip: int
@@ -174,7 +163,7 @@ class ShardPart:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it is the whole shard."""
+        """Whether the stretch is the whole shard."""
         return self.num_clips == self.shard.num_clips
 
 
@@ -225,16 +214,12 @@ def _describe_parts(
 def _copied_ahead(parts: tf.data.Dataset, records: Records) -> tf.data.Dataset:
     """Has the shards of parts copied, some of them ahead of the reader.
 
-    Args:
-      parts: Of `_describe_parts`, one by one, in the order of reading.
-      records: Where they are; local ones have no cache and need no copies.
-
-    Returns:
-      The same dataset, whose elements can be read by `_read_part`.
+    `parts` are those of `_describe_parts`, one by one, in the order of reading;
+    `_read_part` can read the elements of what is returned.
     """
     cache = records.cache
     if cache is None:
-        return parts
+        return parts  # local shards are read where they are
 
     def after(method: Callable[[str], None], part: Block) -> Block:
         def call(path: bytes) -> bytes:
@@ -282,13 +267,6 @@ def _read_in_order(
     is_whole = all(part.is_whole for part in parts)
     return _copied_ahead(described, records).flat_map(
         lambda part: _read_part(part, records, is_whole)
-    )
-
-
-def read_shards(records: Records, shards: Sequence[Shard]) -> tf.data.Dataset:
-    """Reads the serialized records of shards, string scalars, in order."""
-    return _read_in_order(
-        records, [ShardPart(shard, 0, shard.num_clips) for shard in shards]
     )
 
 
@@ -366,22 +344,14 @@ def _count_known(records: Records, part: ShardPart, label_set: str) -> int:
     return int(known.reduce(tf.constant(0, tf.int64), tf.add))
 
 
-def _drop_first(num_left: tf.Tensor, block: Block) -> tuple[tf.Tensor, Block]:
-    """Drops the first examples, of which `num_left` are still to go."""
-    num_rows = tf.shape(block["targets"], tf.int64)[0]
-    num_dropped = tf.minimum(num_left, num_rows)
-    kept = {name: rows[num_dropped:] for name, rows in block.items()}
-    return num_left - num_dropped, kept
-
-
 def _example_blocks(
     records: Records, training_set: TrainingSet, reading: Reading
 ) -> tf.data.Dataset:
     """Streams one source without end, in blocks of any number of examples."""
     label_set = training_set.label_set
-    groups = ["strong"]
-    if not training_set.needs_strong_labels:
-        groups.insert(0, "weak")
+    groups = ["weak", "strong"]
+    if training_set.needs_strong_labels:
+        groups.remove("weak")
     shards = records.shards_of(*groups)
     if not any(shard.num_clips_with(label_set) for shard in shards):
         raise InputError(
@@ -427,10 +397,19 @@ def _example_blocks(
             for name, rows in block.items()
         }
 
+    def drop_first(
+        num_left: tf.Tensor, block: Block
+    ) -> tuple[tf.Tensor, Block]:
+        """Drops the examples of which `num_left` are still to go."""
+        num_rows = tf.shape(block["targets"], tf.int64)[0]
+        num_dropped = tf.minimum(num_left, num_rows)
+        kept = {name: rows[num_dropped:] for name, rows in block.items()}
+        return num_left - num_dropped, kept
+
     passes = tf.data.Dataset.counter(start=first_pass)
     blocks = passes.flat_map(blocks_of_pass).map(keep_known)
     if num_skipped:
-        blocks = blocks.scan(tf.constant(num_skipped, tf.int64), _drop_first)
+        blocks = blocks.scan(tf.constant(num_skipped, tf.int64), drop_first)
     return blocks
 
 
@@ -440,11 +419,6 @@ def training_examples(
     """Streams training examples of one source, one by one and without end.
 
     `training_stream` is faster, because it does not take blocks apart.
-
-    Args:
-      records: The records.
-      training_set: Which clips, and how their labels are read.
-      reading: Order, and what to skip.
 
     Returns:
       Dataset of (patch, float32 `[patch_stft_frames, mel_bands]`; targets,
@@ -467,13 +441,13 @@ def training_examples(
 class Mixture:
     """How often the second of two sources is drawn.
 
-    The choice at example i is a pure function of (seed, i), so a resumed run
-    can count how many examples of each source it has used.
+    The choice at example i is a pure function of (seed, worker_index, i), so a
+    resumed run can count how many examples of each source it has used.
 
     Attributes:
       mu: Probability of the second source, in [0, 1].
       seed: Of the choices.
-      worker_index: Which input worker draws; each has its own choices.
+      worker_index: Which input worker draws.
     """
 
     mu: float
@@ -516,7 +490,7 @@ class Mixture:
 def class_mask(
     records: Records, training_set: TrainingSet, mask_unlabelled_classes: bool
 ) -> np.ndarray:
-    """Says which classes count in the loss of examples of a training set.
+    """Says which classes count in the loss of a training set's examples.
 
     Returns:
       float32 `[num_classes]`: 0 for classes without any strong label, if they
@@ -566,10 +540,8 @@ def training_stream(
         )
     batch_size = params.global_batch_size // num_shares
     num_used = first_step * batch_size * num_splits
-    names = [params.training_set]
-    if params.mixed_training_set:
-        names.append(params.mixed_training_set)
-    training_sets = [get_training_set(name) for name in names]
+    names = (params.training_set, params.mixed_training_set)
+    training_sets = [get_training_set(name) for name in names if name]
     masks = np.stack(
         [
             class_mask(records, training_set, params.mask_unlabelled_classes)
@@ -630,11 +602,6 @@ def label_frame_batches(
 ) -> tf.data.Dataset:
     """Reads all label frames of each clip, once, in a fixed order.
 
-    Args:
-      records: The records.
-      groups: Groups of shards to read.
-      label_set: Whose events make the targets.
-
     Returns:
       Dataset of the dicts of `make_label_frames`, of 16 clips each, fewer at
       the end.
@@ -649,7 +616,9 @@ def label_frame_batches(
             f"{records.records_dir} holds no clip in the groups "
             f"{list(groups)}; it has {found}."
         )
-    clips = read_shards(records, shards)
+    clips = _read_in_order(
+        records, [ShardPart(shard, 0, shard.num_clips) for shard in shards]
+    )
     batches = clips.batch(_CLIPS_PER_BATCH).map(
         lambda serialized: make_label_frames(serialized, records, label_set),
         num_parallel_calls=_PARALLEL_BATCHES,
