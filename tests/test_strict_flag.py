@@ -6,13 +6,10 @@ import subprocess
 import sys
 
 import pytest
-from eval_examples import hand_framed, hand_score_file, hand_weak
+from eval_examples import hand_score_file, hand_weak
 
 from audioset_strong.evaluation.scores import write_score_file
-from audioset_strong.labels.label_files import (
-    write_framed_labels,
-    write_weak_labels,
-)
+from audioset_strong.labels.label_files import write_weak_labels
 
 # What the module sets up takes long: once, in one test process.
 pytestmark = pytest.mark.xdist_group("strict")
@@ -23,8 +20,6 @@ _ROOT = pathlib.Path(__file__).parents[1]
 def _commands(release, folder):
     """Commands by name, each with a label file that looks wrong."""
     write_score_file(hand_score_file(), folder / "S.npz")
-    framed = hand_framed()
-    write_framed_labels(framed, folder / "F.tsv")
     write_weak_labels(hand_weak(), folder / "W.csv")
     with open(folder / "W.csv", "a") as file:
         file.write('zz, 0.000, 20.000, "/m/x"\n')  # longer than a clip

@@ -182,8 +182,7 @@ def audio_graph(
 
     signature = [tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.float64)]
     graph = tf.function(run, input_signature=signature, autograph=False)
-    # Traced here, so that TensorFlow does not take it for one that is traced
-    # again and again.
+    # Traced here, or TensorFlow warns that it is traced again and again.
     graph.get_concrete_function()
     return graph
 
@@ -191,8 +190,8 @@ def audio_graph(
 def resample(waveform: tf.Tensor, old_rate: int, new_rate: int) -> tf.Tensor:
     """Resamples float32 `[num_samples]` in the graph, as long as soxr does.
 
-    Speex begins with a buffer of zeros: what it returns is late by half of its
-    filter, and as much is missing at the end. This leaves the delay out.
+    Speex returns all late by half of its filter, and as much is missing at the
+    end. This leaves the delay out.
     """
     if old_rate == new_rate:
         return waveform
