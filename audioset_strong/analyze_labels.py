@@ -37,7 +37,7 @@ from audioset_strong.label_analysis.class_names import read_class_info
 from audioset_strong.label_analysis.odds_ratios import OddsRatioParams
 from audioset_strong.label_analysis.tables import summary_text, write_analysis
 from audioset_strong.labels.problems import ProblemLog
-from audioset_strong.plots import plot_priors
+from audioset_strong.plots import priors_figure, save_figure
 
 _WEAK_LABELS = flags.DEFINE_list(
     "weak_labels",
@@ -95,13 +95,13 @@ def main(argv: Sequence[str]) -> None:
     )
     paths = write_analysis(analysis, _OUTPUT_DIR.value)
     figure_path = os.path.join(_OUTPUT_DIR.value, "figure2.png")
-    plot_priors(
+    figure = priors_figure(
         analysis.priors,
         analysis.common.num_clips,
-        figure_path,
         classes.name,
         classes.music_mids,
     )
+    save_figure(figure, figure_path)
     print(summary_text(analysis))
     print("\n".join([*paths, figure_path]))
 

@@ -12,7 +12,7 @@ import collections
 import itertools
 import os
 from collections.abc import Callable, Collection, Iterator, Sequence
-from typing import Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -52,29 +52,13 @@ _COVER_COST = 6.0
 _MIN_ITEMS_OF_BIN = 20
 
 
-# --- Figure 2 ----------------------------------------------------------------
-
-
-def plot_priors(
-    priors: pd.DataFrame,
-    num_clips: int,
-    path: str,
-    name_of_mid: Callable[[str], str] = str,
-    music_mids: Collection[str] | None = None,
-) -> None:
-    """Draws Figure 2 as a PNG.
-
-    Args:
-      priors: What `statistics.class_priors` returned, one class or more.
-      num_clips: Clips that the priors are shares of.
-      path: PNG to write; the folder exists.
-      name_of_mid: Gives the display name of a class.
-      music_mids: Classes below Music, drawn in their own colour; None if that
-        is not known.
-    """
-    figure = priors_figure(priors, num_clips, name_of_mid, music_mids)
+def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
+    """Writes a figure as a PNG; the folder exists."""
     with temporary_path(path) as temporary:
         figure.savefig(temporary, dpi=_DPI)
+
+
+# --- Figure 2 ----------------------------------------------------------------
 
 
 def priors_figure(
@@ -83,7 +67,14 @@ def priors_figure(
     name_of_mid: Callable[[str], str] = str,
     music_mids: Collection[str] | None = None,
 ) -> Figure:
-    """Draws Figure 2; arguments as `plot_priors`.
+    """Draws Figure 2.
+
+    Args:
+      priors: What `statistics.class_priors` returned, one class or more.
+      num_clips: Clips that the priors are shares of.
+      name_of_mid: Gives the display name of a class.
+      music_mids: Classes below Music, drawn in their own colour; None if that
+        is not known.
 
     Returns:
       The figure. Each class with a prior above zero is one point of one of the
@@ -283,51 +274,35 @@ def place_names(
     without_place = []
     for name, position in zip(names, positions, strict=True):
         best, best_cost = None, np.inf
-        for place in _places(axis, name, position, font_size):
-            box = place.box
+        for distance, place, box in _places(axis, name, position, font_size):
             is_inside = frame.containsx(box.x0) and frame.containsx(box.x1)
             is_inside &= frame.containsy(box.y0) and frame.containsy(box.y1)
             if not is_inside or any(box.overlaps(other) for other in taken):
                 continue
-            cost = place.distance + _COVER_COST * box.count_contains(points)
+            cost = distance + _COVER_COST * box.count_contains(points)
             if cost < best_cost:
-                best, best_cost = place, cost
+                best, best_cost = (distance, place, box), cost
         if best is None:
             without_place.append(name)
             continue
-        taken.append(best.box)
+        distance, place, box = best
+        taken.append(box)
         line = {"arrowstyle": "-", "lw": 0.4, "color": "0.4"}
         axis.annotate(
             name,
             position,
-            xytext=best.offset,
             textcoords="offset points",
             fontsize=font_size,
-            arrowprops=line if best.distance > _LINE_FROM else None,
-            ha=best.horizontal,
-            va=best.vertical,
+            arrowprops=line if distance > _LINE_FROM else None,
+            **place,
         )
     return without_place
 
 
-_Horizontal = Literal["left", "center", "right"]
-_Vertical = Literal["bottom", "center", "top"]
-
-
-class _Place(NamedTuple):
-    """Where a name can stand: distance and offset in points, box in pixels."""
-
-    distance: float
-    offset: tuple[float, float]
-    horizontal: _Horizontal
-    vertical: _Vertical
-    box: Bbox
-
-
 def _places(
     axis: Axes, name: str, position: _Floats, font_size: float
-) -> Iterator[_Place]:
-    """Yields the places around a point, nearest first."""
+) -> Iterator[tuple[float, dict[str, Any], Bbox]]:
+    """Yields distance in points, annotation settings and box, nearest first."""
     drawn = axis.text(0, 0, name, fontsize=font_size)
     extent = drawn.get_window_extent()
     drawn.remove()
@@ -340,22 +315,13 @@ def _places(
     for distance, angle in itertools.product(_NAME_DISTANCES, _NAME_ANGLES):
         offset = distance * np.array([np.cos(angle), np.sin(angle)])
         x, y = np.round(offset, 6)
-        # The side of the text that faces the point.
-        horizontal: _Horizontal = "center"
-        if x != 0:
-            horizontal = "left" if x > 0 else "right"
-        vertical: _Vertical = "center"
-        if y != 0:
-            vertical = "bottom" if y > 0 else "top"
+        # The side of the text that faces the point: by sign, 0, 1 or -1.
+        horizontal = ("center", "left", "right")[int(np.sign(x))]
+        vertical = ("center", "bottom", "top")[int(np.sign(y))]
         shares = np.array([share_of[horizontal], share_of[vertical]])
         lower = centre + offset * pixels_per_point - shares * size
-        yield _Place(
-            distance,
-            (float(offset[0]), float(offset[1])),
-            horizontal,
-            vertical,
-            Bbox([lower, lower + size]),
-        )
+        place = {"xytext": tuple(offset), "ha": horizontal, "va": vertical}
+        yield distance, place, Bbox([lower, lower + size])
 
 
 # --- Reliability -------------------------------------------------------------
@@ -364,20 +330,16 @@ def _places(
 def plot_reliability(
     curve: ReliabilityCurve, path: str | os.PathLike[str], items: str
 ) -> None:
-    """Draws a reliability curve, scores against shares of positives, as a PNG.
-
-    Args:
-      curve: Of every class.
-      path: PNG to write; the folder exists.
-      items: What the items are, such as "label frames".
-    """
-    figure = reliability_figure(curve, items)
-    with temporary_path(path) as temporary:
-        figure.savefig(temporary, dpi=_DPI)
+    """Writes `reliability_figure` as a PNG; the folder exists."""
+    save_figure(reliability_figure(curve, items), path)
 
 
 def reliability_figure(curve: ReliabilityCurve, items: str) -> Figure:
-    """Draws a reliability curve; arguments as `plot_reliability`.
+    """Draws a reliability curve, scores against shares of positives.
+
+    Args:
+      curve: Of every class.
+      items: What the items are, such as "label frames".
 
     Returns:
       The figure: its axes are the curve, pooled and of the middle half of the
