@@ -51,7 +51,6 @@ from audioset_strong.labels.class_map import (
     write_class_map,
 )
 from audioset_strong.labels.frame_rule import frame_strong_labels
-from audioset_strong.params import to_dict
 from audioset_strong.simulation import annotators
 from audioset_strong.simulation.sounds import SAMPLE_RATE
 from audioset_strong.simulation.soundscapes import (
@@ -113,7 +112,7 @@ def make_release(
     """
     source = make_source(source_settings)
     settings: dict[str, Any] = {
-        "params": to_dict(params),
+        "params": dataclasses.asdict(params),
         "source": dict(source.description),
         "classes": [dataclasses.asdict(c) for c in source.classes],
     }
