@@ -345,9 +345,10 @@ def import_beam(runner: str) -> Any:
     try:
         from audioset_strong.records import beam
     except ModuleNotFoundError as error:
+        extra = "dask" if runner == "DaskRunner" else "beam"
         raise InputError(
             f"The runner {runner} needs Apache Beam ({error}). Run pip install "
-            f"'audioset_strong[beam]', or use the runner 'local'."
+            f"'audioset_strong[{extra}]', or use the runner 'local'."
         ) from error
     return beam
 
