@@ -231,7 +231,8 @@ def define_display_names() -> flags.FlagHolder[str | None]:
     return flags.DEFINE_string(
         "display_names",
         None,
-        "mid_to_display_name.tsv, for display names; overrides those of --class_map.",
+        "mid_to_display_name.tsv, for display names; overrides those of "
+        "--class_map.",
     )
 
 
