@@ -71,10 +71,10 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
 
 test-io: setup-io
-	$(IO_VENV)/bin/python -m pytest -q -n 2 --dist loadgroup $(IO_TESTS:%=tests/test_%.py)
+	$(IO_VENV)/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(IO_TESTS:%=tests/test_%.py)
 
 # What a user gets from `pip install`: newest versions, no checkout.
 test-wheel:

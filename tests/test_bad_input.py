@@ -22,9 +22,6 @@ from audioset_strong.params import (
 from audioset_strong.records.manifest import read_records
 from audioset_strong.training.workdir import RunParams, begin_or_resume
 
-# What the module sets up takes long: once, in one test process.
-pytestmark = pytest.mark.xdist_group("bad_input")
-
 _ROOT = pathlib.Path(__file__).parents[1]
 
 

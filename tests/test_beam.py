@@ -26,9 +26,6 @@ from audioset_strong.records import beam  # noqa: E402
 
 _ROOT = str(pathlib.Path(__file__).parents[1])
 
-# The clusters take long to start: once, in one test process.
-pytestmark = pytest.mark.xdist_group("cluster")
-
 
 def test_an_unknown_runner_is_refused_with_the_known_ones():
     with pytest.raises(InputError, match="'Bogus'.* DaskRunner, .*FlinkRunner"):

@@ -16,7 +16,6 @@ from s3_server import environment_of
 from audioset_strong import files
 from audioset_strong.errors import InputError
 
-pytestmark = pytest.mark.xdist_group("s3")
 _ROOT = pathlib.Path(__file__).parents[1]
 
 # Names that people, and youtube ids, have.

@@ -2,13 +2,9 @@ import subprocess
 import sys
 
 import numpy as np
-import pytest
 import soundfile
 
 from audioset_strong.labels.label_files import read_strong_labels
-
-# With the other user of the export, which takes a while to make.
-pytestmark = pytest.mark.xdist_group("export")
 
 
 def _predict(*arguments):

@@ -28,7 +28,6 @@ from audioset_strong.records.streams import (
 )
 from audioset_strong.training.workdir import begin_or_resume, read_metrics
 
-pytestmark = pytest.mark.xdist_group("s3")
 _ROOT = pathlib.Path(__file__).parents[1]
 _NETWORK = ModelParams(width=1 / 32, stem_stride=4)
 _PARAMS = TrainParams(

@@ -24,10 +24,6 @@ from audioset_strong.training.workdir import load_classifier
 _FEATURES = FeatureParams()
 
 
-# With the other user of the export, which takes a while to make.
-pytestmark = pytest.mark.xdist_group("export")
-
-
 def _checkpoint_scores(workdir, waveform):
     """Scores as training and scoring compute them: NumPy front end."""
     model, params, _ = load_classifier(workdir)

@@ -11,9 +11,6 @@ from eval_examples import hand_score_file, hand_weak
 from audioset_strong.evaluation.scores import write_score_file
 from audioset_strong.labels.label_files import write_weak_labels
 
-# What the module sets up takes long: once, in one test process.
-pytestmark = pytest.mark.xdist_group("strict")
-
 _ROOT = pathlib.Path(__file__).parents[1]
 
 

@@ -22,9 +22,6 @@ from audioset_strong.training import trainer
 from audioset_strong.training.trainer import learning_rate_schedule, train
 from audioset_strong.training.workdir import read_metrics, read_run
 
-# What the module sets up takes long: once, in one test process.
-pytestmark = pytest.mark.xdist_group("killed_runs")
-
 _ROOT = pathlib.Path(__file__).parents[1]
 # Tracing a ResNet-50 takes half a minute on a busy machine, several times that
 # on an overloaded one.
