@@ -1,6 +1,7 @@
 """The scripts of examples/ run."""
 
 import pathlib
+import re
 import subprocess
 import sys
 
@@ -50,4 +51,6 @@ def test_read_records(tiny_records_dir, tmp_path):
 def test_use_a_model(export_dir, tiny_release, tmp_path):
     audio = sorted((tiny_release / "audio").rglob("*.wav"))
     said = _run("use_a_model", export_dir, audio[0], cwd=tmp_path)
-    assert len(said.splitlines()) >= 1
+    lines = said.splitlines()  # such as "Tone      0.02 at 0.96 s"
+    assert 0 < len(lines) <= 5
+    assert all(re.search(r" [01]\.\d\d at \d+\.\d\d s$", li) for li in lines)
