@@ -201,5 +201,10 @@ def write_shard(task: ShardTask, tally: BinaryIO | None = None) -> Report:
         "faults": faults,
         "notes": dict(sorted(notes.items())),
     }
-    write_json(report, task.report_path)
+    try:
+        write_json(report, task.report_path)
+    except OSError:
+        # A full disk: without a report the shard would be written again.
+        files.remove(task.path)
+        raise
     return report
