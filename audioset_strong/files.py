@@ -15,10 +15,14 @@ processes: fsspec keeps one file system a process.
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import re
 import shutil
+import socket
+import sys
 import tempfile
+import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -46,6 +50,7 @@ _NO_BUCKET = re.compile(
 # Errors of the local end of a copy, which keep their own words.
 _LOCAL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _TEMPORARY = ".tmp-"
+LOCK_NAME = ".lock"
 
 
 def is_remote(path: _Path) -> bool:
@@ -307,6 +312,57 @@ def remove_temporary_files(folder: _Path) -> int:
     for name in left:
         os.remove(os.path.join(where, name))
     return len(left)
+
+
+@contextlib.contextmanager
+def hold_lock(folder: _Path) -> Iterator[None]:
+    """Keeps every other process out of a local folder, which exists.
+
+    The lock is the system's own (`flock`), so a killed process leaves none. The
+    file `.lock` says who holds it. Object storage has no locks.
+
+    Raises:
+      InputError: Another process holds the lock; names host, process, time and
+        command.
+    """
+    if is_remote(folder):
+        yield
+        return
+    import fcntl  # not on Windows, where records can still be read
+
+    with open(os.path.join(folder, LOCK_NAME), "a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise InputError(
+                f"Expected to be the only process that writes to {folder}; "
+                f"{_describe_holder(file)}. Wait until it ends, or give "
+                f"another folder."
+            ) from None
+        file.truncate(0)
+        holder = {
+            "host": socket.gethostname(),
+            "process": os.getpid(),
+            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+            "command": os.path.basename(sys.argv[0]),
+        }
+        file.write(json.dumps(holder) + "\n")
+        file.flush()
+        yield
+        file.truncate(0)
+
+
+def _describe_holder(file: IO[str]) -> str:
+    """Says which process holds a lock, as its file tells."""
+    file.seek(0)
+    try:
+        holder = json.loads(file.read())
+        return (
+            f"process {holder['process']} on {holder['host']} "
+            f"({holder['command']}) does since {holder['since']}"
+        )
+    except (ValueError, KeyError):  # it has just begun or ended
+        return "another process does"
 
 
 def refuse_remote(path: _Path) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.ids import ytid_of_segment
+from audioset_strong.labels.ids import group_of_segment
 from audioset_strong.labels.training_sets import is_held_out
 from audioset_strong.simulation import soundscapes
 from audioset_strong.simulation.soundscapes import SoundscapeParams
@@ -127,10 +127,10 @@ def test_ids_are_unique_and_of_the_real_form():
     assert len(set(segment_ids)) == 6000
     for segment_id in segment_ids:
         assert re.fullmatch(r"[A-Za-z0-9_-]{11}_[0-9]+000|.*_0", segment_id)
-        assert len(ytid_of_segment(segment_id)) == 11
+        assert len(group_of_segment(segment_id)) == 11
     # The awkward ones are there, so that everything downstream meets them.
     assert any(segment_id.startswith("-") for segment_id in segment_ids)
-    assert any("_" in ytid_of_segment(s) for s in segment_ids)
+    assert any("_" in group_of_segment(s) for s in segment_ids)
 
 
 @pytest.mark.parametrize("subset", soundscapes.SUBSETS)
@@ -139,7 +139,7 @@ def test_all_sounds_of_a_clip_come_from_its_split(subset):
     for number in range(8):
         source = _ToneSource()
         clip = soundscapes.make_soundscape(params, source, subset, number)
-        is_validation = is_held_out(ytid_of_segment(clip.segment_id), 0.3)
+        is_validation = is_held_out(group_of_segment(clip.segment_id), 0.3)
         expected = {
             "weak": "train",
             "strong": "validation" if is_validation else "train",

@@ -38,7 +38,11 @@ from audioset_strong.audio.formats import (
     SOUNDFILE_FORMATS,
 )
 from audioset_strong.errors import InputError
-from audioset_strong.labels.ids import make_segment_id, ytid_of_segment
+from audioset_strong.labels.ids import (
+    group_of_segment,
+    make_segment_id,
+    parse_audioset_id,
+)
 
 AUDIO_EXTENSIONS = tuple(
     dict.fromkeys(e for es in EXTENSIONS_OF_FORMAT.values() for e in es)
@@ -252,7 +256,7 @@ def name_scheme(segment_id: str, path: str) -> str:
     Raises:
       ValueError: The file does not belong to this clip.
     """
-    ytid, stem = ytid_of_segment(segment_id), _stem_of(path)
+    ytid, stem = group_of_segment(segment_id), _stem_of(path)
     for before in ("", "Y"):
         rest = stem.removeprefix(before + ytid)
         for pattern, form in _FORMS:
@@ -291,9 +295,11 @@ def _timed_key(prefix: str, start_seconds: float) -> str:
 
 def _keys_of_clip(segment_id: str) -> tuple[str, ...]:
     """Lists the keys that the audio of a clip may have, most exact first."""
-    ytid = ytid_of_segment(segment_id)
-    timed = f"{ytid}/{int(segment_id[len(ytid) + 1 :])}"
-    names = (segment_id, timed, ytid)
+    parts = parse_audioset_id(segment_id)
+    if parts is None:
+        return (segment_id,)
+    ytid, start_ms = parts
+    names = (segment_id, f"{ytid}/{start_ms}", ytid)
     return tuple(before + name for name in names for before in ("", "Y"))
 
 

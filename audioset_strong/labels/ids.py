@@ -1,11 +1,18 @@
 """Segment ids, the names of clips, and lists of them.
 
-A `segment_id` is `<ytid>_<start ms>`, such as `s9d-2nhuJCQ_30000`. YouTube ids
-hold `-` and `_` themselves, so the id is split at its last underscore.
+A segment id is any text on one line without a tab. Those of AudioSet are
+`<ytid>_<start ms>`, such as `s9d-2nhuJCQ_30000`: a YouTube id of 11 characters,
+which can hold `-` and `_` itself, and where in the video the clip starts. Only
+ids of this form are ever taken apart; in all others (`rec_105`, `007`, `dog 1`)
+spaces, zeros, dashes and underscores mean nothing.
 
-A clip list is a file for groups that compare on the same clips: UTF-8 text, one
-segment id a line, each once. Lines that start with `#` are comments, and empty
-lines are ignored:
+Clips of one *group* (a recording, a speaker, a site) belong on one side of
+every split. AudioSet's groups are the YouTube ids; any other clip is a group of
+its own, unless a list of clips says more (`clips.py`).
+
+A clip list is a file for groups of people that compare on the same clips: UTF-8
+text, one segment id a line, each once. Lines that start with `#` are comments,
+and empty lines are ignored:
 
     # 2 clips, hash 7a8d1ea97d3cd779.
     # Audio of eval_segments.csv in audio/eval.
@@ -19,6 +26,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
@@ -29,9 +37,26 @@ _Path = str | os.PathLike[str]
 # a YTID or mid can stand in every label file.
 YTID_PATTERN = r"[^\s\",\x00-\x1f\ud800-\udfff]+"
 MID_PATTERN = YTID_PATTERN
-# A start with leading zeros would be a second name of the same clip.
-SEGMENT_ID_PATTERN = rf"{YTID_PATTERN}_(?:0|[1-9][0-9]{{0,9}})"
+# Any text that a line of a TSV can hold, but for a space at its start: no
+# control character, no half of a surrogate pair.
+SEGMENT_ID_PATTERN = (
+    r"[^\s\x00-\x1f\x7f\ud800-\udfff][^\x00-\x1f\x7f\ud800-\udfff]*"
+)
 _SEGMENT_ID = re.compile(SEGMENT_ID_PATTERN)
+# A start with leading zeros would be a second name of the same clip.
+_AUDIOSET_ID = re.compile(r"([A-Za-z0-9_-]{11})_(0|[1-9][0-9]{0,9})")
+
+
+class AudioSetId(NamedTuple):
+    """The parts of a segment id of AudioSet.
+
+    Attributes:
+      ytid: YouTube id, 11 characters.
+      start_ms: Start of the clip in the video, in milliseconds.
+    """
+
+    ytid: str
+    start_ms: int
 
 
 def make_segment_id(ytid: str, start_seconds: float) -> str:
@@ -44,22 +69,23 @@ def make_segment_id(ytid: str, start_seconds: float) -> str:
 
 
 def is_segment_id(text: str) -> bool:
-    """Whether `text` has the form `<ytid>_<start ms>`."""
+    """Whether `text` can be a segment id: one line, no tab, not blank."""
     return _SEGMENT_ID.fullmatch(text) is not None
 
 
-def ytid_of_segment(segment_id: str) -> str:
-    """Returns the YouTube id of a segment id.
+def parse_audioset_id(segment_id: str) -> AudioSetId | None:
+    """Takes a segment id of AudioSet apart; None for any other text."""
+    match = _AUDIOSET_ID.fullmatch(segment_id)
+    return AudioSetId(match[1], int(match[2])) if match else None
 
-    Raises:
-      InputError: `segment_id` is not `<ytid>_<start ms>`.
+
+def group_of_segment(segment_id: str) -> str:
+    """Returns the group of a clip that no list names.
+
+    That is the YouTube id of a clip of AudioSet, or the id as a whole.
     """
-    if not is_segment_id(segment_id):
-        raise InputError(
-            f"Expected a segment id '<ytid>_<start ms>'. Received: "
-            f"{segment_id!r}."
-        )
-    return segment_id.rsplit("_", 1)[0]
+    match = _AUDIOSET_ID.fullmatch(segment_id)
+    return match[1] if match else segment_id
 
 
 def stable_fraction(key: str, salt: str = "") -> float:
@@ -94,7 +120,7 @@ def read_clip_list(path: _Path) -> list[str]:
                 continue
             if not is_segment_id(segment_id):
                 raise InputError(
-                    f"{path}:{number}: expected '<ytid>_<start ms>', found "
+                    f"{path}:{number}: expected a segment id, found "
                     f"{segment_id[:80]!r}. Give a clip list, such as "
                     f"report_coverage writes."
                 )

@@ -301,7 +301,7 @@ def _explain_tabs(num_fields: int, line: str) -> str:
     if num_fields == 5 and fields[4] not in ("PRESENT", "NOT_PRESENT"):
         return "expected PRESENT or NOT_PRESENT in the fifth field"
     if not re.fullmatch(SEGMENT_ID_PATTERN, fields[0]):
-        return "expected '<ytid>_<start ms>' as segment id"
+        return "expected a segment id that does not begin with a space"
     if num_fields == 2:
         return "expected a mid such as /m/09x0r"
     if not (

@@ -44,7 +44,7 @@ import pandas as pd
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.frame_rule import Event
-from audioset_strong.labels.ids import stable_fraction, ytid_of_segment
+from audioset_strong.labels.ids import group_of_segment, stable_fraction
 from audioset_strong.labels.label_files import (
     read_framed_labels,
     read_strong_labels,
@@ -126,7 +126,7 @@ def read_label_ytids(
     with log_or_stop(problems) as log:
         for path in paths:
             segment_ids = _read_any_labels(path, log)["segment_id"].unique()
-            ytids.update(map(ytid_of_segment, segment_ids))
+            ytids.update(map(group_of_segment, segment_ids))
     return frozenset(ytids)
 
 
@@ -216,7 +216,7 @@ def draw_for_relabelling(
     segment_ids = np.asarray(distinct, dtype=object)  # [num_clips]
     salt = f"relabelling/{seed}"
     fractions = np.array(
-        [stable_fraction(ytid_of_segment(s), salt) for s in segment_ids]
+        [stable_fraction(group_of_segment(s), salt) for s in segment_ids]
     )
     # In drawing order; of equals the smaller segment id first.
     order: _Ints = np.lexsort((segment_ids.astype(str), fractions))

@@ -28,7 +28,7 @@ from audioset_strong.labels.class_map import (
     check_class_hash,
     parse_class_map,
 )
-from audioset_strong.labels.ids import ytid_of_segment
+from audioset_strong.labels.ids import group_of_segment
 from audioset_strong.params import (
     FeatureParams,
     LabelFrameParams,
@@ -215,7 +215,7 @@ def _ytids_of(records_dir: str) -> set[str]:
             f"prepare_records again: it keeps its shards and writes the list."
         )
     segment_ids = files.read_bytes(path).decode().splitlines()
-    return {ytid_of_segment(segment_id) for segment_id in segment_ids}
+    return {group_of_segment(segment_id) for segment_id in segment_ids}
 
 
 def check_no_shared_clips(

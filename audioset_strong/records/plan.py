@@ -32,7 +32,7 @@ from audioset_strong.labels.class_map import (
     parse_class_map,
 )
 from audioset_strong.labels.frame_rule import Event
-from audioset_strong.labels.ids import stable_fraction, ytid_of_segment
+from audioset_strong.labels.ids import group_of_segment, stable_fraction
 from audioset_strong.labels.label_files import (
     empty_strong_labels,
     empty_weak_labels,
@@ -367,7 +367,7 @@ def _without_eval_clips(
     if not eval_ytids:
         return weak, strong
     segment_ids = {*weak["segment_id"], *strong["segment_id"]}
-    of_eval = {s for s in segment_ids if ytid_of_segment(s) in eval_ytids}
+    of_eval = {s for s in segment_ids if group_of_segment(s) in eval_ytids}
     plan.left_out += [
         (segment_id, "eval_clip", "its YouTube id is in eval_labels")
         for segment_id in sorted(of_eval)
@@ -388,7 +388,7 @@ def _group_of(
     """
     if "strong" not in events:
         return "weak"
-    ytid = ytid_of_segment(segment_id)
+    ytid = group_of_segment(segment_id)
     # The held-out part keeps its labels, so that models trained on different
     # shares of Strong are validated on the same clips.
     if is_held_out(ytid, params.held_out_fraction):

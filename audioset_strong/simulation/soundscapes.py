@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.frame_rule import Event
-from audioset_strong.labels.ids import make_segment_id, ytid_of_segment
+from audioset_strong.labels.ids import group_of_segment, make_segment_id
 from audioset_strong.labels.training_sets import is_held_out
 from audioset_strong.params import LabelFrameParams
 from audioset_strong.simulation.sounds import (
@@ -165,7 +165,7 @@ def split_of_clip(params: SoundscapeParams, subset: str, number: int) -> str:
     """Returns the split that the sounds of a clip come from."""
     if subset == "eval":
         return "eval"
-    ytid = ytid_of_segment(segment_id_of_clip(params, subset, number))
+    ytid = group_of_segment(segment_id_of_clip(params, subset, number))
     is_validation = subset == "strong" and is_held_out(
         ytid, params.held_out_fraction
     )

@@ -1,0 +1,123 @@
+r"""Annotated clips: which clips somebody listened to, and how long they are.
+
+A label file names the clips that have an event. It cannot say that a clip has
+none, so "no event" and "not labelled" look the same in it. The list of
+annotated clips tells them apart: a clip on the list without an event is a
+negative of every class, a clip that is not on the list is unknown. AudioSet's
+own files need no list, since each of its clips has an event.
+
+The file is a TSV with a header; the third column is optional:
+
+    segment_id\tduration_seconds\tgroup
+    site3 dawn 0001\t37.25\tsite3
+
+Clips of a group (a recording, a speaker, a site) are kept on one side of every
+split. Where the file gives none, it is `ids.group_of_segment`.
+
+In memory the list is a pandas table, one row a clip, in file order:
+
+  clips   segment_id str, duration_seconds float64 (above 0), group str
+
+Source: our choice (BUILD_NOTES.md "Annotated clips").
+"""
+
+import os
+
+import numpy as np
+import pandas as pd
+
+from audioset_strong.errors import InputError
+from audioset_strong.files import open_output
+from audioset_strong.labels.ids import group_of_segment, is_segment_id
+
+CLIPS_HEADER = "segment_id\tduration_seconds\tgroup"
+
+_Path = str | os.PathLike[str]
+_COLUMNS = CLIPS_HEADER.split("\t")
+_NUM_REQUIRED = 2
+
+
+def read_annotated_clips(path: _Path) -> pd.DataFrame:
+    """Reads a list of annotated clips.
+
+    Returns:
+      The clips table (module docstring).
+
+    Raises:
+      InputError: The header is another, a line cannot be read or repeats a
+        clip, or there is no clip; names file and line.
+    """
+    header = "<TAB>".join(_COLUMNS[:_NUM_REQUIRED])
+    rows: dict[str, tuple[float, str]] = {}
+    line_of_clip: dict[str, int] = {}
+    # Bytes that are not UTF-8 become characters that no segment id has.
+    with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
+        columns = file.readline().rstrip("\r\n").split("\t")
+        if columns not in (_COLUMNS[:_NUM_REQUIRED], _COLUMNS):
+            raise InputError(
+                f"{path}:1: expected the header {header!r}, with <TAB>group if "
+                f"you like, found {columns!r}. Give a list of annotated clips, "
+                f"such as import_labels writes."
+            )
+        for number, line in enumerate(file, start=2):
+            if not line.strip():
+                continue
+            fields = line.rstrip("\r\n").split("\t")
+            if len(fields) != len(columns):
+                raise InputError(
+                    f"{path}:{number}: expected {len(columns)} fields "
+                    f"separated by tabs, found {len(fields)}: {line[:80]!r}."
+                )
+            segment_id = fields[0]
+            if not is_segment_id(segment_id):
+                raise InputError(
+                    f"{path}:{number}: expected a segment id in UTF-8, found "
+                    f"{segment_id[:80]!r}."
+                )
+            if segment_id in rows:
+                raise InputError(
+                    f"{path}:{number}: expected each clip once, {segment_id!r} "
+                    f"is also in line {line_of_clip[segment_id]}."
+                )
+            try:
+                seconds = float(fields[1])
+            except ValueError:
+                seconds = float("nan")
+            if not 0 < seconds < float("inf"):
+                raise InputError(
+                    f"{path}:{number}: expected a duration in seconds above 0, "
+                    f"found {fields[1]!r}."
+                )
+            group = fields[2] if len(fields) > _NUM_REQUIRED else ""
+            rows[segment_id] = (seconds, group or group_of_segment(segment_id))
+            line_of_clip[segment_id] = number
+    if not rows:
+        raise InputError(f"{path}: expected at least one clip, found none.")
+    return make_clips_table(
+        list(rows),
+        [seconds for seconds, _ in rows.values()],
+        [group for _, group in rows.values()],
+    )
+
+
+def make_clips_table(
+    segment_ids: list[str], duration_seconds: list[float], groups: list[str]
+) -> pd.DataFrame:
+    """Makes a clips table of its columns."""
+    # The dtype is given because pandas would take str for object.
+    return pd.DataFrame(
+        {
+            "segment_id": pd.Series(segment_ids, dtype=object),
+            "duration_seconds": np.asarray(duration_seconds, dtype=np.float64),
+            "group": pd.Series(groups, dtype=object),
+        }
+    )
+
+
+def write_annotated_clips(clips: pd.DataFrame, path: _Path) -> None:
+    """Writes a clips table; times with three decimals."""
+    with open_output(path) as file:
+        file.write(CLIPS_HEADER + "\n")
+        for row in clips[_COLUMNS].itertuples(index=False, name=None):
+            segment_id, seconds, group = row
+            file.write(f"{segment_id}\t{seconds:.3f}\t{group}\n")
