@@ -177,8 +177,10 @@ def read_range(path: _Path, offset: int, num_bytes: int) -> bytes:
         content: bytes = _call("cat_file", path, start=offset, end=end)
         return content
     with open(path, "rb") as file:
+        left = file.seek(0, os.SEEK_END) - offset
         file.seek(offset)
-        return file.read(num_bytes)
+        # Python allocates all that is asked for before it reads.
+        return file.read(max(0, min(num_bytes, left)))
 
 
 def open_to_seek(path: _Path, buffer_bytes: int) -> BinaryIO:

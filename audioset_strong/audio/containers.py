@@ -414,7 +414,9 @@ def _open_parquet(path: str) -> pq.ParquetFile:
     source: Any = path
     if files.is_remote(path):
         source = files.open_to_seek(path, _PARQUET_BUFFER_BYTES)
-    return pq.ParquetFile(source, buffer_size=_PARQUET_BUFFER_BYTES)
+    return pq.ParquetFile(
+        source, buffer_size=_PARQUET_BUFFER_BYTES, pre_buffer=False
+    )
 
 
 def _list_parquet(container: Container, field_columns: Sequence[str]) -> None:
@@ -633,9 +635,7 @@ def _group_of_row(first_rows: Sequence[int], row: int) -> int:
       ValueError: There is no such row.
     """
     if row >= first_rows[-1]:
-        raise ValueError(
-            f"it has {first_rows[-1]:,} rows, none of number {row}"
-        )
+        raise ValueError(f"it has {first_rows[-1]:,} rows, no row {row:,}")
     return bisect.bisect_right(first_rows, row) - 1
 
 
