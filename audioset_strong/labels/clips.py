@@ -29,6 +29,7 @@ import pandas as pd
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
 from audioset_strong.labels.ids import group_of_segment, is_segment_id
+from audioset_strong.labels.problems import listed
 
 CLIPS_HEADER = "segment_id\tduration_seconds\tgroup"
 
@@ -112,6 +113,24 @@ def make_clips_table(
             "group": pd.Series(groups, dtype=object),
         }
     )
+
+
+def check_listed(
+    segment_ids: "pd.Series[str]", clips: pd.DataFrame, what: str = "an event"
+) -> None:
+    """Raises `InputError` if a clip that has `what` is not on the list.
+
+    Its labels would be lost, or its length guessed.
+    """
+    is_missing = ~segment_ids.isin(clips["segment_id"])
+    missing = segment_ids[is_missing].unique().tolist()
+    if missing:
+        raise InputError(
+            f"Expected every clip with {what} on the list of annotated clips "
+            f"of {len(clips)}; {len(missing)} are not: "
+            f"{listed(map(repr, missing), 3)}. Add them to the list, or leave "
+            f"out their labels."
+        )
 
 
 def write_annotated_clips(clips: pd.DataFrame, path: _Path) -> None:
