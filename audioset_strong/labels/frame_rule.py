@@ -25,7 +25,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.clips import check_listed
+from audioset_strong.labels.clips import check_listed, warn_of_late_events
 from audioset_strong.params import LabelFrameParams
 
 # Framing a million events at once would take some 100 MB for each step.
@@ -71,6 +71,30 @@ def num_label_frames_of(
         )
     window_ms = round(params.label_frame_seconds * 1000)
     counts: npt.NDArray[np.int64] = to_milliseconds(lengths) // window_ms
+    return counts
+
+
+def label_frames_of_clips(
+    segment_ids: npt.ArrayLike,
+    clips: pd.DataFrame | None,
+    params: LabelFrameParams = LabelFrameParams(),
+) -> npt.NDArray[np.int64]:
+    """Counts the label frames of clips.
+
+    Args:
+      segment_ids: str `[num_clips]`.
+      clips: Clips table (`clips`), where as many fit as fit; None for no list.
+      params: The grid; says how many the clips have that are not listed.
+
+    Returns:
+      int64 `[num_clips]`.
+    """
+    ids = pd.Index(np.asarray(segment_ids, dtype=object))
+    counts = np.full(len(ids), params.num_label_frames)
+    if clips is not None:
+        row = pd.Index(clips["segment_id"]).get_indexer(ids)
+        lengths = clips["duration_seconds"].to_numpy()[row[row >= 0]]
+        counts[row >= 0] = num_label_frames_of(lengths, params)
     return counts
 
 
@@ -206,6 +230,7 @@ def frame_strong_labels(
         rows = pd.concat([rows, explicit_negatives[keys]])
     if clips is not None:
         check_listed(strong["segment_id"], clips)
+        warn_of_late_events(strong, clips)
         mids = rows["mid"].unique() if known_mids is None else [*known_mids]
         is_empty = ~clips["segment_id"].isin(strong["segment_id"])
         absent = clips.loc[is_empty, ["segment_id"]].merge(
@@ -215,11 +240,7 @@ def frame_strong_labels(
     # Codes in the order of the texts: [num_rows], [num_clips], [num_classes]
     clip_of_row, ids = pd.factorize(rows["segment_id"].to_numpy(), sort=True)
     classes, mids = pd.factorize(rows["mid"].to_numpy(), sort=True)
-    num_of_clip = np.full(len(ids), params.num_label_frames)  # [num_clips]
-    if clips is not None:
-        place = pd.Index(clips["segment_id"]).get_indexer(pd.Index(ids))
-        lengths = clips["duration_seconds"].to_numpy()[place[place >= 0]]
-        num_of_clip[place >= 0] = num_label_frames_of(lengths, params)
+    num_of_clip = label_frames_of_clips(ids, clips, params)  # [num_clips]
     # One number a pair, so that sorting is of integers, by clip and class.
     num_classes = max(len(mids), 1)
     pairs, pair_of_row = np.unique(
