@@ -538,7 +538,7 @@ def _read_blocks(
 ) -> ReadAudio:
     """Reads to the end of the part, or to an error if that may be."""
     file.seek(0)
-    in_memory = isinstance(file, io.BytesIO)
+    in_memory = not isinstance(file, io.FileIO)
     with soundfile.SoundFile(
         file if in_memory else file.fileno(), closefd=False
     ) as sound:
