@@ -38,15 +38,15 @@ _NO_AUDIO = AudioIndex({}, {})
 @pytest.fixture
 def tables(tmp_path):
     (tmp_path / "w1.csv").write_text(
-        _WEAK_HEADER + 'a, 0.000, 10.000, "/m/x,/m/u"\n'
-        'b, 5.000, 9.000, "/m/u"\n'
+        _WEAK_HEADER + 'youtube_ida, 0.000, 10.000, "/m/x,/m/u"\n'
+        'youtube_idb, 5.000, 9.000, "/m/u"\n'
     )
     (tmp_path / "w2.csv").write_text(
-        _WEAK_HEADER + 'c, 0.000, 10.000, "/m/y"\nbroken\n'
+        _WEAK_HEADER + 'youtube_idc, 0.000, 10.000, "/m/y"\nbroken\n'
     )
     (tmp_path / "s.tsv").write_text(
-        _STRONG_HEADER + "a_0\t1.0\t2.0\t/m/y\n"
-        "a_0\t3.0\t4.0\t/m/u\nd_0\t0.0\t1.0\t/m/x\nd_0\t2.0\t1.0\t/m/x\n"
+        _STRONG_HEADER + "youtube_ida_0\t1.0\t2.0\t/m/y\n"
+        "youtube_ida_0\t3.0\t4.0\t/m/u\nyoutube_idd_0\t0.0\t1.0\t/m/x\nyoutube_idd_0\t2.0\t1.0\t/m/x\n"
     )
     problems = ProblemLog()
     weak, strong = read_label_tables(
@@ -59,8 +59,16 @@ def tables(tmp_path):
 
 def test_label_files_are_joined_and_bad_lines_noted(tables):
     weak, strong, problems = tables
-    assert weak["segment_id"].tolist() == ["a_0", "b_5000", "c_0"]
-    assert strong["segment_id"].tolist() == ["a_0", "a_0", "d_0"]
+    assert weak["segment_id"].tolist() == [
+        "youtube_ida_0",
+        "youtube_idb_5000",
+        "youtube_idc_0",
+    ]
+    assert strong["segment_id"].tolist() == [
+        "youtube_ida_0",
+        "youtube_ida_0",
+        "youtube_idd_0",
+    ]
     left_out = [p for p in problems.problems if p.is_left_out]
     assert [p.line for p in left_out] == [5, 5]
 
@@ -68,7 +76,11 @@ def test_label_files_are_joined_and_bad_lines_noted(tables):
 def test_clips_of_each_group(tables):
     weak, strong, _ = tables
     audio = AudioIndex(
-        {"a_0": "audio/a_0.wav", "b": "audio/b.wav"}, {"audio/b.wav": 123}
+        {
+            "youtube_ida_0": "audio/youtube_ida_0.wav",
+            "youtube_idb": "audio/youtube_idb.wav",
+        },
+        {"audio/youtube_idb.wav": 123},
     )
     params = RecordParams(held_out_fraction=0.0)
     plan = plan_clips(weak, strong, _MAP, audio, params)
@@ -76,17 +88,23 @@ def test_clips_of_each_group(tables):
     assert plan.clips == {
         "weak": [
             # All its mids are unmapped: kept, as an example of negatives.
-            Clip("b_5000", "audio/b.wav", 4.0, {"weak": []}, 123),
-            Clip("c_0", "", 10.0, {"weak": [(1, 0.0, 10.0)]}),
+            Clip(
+                "youtube_idb_5000",
+                "audio/youtube_idb.wav",
+                4.0,
+                {"weak": []},
+                123,
+            ),
+            Clip("youtube_idc_0", "", 10.0, {"weak": [(1, 0.0, 10.0)]}),
         ],
         "strong": [
             Clip(
-                "a_0",
-                "audio/a_0.wav",
+                "youtube_ida_0",
+                "audio/youtube_ida_0.wav",
                 10.0,
                 {"weak": [(0, 0.0, 10.0)], "strong": [(1, 1.0, 2.0)]},
             ),
-            Clip("d_0", "", 10.0, {"strong": [(0, 0.0, 1.0)]}),
+            Clip("youtube_idd_0", "", 10.0, {"strong": [(0, 0.0, 1.0)]}),
         ],
         "held_out": [],
     }
@@ -102,9 +120,9 @@ def test_held_out_clips_are_in_no_other_group(tables):
     plan = plan_clips(weak, strong, _MAP, _NO_AUDIO, params)
     # Only clips with strong labels are held out, and then out of Weak too.
     assert _segment_ids(plan) == {
-        "weak": ["b_5000", "c_0"],
+        "weak": ["youtube_idb_5000", "youtube_idc_0"],
         "strong": [],
-        "held_out": ["a_0", "d_0"],
+        "held_out": ["youtube_ida_0", "youtube_idd_0"],
     }
 
 
@@ -113,23 +131,28 @@ def test_clips_of_evaluation_videos_are_left_out(tables):
     params = RecordParams(held_out_fraction=0.0)
     # Only the ytid counts, not the start.
     plan = plan_clips(
-        weak, strong, _MAP, _NO_AUDIO, params, {"b", "d", "other"}
+        weak,
+        strong,
+        _MAP,
+        _NO_AUDIO,
+        params,
+        {"youtube_idb", "youtube_idd", "other"},
     )
     assert _segment_ids(plan) == {
-        "weak": ["c_0"],
-        "strong": ["a_0"],
+        "weak": ["youtube_idc_0"],
+        "strong": ["youtube_ida_0"],
         "held_out": [],
     }
     assert [row[:2] for row in plan.left_out] == [
-        ("b_5000", "eval_clip"),
-        ("d_0", "eval_clip"),
+        ("youtube_idb_5000", "eval_clip"),
+        ("youtube_idd_0", "eval_clip"),
     ]
     # Their mids do not count either: one /m/u is left in each of a's lists.
     assert plan.unmapped == {"/m/u": 2}
 
 
 def test_a_share_of_strong():
-    ids = [f"y{i:02d}_0" for i in range(60)]
+    ids = [f"youtube_y{i:02d}_0" for i in range(60)]
     strong = pd.DataFrame(
         {
             "segment_id": pd.Series(ids, dtype=object),
@@ -184,7 +207,12 @@ def test_shards_hold_each_clip_once_at_a_stable_place(tables):
         "strong-00001-of-00002.tfrecord",
     ]
     ids = sorted(clip.segment_id for task in tasks for clip in task.clips)
-    assert ids == ["a_0", "b_5000", "c_0", "d_0"]
+    assert ids == [
+        "youtube_ida_0",
+        "youtube_idb_5000",
+        "youtube_idc_0",
+        "youtube_idd_0",
+    ]
     again = plan_shards(plan, "out", params.clips_per_shard, ShardSettings())
     assert [t.fingerprint for t in tasks] == [t.fingerprint for t in again]
 
