@@ -135,7 +135,7 @@ def _run(*flags):
 
 def test_with_audio_weak_and_strong_labels(tiny_release, tmp_path):
     done = _run(
-        "--segment_id=train_mew00_30000",
+        "--segment_id=nukatrain00_30000",
         f"--weak_labels={tiny_release}/weak.csv",
         f"--strong_labels={tiny_release}/strong.tsv",
         f"--class_map={tiny_release}/classes.csv",
@@ -145,7 +145,7 @@ def test_with_audio_weak_and_strong_labels(tiny_release, tmp_path):
     assert done.returncode == 0, done.stderr
     # Two weak labels and three events, as tiny_release.py writes them.
     assert (
-        "train_mew00_30000: 2 weak labels, 3 events, 0 explicit" in done.stdout
+        "nukatrain00_30000: 2 weak labels, 3 events, 0 explicit" in done.stdout
     )
     assert "explicit negatives are not known" in done.stderr
     assert matplotlib.image.imread(tmp_path / "figure1.png").std() > 0.01
@@ -180,7 +180,7 @@ def test_unknown_clip_names_one_that_exists(tiny_release, tmp_path):
     )
     assert done.returncode == 2
     assert (
-        "such as train_mew00_30000. Received: --segment_id=gone_0"
+        "such as nukatrain00_30000. Received: --segment_id=gone_0"
         in done.stderr
     )
     assert not list(tmp_path.iterdir())
@@ -188,14 +188,14 @@ def test_unknown_clip_names_one_that_exists(tiny_release, tmp_path):
 
 def test_clip_without_audio_is_an_error(tiny_release, tmp_path):
     done = _run(
-        "--segment_id=gone_clip00_0",
+        "--segment_id=nuka_gone00_0",
         f"--weak_labels={tiny_release}/weak.csv",
         f"--strong_labels={tiny_release}/strong.tsv",
         f"--audio_dir={tiny_release}/audio",
         f"--output={tmp_path}/figure1.png",
     )
     assert done.returncode == 2
-    assert "Expected the audio of gone_clip00_0" in done.stderr
+    assert "Expected the audio of nuka_gone00_0" in done.stderr
 
 
 def test_real_clip(audioset_labels, strong_excerpts, tmp_path):

@@ -44,7 +44,7 @@ _PARAMS = TrainParams(
     shuffle_block_clips=8,
 )
 # Clips of the pinned records: every fourth with strong labels has no weak ones.
-_WEAK = {f"weak{i:03d}_30000" for i in range(35)}
+_WEAK = {f"nuka_weak{i:03d}_30000" for i in range(35)}
 _STRONG = {f"strong{i:03d}_30000" for i in range(35, 50)}
 _WEAK_SMALL = {f"strong{i:03d}_30000" for i in range(35, 50) if i % 4}
 _CLIPS = {
@@ -230,7 +230,7 @@ def test_targets_are_those_of_the_window(tiny, tiny_places, name):
         # throughout, which only the strong labels have.
         has_tone = name != "strong" or 1520 <= start * 10 <= 5520
         num_with_tone += has_tone
-        tone = _LOW if int(clip[9:11]) % 2 else _HIGH
+        tone = _LOW if int(clip[5:7]) % 2 else _HIGH
         expected = np.zeros(4)
         expected[tone], expected[_NOISE] = has_tone, name != "weak_small"
         np.testing.assert_array_equal(target, expected)
@@ -517,7 +517,7 @@ def test_label_frames_of_held_out_clips(tiny):
     for segment_id, targets in zip(
         batch["segment_id"].numpy(), batch["targets"].numpy()
     ):
-        tone = _LOW if int(segment_id[9:11]) % 2 else _HIGH
+        tone = _LOW if int(segment_id[5:7]) % 2 else _HIGH
         # Noise all along; a tone from 2.0 to 6.0 s: 0.88 s of label frame 2
         # and 0.24 s of label frame 6.
         assert targets[:, _NOISE].tolist() == [1] * 10
@@ -539,12 +539,12 @@ def test_label_frames_beyond_the_audio_are_not_counted(tiny):
         for clip in label_frame_batches(tiny, ["weak"], "weak").unbatch()
     }
     # 4 s are 398 STFT frames: four whole label frames.
-    short = clips[b"weak_clip03_0"]
+    short = clips[b"nuka_weak03_0"]
     assert short["num_label_frames"] == 4
     assert not short["patches"][4:].numpy().any()
     assert short["patches"][:4].numpy().all()
     assert short["targets"].numpy()[0].tolist() == [0, 1, 1, 0]
-    assert clips[b"weak_clip00_0"]["num_label_frames"] == 10
+    assert clips[b"nuka_weak00_0"]["num_label_frames"] == 10
 
 
 def test_groups_without_clips(tiny):
