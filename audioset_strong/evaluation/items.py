@@ -46,6 +46,11 @@ STRONG_NEGATIVES = (
 )
 WEAK_NEGATIVES = ("explicit", "implied")
 RANK_OVER = ("all", "evaluated")
+# After "scored clips have no labels".
+NO_LIST_ADVICE = (
+    " (if somebody listened to them and heard nothing, a list of annotated "
+    "clips says so)"
+)
 
 _PAIR_KEYS = ["segment_id", "mid"]
 _FRAME_KEYS = ["segment_id", "mid", "label_frame"]
@@ -446,17 +451,25 @@ def _without_repeated(
 
 
 def warn_of_gaps(
-    alignment: Alignment, outcome: str = "Left out", labels: str = "labels"
+    alignment: Alignment,
+    outcome: str = "Left out",
+    labels: str = "labels",
+    has_clips: bool = True,
 ) -> None:
-    """Logs which clips and classes could not take part.
+    """Logs which clips, classes and labels could not take part.
 
     Args:
       alignment: What scores and labels do not share.
       outcome: What happened to these clips and classes.
       labels: What the labels are.
+      has_clips: Whether a list said which clips were annotated; if not, one may
+        be what lacks.
     """
+    advice = "" if has_clips else NO_LIST_ADVICE
     gaps = {
-        f"scored clips have no {labels}": alignment.clips_without_labels,
+        f"scored clips have no {labels}{advice}": (
+            alignment.clips_without_labels
+        ),
         "labelled clips are not scored": alignment.clips_not_scored,
         "clips have no scored label frame": alignment.clips_without_scores,
         "labelled classes are not scored": alignment.mids_not_scored,
@@ -466,6 +479,13 @@ def warn_of_gaps(
             logging.warning(
                 "%s: %d %s, such as %s.", outcome, len(names), what, names[0]
             )
+    num_late = alignment.labels_left_out.get("label_frame_not_scored", 0)
+    if num_late:
+        logging.warning(
+            "%s: %d labels are of label frames that were not scored.",
+            outcome,
+            num_late,
+        )
 
 
 def mine_candidates(

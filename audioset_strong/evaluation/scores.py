@@ -248,13 +248,6 @@ class ScoreFile:
                     f"{name} must be unique; {repeated.size} stand more than "
                     f"once, such as {str(repeated[0])!r}. Keep one of each."
                 )
-        for mid in self.mids.tolist():
-            if re.fullmatch(MID_PATTERN, mid) is None:
-                raise InputError(
-                    f"mids must be ids of classes, without space, comma or "
-                    f"quote, found {mid!r}. Names go into class_names, with a "
-                    f"class map that says what they mean."
-                )
         shape, num_clips = self.scores.shape, self.segment_ids.size
         expected = (num_clips, self.mids.size)
         if len(shape) != 3 or shape[::2] != expected or not shape[1]:
@@ -409,6 +402,14 @@ def _parse_arrays(
         notes = (f"classes: {classes.describe()}",)
         if classes.unknown:
             scores = scores[:, :, list(classes.columns)]
+    elif mids.dtype.kind == "U":
+        for mid in mids.ravel().tolist():
+            if re.fullmatch(MID_PATTERN, mid) is None:
+                raise InputError(
+                    f"mids must be ids of classes, without space, comma or "
+                    f"quote, found {mid!r}. Names go into class_names, with a "
+                    f"class map that says what they mean."
+                )
     # Whether the shape is right is checked with the rest.
     width = scores.shape[1] if scores.ndim > 1 else 0
     all_frames = np.full(arrays["segment_ids"].size, width, dtype=np.int64)

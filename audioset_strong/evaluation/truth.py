@@ -50,6 +50,7 @@ from audioset_strong.labels.frame_rule import (
     frame_strong_labels,
     label_frames_of_clips,
     params_of_length,
+    params_of_longest,
 )
 from audioset_strong.labels.ids import group_of_segment
 from audioset_strong.labels.label_files import (
@@ -345,10 +346,7 @@ def _read(
         return labels
     if name in ("framed_labels", "explicit_negatives"):
         return read(labels, problems, params=params, clips=clips)
-    if clips is not None:
-        longest = max(params.clip_seconds, clips["duration_seconds"].max())
-        params = params_of_length(longest)
-    return read(labels, problems, params=params)
+    return read(labels, problems, params=params_of_longest(clips, params))
 
 
 def _read_clips(clips: Labels) -> pd.DataFrame:

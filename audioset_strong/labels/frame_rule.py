@@ -110,6 +110,15 @@ def params_of_length(clip_seconds: float) -> LabelFrameParams:
     )
 
 
+def params_of_longest(
+    clips: pd.DataFrame | None, params: LabelFrameParams
+) -> LabelFrameParams:
+    """Returns the grid of the longest clip, of those listed and of `params`."""
+    if clips is None or clips["duration_seconds"].max() <= params.clip_seconds:
+        return params
+    return params_of_length(clips["duration_seconds"].max())
+
+
 def is_window_positive(
     onset_ms: npt.NDArray[np.int64],
     offset_ms: npt.NDArray[np.int64],
