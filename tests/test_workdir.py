@@ -30,8 +30,8 @@ from audioset_strong.training.workdir import (
     model_params_of_start,
     read_metrics,
     read_run,
-    resume,
     restore_weights,
+    resume,
 )
 
 _MAP = ClassMap(("/m/x", "/m/y"), ("X", "Y"))

@@ -18,7 +18,6 @@ import tqdm
 from audioset_strong.records.manifest import Records
 from audioset_strong.records.streams import label_frame_batches, read_batches
 
-
 # Patches that the network scores at a time: those of 16 clips of 10 s, enough
 # to keep a CPU or a GPU busy.
 _PATCHES_PER_CALL = 160
