@@ -278,8 +278,7 @@ def _annotated_recordings(
         recording = Recording(
             recording_id,
             path,
-            # Rounded down, so that no clip ends after its file.
-            int(measured * 1000 + 1e-6),
+            round(measured * 1000),
             groups[0] or group_of_segment(recording_id),
         )
         kept = []
