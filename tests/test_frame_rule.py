@@ -7,13 +7,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference.frame_rule_reference import frame_targets_reference
 
+from audioset_strong.errors import InputError
 from audioset_strong.labels import frame_rule
+from audioset_strong.labels.clips import make_clips_table
 from audioset_strong.labels.frame_rule import (
     Event,
     events_to_frame_targets,
     events_to_label_frames,
     frame_strong_labels,
     is_window_positive,
+    num_label_frames_of,
+    params_of_length,
     to_milliseconds,
 )
 from audioset_strong.labels.label_files import (
@@ -233,6 +237,115 @@ def test_no_labels_give_no_frames():
     framed = frame_strong_labels(_strong())
     assert len(framed) == 0
     assert list(framed) == ["segment_id", "label_frame", "mid", "is_present"]
+
+
+# --- Clips of any length, and clips without events --------------------------
+
+
+def test_label_frames_are_as_many_as_fit():
+    lengths = [0.0, 0.9594, 0.9595, 0.96, 1.919, 9.6, 10.0, 37.25, 120.0]
+    counts = num_label_frames_of(lengths)
+    assert counts.dtype == np.int64
+    assert counts.tolist() == [0, 0, 1, 1, 1, 10, 10, 38, 125]
+    # In floating point 3 x 0.96 is a little more than 2.88.
+    assert num_label_frames_of(2.88) == 3
+    assert params_of_length(10.0) == LabelFrameParams()
+    assert params_of_length(4.1).num_label_frames == 4
+    for bad in (np.nan, np.inf, -1.0):
+        with pytest.raises(InputError, match=f"lengths of clips.*{bad}"):
+            num_label_frames_of([3.0, bad])
+
+
+def _clips(**seconds):
+    ids = list(seconds)
+    return make_clips_table(ids, list(seconds.values()), ids)
+
+
+def test_listed_clips_are_as_long_as_they_are():
+    strong = _strong(
+        ("short", 0.4, 2.9, "dog"),
+        ("long", 30.0, 31.0, "dog"),
+        ("long", 36.0, 40.0, "cat"),  # goes on after the clip
+        ("late", 2.0, 2.1, "dog"),  # in the last 0.18 s: no label frame
+    )
+    absent = pd.DataFrame(
+        [("short", "cat"), ("not listed", "cat")], columns=["segment_id", "mid"]
+    )
+    clips = _clips(long=37.25, empty=2.0, short=3.0, late=2.1, brief=0.5)
+    framed = frame_strong_labels(strong, absent, clips=clips)
+    found = {
+        pair: ("".join("-+"[p] for p in rows["is_present"]))
+        for pair, rows in framed.groupby(["segment_id", "mid"])
+    }
+    # 38 label frames fit into 37.25 s; 36 to 40 s reaches 0.48 s of the last,
+    # and 30 to 31 s 0.72 s of 29.76 to 30.72 s.
+    assert found == {
+        ("short", "dog"): "+++",
+        ("short", "cat"): "---",
+        ("long", "dog"): "-" * 31 + "+" + "-" * 6,
+        ("long", "cat"): "-" * 37 + "+",
+        ("empty", "dog"): "--",
+        ("empty", "cat"): "--",
+        ("not listed", "cat"): "-" * 10,
+    }
+    keys = ["segment_id", "label_frame", "mid"]
+    pd.testing.assert_frame_equal(
+        framed, framed.sort_values(keys, ignore_index=True)
+    )
+    known = frame_strong_labels(
+        strong, None, clips=clips, known_mids=["a", "b"]
+    )
+    assert set(known.loc[known["segment_id"] == "empty", "mid"]) == {"a", "b"}
+    assert len(known[known["segment_id"] == "empty"]) == 2 * 2
+
+
+def test_a_list_of_all_clips_changes_nothing_where_all_have_events(
+    strong_excerpts,
+):
+    strong = read_strong_labels(
+        strong_excerpts / "audioset_eval_strong.gun.tsv"
+    )
+    ids = strong["segment_id"].unique().tolist()
+    clips = make_clips_table(ids[::-1], [10.0] * len(ids), ids)
+    pd.testing.assert_frame_equal(
+        frame_strong_labels(strong, clips=clips), frame_strong_labels(strong)
+    )
+
+
+def test_events_of_clips_that_are_not_listed_are_refused():
+    strong = _strong(
+        *((name, 0.0, 1.0, "dog") for name in ("a", "b 1", "c", "b 1"))
+    )
+    with pytest.raises(InputError, match="of 1; 2 are not: 'b 1', 'c'"):
+        frame_strong_labels(strong, clips=_clips(a=5.0))
+
+
+_lengths_ms = st.lists(st.integers(1, 9000), min_size=3, max_size=3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(_rows, _lengths_ms)
+def test_clips_of_any_length_are_framed_one_by_one(rows, lengths_ms):
+    strong = _strong(
+        *((i, on / 1000, off / 1000, f"/m/{m}") for i, (on, off), m in rows)
+    )
+    names = ["a_0", "b_0", "c_0"]
+    seconds = [length / 1000 for length in lengths_ms]
+    framed = frame_strong_labels(
+        strong, clips=make_clips_table(names, seconds, names)
+    )
+    for name, length in zip(names, seconds, strict=True):
+        own = framed[framed["segment_id"] == name].reset_index(drop=True)
+        of_clip = strong[strong["segment_id"] == name]
+        if len(of_clip):
+            expected = frame_strong_labels(
+                of_clip, params=params_of_length(length)
+            )
+            pd.testing.assert_frame_equal(own, expected)
+        else:
+            num_frames = int(length * 1000 + 0.5) // 960
+            assert not own["is_present"].any()
+            assert len(own) == num_frames * strong["mid"].nunique()
 
 
 # --- Released frames --------------------------------------------------------

@@ -25,10 +25,12 @@ import os
 
 import numpy as np
 import pandas as pd
+from absl import logging
 
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
 from audioset_strong.labels.ids import group_of_segment, is_segment_id
+from audioset_strong.labels.problems import listed
 
 CLIPS_HEADER = "segment_id\tduration_seconds\tgroup"
 
@@ -112,6 +114,47 @@ def make_clips_table(
             "group": pd.Series(groups, dtype=object),
         }
     )
+
+
+def check_listed(
+    segment_ids: "pd.Series[str]", clips: pd.DataFrame, what: str = "an event"
+) -> None:
+    """Raises `InputError` if a clip that has `what` is not on the list.
+
+    Its labels would be lost, or its length guessed.
+    """
+    is_missing = ~segment_ids.isin(clips["segment_id"])
+    missing = segment_ids[is_missing].unique().tolist()
+    if missing:
+        raise InputError(
+            f"Expected every clip with {what} on the list of annotated clips "
+            f"of {len(clips)}; {len(missing)} are not: "
+            f"{listed(map(repr, missing), 3)}. Add them to the list, or leave "
+            f"out their labels."
+        )
+
+
+def warn_of_late_events(strong: pd.DataFrame, clips: pd.DataFrame) -> None:
+    """Warns of events (`label_files`) that start after the end of their clip.
+
+    They reach no label frame. Events that only end later are cut.
+    """
+    seconds = clips.set_index("segment_id")["duration_seconds"]
+    end_of_clip = strong["segment_id"].map(seconds)
+    late = strong[strong["onset_seconds"] >= end_of_clip]
+    if len(late):
+        first = late.iloc[0]
+        logging.warning(
+            "%d of %d events start after the end of their clip and have no "
+            "label frame, such as %s at %g s in %r of %g s. Are the lengths in "
+            "the list of annotated clips in seconds?",
+            len(late),
+            len(strong),
+            first["mid"],
+            first["onset_seconds"],
+            first["segment_id"],
+            seconds[first["segment_id"]],
+        )
 
 
 def write_annotated_clips(clips: pd.DataFrame, path: _Path) -> None:

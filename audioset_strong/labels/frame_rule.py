@@ -16,13 +16,16 @@ Source: Section 3.2; the reading "one single event" is the one that reproduces
 the released framed file (BUILD_NOTES.md "Frame rule").
 """
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from audioset_strong.errors import InputError
+from audioset_strong.labels.clips import check_listed, warn_of_late_events
 from audioset_strong.params import LabelFrameParams
 
 # Framing a million events at once would take some 100 MB for each step.
@@ -42,6 +45,66 @@ def to_milliseconds(seconds: npt.ArrayLike) -> npt.NDArray[np.int64]:
     exact = np.asarray(seconds, dtype=np.float64) * 1000
     milliseconds: npt.NDArray[np.int64] = np.rint(exact).astype(np.int64)
     return milliseconds
+
+
+def num_label_frames_of(
+    seconds: npt.ArrayLike, params: LabelFrameParams = LabelFrameParams()
+) -> npt.NDArray[np.int64]:
+    """Counts the whole label frames that fit into clips, in milliseconds.
+
+    Args:
+      seconds: float, any shape, lengths of clips.
+      params: Length of a label frame.
+
+    Returns:
+      int64, same shape.
+
+    Raises:
+      InputError: A length is below 0 or not finite.
+    """
+    lengths = np.asarray(seconds, dtype=np.float64)
+    is_bad = ~((lengths >= 0) & (lengths < np.inf))
+    if is_bad.any():
+        raise InputError(
+            f"Expected lengths of clips in seconds, from 0 up, found "
+            f"{lengths[is_bad].flat[0]}."
+        )
+    window_ms = round(params.label_frame_seconds * 1000)
+    counts: npt.NDArray[np.int64] = to_milliseconds(lengths) // window_ms
+    return counts
+
+
+def label_frames_of_clips(
+    segment_ids: npt.ArrayLike,
+    clips: pd.DataFrame | None,
+    params: LabelFrameParams = LabelFrameParams(),
+) -> npt.NDArray[np.int64]:
+    """Counts the label frames of clips.
+
+    Args:
+      segment_ids: str `[num_clips]`.
+      clips: Clips table (`clips`), where as many fit as fit; None for no list.
+      params: The grid; says how many the clips have that are not listed.
+
+    Returns:
+      int64 `[num_clips]`.
+    """
+    ids = pd.Index(np.asarray(segment_ids, dtype=object))
+    counts = np.full(len(ids), params.num_label_frames)
+    if clips is not None:
+        row = pd.Index(clips["segment_id"]).get_indexer(ids)
+        lengths = clips["duration_seconds"].to_numpy()[row[row >= 0]]
+        counts[row >= 0] = num_label_frames_of(lengths, params)
+    return counts
+
+
+def params_of_length(clip_seconds: float) -> LabelFrameParams:
+    """Returns the grid of clips of one length: as many label frames as fit."""
+    return dataclasses.replace(
+        LabelFrameParams(),
+        clip_seconds=float(clip_seconds),
+        num_label_frames=int(num_label_frames_of(clip_seconds)),
+    )
 
 
 def is_window_positive(
@@ -132,61 +195,86 @@ def frame_strong_labels(
     strong: pd.DataFrame,
     explicit_negatives: pd.DataFrame | None = None,
     params: LabelFrameParams = LabelFrameParams(),
+    clips: pd.DataFrame | None = None,
+    known_mids: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """Frames strong labels, with complementary and explicit negatives.
 
     For a (clip, class) pair with at least one positive label frame, every other
     label frame of the clip is a complementary negative. A pair whose events
-    reach no label frame gives neither. An explicit negative gives ten negative
-    label frames, unless the clip has events of the class: then the events,
-    which say more, are kept.
+    reach no label frame gives neither. An explicit negative gives negative
+    label frames all along the clip, unless the clip has events of the class:
+    then the events, which say more, are kept. So does every class of a listed
+    clip without any event.
 
     Args:
       strong: Strong table (`label_files`).
       explicit_negatives: Columns segment_id and mid: pairs that annotators
         marked absent; None for none.
       params: The grid of label frames.
+      clips: Clips table (`clips`): listed clips have as many label frames as
+        fit into them, in place of `params.num_label_frames`. None for no list.
+      known_mids: Classes that are absent from listed clips without any event;
+        None for those of the labels.
 
     Returns:
       Framed table (`label_files`), sorted by segment_id, label_frame and mid
       as the released one.
+
+    Raises:
+      InputError: A clip with an event is not on the list.
     """
     keys = ["segment_id", "mid"]
     rows = strong[keys]
     if explicit_negatives is not None:
         rows = pd.concat([rows, explicit_negatives[keys]])
+    if clips is not None:
+        check_listed(strong["segment_id"], clips)
+        warn_of_late_events(strong, clips)
+        mids = rows["mid"].unique() if known_mids is None else [*known_mids]
+        is_empty = ~clips["segment_id"].isin(strong["segment_id"])
+        absent = clips.loc[is_empty, ["segment_id"]].merge(
+            pd.DataFrame({"mid": pd.Series(mids, dtype=object)}), how="cross"
+        )
+        rows = pd.concat([rows, absent])
     # Codes in the order of the texts: [num_rows], [num_clips], [num_classes]
-    clips, segment_ids = pd.factorize(rows["segment_id"].to_numpy(), sort=True)
+    clip_of_row, ids = pd.factorize(rows["segment_id"].to_numpy(), sort=True)
     classes, mids = pd.factorize(rows["mid"].to_numpy(), sort=True)
+    num_of_clip = label_frames_of_clips(ids, clips, params)  # [num_clips]
     # One number a pair, so that sorting is of integers, by clip and class.
     num_classes = max(len(mids), 1)
     pairs, pair_of_row = np.unique(
-        clips * num_classes + classes, return_inverse=True
+        clip_of_row * num_classes + classes, return_inverse=True
     )  # [num_pairs], [num_rows]
     pair_of_event = pair_of_row[: len(strong)]
+    clip, class_index = np.divmod(pairs, num_classes)  # [num_pairs]
 
-    is_present = _mark_positive(strong, pair_of_event, len(pairs), params)
+    # The label frames of a pair, one after the other, start at `start`.
+    num_frames = num_of_clip[clip]  # [num_pairs]
+    start = np.cumsum(num_frames) - num_frames
+    is_present = np.zeros(num_frames.sum(), dtype=bool)
+    _mark_positive(is_present, strong, start, num_frames, pair_of_event, params)
     has_events = np.zeros(len(pairs), dtype=bool)
     has_events[pair_of_event] = True
+    pair = np.repeat(np.arange(len(pairs)), num_frames)  # [num_label_frames]
+    has_positives = np.zeros(len(pairs), dtype=bool)
+    has_positives[pair[is_present]] = True
     # A pair without events is an explicit negative.
-    listed = np.flatnonzero(is_present.any(axis=1) | ~has_events)
-    clip, class_index = np.divmod(pairs[listed], num_classes)  # [num_listed]
+    is_listed = has_positives | ~has_events
+    label_frame = np.arange(len(pair)) - start[pair]
+    kept = is_listed[pair]  # [num_label_frames]
+    pair, label_frame = pair[kept], label_frame[kept]
+    is_present = is_present[kept]
 
     # The rows of a clip go through all its pairs, label frame by label frame.
-    first = np.searchsorted(clip, clip, side="left")
-    num_pairs_of_clip = np.searchsorted(clip, clip, side="right") - first
-    frames = np.arange(params.num_label_frames)
-    place = first * len(frames) + np.arange(len(listed)) - first
-    row = place[:, np.newaxis] + np.multiply.outer(num_pairs_of_clip, frames)
-    label_frame = np.empty(row.size, np.int64)
-    label_frame[row] = frames  # row is [num_listed, num_label_frames]
-    pair = np.empty(row.size, np.int32)
-    pair[row] = np.arange(len(listed))[:, np.newaxis]
+    frame_of_all = clip[pair] * (num_of_clip.max(initial=0) + 1) + label_frame
+    order = np.argsort(frame_of_all, kind="stable")
+    pair = pair[order]
     columns = {
-        "segment_id": segment_ids[clip[pair]],
-        "label_frame": label_frame,
+        "segment_id": ids[clip[pair]],
+        "label_frame": label_frame[order],
         "mid": mids[class_index[pair]],
-        "is_present": is_present[listed][pair, label_frame],
+        "is_present": is_present[order],
     }
     # The dtype is given because pandas would take str for object.
     return pd.DataFrame(
@@ -196,21 +284,39 @@ def frame_strong_labels(
 
 
 def _mark_positive(
+    is_present: npt.NDArray[np.bool_],
     strong: pd.DataFrame,
+    start: npt.NDArray[np.int64],
+    num_frames: npt.NDArray[np.int64],
     pair_of_event: npt.NDArray[np.int64],
-    num_pairs: int,
     params: LabelFrameParams,
-) -> npt.NDArray[np.bool_]:
-    """Marks bool `[num_pairs, num_label_frames]` where events are."""
-    is_present = np.zeros((num_pairs, params.num_label_frames), dtype=bool)
-    onsets = strong["onset_seconds"].to_numpy()
-    offsets = strong["offset_seconds"].to_numpy()
-    for start in range(0, len(strong), _EVENTS_AT_ONCE):
-        part = slice(start, start + _EVENTS_AT_ONCE)
-        is_positive = events_to_label_frames(
-            onsets[part], offsets[part], params
-        )  # [num_events, num_label_frames]
-        events, label_frames = np.nonzero(is_positive)
+) -> None:
+    """Marks in place where events are.
+
+    Args:
+      is_present: bool `[num_label_frames]`, of all pairs.
+      strong: Strong table.
+      start: int64 `[num_pairs]`, where the label frames of a pair start.
+      num_frames: int64 `[num_pairs]`, and how many there are.
+      pair_of_event: int64 `[num_events]`.
+      params: Window length and least overlap.
+    """
+    window_ms = round(params.label_frame_seconds * 1000)
+    all_onsets = to_milliseconds(strong["onset_seconds"])
+    all_offsets = to_milliseconds(strong["offset_seconds"])
+    for begin in range(0, len(strong), _EVENTS_AT_ONCE):
+        part = slice(begin, begin + _EVENTS_AT_ONCE)
+        onsets, offsets = all_onsets[part], all_offsets[part]
+        pair = pair_of_event[part]  # [num_events]
+        # Only the label frames that an event reaches can be positive.
+        first = np.maximum(onsets // window_ms, 0)
+        end = np.minimum(-(-offsets // window_ms), num_frames[pair])
+        count = np.maximum(end - first, 0)
+        event = np.repeat(np.arange(len(pair)), count)  # [num_reached]
+        nth = np.arange(len(event)) - np.repeat(np.cumsum(count) - count, count)
+        frame = first[event] + nth
+        is_positive = is_window_positive(
+            onsets[event], offsets[event], frame * window_ms, params
+        )
         # Events of a pair are joined by "or", frame by frame: never pooled.
-        is_present[pair_of_event[part][events], label_frames] = True
-    return is_present
+        is_present[(start[pair[event]] + frame)[is_positive]] = True

@@ -45,6 +45,7 @@ import pyarrow.compute as pc
 
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
+from audioset_strong.labels.frame_rule import label_frames_of_clips
 from audioset_strong.labels.line_parser import (
     FRAMED_LINE,
     NAME_LINE,
@@ -551,11 +552,13 @@ def read_framed_labels(
     *,
     known_mids: Collection[str] | None = None,
     params: LabelFrameParams = LabelFrameParams(),
+    clips: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Reads a framed TSV such as `audioset_eval_strong_framed_posneg.tsv`.
 
     It has a header, then one line a (label frame, class) that is known to be
-    present or not. A line off the grid is malformed.
+    present or not. A line off the grid is malformed; the grid of a clip that
+    is in `clips`, a clips table (`labels/clips.py`), is as long as the clip.
 
     Returns:
       The framed table (module docstring), with its negatives.
@@ -576,14 +579,20 @@ def read_framed_labels(
             np.abs(onsets - label_frames * seconds),
             np.abs(rows.array("offset_seconds") - (label_frames + 1) * seconds),
         )
+        ids = rows.values["segment_id"].to_numpy(zero_copy_only=False)
+        num_of_clip = label_frames_of_clips(ids, clips, params)
+        num_label_frames = num_of_clip[rows.codes["segment_id"]]  # [num_rows]
         rows.codes["label_frame"] = label_frames
         rows.leave_out(
             (off_grid > _GRID_TOLERANCE_SECONDS)
-            | (label_frames >= params.num_label_frames),
-            f"expected one of the {params.num_label_frames} label frames of "
-            f"{seconds} s",
+            | (label_frames >= num_label_frames),
+            lambda row: (
+                f"expected one of the {num_label_frames[row]} label frames of "
+                f"{seconds} s"
+            ),
         )
-        rows.values["label_frame"] = np.arange(params.num_label_frames)
+        longest = num_of_clip.max(initial=params.num_label_frames)
+        rows.values["label_frame"] = np.arange(longest)
         rows.report_repeated(keys, "label frame and class")
         rows.report_strange_ids()
         rows.report_scattered(None, "expected a clip's label frames together")
@@ -600,16 +609,13 @@ def write_framed_labels(
     """Writes a framed table as a framed TSV.
 
     Raises:
-      InputError: A label frame is not on the grid.
+      InputError: A label frame is below 0.
     """
     label_frames = table["label_frame"].to_numpy()
-    num_label_frames = params.num_label_frames
-    if len(table) and not (
-        0 <= label_frames.min() <= label_frames.max() < num_label_frames
-    ):
+    num_label_frames = int(label_frames.max(initial=0)) + 1
+    if label_frames.min(initial=0) < 0:
         raise InputError(
-            f"Expected label frames 0 to {num_label_frames - 1}, found "
-            f"{label_frames.min()} to {label_frames.max()}."
+            f"Expected label frames from 0 on, found {label_frames.min()}."
         )
     # Lines differ in little but their id, so the rest is formatted once for
     # each (class, label frame, presence): millions of rows take a second.
@@ -664,7 +670,9 @@ def write_pairs(table: pd.DataFrame, path: Path) -> None:
 
 
 def absent_pairs(
-    framed: pd.DataFrame, params: LabelFrameParams = LabelFrameParams()
+    framed: pd.DataFrame,
+    params: LabelFrameParams = LabelFrameParams(),
+    clips: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Returns the (clip, class) pairs that are NOT_PRESENT in all label frames.
 
@@ -674,27 +682,35 @@ def absent_pairs(
     Args:
       framed: Framed table, a label frame and class at most once.
       params: The grid of label frames.
+      clips: Clips table (`labels/clips.py`) of clips of other lengths.
     """
     keys = ["segment_id", "mid"]
     pairs = framed.groupby(keys, sort=False)["is_present"].agg(["size", "any"])
     pairs = pairs.reset_index()
-    is_absent = (pairs["size"] == params.num_label_frames) & ~pairs["any"]
+    num_of_clip = label_frames_of_clips(pairs["segment_id"], clips, params)
+    is_absent = (pairs["size"] == num_of_clip) & ~pairs["any"]
     return pairs.loc[is_absent, keys].reset_index(drop=True)
 
 
 def read_explicit_negatives(
-    path: Path, problems: ProblemLog | None = None
+    path: Path,
+    problems: ProblemLog | None = None,
+    *,
+    params: LabelFrameParams = LabelFrameParams(),
+    clips: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
     """Reads pairs that annotators marked absent, from pairs or a framed TSV.
 
-    Returns the table of pairs (module docstring).
+    Returns the table of pairs (module docstring). `clips` as in
+    `read_framed_labels`.
     """
     if LabelText(path, 1).header != [FRAMED_HEADER]:
         return read_pairs(path, problems)
     keys = ["segment_id", "mid"]
     with log_or_stop(problems) as log:
-        framed = read_framed_labels(path, log).drop_duplicates()
-        absent = absent_pairs(framed)
+        framed = read_framed_labels(path, log, params=params, clips=clips)
+        framed = framed.drop_duplicates()
+        absent = absent_pairs(framed, params, clips)
         # Pairs without a PRESENT row that list too few label frames.
         present = framed.loc[framed["is_present"], keys].drop_duplicates()
         num_pairs = len(framed[keys].drop_duplicates())
@@ -703,8 +719,8 @@ def read_explicit_negatives(
             log.add(
                 path,
                 1,
-                f"expected {LabelFrameParams().num_label_frames} label frames "
-                f"of each explicit negative, found fewer of {num_partial} "
+                f"expected all label frames of each explicit negative (10 of "
+                f"a clip of 10 s), found fewer of {num_partial} "
                 f"(clip, class) pairs, which are not taken for explicit "
                 f"negatives",
                 num_lines=num_partial,
