@@ -194,8 +194,7 @@ def open_member(path: str) -> BinaryIO:
 
     Raises:
       ValueError: What the locator names is not there, or damaged.
-      FileNotFoundError: There is no such file, or the row holds no audio.
-      OSError: The container cannot be read on this machine.
+      OSError: The container is not there, or cannot be read on this machine.
     """
     match = _LOCATOR.fullmatch(path)
     if match is None:
@@ -562,8 +561,8 @@ class _ParquetReader:
         self._batch: Any = ()
         self._batch_row = 0
 
-    def read(self, row: int) -> bytes | None:
-        """Returns the audio of a row; None if it has none."""
+    def read(self, row: int) -> bytes:
+        """Returns the audio of a row, nothing if it has none."""
         group = _group_of_row(self._first_rows, row)
         if group != self._group or row < self._batch_row:
             self._batches = _iterate_audio(self._parquet, group, self._column)
@@ -575,7 +574,7 @@ class _ParquetReader:
             self._batch = next(self._batches)
         value = self._batch[row - self._batch_row]
         if not value.is_valid:
-            return None
+            return b""
         buffer = value.as_buffer()
         if buffer.size > _MAX_MEMBER_BYTES:
             raise ValueError(f"{buffer.size:,} bytes are too many for audio")
@@ -606,8 +605,6 @@ def _read_row(path: str, row: int) -> bytes:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the machine, not of the file
         raise ValueError(_one_line(error) or "the row group is cut") from error
-    if content is None:
-        raise FileNotFoundError(errno.ENOENT, "the row holds no audio", path)
     return content
 
 
