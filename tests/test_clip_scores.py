@@ -34,7 +34,7 @@ def test_every_clip_is_scored_once_in_record_order(tiny_records_dir):
         expected[number:] = 0  # beyond the audio
         np.testing.assert_allclose(scores, expected, rtol=1e-6)
         np.testing.assert_array_equal(targets, clip["targets"])
-    short = scored.segment_ids.tolist().index("weak03_0")
+    short = scored.segment_ids.tolist().index("nuka_weak03_0")
     assert scored.is_inside[short].tolist() == [True] * 4 + [False] * 6
     assert np.delete(scored.is_inside, short, axis=0).all()
 

@@ -44,7 +44,7 @@ _PARAMS = TrainParams(
     shuffle_block_clips=8,
 )
 # Clips of the pinned records: every fourth with strong labels has no weak ones.
-_WEAK = {f"weak{i:03d}_30000" for i in range(35)}
+_WEAK = {f"nuka_weak{i:03d}_30000" for i in range(35)}
 _STRONG = {f"strong{i:03d}_30000" for i in range(35, 50)}
 _WEAK_SMALL = {f"strong{i:03d}_30000" for i in range(35, 50) if i % 4}
 _CLIPS = {
@@ -539,12 +539,12 @@ def test_label_frames_beyond_the_audio_are_not_counted(tiny):
         for clip in label_frame_batches(tiny, ["weak"], "weak").unbatch()
     }
     # 4 s are 398 STFT frames: four whole label frames.
-    short = clips[b"weak03_0"]
+    short = clips[b"nuka_weak03_0"]
     assert short["num_label_frames"] == 4
     assert not short["patches"][4:].numpy().any()
     assert short["patches"][:4].numpy().all()
     assert short["targets"].numpy()[0].tolist() == [0, 1, 1, 0]
-    assert clips[b"weak00_0"]["num_label_frames"] == 10
+    assert clips[b"nuka_weak00_0"]["num_label_frames"] == 10
 
 
 def test_groups_without_clips(tiny):

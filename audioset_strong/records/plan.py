@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from audioset_strong import files
+from audioset_strong.audio.containers import row_groups_of
 from audioset_strong.audio.listing import find_audio
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
@@ -108,7 +109,7 @@ class ShardSettings:
 
 @dataclasses.dataclass(frozen=True)
 class ShardTask:
-    """One shard to write into `output_dir`, its clips sorted by segment_id."""
+    """One shard to write into `output_dir`, its clips in reading order."""
 
     output_dir: str
     group: str
@@ -409,15 +410,26 @@ def _group_of(
 def plan_shards(
     plan: Plan, output_dir: str, clips_per_shard: int, settings: ShardSettings
 ) -> list[ShardTask]:
-    """Distributes the clips of each group over shards by a stable hash."""
+    """Distributes the clips of each group over shards by a stable hash.
+
+    Clips of one row group of Parquet are in one shard, in the order of rows,
+    because a row group is decoded from its start.
+    """
+    row_groups = row_groups_of(
+        clip.audio_path for clips in plan.clips.values() for clip in clips
+    )
     tasks = []
     for group, clips in plan.clips.items():
         num_shards = -(-len(clips) // clips_per_shard)  # rounded up
         of_shard: list[list[Clip]] = [[] for _ in range(num_shards)]
         for clip in clips:
-            fraction = stable_fraction(clip.segment_id, salt="shard")
+            key, _ = row_groups.get(clip.audio_path, (clip.segment_id, 0))
+            fraction = stable_fraction(key, salt="shard")
             of_shard[int(fraction * num_shards)].append(clip)
         for index, shard_clips in enumerate(of_shard):
+            shard_clips.sort(
+                key=lambda c: row_groups.get(c.audio_path, ("", 0))
+            )
             name = f"{group}-{index:05d}-of-{num_shards:05d}.tfrecord"
             tasks.append(
                 ShardTask(output_dir, group, name, tuple(shard_clips), settings)
