@@ -9,6 +9,7 @@ strong TSV or weak CSV, a class map, the list of annotated clips, and the index
 of where their audio is.
 """
 
+import csv
 import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -51,6 +52,14 @@ from audioset_strong.labels.importers import (
 )
 from audioset_strong.labels.label_files import write_strong_labels
 from audioset_strong.labels.problems import ProblemLog, listed
+
+_INDEX_COLUMNS = (
+    "segment_id",
+    "path",
+    "start_seconds",
+    "duration_seconds",
+    "group",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -352,13 +361,22 @@ def _write_clips(
     write_annotated_clips(table, os.path.join(output_dir, "clips.tsv"))
     path = os.path.join(output_dir, "audio_index.tsv")
     with files.open_output(path) as file:
-        file.write("segment_id\tpath\tstart_seconds\tduration_seconds\tgroup\n")
-        file.writelines(
-            f"{clip.segment_id}\t{clip.recording.path}\t"
-            f"{clip.start_ms / 1000:.3f}\t{clip.duration_ms / 1000:.3f}\t"
-            f"{clip.recording.group}\n"
-            for clip in clips
-        )
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(_INDEX_COLUMNS)
+        for clip in clips:
+            recording = clip.recording
+            writer.writerow(
+                [
+                    clip.segment_id,
+                    # So that it counts wherever commands run.
+                    recording.path
+                    if files.is_remote(recording.path)
+                    else os.path.abspath(recording.path),
+                    f"{clip.start_ms / 1000:.3f}",
+                    f"{clip.duration_ms / 1000:.3f}",
+                    recording.group,
+                ]
+            )
 
 
 def _write_own_weak_labels(weak: pd.DataFrame, path: str) -> None:
