@@ -402,6 +402,7 @@ def _measure(paths: Iterable[str]) -> dict[str, float | str]:
             total=len(paths),
             unit="recording",
             desc="Measuring",
+            delay=2,
         )
         return dict(zip(paths, measured, strict=True))
 
