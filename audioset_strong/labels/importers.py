@@ -26,6 +26,7 @@ tables; DESED, FSD50K and ESC-50 as released. Why not with crowsetta:
 BUILD_NOTES.md "Labels of other tools".
 """
 
+import bisect
 import csv
 import dataclasses
 import json
@@ -57,6 +58,7 @@ FORMATS = {
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _MID = re.compile(r"/[a-z]/[a-z0-9_]+")
 _RAVEN_ENDING = re.compile(
@@ -291,7 +293,7 @@ def _read_lines(path: str, log: ProblemLog) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(_LINE_END.split(text), start=1):
         if not line.strip():
             continue
-        if any("\ud800" <= character <= "\udfff" for character in line):
+        if _NOT_UTF8.search(line):
             log.add(path, number, f"expected UTF-8 text, found {shown(line)}")
         elif _CONTROL.search(line):
             log.add(
@@ -1045,25 +1047,39 @@ def events_of_clips(
       The strong table, ordered by clip, then onset; and how many events lie
       across an edge.
     """
-    events = []
-    is_cut: set[Row] = set()
+    clips_of_recording: dict[str, list[ImportedClip]] = {}
     for clip in clips:
-        end_ms = clip.start_ms + clip.duration_ms
-        of_clip = []
-        for row in rows_of_recording.get(clip.recording.recording_id, ()):
+        of_recording = clips_of_recording.setdefault(
+            clip.recording.recording_id, []
+        )
+        of_recording.append(clip)
+    events: list[tuple[str, float, float, str]] = []
+    num_cut = 0
+    for recording_id, of_recording in clips_of_recording.items():
+        ends = [clip.start_ms + clip.duration_ms for clip in of_recording]
+        parts = [set[tuple[int, int, str]]() for _ in of_recording]
+        for row in rows_of_recording.get(recording_id, ()):
             if row.onset_ms is None or row.offset_ms is None:
                 continue
-            onset = max(row.onset_ms, clip.start_ms) - clip.start_ms
-            offset = min(row.offset_ms, end_ms) - clip.start_ms
-            if offset <= onset:
-                continue
-            if offset - onset < row.offset_ms - row.onset_ms:
-                is_cut.add(row)
-            of_clip.append((onset, offset, mid_of_label[row.label]))
-        events += [
-            (clip.segment_id, onset / 1000, offset / 1000, mid)
-            for onset, offset, mid in sorted(set(of_clip))
-        ]
+            is_cut = False
+            # Clips are in order, so those of an event are neighbours.
+            index = bisect.bisect_right(ends, row.onset_ms)
+            while index < len(ends):
+                start = of_recording[index].start_ms
+                if start >= row.offset_ms:
+                    break
+                onset = max(row.onset_ms, start)
+                offset = min(row.offset_ms, ends[index])
+                is_cut |= (onset, offset) != (row.onset_ms, row.offset_ms)
+                mid = mid_of_label[row.label]
+                parts[index].add((onset - start, offset - start, mid))
+                index += 1
+            num_cut += is_cut
+        for clip, of_clip in zip(of_recording, parts, strict=True):
+            events += [
+                (clip.segment_id, onset / 1000, offset / 1000, mid)
+                for onset, offset, mid in sorted(of_clip)
+            ]
     columns = ["segment_id", "onset_seconds", "offset_seconds", "mid"]
     table = pd.DataFrame(events, columns=columns).astype(
         {
@@ -1073,4 +1089,4 @@ def events_of_clips(
             "mid": object,
         }
     )
-    return table, len(is_cut)
+    return table, num_cut
