@@ -20,7 +20,7 @@ from audioset_strong.params import (
     TrainParams,
 )
 from audioset_strong.records.manifest import read_records
-from audioset_strong.training.workdir import RunParams, begin_or_resume
+from audioset_strong.training.workdir import RunParams, begin
 
 _ROOT = pathlib.Path(__file__).parents[1]
 
@@ -55,13 +55,11 @@ def _commands(release, records_dir, folder):
     shard = next(truncated.glob("weak-*.tfrecord"))
     shard.write_bytes(shard.read_bytes()[:-100])
     records = read_records(records_dir)
-    begin_or_resume(
-        str(folder / "other"),
-        RunParams(
-            FeatureParams(), LabelFrameParams(), ModelParams(), TrainParams()
-        ),
-        records.class_map,
+    params = RunParams(
+        FeatureParams(), LabelFrameParams(), ModelParams(), TrainParams()
     )
+    with begin(str(folder / "other"), params, records.class_map):
+        pass
     (folder / "ontology.json").write_text(
         '[{"id": "/m/noise", "name": "Noise", "child_ids": ["/m/tone_low"]},'
         ' {"id": "/m/tone_low", "name": "Tone", "child_ids": []}]'

@@ -136,6 +136,32 @@ def test_ids_with_hyphens_and_underscores(tmp_path):
     assert lines[3] == '-a_b-c_d_0, 417.300, 427.300, "/m/x"'
 
 
+def test_own_weak_labels_are_told_by_their_header(tmp_path):
+    path = tmp_path / "own.csv"
+    path.write_bytes(
+        b'\xef\xbb\xbf"segment_id","labels"\r\n'
+        b'kitchen 1,"dog_bark,cat"\r\n"a ""b"", c","dog_bark"\r\n'
+        b"rec_0105,cat\r\n"
+    )
+    table = label_files.read_weak_labels(path)
+    assert table["segment_id"].tolist() == ["kitchen 1", 'a "b", c', "rec_0105"]
+    assert table["mids"].tolist() == [
+        ("dog_bark", "cat"),
+        ("dog_bark",),
+        ("cat",),
+    ]
+    assert table["start_seconds"].tolist() == [0.0] * 3
+    assert table["end_seconds"].isna().all()
+    empty = label_files.empty_weak_labels()
+    assert table.dtypes.equals(empty.dtypes)
+    label_files.write_own_weak_labels(table, path)
+    assert path.read_text() == (
+        'segment_id,labels\nkitchen 1,"dog_bark,cat"\n'
+        '"a ""b"", c",dog_bark\nrec_0105,cat\n'
+    )
+    pd.testing.assert_frame_equal(label_files.read_weak_labels(path), table)
+
+
 def test_files_without_rows_keep_columns_and_types(tmp_path):
     path = tmp_path / "empty"
     path.write_text(_WEAK_HEADER)
@@ -157,7 +183,8 @@ _STRONG_OK = "ok_0\t0.000\t1.000\t/m/x"
 _FRAMED_OK = "ok_0\t0.000\t0.960\t/m/x\tPRESENT"
 
 _SECONDS = "expected times in seconds, 0 or more"
-_ID = "expected '<ytid>_<start ms>' as segment id"
+_ID = "expected a segment id that does not begin with a space"
+_OWN = "expected '<segment id>,"
 _BAD_LINES = [
     ("weak", "", "expected no empty line"),
     ("weak", 'a,0.000,10.000,"/m/x"', "expected '<YTID>, <start>, <end>"),
@@ -171,12 +198,23 @@ _BAD_LINES = [
     ("weak", 'a, 0.000, 10.000, "/m/x,,/m/y"', "separated by commas without"),
     ("weak", 'a, 10.000, 10.000, "/m/x"', "a segment that ends after it start"),
     ("weak", _WEAK_OK, "each segment once, this one stands at line 4 already"),
+    ("own", "", "expected no empty line"),
+    ("own", "clip 2", _OWN),
+    ("own", "clip 2,", _OWN),
+    ("own", ",dog", _OWN),
+    ("own", "clip 2,dog,cat", _OWN),
+    ("own", '"clip 2,dog', _OWN),
+    ("own", '"clip 2"3,dog', _OWN),
+    ("own", '" clip 2",dog', _ID),
+    ("own", 'clip 2,"dog, cat"', "class ids without spaces"),
+    ("own", 'clip 2,"dog,,cat"', "class ids separated by commas, none of"),
+    ("own", '"007, ""x""",dog', "each clip once, this one stands at line 2"),
     ("strong", "", "expected no empty line"),
     ("strong", "a_0\t0.0\t1.0", "expected 4 tab-separated fields, not 3"),
     ("strong", _FRAMED_OK, "expected 4 tab-separated fields, not 5"),
-    ("strong", "a\t0.0\t1.0\t/m/x", _ID),
-    ("strong", "a_030\t0.0\t1.0\t/m/x", _ID),
-    ("strong", "\ufeffa b_0\t0.0\t1.0\t/m/x", _ID),
+    ("strong", " a\t0.0\t1.0\t/m/x", _ID),
+    ("strong", "\t0.0\t1.0\t/m/x", _ID),
+    ("strong", "a\x7f\t0.0\t1.0\t/m/x", _ID),
     ("strong", "a_0\t0.0\t1.0\t", "expected a mid such as /m/09x0r"),
     ("strong", "a_0\t0.0\t1.0\t/m/x ", "expected a mid such as /m/09x0r"),
     ("strong", "a_0\t0.0\t1.0\t/m/x\0", "expected a mid such as /m/09x0r"),
@@ -194,13 +232,15 @@ _BAD_LINES = [
     ("framed", "a_0\t9.6\t10.56\t/m/x\tPRESENT", "one of the 10 label frames"),
     ("framed", "a_0\t0.96\t0\t/m/x\tPRESENT", "ends after it starts"),
     ("pairs", _STRONG_OK, "expected 2 tab-separated fields, not 4"),
-    ("pairs", "a\t/m/x", _ID),
+    ("pairs", " a\t/m/x", _ID),
     ("pairs", "a_0\t", "expected a mid such as /m/09x0r"),
     ("names", "/m/x Dog", r"expected '<mid>\t<display name>'"),
     ("names", "/m/x\t", r"expected '<mid>\t<display name>'"),
     ("names", "/m/ok\tAgain", "each mid once, this one stands at line 1"),
 ]
+_OWN_OK = '"007, ""x""","dog_bark,cat"'
 _KINDS = {
+    "own": (label_files.read_weak_labels, "segment_id,labels\n", _OWN_OK),
     "weak": (label_files.read_weak_labels, _WEAK_HEADER, _WEAK_OK),
     "strong": (label_files.read_strong_labels, _STRONG_HEADER, _STRONG_OK),
     "framed": (label_files.read_framed_labels, _FRAMED_HEADER, _FRAMED_OK),
@@ -208,6 +248,7 @@ _KINDS = {
     "names": (label_files.read_display_names, "", "/m/ok\tOkay"),
 }
 _WRITERS = {
+    "own": label_files.write_own_weak_labels,
     "weak": label_files.write_weak_labels,
     "strong": label_files.write_strong_labels,
     "framed": label_files.write_framed_labels,
@@ -475,6 +516,7 @@ _FIELDS = {
         _mids,
         st.sampled_from(["PRESENT", "NOT_PRESENT"]),
     ),
+    "own": (_segment_ids, _mids),
     "pairs": (_segment_ids, _mids),
     "names": (_mids, _words),
 }
@@ -509,12 +551,15 @@ def _tab_separated_text(draw, kind):
         st.lists(
             st.tuples(*_FIELDS[kind]),
             max_size=6,
-            # Names are one a mid.
-            unique_by=(lambda row: row[0]) if kind == "names" else None,
+            # Names are one a mid, own weak labels one a clip.
+            unique_by=(lambda row: row[0])
+            if kind in ("names", "own")
+            else None,
         )
     )
+    separator = "," if kind == "own" else "\t"
     lines = [
-        "\t".join("\t".join(f) if isinstance(f, list) else f for f in row)
+        separator.join("\t".join(f) if isinstance(f, list) else f for f in row)
         for row in rows
     ]
     return _KINDS[kind][1] + "".join(f"{line}\n" for line in lines)
@@ -532,7 +577,7 @@ def test_writer_after_reader_is_the_identity(tmp_path_factory, kind, data):
     assert path.read_bytes().decode() == written
 
 
-@pytest.mark.parametrize("kind", ["weak", "strong", "framed", "pairs"])
+@pytest.mark.parametrize("kind", ["own", "weak", "strong", "framed", "pairs"])
 def test_pandas_strings_are_written(tmp_path, kind):
     read, header, good_line = _KINDS[kind]
     path = tmp_path / "labels"

@@ -226,7 +226,7 @@ def test_what_has_to_be_there(tiny_release, tmp_path):
         ({"audio_dir": tmp_path / "empty"}, "holds no audio files"),
         (
             {"audio_dir": tmp_path / "others"},
-            r"15 of 15 .* no audio.* as '.*_0', .*others has such as .*other.wav",
+            r"15 of 15 .* no audio.* as '.*_0', .*others has .*other.wav",
         ),
     ):
         with pytest.raises(InputError, match=message):

@@ -299,7 +299,7 @@ def scores_with(value):
             {"scores": scores_with(np.nan)},
             "segment b_0, label frame 3, class /m/z",
         ),
-        ({"scores": np.zeros((2, 3))}, r"\[2, 10, 3\], found \[2, 3\]"),
+        ({"scores": np.zeros((2, 3))}, r"\[2, 1 or more, 3\], found \[2, 3\]"),
         ({"scores": np.zeros((2, 10, 3))}, "found float64"),
         ({"segment_ids": np.array(["a_0", "a_0"])}, "such as 'a_0'"),
         ({"mids": np.arange(3)}, "1-D array of str"),

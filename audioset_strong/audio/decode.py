@@ -30,6 +30,7 @@ import soundfile
 import soxr
 
 from audioset_strong import files
+from audioset_strong.audio import containers
 from audioset_strong.audio.formats import (
     EXTENSIONS_OF_FORMAT,
     HEAD_BYTES,
@@ -287,6 +288,8 @@ def _unreadable(path: str, error: OSError | ValueError) -> AudioError:
 def open_audio(path: str) -> Iterator[BinaryIO]:
     """Opens a file that is not empty; one of object storage is read whole.
 
+    So is a member of a container (`containers.py`).
+
     Raises:
       AudioError: The file is gone, empty, or cannot be read.
       OSError: Object storage does not answer.
@@ -294,7 +297,9 @@ def open_audio(path: str) -> Iterator[BinaryIO]:
     is_remote = files.is_remote(path)
     file: BinaryIO
     try:
-        if is_remote:
+        if containers.is_member(path):
+            file = containers.open_member(path)
+        elif is_remote:
             file = io.BytesIO(files.read_bytes(path))  # clips are small
         # Reading a pipe or a device may never end.
         elif not stat.S_ISREG(os.stat(path).st_mode):
@@ -310,7 +315,7 @@ def open_audio(path: str) -> Iterator[BinaryIO]:
             is_of_machine=is_remote or not os.path.islink(path),
         ) from error
     except (OSError, ValueError) as error:
-        if is_remote:
+        if is_remote and isinstance(error, OSError):
             raise
         raise _unreadable(path, error) from error
     with file:

@@ -24,6 +24,7 @@ Source: our choice (BUILD_NOTES.md "Annotated clips").
 import os
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from absl import logging
 
@@ -132,6 +133,30 @@ def check_listed(
             f"{listed(map(repr, missing), 3)}. Add them to the list, or leave "
             f"out their labels."
         )
+
+
+def lengths_of_clips(
+    segment_ids: npt.ArrayLike,
+    clips: pd.DataFrame | None,
+    clip_seconds: float,
+) -> npt.NDArray[np.float64]:
+    """Returns the length of each clip.
+
+    Args:
+      segment_ids: str `[num_clips]`.
+      clips: Clips table; None for no list.
+      clip_seconds: Length of the clips that are not listed.
+
+    Returns:
+      float64 `[num_clips]`, in seconds.
+    """
+    ids = pd.Index(np.asarray(segment_ids, dtype=object))
+    seconds = np.full(len(ids), clip_seconds, dtype=np.float64)
+    if clips is not None:
+        row = pd.Index(clips["segment_id"]).get_indexer(ids)
+        lengths = clips["duration_seconds"].to_numpy()
+        seconds[row >= 0] = lengths[row[row >= 0]]
+    return seconds
 
 
 def warn_of_late_events(strong: pd.DataFrame, clips: pd.DataFrame) -> None:

@@ -33,6 +33,7 @@ line. Writers expect that the folder exists.
 Source: https://research.google.com/audioset/download.html and the files.
 """
 
+import csv
 from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -53,15 +54,18 @@ from audioset_strong.labels.line_parser import (
     STRONG_LINE,
     WEAK_LINE,
     LabelText,
-    LineFormat,
+    ParsedLines,
     Path,
     encode_texts,
     parse_lines,
+    parse_own_weak_lines,
+    read_first_line,
     shown,
 )
 from audioset_strong.labels.problems import ProblemLog, log_or_stop
 from audioset_strong.params import LabelFrameParams
 
+OWN_WEAK_HEADER = "segment_id,labels"
 WEAK_HEADER = "# YTID, start_seconds, end_seconds, positive_labels"
 STRONG_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel"
 FRAMED_HEADER = STRONG_HEADER + "\tpresent"
@@ -105,9 +109,8 @@ class _Rows:
     """
 
     def __init__(
-        self, text: LabelText, line_format: LineFormat, log: ProblemLog
+        self, text: LabelText, parsed: ParsedLines, log: ProblemLog
     ) -> None:
-        parsed = parse_lines(text, line_format, log)
         self.text = text
         self.log = log
         self.line_numbers = parsed.line_numbers
@@ -327,18 +330,23 @@ def read_weak_labels(
     known_mids: Collection[str] | None = None,
     params: LabelFrameParams = LabelFrameParams(),
 ) -> pd.DataFrame:
-    """Reads a weak CSV such as `eval_segments.csv`.
+    """Reads a weak CSV such as `eval_segments.csv`, or one of own labels.
 
-    It has three comment lines, then one line a segment.
+    The release's has three comment lines, then one line a segment; own labels
+    have the header `segment_id,labels` and their fields in CSV's quotes, such
+    as `"kitchen 1","dog_bark,cat"`.
 
     Returns:
-      The weak table (module docstring); its `attrs["created"]` is the date in
-      the file's first line.
+      The weak table (module docstring). Its `attrs["created"]` is the date in
+      the file's first line; own labels have none, start at 0 and end at NaN,
+      because the file does not say how long the clips are.
     """
+    if read_first_line(path).replace('"', "") == OWN_WEAK_HEADER:
+        return _read_own_weak_labels(path, problems, known_mids)
     text = LabelText(path, 3)
     text.check_header(WEAK_HEADER, "eval_segments.csv")
     with log_or_stop(problems) as log:
-        rows = _Rows(text, WEAK_LINE, log)
+        rows = _Rows(text, parse_lines(text, WEAK_LINE, log), log)
         _add_segment_ids(rows)
         rows.leave_out_backward("a segment", "start_seconds", "end_seconds")
         rows.report_repeated(["segment_id"], "segment", is_left_out=True)
@@ -358,6 +366,22 @@ def read_weak_labels(
     mids = mids_of_text[rows.codes["mids"]]
     table["mids"] = pd.Series(mids, dtype="object")
     table.attrs["created"] = created
+    return table
+
+
+def _read_own_weak_labels(
+    path: Path, problems: ProblemLog | None, known_mids: Collection[str] | None
+) -> pd.DataFrame:
+    """Reads own weak labels below their header."""
+    text = LabelText(path, 1)
+    with log_or_stop(problems) as log:
+        rows = _Rows(text, parse_own_weak_lines(text, log), log)
+        rows.report_repeated(["segment_id"], "clip", is_left_out=True)
+        mids_of_text, _ = _split_labels(rows, known_mids)
+    table = rows.table(["segment_id"])
+    table = table.assign(start_seconds=0.0, end_seconds=np.nan)
+    mids = mids_of_text[rows.codes["mids"]]
+    table["mids"] = pd.Series(mids, dtype="object")
     return table
 
 
@@ -382,8 +406,7 @@ def _split_labels(
       The mids of each distinct text, object `[num_texts]` of tuples, each mid
       once; and the number of labels of all rows.
     """
-    # Without their quotes.
-    texts = pc.utf8_slice_codeunits(rows.values["mids"], 1, -1)
+    texts = pc.utf8_trim(rows.values["mids"], '"')
     lists = pc.split_pattern(texts, ",")
     labels = lists.flatten().dictionary_encode()  # [num_labels_of_texts]
     rows.values["label"] = labels.dictionary
@@ -491,6 +514,14 @@ def write_weak_labels(
     _write_lines([*header, WEAK_HEADER], columns, path, ", ")
 
 
+def write_own_weak_labels(weak: pd.DataFrame, path: Path) -> None:
+    """Writes the clips and classes of a weak table as own weak labels."""
+    with open_output(path) as file:
+        file.write(OWN_WEAK_HEADER + "\n")
+        rows = zip(weak["segment_id"], map(",".join, weak["mids"]))
+        csv.writer(file, lineterminator="\n").writerows(rows)
+
+
 # --- Strong labels ----------------------------------------------------------
 
 
@@ -509,7 +540,7 @@ def read_strong_labels(
     text.check_header(STRONG_HEADER, "audioset_eval_strong.tsv")
     names = ["segment_id", "onset_seconds", "offset_seconds", "mid"]
     with log_or_stop(problems) as log:
-        rows = _Rows(text, STRONG_LINE, log)
+        rows = _Rows(text, parse_lines(text, STRONG_LINE, log), log)
         rows.leave_out_backward("an event", "onset_seconds", "offset_seconds")
         rows.report(
             rows.array("offset_seconds")
@@ -568,7 +599,7 @@ def read_framed_labels(
     keys = ["segment_id", "label_frame", "mid"]
     seconds = params.label_frame_seconds
     with log_or_stop(problems) as log:
-        rows = _Rows(text, FRAMED_LINE, log)
+        rows = _Rows(text, parse_lines(text, FRAMED_LINE, log), log)
         rows.leave_out_backward(
             "a label frame", "onset_seconds", "offset_seconds"
         )
@@ -657,7 +688,7 @@ def read_pairs(
     text = LabelText(path, 1)
     text.check_header(PAIR_HEADER, "explicit_negatives.tsv")
     with log_or_stop(problems) as log:
-        rows = _Rows(text, PAIR_LINE, log)
+        rows = _Rows(text, parse_lines(text, PAIR_LINE, log), log)
         rows.report_repeated(["segment_id", "mid"], "pair")
         rows.report_strange_ids()
         rows.report_unknown_mids(known_mids)
@@ -704,7 +735,7 @@ def read_explicit_negatives(
     Returns the table of pairs (module docstring). `clips` as in
     `read_framed_labels`.
     """
-    if LabelText(path, 1).header != [FRAMED_HEADER]:
+    if read_first_line(path) != FRAMED_HEADER:
         return read_pairs(path, problems)
     keys = ["segment_id", "mid"]
     with log_or_stop(problems) as log:
@@ -741,7 +772,7 @@ def read_display_names(
     """
     text = LabelText(path, 0)
     with log_or_stop(problems) as log:
-        rows = _Rows(text, NAME_LINE, log)
+        rows = _Rows(text, parse_lines(text, NAME_LINE, log), log)
         rows.report_repeated(["mid"], "mid", is_left_out=True)
         rows.report_repeated(["display_name"], "display name")
     table = rows.table(["mid", "display_name"])

@@ -64,6 +64,7 @@ class LabelText:
             content = text.encode("utf-8", errors="surrogatepass")
         if b"\r" in content:
             content = content.replace(b"\r\n", b"\n")
+        content = content.removeprefix(_BOM)
         self.path = path
         self.first_line = num_header_lines + 1
         self.header: list[str] = []
@@ -109,6 +110,13 @@ class LabelText:
         index = number - self.first_line
         start, end = self._line_starts[index : index + 2]
         return _decode(self.body[start : end - 1])
+
+
+def read_first_line(path: Path) -> str:
+    """Reads a file's first line, which tells what file it is."""
+    with open(path, "rb") as file:
+        line = file.readline().removeprefix(_BOM)
+    return _decode(line.rstrip(b"\r\n"))
 
 
 def _decode(line: bytes) -> str:
@@ -177,6 +185,42 @@ def parse_lines(
             text.path, line, f"{message}, found {found}", is_left_out=False
         )
     return ParsedLines(columns, numbers)
+
+
+# The fields of own weak labels, as CSV writers quote them.
+_CSV_FIELD = r'(?:"((?:[^"]|"")+)"|([^",]+))'
+_OWN_WEAK_LINE = re.compile(f"{_CSV_FIELD},{_CSV_FIELD}")
+
+
+def parse_own_weak_lines(text: LabelText, problems: ProblemLog) -> ParsedLines:
+    """Parses own weak labels: a segment id and class ids, a clip a line.
+
+    As `parse_lines`, with the columns `segment_id` and `mids`.
+    """
+    rows: list[tuple[str, str]] = []
+    numbers = []
+    for number in range(text.first_line, text.first_line + text.num_lines):
+        line = text.line(number)
+        match = _OWN_WEAK_LINE.fullmatch(line)
+        segment_id = labels = ""
+        if match:
+            segment_id = (match[1] or match[2]).replace('""', '"')
+            labels = match[3] or match[4]
+        if re.fullmatch(SEGMENT_ID_PATTERN, segment_id) and re.fullmatch(
+            _MIDS, labels
+        ):
+            rows.append((segment_id, labels))
+            numbers.append(number)
+        else:
+            reason = _explain_text(line) or _explain_own_weak(
+                segment_id, labels
+            )
+            problems.add(text.path, number, f"{reason}, found {shown(line)}")
+    columns = {
+        name: encode_texts(pa.array([row[i] for row in rows], pa.string()))
+        for i, name in enumerate(("segment_id", "mids"))
+    }
+    return ParsedLines(columns, np.array(numbers, dtype=np.int64))
 
 
 def encode_texts(texts: Any) -> Any:
@@ -293,6 +337,16 @@ def _explain_weak(line: str) -> str:
     return "expected mids separated by commas without spaces"
 
 
+def _explain_own_weak(segment_id: str, labels: str) -> str:
+    if not labels:
+        return "expected '<segment id>,\"<class>,<class>,...\"'"
+    if not re.fullmatch(SEGMENT_ID_PATTERN, segment_id):
+        return "expected a segment id that does not begin with a space"
+    if any(map(str.isspace, labels)):
+        return "expected class ids without spaces, separated by commas"
+    return "expected class ids separated by commas, none of them empty"
+
+
 def _explain_tabs(num_fields: int, line: str) -> str:
     """Explains lines that begin with a segment id: 2, 4 or 5 fields."""
     fields = line.split("\t")
@@ -311,6 +365,7 @@ def _explain_tabs(num_fields: int, line: str) -> str:
     return "expected a mid such as /m/09x0r after the times"
 
 
+_MIDS = f"{MID_PATTERN}(?:,{MID_PATTERN})*"
 _EVENT = {
     "segment_id": SEGMENT_ID_PATTERN,
     "onset_seconds": _SECONDS,
@@ -325,7 +380,7 @@ WEAK_LINE = LineFormat(
         "ytid": f"{YTID_PATTERN},",
         "start_seconds": f"{_SECONDS},",
         "end_seconds": f"{_SECONDS},",
-        "mids": f'"{MID_PATTERN}(?:,{MID_PATTERN})*"',
+        "mids": f'"{_MIDS}"',
     },
     _explain_weak,
 )

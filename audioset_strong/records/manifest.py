@@ -108,7 +108,10 @@ class Records:
 
     @property
     def records_hash(self) -> str:
-        """16 hex digits, equal for the same records wherever they lie."""
+        """16 hex digits, equal for the same clips, labels and settings.
+
+        They do not depend on where the folder lies.
+        """
         return hash_records(self.shards)
 
     def shards_of(self, *groups: str) -> list[Shard]:

@@ -32,8 +32,13 @@ import pandas as pd
 import tqdm
 
 from audioset_strong import files
+from audioset_strong.audio.containers import (
+    container_of,
+    is_member,
+    row_groups_of,
+)
 from audioset_strong.audio.decode import AudioError, open_audio
-from audioset_strong.audio.listing import find_audio, name_scheme
+from audioset_strong.audio.listing import find_audio
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
     ClassMap,
@@ -92,9 +97,6 @@ _EventsOfSet = dict[str, list[tuple[int, float, float]]]
 SHARD_FILE = re.compile(
     r"((?:weak|strong|held_out)-\d{5,}-of-\d{5,}\.tfrecord)(\.failed)?(\.json)?"
 )
-
-# A part of a file that holds many clips: bytes of a tar, a row of Parquet.
-_LOCATOR = re.compile(r"(.+)#(?:bytes=\d+\+(\d+)|row=\d+)", re.DOTALL)
 
 # Of larger files only the first and last megabyte are hashed, because each clip
 # of a long recording is checked by itself.
@@ -158,7 +160,7 @@ class ShardSettings:
 
 @dataclasses.dataclass(frozen=True)
 class ShardTask:
-    """One shard to write into `output_dir`, its clips sorted by segment_id."""
+    """One shard to write into `output_dir`, its clips in reading order."""
 
     output_dir: str
     group: str
@@ -292,14 +294,14 @@ def _is_audio_unchanged(task: ShardTask, report: Report) -> bool:
 
 
 def hash_audio(path: str) -> str:
-    """Hashes a local audio file, or a member of a local container.
+    """Hashes a local audio file.
 
     Returns:
       16 hex digits, after `~` if only the ends of a large file were hashed; ""
-      if there is no file, or it is in object storage, which would send it
-      again.
+      if there is no file, or one in object storage or in a container, which
+      would have to be read or decoded again.
     """
-    if not path or files.is_remote(path):
+    if not path or files.is_remote(path) or is_member(path):
         return ""
     try:
         with open_audio(path) as file:
@@ -578,10 +580,13 @@ class _Places:
         seconds = self.listed.get(segment_id, (math.nan, ""))[0]
         if self._index is None:
             path = find_audio(segment_id, self._path_of_stem) or ""
-            if path and _is_named_after_video(segment_id, path):
-                audioset_id = parse_audioset_id(segment_id)
-                start = audioset_id.start_ms / 1000 if audioset_id else 0.0
-                extent = "video"
+            audioset_id = parse_audioset_id(segment_id) if path else None
+            if audioset_id and path in (
+                self._path_of_stem.get(audioset_id.ytid),
+                self._path_of_stem.get("Y" + audioset_id.ytid),
+            ):
+                # It is named after the video alone.
+                start, extent = audioset_id.start_ms / 1000, "video"
         elif (row := self._index.row_of_clip.get(segment_id)) is not None:
             path = self._index.path_of(row)
             given_start = float(self._index.start_seconds[row])
@@ -597,14 +602,6 @@ class _Places:
         if not math.isnan(weak_seconds):
             seconds = min(weak_seconds, self._clip_seconds or weak_seconds)
         return path, start, seconds, extent, False
-
-
-def _is_named_after_video(segment_id: str, path: str) -> bool:
-    """Whether a name holds the YouTube id and no time."""
-    if parse_audioset_id(segment_id) is None:
-        return False
-    scheme = name_scheme(segment_id, path)
-    return "<start" not in scheme and "<ms" not in scheme
 
 
 def plan_clips(
@@ -737,9 +734,8 @@ def plan_clips(
 
 
 def _states_of_audio(paths: Sequence[str]) -> dict[str, files.FileState]:
-    """Looks up files, or the files that hold them; 0 bytes if not there."""
-    matches = {path: _LOCATOR.fullmatch(path) for path in {*paths} - {""}}
-    file_of = {p: match[1] if match else p for p, match in matches.items()}
+    """Looks up files, or the containers; 0 bytes if they are not there."""
+    file_of = {path: container_of(path) for path in {*paths} - {""}}
     unique = sorted(set(file_of.values()))
     # Many at a time, because a mounted network folder answers slowly; a remote
     # folder is listed once, so all of its files are looked up together.
@@ -760,13 +756,7 @@ def _states_of_audio(paths: Sequence[str]) -> dict[str, files.FileState]:
         ):
             states.update((p, s or nothing) for p, s in zip(chunk, found))
             bar.update(len(chunk))
-    result = {"": nothing}
-    for path, match in matches.items():
-        state = states[file_of[path]]
-        if match and match[2] and state.version:
-            state = state._replace(num_bytes=int(match[2]))
-        result[path] = state
-    return result
+    return {"": nothing, **{path: states[f] for path, f in file_of.items()}}
 
 
 def _check_all_listed(
@@ -908,15 +898,26 @@ def _between(low: float, high: float) -> str:
 def plan_shards(
     plan: Plan, output_dir: str, clips_per_shard: int, settings: ShardSettings
 ) -> list[ShardTask]:
-    """Distributes the clips of each group over shards by a stable hash."""
+    """Distributes the clips of each group over shards by a stable hash.
+
+    Clips of one row group of Parquet are in one shard, in the order of rows,
+    because a row group is decoded from its start.
+    """
+    row_groups = row_groups_of(
+        clip.audio_path for clips in plan.clips.values() for clip in clips
+    )
     tasks = []
     for group, clips in plan.clips.items():
         num_shards = -(-len(clips) // clips_per_shard)  # rounded up
         of_shard: list[list[Clip]] = [[] for _ in range(num_shards)]
         for clip in clips:
-            fraction = stable_fraction(clip.segment_id, salt="shard")
+            key, _ = row_groups.get(clip.audio_path, (clip.segment_id, 0))
+            fraction = stable_fraction(key, salt="shard")
             of_shard[int(fraction * num_shards)].append(clip)
         for index, shard_clips in enumerate(of_shard):
+            shard_clips.sort(
+                key=lambda c: row_groups.get(c.audio_path, ("", 0))
+            )
             name = f"{group}-{index:05d}-of-{num_shards:05d}.tfrecord"
             tasks.append(
                 ShardTask(output_dir, group, name, tuple(shard_clips), settings)

@@ -25,6 +25,7 @@ from typing import Any
 from absl import logging
 
 from audioset_strong import files
+from audioset_strong.audio.containers import is_container
 from audioset_strong.audio.listing import index_listing, list_audio
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import format_class_map, read_class_map
@@ -131,8 +132,9 @@ def prepare_records(
     that the same call again goes on where an earlier one ended.
 
     Args:
-      audio_dir: Folder with the clips' audio, searched with its subfolders;
-        with an audio index, what its paths are relative to, or "".
+      audio_dir: Folder with the clips' audio, searched with its subfolders, in
+        files, Parquet files and tars; or one of the latter (`containers.py`).
+        With an audio index, what its paths are relative to, or "".
       weak_paths: Weak CSVs.
       strong_paths: Strong TSVs.
       class_map_path: The classes, as in class_labels_indices.csv.
@@ -316,7 +318,11 @@ def _find_audio_files(audio_dir: str) -> dict[str, str]:
       InputError: There is no such folder, or nothing in it.
     """
     logging.info("Listing %s.", audio_dir)
-    if not files.is_remote(audio_dir) and not os.path.isdir(audio_dir):
+    if not (
+        files.is_remote(audio_dir)
+        or os.path.isdir(audio_dir)
+        or is_container(audio_dir)
+    ):
         raise InputError(
             f"{audio_dir} is not a folder. Give that of the clips."
         )
