@@ -156,13 +156,13 @@ def import_labels(
       display_names_path: mid_to_display_name.tsv, for further names of classes
         in containers.
       params: How.
-      problems: Takes what cannot be used; None to refuse the first.
+      problems: Takes what cannot be used; None to refuse it.
 
     Raises:
       InputError: There are no labels or recordings, they do not fit together,
         or `problems` refuses what cannot be used. Nothing is written.
     """
-    log = problems or ProblemLog(stops_at_first=True)
+    log = problems or ProblemLog()
     known = read_known_classes(class_map_path, display_names_path, log)
     class_map = known.class_map
     if label_format in CONTAINER_FORMATS:
