@@ -15,8 +15,9 @@ model was not trained on, and not those that it is reported on. Writes:
 
 Negatives are implied unless --negatives says otherwise: explicit negatives are
 hard clips and few, against which thresholds come out too low for audio as it
-comes. Scores are read as `evaluate` reads them; those that are no probabilities
-get no curve. Needs no TensorFlow.
+comes. Clips without any event, which make thresholds higher, count if --clips
+lists them. Scores are read as `evaluate` reads them; those that are no
+probabilities get no curve. Needs no TensorFlow.
 """
 
 import dataclasses
@@ -76,6 +77,8 @@ _NEGATIVES = flags.DEFINE_enum(
     ["implied", "explicit"],
     "What counts as absent: all that is not positive, or what the labels mark.",
 )
+_CLIPS = run_flags.define_clips()
+_CLIP_SECONDS = run_flags.define_clip_seconds()
 _CLASS_MAP = flags.DEFINE_string(
     "class_map",
     None,
@@ -88,13 +91,13 @@ _PARAMS_FLAGS = run_flags.define_params(ThresholdParams)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "CSV of thresholds to write.", required=True
 )
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 
 def main(argv: Sequence[str]) -> None:
     """Chooses, writes the files and prints what came out."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog(is_strict=_STRICT.value)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     params = run_flags.read_params(ThresholdParams, _PARAMS_FLAGS)
     label_paths = [
         labels.value
@@ -107,15 +110,24 @@ def main(argv: Sequence[str]) -> None:
             f"--weak_labels; found {len(label_paths)}."
         )
     known = read_known_classes(_CLASS_MAP.value, _DISPLAY_NAMES.value, problems)
-    scores = read_scores(_SCORES.value, known, _POOLING.value, _LOGITS.value)
     truth = read_truth(
         _FRAMED_LABELS.value,
         _STRONG_LABELS.value,
         _WEAK_LABELS.value,
         problems=problems,
+        clips=_CLIPS.value,
+        clip_seconds=_CLIP_SECONDS.value,
+    )
+    scores = read_scores(
+        _SCORES.value,
+        dataclasses.replace(known, labelled_mids=frozenset(truth.mids())),
+        _POOLING.value,
+        _LOGITS.value,
+        truth.clips,
+        _CLIP_SECONDS.value,
     )
     items, item_name = threshold_items(scores, truth, _NEGATIVES.value)
-    warn_of_gaps(items.alignment)
+    warn_of_gaps(items.alignment, has_clips=truth.clips is not None)
 
     names = known.name_of_mid
     table = choose_thresholds(items, params, names)
@@ -125,6 +137,7 @@ def main(argv: Sequence[str]) -> None:
         "class_map_hash": scores.class_map_hash,
         "score_notes": list(scores.notes),
         "labels": os.path.basename(label_paths[0]),
+        **({"clips": os.path.basename(_CLIPS.value)} if _CLIPS.value else {}),
         "items": item_name,
         "negatives": _NEGATIVES.value,
         "num_items": len(items.scores),

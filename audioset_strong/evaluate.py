@@ -20,10 +20,12 @@ clip, at any frame rate, as sed_scores_eval writes (`score_tables.py`). Framed
 labels, or strong ones that are framed here, give the Strong eval, weak labels
 the Weak eval; `truth.py` lists the negatives of each. Labels are taken as they
 are, unless --smear_labels, --subsume_music or --canonicalize_mids says
-otherwise. Scores and a baseline are compared over their common classes. Needs
-no TensorFlow.
+otherwise. Scores and a baseline are compared over their common classes. Clips
+that annotators listened to and that have no event count if --clips lists them;
+without a list, clips that no label names are left out. Needs no TensorFlow.
 """
 
+import dataclasses
 import os
 from collections.abc import Sequence
 
@@ -81,6 +83,8 @@ _EXPLICIT_NEGATIVES = flags.DEFINE_string(
     "Pairs that annotators marked absent, for --strong_labels or "
     "--weak_labels: a TSV or framed TSV, as frame_labels takes it.",
 )
+_CLIPS = run_flags.define_clips()
+_CLIP_SECONDS = run_flags.define_clip_seconds()
 _CLASS_MAP = flags.DEFINE_string(
     "class_map",
     None,
@@ -96,7 +100,7 @@ _ONTOLOGY = flags.DEFINE_string(
     "ontology", None, "ontology.json, for --smear_labels and --subsume_music."
 )
 _LABEL_MAPPING_FLAGS = run_flags.define_params(LabelMappingParams)
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 _COMMON_CLIPS = flags.DEFINE_string(
     "common_clips",
     None,
@@ -126,7 +130,7 @@ _REPORT_DIR = flags.DEFINE_string(
 def main(argv: Sequence[str]) -> None:
     """Evaluates, writes the report and prints the headline."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog(is_strict=_STRICT.value)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     mapping = read_label_mapping(
         run_flags.read_params(LabelMappingParams, _LABEL_MAPPING_FLAGS),
         _ONTOLOGY.value,
@@ -140,7 +144,10 @@ def main(argv: Sequence[str]) -> None:
         _WEAK_LABELS.value,
         _EXPLICIT_NEGATIVES.value,
         problems,
+        _CLIPS.value,
+        _CLIP_SECONDS.value,
     )
+    known = dataclasses.replace(known, labelled_mids=frozenset(truth.mids()))
     settings = EvalSettings(
         rank_over=_RANK_OVER.value,
         negatives=_NEGATIVES.value,
@@ -151,7 +158,7 @@ def main(argv: Sequence[str]) -> None:
         only_common_label_frames=_COMMON_WITH_BASELINE.value,
         bootstrap=run_flags.read_params(BootstrapSettings, _BOOTSTRAP_FLAGS),
     )
-    how = known, _POOLING.value, _LOGITS.value
+    how = known, _POOLING.value, _LOGITS.value, truth.clips, _CLIP_SECONDS.value
     scores = read_scores(_SCORES.value, *how)
     baseline = None
     if _BASELINE_SCORES.value is not None:

@@ -8,8 +8,9 @@ r"""Frames strong labels as the released framed file is.
 
 Section 3.2 of the paper: a label frame of 960 ms is PRESENT where one event
 overlaps it by half of the shorter of the two, and NOT_PRESENT elsewhere in
-clips that have the class, and wherever --explicit_negatives names the pair. A
-class whose events all lie after the last label frame has no rows.
+clips that have the class, wherever --explicit_negatives names the pair, and for
+all classes in clips of --clips without any event. A class whose events all lie
+after the last label frame has no rows.
 
 Writes --output in the format of audioset_eval_strong_framed_posneg.tsv. With
 --reference it also prints how far the two agree, for each class and in all,
@@ -25,7 +26,13 @@ from absl import flags
 
 from audioset_strong import run_flags
 from audioset_strong.files import open_output
-from audioset_strong.labels.frame_rule import frame_strong_labels
+from audioset_strong.labels.clips import read_annotated_clips
+from audioset_strong.labels.frame_rule import (
+    frame_strong_labels,
+    num_label_frames_of,
+    params_of_length,
+    params_of_longest,
+)
 from audioset_strong.labels.framed_agreement import (
     agreement_lines,
     compare_framed_labels,
@@ -40,6 +47,7 @@ from audioset_strong.labels.label_files import (
     write_framed_labels,
 )
 from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.params import LabelFrameParams
 
 _STRONG_LABELS = flags.DEFINE_string(
     "strong_labels", None, "Strong TSV to frame.", required=True
@@ -63,10 +71,12 @@ _DISPLAY_NAMES = flags.DEFINE_string(
 _MAX_DISAGREEMENTS = flags.DEFINE_integer(
     "max_disagreements", 10, "How many disagreements to print.", lower_bound=0
 )
+_CLIPS = run_flags.define_clips()
+_CLIP_SECONDS = run_flags.define_clip_seconds()
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Framed TSV to write.", required=True
 )
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 _KEYS = ["segment_id", "mid"]
 
@@ -74,22 +84,36 @@ _KEYS = ["segment_id", "mid"]
 def main(argv: Sequence[str]) -> None:
     """Frames, writes, and compares."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog(is_strict=_STRICT.value)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     names = None
     if _DISPLAY_NAMES.value:
         names = read_display_names(_DISPLAY_NAMES.value, problems)
+    clips = read_annotated_clips(_CLIPS.value) if _CLIPS.value else None
+    params = params_of_length(_CLIP_SECONDS.value)
+    longest = params_of_longest(clips, params)
     strong = read_strong_labels(
-        _STRONG_LABELS.value, problems, known_mids=names
+        _STRONG_LABELS.value,
+        problems,
+        known_mids=names,
+        params=longest,
     )
     negatives = None
     if _EXPLICIT_NEGATIVES.value:
-        negatives = read_explicit_negatives(_EXPLICIT_NEGATIVES.value, problems)
+        negatives = read_explicit_negatives(
+            _EXPLICIT_NEGATIVES.value, problems, params=params, clips=clips
+        )
     reference = None
     if _REFERENCE.value:
-        reference = read_framed_labels(_REFERENCE.value, problems)
+        reference = read_framed_labels(
+            _REFERENCE.value, problems, params=params, clips=clips
+        )
     problems.report()
 
-    framed = frame_strong_labels(strong, negatives)
+    framed = frame_strong_labels(
+        strong, negatives, known_mids=names, params=params, clips=clips
+    )
+    if clips is not None:
+        _print_clips(strong, clips)
     _print_contradicted(strong, negatives)
     write_framed_labels(framed, _OUTPUT.value)
     # Every pair has all label frames: one row a pair.
@@ -103,7 +127,18 @@ def main(argv: Sequence[str]) -> None:
     )
     if reference is not None:
         known_pairs = pd.concat([strong, negatives])
-        _compare(framed, reference, known_pairs, strong, names or {})
+        _compare(framed, reference, known_pairs, strong, names or {}, longest)
+
+
+def _print_clips(strong: pd.DataFrame, clips: pd.DataFrame) -> None:
+    """Says how many listed clips are negatives of all, or too short."""
+    is_empty = ~clips["segment_id"].isin(strong["segment_id"])
+    num_short = int((num_label_frames_of(clips["duration_seconds"]) == 0).sum())
+    short = f"; {num_short} are shorter than a label frame" if num_short else ""
+    print(
+        f"{is_empty.sum()} of {len(clips)} annotated clips have no event, and "
+        f"are NOT_PRESENT for every class{short}."
+    )
 
 
 def _print_contradicted(
@@ -140,9 +175,10 @@ def _compare(
     known_pairs: pd.DataFrame,
     strong: pd.DataFrame,
     names: Mapping[str, str],
+    params: LabelFrameParams,
 ) -> None:
     """Prints and writes the agreement with the reference."""
-    agreement = compare_framed_labels(framed, reference, known_pairs)
+    agreement = compare_framed_labels(framed, reference, known_pairs, params)
     path = f"{_OUTPUT.value}.agreement.csv"
     with open_output(path) as file:
         agreement.per_class.to_csv(file, index=False, lineterminator="\n")

@@ -12,7 +12,7 @@ give other results without notice.
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from audioset_strong.errors import InputError
@@ -173,14 +173,17 @@ class RecordParams:
     """Which clips records hold, and how.
 
     Attributes:
-      held_out_fraction: Share of the ytids with strong labels that is held out
-        for validation, by stable hash; 0 for evaluation data.
-      strong_fraction: Share of the other ytids with strong labels that keep
+      held_out_fraction: Share of the groups (ytids, recordings) with strong
+        labels, or of all if there are none, that is held out for validation, by
+        stable hash; 0 for evaluation data.
+      strong_fraction: Share of the other groups with strong labels that keep
         them, by stable hash; less than 1 for Figure 3 of the paper.
-      strong_fraction_seed: Chooses which ytids keep them.
+      strong_fraction_seed: Chooses which groups keep them.
       clips_per_shard: Clips in a shard, on average. 1,000 clips are 130 MB, a
         size at which reading in parallel pays.
-      clip_seconds: Length of a clip; audio after this is left out.
+      clip_seconds: Length of a clip for which nothing else gives it, and the
+        most that is used of one whose length a weak CSV gives; 0 for all to the
+        end of the file.
       log_mel_dtype: How log-mel features are stored: "float16", or "uint8",
         which takes half as many bytes (`records/schema.py`).
     """
@@ -256,6 +259,10 @@ class TrainParams:
       strategy: "auto", "cpu", "gpu" or "tpu" (`training/strategy.py`).
       warm_start_workdir: Run whose best checkpoint gives the first weights; ""
         for random ones.
+      warm_start_classes: Which classes the run in `warm_start_workdir` may
+        have: "same", the same in the same order; "match", others too, where
+        classes of both runs keep their weights of the last layer and the others
+        get new ones; "new", any, where the whole last layer is new.
     """
 
     training_set: str = "weak"
@@ -276,6 +283,7 @@ class TrainParams:
     cache_dir: str = ""
     strategy: str = "auto"
     warm_start_workdir: str = ""
+    warm_start_classes: str = "same"
 
 
 def from_dict(
@@ -306,19 +314,24 @@ def save_params(
 
 
 def load_params(
-    path: str | os.PathLike[str], classes_by_stage: Mapping[str, type]
+    path: str | os.PathLike[str],
+    classes_by_stage: Mapping[str, type],
+    optional: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Reads what `save_params` wrote: the params of each stage.
+
+    Stages in `optional`, which an earlier version may not have written, have
+    their defaults if they are missing.
 
     Raises:
       InputError: A stage is missing or has unknown fields.
     """
     with open(path, encoding="utf-8") as file:
         saved = json.load(file)
-    missing = sorted(set(classes_by_stage) - set(saved))
+    missing = sorted(set(classes_by_stage) - set(saved) - set(optional))
     if missing:
         raise InputError(f"{path}: expected settings of {missing}.")
     return {
-        name: from_dict(params_class, saved[name])
+        name: from_dict(params_class, saved.get(name, {}))
         for name, params_class in classes_by_stage.items()
     }

@@ -196,6 +196,27 @@ def define_class_map(required: bool = False) -> flags.FlagHolder[Any]:
     )
 
 
+def define_clips() -> flags.FlagHolder[str | None]:
+    """Defines --clips."""
+    return flags.DEFINE_string(
+        "clips",
+        None,
+        "List of annotated clips, a TSV with the header segment_id, "
+        "duration_seconds and, if you like, group: clips of any length, and "
+        "those without any event, which are negatives of every class.",
+    )
+
+
+def define_clip_seconds() -> flags.FlagHolder[float]:
+    """Defines --clip_seconds."""
+    return flags.DEFINE_float(
+        "clip_seconds",
+        10.0,
+        "Length of the clips that --clips does not list.",
+        lower_bound=0.0,
+    )
+
+
 def define_workdir() -> flags.FlagHolder[str]:
     """Defines --workdir, which must be given."""
     return flags.DEFINE_string(
@@ -236,13 +257,13 @@ def define_display_names() -> flags.FlagHolder[str | None]:
     )
 
 
-def define_strict() -> flags.FlagHolder[bool]:
-    """Defines --strict."""
+def define_skip_bad_lines() -> flags.FlagHolder[bool]:
+    """Defines --skip_bad_lines."""
     return flags.DEFINE_boolean(
-        "strict",
+        "skip_bad_lines",
         False,
-        "Stop if anything is wrong with a label file, instead of leaving out "
-        "lines that cannot be read and warning of what looks wrong.",
+        "Leave out lines of label files that cannot be used, and count them, "
+        "instead of stopping. An event that is left out becomes a negative.",
     )
 
 

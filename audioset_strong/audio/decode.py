@@ -34,8 +34,12 @@ from audioset_strong.audio import containers
 from audioset_strong.audio.formats import (
     EXTENSIONS_OF_FORMAT,
     HEAD_BYTES,
+    MAX_BYTES_BEFORE_MP3,
     SOUNDFILE_FORMATS,
+    Stream,
     claimed_mp3_samples,
+    find_mp3,
+    find_streams,
     find_truncation,
     id3_bytes,
     sniff_format,
@@ -334,7 +338,11 @@ def _sniff_open_file(file: BinaryIO) -> str:
         inner = sniff_format(file.read(HEAD_BYTES))
         # Some encoders pad the tag with zeros, and MP3 follows these.
         return "mp3" if inner == "unknown" else inner
-    return sniff_format(head)
+    if (container := sniff_format(head)) == "unknown":
+        file.seek(0)
+        if find_mp3(file.read(2 * MAX_BYTES_BEFORE_MP3)) >= 0:
+            return "mp3"
+    return container
 
 
 class Mixer:
@@ -379,6 +387,19 @@ class Mixer:
         self._blocks.append(_mix_to_mono(samples))  # [num_samples]
         self.num_samples += len(samples)
         self._num_values += samples.size
+
+    def append(self, other: "Mixer", waveform: np.ndarray) -> None:
+        """Takes what another one counted, with its waveform or instead of it.
+
+        Args:
+          other: Not to be used afterwards.
+          waveform: float32 `[num_samples]`.
+        """
+        self._blocks.append(waveform)
+        self.num_samples += len(waveform)
+        self.file_peak = max(self.file_peak, other.file_peak)
+        self._num_values += other._num_values
+        self._num_clipped += other._num_clipped
 
     @property
     def clipped_fraction(self) -> float:
@@ -446,12 +467,74 @@ def _read_samples(
     max_seconds: float | None,
     start_seconds: float,
 ) -> ReadAudio:
-    """Reads with libsndfile if that can, otherwise with PyAV."""
+    """Reads the streams of a file, most often one.
+
+    Later streams take the sample rate of the first. A stream that cannot be
+    read ends the audio: what follows would come too early.
+    """
+    streams = find_streams(file, container)
+    if not streams:
+        return _read_stream(file, container, max_seconds, start_seconds)
+    whole, position = None, 0  # in samples
+    for number, stream in enumerate(streams, 1):
+        seconds, later_seconds = max_seconds, start_seconds
+        if whole:
+            rate = whole.sample_rate
+            start, end = _bounds(rate, max_seconds, start_seconds)
+            first = max(start, position)
+            later_seconds = (first - position) / rate
+            if max_seconds is not None:
+                # Half a sample more, as it is rounded down.
+                seconds = (max(end - first, 0) + 0.5) / rate
+        try:
+            read = _read_stream(
+                io.BytesIO(stream.content),
+                container,
+                seconds,
+                later_seconds,
+                stream,
+            )
+        except NotDecodableError as error:
+            if whole is None:
+                raise
+            problem = f"stream {number} of {len(streams)}: {error}"
+            return whole._replace(truncation=problem)
+        if whole is None:
+            whole = read
+        else:
+            waveform = read.mixer.waveform()  # [num_stream_samples]
+            if read.sample_rate != rate and len(waveform):
+                # [num_stream_samples * rate / read.sample_rate]
+                waveform = soxr.resample(waveform, read.sample_rate, rate)
+            whole.mixer.append(read.mixer, waveform)
+        position += round(read.file_seconds * whole.sample_rate)
+        whole = whole._replace(
+            num_channels=max(whole.num_channels, read.num_channels),
+            file_seconds=position / whole.sample_rate,
+            truncation=read.truncation or stream.truncation,
+        )
+        if whole.truncation:
+            break
+    assert whole
+    return whole
+
+
+def _read_stream(
+    file: BinaryIO,
+    container: str,
+    max_seconds: float | None,
+    start_seconds: float,
+    stream: Stream | None = None,
+) -> ReadAudio:
+    """Reads with libsndfile if that can, otherwise with PyAV.
+
+    `stream` is what `file` holds if it is not all of a file.
+    """
     failure = f"libsndfile does not read {container}"
     if container in (*SOUNDFILE_FORMATS, "unknown"):
         try:
             return read_with_soundfile(
-                file, container, max_seconds, start_seconds
+                file, container, max_seconds, start_seconds, stream
             )
         except NotDecodableError as error:
             if container == "unknown":
@@ -491,6 +574,7 @@ def read_with_soundfile(
     container: str,
     max_seconds: float | None,
     start_seconds: float = 0.0,
+    stream: Stream | None = None,
 ) -> ReadAudio:
     """Reads the samples of a file, block by block.
 
@@ -501,6 +585,7 @@ def read_with_soundfile(
       max_seconds: Audio after this is not kept, and not read where the header
         says how long the file is; None for all of it.
       start_seconds: Audio before this is not kept (`decode_audio`).
+      stream: What the file holds if it was taken out of another one.
 
     Raises:
       NotDecodableError: libsndfile does not read the file.
@@ -508,7 +593,9 @@ def read_with_soundfile(
     """
     mp3_samples = None
     if container == "mp3":
-        mp3_samples = claimed_mp3_samples(file)
+        mp3_samples = (
+            stream.num_samples if stream else claimed_mp3_samples(file)
+        )
         file.seek(0)
         if file.read(3) != b"ID3":
             # Without a tag libsndfile knows MP3 by the extension only.

@@ -5,7 +5,9 @@ repetition; an item counts as often as its clip was drawn. Clips are drawn, not
 items, because the label frames of a clip are alike: drawing them one by one
 would make intervals too narrow. Clips are drawn in the order of their
 segment_id from one seed, so that two systems, or two evaluations, of the same
-clips are resampled alike, however their files are ordered.
+clips are resampled alike, however their files are ordered. Where a list puts
+clips into groups (a recording, a speaker, a site), whole groups are drawn in
+the same way, for the same reason.
 
 Interval of one system, or of the difference of two on the same resamples (so
 that what makes a clip hard for both cancels out):
@@ -183,6 +185,7 @@ class ClassResamples:
     Attributes:
       seed: Seed that the clips were drawn with.
       num_resamples: How many resamples were drawn.
+      num_groups: Groups that were drawn from; None if it was single clips.
       segment_ids: str `[num_clips]`, ascending.
       num_labels_of_clip: int64 `[num_clips, 3]`, items, positives and
         negatives of each clip, to tell whether two systems share them.
@@ -196,6 +199,7 @@ class ClassResamples:
 
     seed: int
     num_resamples: int
+    num_groups: int | None
     segment_ids: npt.NDArray[np.str_]
     num_labels_of_clip: _Ints
     mids: npt.NDArray[np.str_]
@@ -227,25 +231,31 @@ class ClassResamples:
 
 
 def draw_clips(
-    segment_ids: npt.NDArray[np.str_], num_resamples: int, seed: int
+    segment_ids: npt.NDArray[np.str_],
+    num_resamples: int,
+    seed: int,
+    group_of_clip: npt.NDArray[np.object_] | None = None,
 ) -> npt.NDArray[np.int32]:
-    """Draws clips with repetition.
+    """Draws clips, or groups of clips, with repetition.
 
     Args:
       segment_ids: str `[num_clips]`, unique, in any order.
-      num_resamples: How often to draw `num_clips` clips.
+      num_resamples: How often to draw as many clips, or groups, as there are.
       seed: The first resamples do not depend on how many follow.
+      group_of_clip: str `[num_clips]`; None if each clip is a group.
 
     Returns:
       int32 `[num_resamples, num_clips]`: how often each clip was drawn.
     """
     rng = np.random.default_rng(seed)
-    num_clips = segment_ids.size
     order = np.argsort(segment_ids)
-    draws = np.empty((num_resamples, num_clips), dtype=np.int32)
+    groups = segment_ids if group_of_clip is None else group_of_clip
+    # Groups are numbered as they appear: [num_clips]
+    group, names = pd.factorize(groups[order])
+    draws = np.empty((num_resamples, segment_ids.size), dtype=np.int32)
     for row in draws:
-        drawn = rng.integers(0, num_clips, num_clips)
-        row[order] = np.bincount(drawn, minlength=num_clips)
+        drawn = rng.integers(0, len(names), len(names))
+        row[order] = np.bincount(drawn, minlength=len(names))[group]
     return draws
 
 
@@ -276,9 +286,13 @@ def resample_classes(
         raise InputError(
             f"num_resamples must be at least 1. Received: {num_resamples}."
         )
-    draws = draw_clips(items.segment_ids, num_resamples, seed)
+    num_clips, num_groups = items.segment_ids.size, None
+    if items.group_of_clip is not None:
+        num_groups = len(set(items.group_of_clip.tolist()))
+    draws = draw_clips(
+        items.segment_ids, num_resamples, seed, items.group_of_clip
+    )
     blocks = _weight_blocks(draws, items.clip_of_item)
-    num_clips = items.segment_ids.size
 
     def resample_class(
         _: int, scores: _Weights, p: _Bools, n: _Bools
@@ -313,6 +327,7 @@ def resample_classes(
     return ClassResamples(
         seed=seed,
         num_resamples=num_resamples,
+        num_groups=num_groups,
         segment_ids=items.segment_ids[order],
         num_labels_of_clip=num_labels_of_clip[order],
         mids=items.mids,
@@ -335,7 +350,9 @@ def _weight_blocks(
     Each is float `[num_clips, up to _BLOCK_RESAMPLES]`.
     """
     most_of_clip = int(np.bincount(clip_of_item).max(initial=0))
-    is_small = most_of_clip * draws.shape[1] < _MAX_COUNT
+    # Groups of many clips can be drawn more often than there are clips.
+    most_drawn = max(draws.sum(axis=1, dtype=np.int64).max(initial=0), 1)
+    is_small = most_of_clip * most_drawn < _MAX_COUNT
     dtype = np.float32 if is_small else np.float64
     once = np.ones((1, draws.shape[1]), dtype=np.int32)
     rows = np.concatenate([once, draws])
@@ -409,6 +426,8 @@ class BootstrapResult:
       num_resamples: Resamples.
       seed: Seed that the clips were drawn with.
       num_clips: Clips that were drawn from.
+      num_groups: Groups of clips that were drawn from; None if it was single
+        clips.
       overall: Interval of each overall metric, by its name in `EvalResult`.
       per_class: One row a class of the (first) score file, in its order: mid
         str; auc, auc_low and auc_high, or auc_difference, auc_difference_low
@@ -420,6 +439,7 @@ class BootstrapResult:
     num_resamples: int
     seed: int
     num_clips: int
+    num_groups: int | None
     overall: dict[str, Interval]
     per_class: pd.DataFrame
 
@@ -523,6 +543,7 @@ def _result(
         num_resamples=resamples.num_resamples,
         seed=resamples.seed,
         num_clips=resamples.segment_ids.size,
+        num_groups=resamples.num_groups,
         overall=overall,
         per_class=pd.DataFrame(
             {

@@ -97,10 +97,6 @@ def thinned(corners: _Floats, max_points: int) -> _Floats:
 _NUM_OF_KIND = 15
 _MAX_OF_CLASS = 3
 
-# As many items of a class as its worst clips can have label frames, so that
-# only these are sorted.
-_ENOUGH = _MAX_OF_CLASS * LabelFrameParams().num_label_frames
-
 # Kind, item, class index, error, number of others.
 _Error = tuple[str, int, int, float, int]
 
@@ -136,9 +132,15 @@ def worst_items(
       float64 in (0, 1); num_others int64: positives of the class for a false
       alarm, negatives for a miss.
     """
+    # As many items of a class as its worst clips can have label frames, so that
+    # only these are sorted.
+    longest = np.bincount(items.clip_of_item).max(initial=0)
+    num_enough = _MAX_OF_CLASS * int(longest)
 
     def worst_of_class(column: int, *of_class: Any) -> list[_Error]:
-        return _worst_of_class(items.clip_of_item, column, *of_class)
+        return _worst_of_class(
+            items.clip_of_item, num_enough, column, *of_class
+        )
 
     found = [e for errors in items.map_classes(worst_of_class) for e in errors]
     table = pd.DataFrame(
@@ -174,6 +176,7 @@ def worst_items(
 
 def _worst_of_class(
     clip_of_item: _Ints,
+    num_enough: int,
     column: int,
     scores: npt.NDArray[Any],
     is_positive: npt.NDArray[np.bool_],
@@ -190,7 +193,7 @@ def _worst_of_class(
     ):
         if not others.size:
             continue
-        for item in _worst_clips(clip_of_item, numbers, own, sign):
+        for item in _worst_clips(clip_of_item, num_enough, numbers, own, sign):
             score = numbers[item]
             is_wrong = others > score if sign > 0 else others < score
             num_wrong = is_wrong.sum() + 0.5 * (others == score).sum()
@@ -201,13 +204,17 @@ def _worst_of_class(
 
 
 def _worst_clips(
-    clip_of_item: _Ints, numbers: npt.NDArray[Any], own: _Ints, sign: int
+    clip_of_item: _Ints,
+    num_enough: int,
+    numbers: npt.NDArray[Any],
+    own: _Ints,
+    sign: int,
 ) -> list[int]:
     """Returns the first of a class's own items by sign * score, one a clip."""
     # int16 holds its negatives: no bit pattern of a number is its least value.
     keys = numbers[own] if sign > 0 else -numbers[own]
-    if own.size > _ENOUGH:
-        is_near = keys <= np.partition(keys, _ENOUGH - 1)[_ENOUGH - 1]
+    if own.size > num_enough:
+        is_near = keys <= np.partition(keys, num_enough - 1)[num_enough - 1]
         own, keys = own[is_near], keys[is_near]
     own = own[np.argsort(keys, kind="stable")]
     _, first = np.unique(clip_of_item[own], return_index=True)

@@ -59,7 +59,11 @@ from audioset_strong.evaluation.bootstrap import (
     resample_classes,
 )
 from audioset_strong.evaluation.details import roc_curves, worst_items
-from audioset_strong.evaluation.items import EvalItems
+from audioset_strong.evaluation.items import (
+    EvalItems,
+    warn_of_gaps,
+    within_clips,
+)
 from audioset_strong.evaluation.metrics import ClassRanking
 from audioset_strong.evaluation.results import (
     EvalDetails,
@@ -163,6 +167,13 @@ def evaluate_scores(
         if system is None:
             continue
         notes = list(system.notes)
+        system, num_late = within_clips(system, truth.clips)
+        if num_late:
+            notes.append(
+                f"{num_late} scored label frames lie after the end of their "
+                f"listed clip and were left out"
+            )
+            logging.info("%s: %s.", name, notes[-1])
         if settings.clips is not None:
             system, text = on_listed_clips(system, settings.clips, name)
             notes.append(text)
@@ -194,6 +205,18 @@ def evaluate_scores(
         for index, system in enumerate(systems):
             # Only one system's items are in memory at a time.
             items = truth.items(system, evaluation, negatives)
+            if (evaluation, index) not in lwlraps:
+                # Kinds of negatives share their gaps too.
+                name = f"the {evaluation.capitalize()} eval of " + (
+                    "the baseline" if index else "the scores"
+                )
+                has_clips = truth.clips is not None
+                warn_of_gaps(
+                    items.alignment,
+                    f"Left out of {name}",
+                    f"{evaluation} labels",
+                    has_clips,
+                )
             rankings = items.rank_classes()
             result = evaluate_items(
                 items,

@@ -10,8 +10,11 @@ Conventions:
   * "explicit_only" and "complementary_only" divide the NOT_PRESENT rows of the
     Strong eval: a row is complementary if the clip has a PRESENT row of the
     class, scored or not. The positives stay the same.
-  * "implied" negatives are every listed clip's classes (and label frames) that
-    are not positive.
+  * "implied" negatives are every labelled clip's classes (and label frames)
+    that are not positive.
+  * A list of annotated clips (`labels/clips.py`) names clips without any event
+    too. They are negatives of every class of every kind but "complementary_
+    only". A label frame after the end of a listed clip is no item.
   * Whatever is neither positive nor negative is unknown.
   * Nothing is dropped silently: `Alignment` counts and lists what the score
     file and the labels do not share.
@@ -31,7 +34,9 @@ from absl import logging
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation import metrics
 from audioset_strong.evaluation.scores import ScoreFile
+from audioset_strong.labels.frame_rule import label_frames_of_clips
 from audioset_strong.labels.label_files import absent_pairs
+from audioset_strong.params import LabelFrameParams
 
 STRONG_NEGATIVES = (
     "explicit",
@@ -41,6 +46,11 @@ STRONG_NEGATIVES = (
 )
 WEAK_NEGATIVES = ("explicit", "implied")
 RANK_OVER = ("all", "evaluated")
+# After "scored clips have no labels".
+NO_LIST_ADVICE = (
+    " (if somebody listened to them and heard nothing, a list of annotated "
+    "clips says so)"
+)
 
 _PAIR_KEYS = ["segment_id", "mid"]
 _FRAME_KEYS = ["segment_id", "mid", "label_frame"]
@@ -55,7 +65,7 @@ class Alignment:
     """What the score file and the labels share, and what they do not.
 
     Attributes:
-      num_clips_labelled: Clips of the labels.
+      num_clips_labelled: Clips of the labels, and listed ones without events.
       num_clips_scored: Clips of the score file.
       num_clips_evaluated: Clips in both with a scored label frame.
       clips_not_scored: Labelled clips that the score file lacks.
@@ -64,8 +74,8 @@ class Alignment:
         label frame.
       mids_not_scored: Labelled classes that the score file lacks.
       mids_without_labels: Scored classes that no label names.
-      num_label_frames_not_scored: Label frames beyond the audio of evaluated
-        clips.
+      num_label_frames_not_scored: Label frames of evaluated clips that were
+        not scored, being beyond the audio.
       labels_left_out: Number of labels left out, by the reason.
     """
 
@@ -93,6 +103,8 @@ class EvalItems:
       segment_ids: str `[num_clips_evaluated]`, in the score file's order.
       mids: str `[num_classes]`, all of the score file.
       alignment: What was left out.
+      group_of_clip: str `[num_clips_evaluated]`: clips of a group are resampled
+        together; None if each clip is a group of its own.
     """
 
     scores: npt.NDArray[np.floating[Any]]
@@ -102,6 +114,7 @@ class EvalItems:
     segment_ids: npt.NDArray[np.str_]
     mids: npt.NDArray[np.str_]
     alignment: Alignment
+    group_of_clip: npt.NDArray[np.object_] | None = None
 
     def map_classes(
         self,
@@ -147,8 +160,37 @@ def check_negatives(negatives: str) -> None:
         )
 
 
+def within_clips(
+    score_file: ScoreFile, clips: pd.DataFrame | None
+) -> tuple[ScoreFile, int]:
+    """Leaves out label frames after the end of listed clips.
+
+    Args:
+      score_file: What the model scored, perhaps padded clips.
+      clips: Clips table (`labels/clips.py`); None for no list.
+
+    Returns:
+      The scores, and how many label frames were left out.
+    """
+    if clips is None:
+        return score_file, 0
+    counts = score_file.num_label_frames
+    longest = LabelFrameParams(num_label_frames=score_file.scores.shape[1])
+    least = np.minimum(
+        label_frames_of_clips(score_file.segment_ids, clips, longest), counts
+    )
+    if (least == counts).all():
+        return score_file, 0
+    cut = dataclasses.replace(score_file, num_label_frames=least)
+    return cut, int((counts - least).sum())
+
+
 def strong_items(
-    score_file: ScoreFile, framed: pd.DataFrame, negatives: str = "explicit"
+    score_file: ScoreFile,
+    framed: pd.DataFrame,
+    negatives: str = "explicit",
+    clips: pd.DataFrame | None = None,
+    params: LabelFrameParams = LabelFrameParams(),
 ) -> EvalItems:
     """Makes the items of the Strong eval: label frames, clip by clip.
 
@@ -156,20 +198,26 @@ def strong_items(
       score_file: What the model scored.
       framed: Framed table (`label_files`).
       negatives: One of `STRONG_NEGATIVES` (module docstring).
+      clips: Clips table (`labels/clips.py`), with a column has_event, bool:
+        whether any label names the clip; None for no list.
+      params: How many label frames clips have that are not listed.
 
     Raises:
       InputError: No clip is both scored and labelled, or negatives is not one
         of its values.
     """
     check_negatives(negatives)
-    rows, alignment = _align(score_file, framed["segment_id"], framed["mid"])
+    score_file, _ = within_clips(score_file, clips)
+    labelled = _with_empty_clips(framed["segment_id"], clips)
+    rows, alignment = _align(score_file, labelled, framed["mid"])
     labels, left_out = _without_repeated(framed)
     clip, column = _locate(labels, rows, score_file)  # [num_labels] each
     label_frame = labels["label_frame"].to_numpy()
     is_present = labels["is_present"].to_numpy()
     is_scored = score_file.is_scored[rows]  # [num_clips, num_label_frames]
+    num_scored = score_file.num_label_frames[rows]  # [num_clips]
 
-    is_beyond = (clip >= 0) & ~is_scored[clip, label_frame]
+    is_beyond = (clip >= 0) & (label_frame >= num_scored[clip])
     left_out |= _count_unlocated(clip, column)
     left_out["label_frame_not_scored"] = int((is_beyond & (column >= 0)).sum())
     is_used = (clip >= 0) & (column >= 0) & ~is_beyond
@@ -186,21 +234,32 @@ def strong_items(
     is_positive, is_negative = np.zeros(
         (2, clip_of_item.size, score_file.mids.size), dtype=bool
     )
-    cells = item_of[clip, label_frame][is_used], column[is_used]
+    clip, label_frame = clip[is_used], label_frame[is_used]
+    cells = item_of[clip, label_frame], column[is_used]
     is_positive[cells] = is_present[is_used]
     is_negative[cells] = ~is_present[is_used]
+    segment_ids = score_file.segment_ids[rows]
+    if negatives != "complementary_only":
+        is_empty = np.isin(segment_ids, _empty_clips(clips))
+        is_negative[is_empty[clip_of_item]] = True
     if negatives == "implied":
         np.logical_not(is_positive, out=is_negative)
+    # The scores may have room for fewer.
+    room = min(params.num_label_frames, is_scored.shape[1])
+    params = dataclasses.replace(params, num_label_frames=room)
+    num_of_clip = label_frames_of_clips(segment_ids, clips, params)
     return EvalItems(
         scores=score_file.scores[rows[clip_of_item], frame_of_item],
         is_positive=is_positive,
         is_negative=is_negative,
         clip_of_item=clip_of_item,
-        segment_ids=score_file.segment_ids[rows],
+        segment_ids=segment_ids,
         mids=score_file.mids,
         alignment=dataclasses.replace(
             alignment,
-            num_label_frames_not_scored=int((~is_scored).sum()),
+            num_label_frames_not_scored=int(
+                np.maximum(num_of_clip - num_scored, 0).sum()
+            ),
             labels_left_out=left_out,
         ),
     )
@@ -211,6 +270,8 @@ def weak_items(
     weak: pd.DataFrame,
     framed: pd.DataFrame | None = None,
     explicit_negatives: pd.DataFrame | None = None,
+    clips: pd.DataFrame | None = None,
+    params: LabelFrameParams = LabelFrameParams(),
 ) -> EvalItems:
     """Makes the items of the Weak eval: clips.
 
@@ -225,6 +286,8 @@ def weak_items(
         are the explicit negatives.
       explicit_negatives: Instead of it, columns segment_id and mid: the pairs
         themselves.
+      clips: As in `strong_items`.
+      params: As in `strong_items`.
 
     Raises:
       InputError: No clip is both scored and labelled, or both tables of
@@ -235,16 +298,19 @@ def weak_items(
             "Explicit negatives come from framed labels or from a table of "
             "pairs; found both. Give one."
         )
+    score_file, _ = within_clips(score_file, clips)
     absent = explicit_negatives
     if framed is not None:
-        absent = absent_pairs(_without_repeated(framed)[0])
+        absent = absent_pairs(_without_repeated(framed)[0], params, clips)
     labels = weak[["segment_id", "mids"]].explode("mids", ignore_index=True)
     # A clip without any label, which the files never have, explodes to NaN.
     labels = labels.dropna().rename(columns={"mids": "mid"}).drop_duplicates()
     mids = labels["mid"]
     if absent is not None:
         mids = pd.concat([mids, absent["mid"]])
-    rows, alignment = _align(score_file, weak["segment_id"], mids)
+    labelled = _with_empty_clips(weak["segment_id"], clips)
+    rows, alignment = _align(score_file, labelled, mids)
+    segment_ids = score_file.segment_ids[rows]
     shape = rows.size, score_file.mids.size
     clip, column = _locate(labels, rows, score_file)
     left_out = _count_unlocated(clip, column)
@@ -253,7 +319,7 @@ def weak_items(
     if absent is not None:
         left_out["repeated"] = int(absent.duplicated(_PAIR_KEYS).sum())
         absent = absent.drop_duplicates(_PAIR_KEYS)
-        is_listed = absent["segment_id"].isin(weak["segment_id"])
+        is_listed = absent["segment_id"].isin(labelled)
         left_out["negative_of_a_clip_without_weak_labels"] = int(
             (~is_listed).sum()
         )
@@ -264,16 +330,35 @@ def weak_items(
         left_out["contradicts_a_positive"] = int(
             (is_absent & is_positive).sum()
         )
+        is_absent[np.isin(segment_ids, _empty_clips(clips))] = True
         is_negative &= is_absent
     return EvalItems(
         scores=score_file.clip_scores()[rows],
         is_positive=is_positive,
         is_negative=is_negative,
         clip_of_item=np.arange(rows.size),
-        segment_ids=score_file.segment_ids[rows],
+        segment_ids=segment_ids,
         mids=score_file.mids,
         alignment=dataclasses.replace(alignment, labels_left_out=left_out),
     )
+
+
+def _empty_clips(clips: pd.DataFrame | None) -> list[str]:
+    """Returns the listed clips without any event."""
+    if clips is None:
+        return []
+    empty: list[str] = clips.loc[~clips["has_event"], "segment_id"].tolist()
+    return empty
+
+
+def _with_empty_clips(
+    labelled: "pd.Series[str]", clips: pd.DataFrame | None
+) -> "pd.Series[str]":
+    """Adds the listed clips without any event to those with labels."""
+    empty = _empty_clips(clips)
+    if not empty:
+        return labelled
+    return pd.concat([labelled, pd.Series(empty, dtype=object)])
 
 
 def _align(
@@ -366,17 +451,25 @@ def _without_repeated(
 
 
 def warn_of_gaps(
-    alignment: Alignment, outcome: str = "Left out", labels: str = "labels"
+    alignment: Alignment,
+    outcome: str = "Left out",
+    labels: str = "labels",
+    has_clips: bool = True,
 ) -> None:
-    """Logs which clips and classes could not take part.
+    """Logs which clips, classes and labels could not take part.
 
     Args:
       alignment: What scores and labels do not share.
       outcome: What happened to these clips and classes.
       labels: What the labels are.
+      has_clips: Whether a list said which clips were annotated; if not, one may
+        be what lacks.
     """
+    advice = "" if has_clips else NO_LIST_ADVICE
     gaps = {
-        f"scored clips have no {labels}": alignment.clips_without_labels,
+        f"scored clips have no {labels}{advice}": (
+            alignment.clips_without_labels
+        ),
         "labelled clips are not scored": alignment.clips_not_scored,
         "clips have no scored label frame": alignment.clips_without_scores,
         "labelled classes are not scored": alignment.mids_not_scored,
@@ -386,6 +479,13 @@ def warn_of_gaps(
             logging.warning(
                 "%s: %d %s, such as %s.", outcome, len(names), what, names[0]
             )
+    num_late = alignment.labels_left_out.get("label_frame_not_scored", 0)
+    if num_late:
+        logging.warning(
+            "%s: %d labels are of label frames that were not scored.",
+            outcome,
+            num_late,
+        )
 
 
 def mine_candidates(

@@ -11,10 +11,10 @@ and notes say why):
 
     schema_version  2
     inputs          {scores, baseline_scores, framed_labels, ...}: path or null
-                    of each; and, where there is something to say, what was
-                    done to them in words: truth, scores_notes,
-                    baseline_scores_notes, label_mapping, compared_classes,
-                    compared_clips
+                    of each (clips only if given); and, where there is
+                    something to say, what was done to them in words: truth,
+                    scores_notes, baseline_scores_notes, label_mapping,
+                    compared_classes, compared_clips
     rank_over       "all" or "evaluated": the classes that lwlrap ranks
     strong, weak    {negatives: E}, such as strong.explicit, without what was
                     not asked for
@@ -33,7 +33,8 @@ and notes say why):
        notes [str]; undefined_classes [{mid, display_name, reason}];
        alignment: the fields of `Alignment`
     D  the same six metrics, and intervals: I of their differences, or null
-    I  level, num_resamples, seed, num_clips, metrics {name: {low, high,
+    I  level, num_resamples, seed, num_clips, with a list of annotated clips
+       num_groups (of clips, which were drawn), metrics {name: {low, high,
        num_undefined (resamples)}}; for E also median_bias of each metric, for D
        p_value (`bootstrap.py`)
     C  mid, display_name, num_positives, num_negatives, auc, d_prime,
@@ -198,6 +199,11 @@ def _intervals_dict(intervals: BootstrapResult | None) -> dict[str, Any] | None:
         "num_resamples": intervals.num_resamples,
         "seed": intervals.seed,
         "num_clips": intervals.num_clips,
+        **(
+            {}
+            if intervals.num_groups is None
+            else {"num_groups": intervals.num_groups}
+        ),
         # The metrics themselves stand beside the intervals.
         "metrics": {
             name: {

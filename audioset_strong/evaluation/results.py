@@ -287,9 +287,12 @@ def resamples_note(details: EvalDetails) -> str:
     intervals = details.intervals
     if intervals is None:
         return ""
+    what = "clips"
+    if intervals.num_groups not in (None, intervals.num_clips):
+        what = f"{intervals.num_groups:,} groups of clips"
     return (
         f"Intervals are {100 * intervals.level:g} % percentile intervals of "
-        f"{intervals.num_resamples:,} bootstrap resamples of the clips, seed "
+        f"{intervals.num_resamples:,} bootstrap resamples of the {what}, seed "
         f"{intervals.seed}."
     )
 

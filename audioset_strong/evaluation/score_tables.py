@@ -23,6 +23,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import tqdm
 from absl import logging
 
@@ -40,6 +41,11 @@ from audioset_strong.evaluation.scores import (
     with_probabilities,
 )
 from audioset_strong.labels.class_map import KnownClasses
+from audioset_strong.labels.clips import lengths_of_clips
+from audioset_strong.labels.frame_rule import (
+    label_frames_of_clips,
+    params_of_length,
+)
 from audioset_strong.params import LabelFrameParams
 
 DELIMITERS = {".tsv": "\t", ".csv": ","}
@@ -56,6 +62,8 @@ def read_scores(
     known: KnownClasses = KnownClasses(),
     pooling: str = "mean",
     is_logits: bool = False,
+    clips: pd.DataFrame | None = None,
+    clip_seconds: float = _GRID.clip_seconds,
 ) -> ScoreFile:
     """Reads scores, whatever they were written as.
 
@@ -64,13 +72,18 @@ def read_scores(
       known: What class columns can name, besides mids.
       pooling: How the windows of tables become label frames, "mean" or "max".
       is_logits: Whether to turn the scores into probabilities.
+      clips: Clips table (`labels/clips.py`), which says how long the clips of
+        tables are; None for no list.
+      clip_seconds: Length of clips of tables that it does not list.
 
     Raises:
       InputError: The path is neither, or its contents are not as they should
         be.
     """
     if os.path.isdir(path):
-        return read_score_tables(path, known, pooling, is_logits)
+        return read_score_tables(
+            path, known, pooling, is_logits, clips, clip_seconds
+        )
     if os.path.splitext(path)[1].lower() in DELIMITERS:
         raise InputError(
             f"{path}: expected a score file (.npz) or a folder of score "
@@ -85,6 +98,8 @@ def read_score_tables(
     known: KnownClasses = KnownClasses(),
     pooling: str = "mean",
     is_logits: bool = False,
+    clips: pd.DataFrame | None = None,
+    clip_seconds: float = _GRID.clip_seconds,
 ) -> ScoreFile:
     """Reads a folder of score tables; arguments as in `read_scores`.
 
@@ -105,10 +120,13 @@ def read_score_tables(
     except InputError as error:
         raise InputError(f"{first.path}:1: {error}") from error
     columns = [first.columns[position] for position in classes.columns]
+    params = params_of_length(clip_seconds)
+    most = label_frames_of_clips(segment_ids, clips, params)  # [num_clips]
     scores = np.zeros(
-        (len(paths), _GRID.num_label_frames, len(columns)), dtype=np.float32
+        (len(paths), max(most.max(), 1), len(columns)), dtype=np.float32
     )
     num_label_frames = np.zeros(len(paths), dtype=np.int64)
+    seconds = lengths_of_clips(segment_ids, clips, clip_seconds)
     num_reordered, num_beyond = 0, 0
     lengths = []  # (windows, shortest, longest) of each table with rows
     # No progress bar where nobody watches.
@@ -122,8 +140,9 @@ def read_score_tables(
         if is_logits:
             values = logits_to_probabilities(values)
         edges = table.edges_seconds
-        scores[clip], num_label_frames[clip] = pool_onto_label_frames(
-            values, edges, pooling
+        own = most[clip]
+        scores[clip, :own], num_label_frames[clip] = pool_onto_label_frames(
+            values, edges, pooling, own
         )
         num_reordered += table.columns != first.columns
         if len(edges) > 1:
@@ -131,8 +150,8 @@ def read_score_tables(
             lengths.append((len(windows), windows.min(), windows.max()))
             # Models pad clips to a round number of their own frames; what goes
             # on for longer than that is another clip.
-            most = _GRID.clip_seconds + _GRID.label_frame_seconds
-            num_beyond += int(edges[-1] > most)
+            latest = seconds[clip] + params.label_frame_seconds
+            num_beyond += int(edges[-1] > latest)
     notes.append(f"classes: {classes.describe()}")
     num_windows, length = 0, ""
     if lengths:
@@ -144,10 +163,14 @@ def read_score_tables(
         f"{num_windows} windows{length} in {len(paths)} tables, pooled by "
         f"{pooling}"
     )
-    framed = _GRID.num_label_frames * _GRID.label_frame_seconds
+    framed = params.num_label_frames * params.label_frame_seconds
+    ends = (
+        f"{clip_seconds:g} s; what is after {framed:g} s was not used"
+        if clips is None
+        else "the end of their clip; what is after it was not used"
+    )
     doubts = {
-        f"tables go on long after {_GRID.clip_seconds:g} s; what is after "
-        f"{framed:g} s was not used": num_beyond,
+        f"tables go on long after {ends}": num_beyond,
         "tables have their columns in another order than the first; they "
         "were joined by name": num_reordered,
     }

@@ -24,8 +24,9 @@ mean of its label frames), pooling by mean, thresholds and reliability curves
 are not. Scores outside [0, 1] are no probabilities: they are evaluated as they
 are, with a warning where it matters, or turned into probabilities first.
 
-Audio can be shorter than a clip; label frames beyond it are zero in the file
-and take no part in anything. Without `num_label_frames` all label frames count.
+Clips can have any length: the array has room for the longest. Audio can be
+shorter than that; label frames beyond it are zero in the file and take no part
+in anything. Without `num_label_frames` all label frames count.
 """
 
 import dataclasses
@@ -33,11 +34,12 @@ import os
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 from absl import logging
 from scipy.special import expit
 
@@ -48,6 +50,11 @@ from audioset_strong.labels.class_map import (
     check_class_hash,
     hash_of_mids,
 )
+from audioset_strong.labels.frame_rule import (
+    label_frames_of_clips,
+    params_of_length,
+)
+from audioset_strong.labels.ids import MID_PATTERN
 from audioset_strong.labels.problems import listed
 from audioset_strong.params import LabelFrameParams
 
@@ -105,10 +112,12 @@ def find_classes(
     """Finds the class of each column, and warns of those without one.
 
     Raises:
-      InputError: No column is known, a display name is that of two classes, or
-        two columns are the same class.
+      InputError: No column is known, a column names two classes, or two columns
+        are the same class.
     """
     mids_of_name = known.mids_of_name()
+    # One's own class ids can look like anything, an index or a name too.
+    own_ids = {*known.mids, *known.display_names, *known.labelled_mids}
     found: dict[str, int] = {}
     num_by_kind: dict[str, int] = {}
     unknown = []
@@ -119,14 +128,16 @@ def find_classes(
             kind, mids = "class index", [*known.mids[int(column) :][:1]]
         else:
             kind, mids = "display name", mids_of_name.get(column.strip(), [])
+        if column in own_ids:
+            kind, mids = "mid", list(dict.fromkeys([column, *mids]))
         if not mids:
             unknown.append(column)
             continue
         if len(mids) > 1:
             raise InputError(
-                f"Expected display names of one class each, found {column!r}, "
-                f"which is both {' and '.join(mids)}. Name that column by its "
-                f"mid."
+                f"Expected names of one class each, found {column!r}, which is "
+                f"both {' and '.join(mids)}. Name that column by its mid, or "
+                f"give the class another name."
             )
         [mid] = mids
         if mid in found:
@@ -138,12 +149,13 @@ def find_classes(
         num_by_kind[kind] = num_by_kind.get(kind, 0) + 1
     if not found:
         advice = (
-            "None is a mid, or an index or name of the class map and display "
-            "names given. Give those of the model."
+            "None is a mid, or an id, index or name of the class map and "
+            "display names given. Give those of the model."
             if known.name_of_mid
             else "Name columns by mid, or give a class map for class indices "
-            "and a class map or display names for names."
+            "and your own ids, and a class map or display names for names."
         )
+        advice += _advise_on_spaces(unknown, own_ids)
         raise InputError(
             f"Expected at least one known class, found {len(columns)} columns "
             f"({listed(map(repr, columns))}). {advice}"
@@ -156,8 +168,23 @@ def find_classes(
         missing=tuple(mid for mid in known.mids if mid not in found),
     )
     if unknown:
-        logging.warning("Classes: %s.", classes.describe(5))
+        advice = _advise_on_spaces(unknown, own_ids)
+        logging.warning("Classes: %s.%s", classes.describe(5), advice)
     return classes
+
+
+def _advise_on_spaces(unknown: Sequence[str], own_ids: Set[str]) -> str:
+    """Says what to do about unknown columns that hold a space."""
+    spaced = [column for column in unknown if re.search(r"\s", column.strip())]
+    if not spaced:
+        return ""
+    first = spaced[0]
+    meant = re.sub(r"\s+", "_", first.strip())
+    other = f" Did you mean {meant!r}?" if meant in own_ids else ""
+    return (
+        f" {first!r} has a space, which ids of classes cannot have: it can be "
+        f"a display name only.{other}"
+    )
 
 
 # --- Score files -------------------------------------------------------------
@@ -175,9 +202,10 @@ class ScoreFile:
       segment_ids: str `[num_clips]`, unique.
       mids: str `[num_classes]`, unique: the class of each column.
       scores: float16 or float32 `[num_clips, num_label_frames, num_classes]`,
-        finite wherever a label frame was scored.
+        finite wherever a label frame was scored; as many label frames as the
+        longest clip has.
       num_label_frames: int64 `[num_clips]`, label frames scored, from the
-        start of the clip, in [0, 10].
+        start of the clip.
       label_frame_seconds: Length and hop of a label frame.
       display_names: Name of each mid to show, of at least these classes if
         there are any; not written.
@@ -220,12 +248,13 @@ class ScoreFile:
                     f"{name} must be unique; {repeated.size} stand more than "
                     f"once, such as {str(repeated[0])!r}. Keep one of each."
                 )
-        num_clips, most = self.segment_ids.size, _GRID.num_label_frames
-        expected = (num_clips, most, self.mids.size)
-        if self.scores.shape != expected:
+        shape, num_clips = self.scores.shape, self.segment_ids.size
+        expected = (num_clips, self.mids.size)
+        if len(shape) != 3 or shape[::2] != expected or not shape[1]:
             raise InputError(
                 f"scores must be [num_clips, num_label_frames, num_classes] = "
-                f"{list(expected)}, found {list(self.scores.shape)}."
+                f"[{num_clips}, 1 or more, {self.mids.size}], found "
+                f"{list(shape)}."
             )
         if self.scores.dtype not in (np.float16, np.float32):
             raise InputError(
@@ -238,9 +267,9 @@ class ScoreFile:
                 f"num_label_frames must be int [num_clips] = [{num_clips}], "
                 f"found {list(counts.shape)} of {counts.dtype}."
             )
-        if num_clips and not 0 <= counts.min() <= counts.max() <= most:
+        if num_clips and not 0 <= counts.min() <= counts.max() <= shape[1]:
             raise InputError(
-                f"num_label_frames must lie in [0, {most}], found "
+                f"num_label_frames must lie in [0, {shape[1]}], found "
                 f"{counts.min()} to {counts.max()}."
             )
         names = self.segment_ids, self.mids, "label frame"
@@ -373,9 +402,17 @@ def _parse_arrays(
         notes = (f"classes: {classes.describe()}",)
         if classes.unknown:
             scores = scores[:, :, list(classes.columns)]
-    all_frames = np.full(
-        arrays["segment_ids"].size, _GRID.num_label_frames, dtype=np.int64
-    )
+    elif mids.dtype.kind == "U":
+        for mid in mids.ravel().tolist():
+            if re.fullmatch(MID_PATTERN, mid) is None:
+                raise InputError(
+                    f"mids must be ids of classes, without space, comma or "
+                    f"quote, found {mid!r}. Names go into class_names, with a "
+                    f"class map that says what they mean."
+                )
+    # Whether the shape is right is checked with the rest.
+    width = scores.shape[1] if scores.ndim > 1 else 0
+    all_frames = np.full(arrays["segment_ids"].size, width, dtype=np.int64)
     seconds = _only_value(arrays, "label_frame_seconds", "fiu", "number")
     score_file = ScoreFile(
         segment_ids=arrays["segment_ids"],
@@ -535,6 +572,7 @@ def pool_onto_label_frames(
     scores: _Scores,
     edges_seconds: npt.NDArray[np.float64],
     pooling: str = "mean",
+    num_label_frames: int = _GRID.num_label_frames,
 ) -> tuple[npt.NDArray[np.float32], int]:
     """Pools scores of windows onto label frames.
 
@@ -543,6 +581,7 @@ def pool_onto_label_frames(
       edges_seconds: float64 `[num_windows + 1]`, ascending, from about 0: the
         start of each window, then the end of the last.
       pooling: "mean" or "max" (section comment).
+      num_label_frames: Label frames of the clip.
 
     Returns:
       pooled: float32 `[..., num_label_frames, num_classes]`, zero on label
@@ -551,30 +590,31 @@ def pool_onto_label_frames(
     """
     check_pooling(pooling)
     seconds = _GRID.label_frame_seconds
-    # [num_label_frames, 1]
-    starts = np.arange(_GRID.num_label_frames)[:, np.newaxis] * seconds
-    ends = np.minimum(starts + seconds, edges_seconds[1:])
-    # [num_label_frames, num_windows]
-    overlaps = np.maximum(ends - np.maximum(starts, edges_seconds[:-1]), 0)
     least = seconds / 2 - _FLOAT_TOLERANCE_SECONDS
-    # Windows have no gaps, so the scored label frames are the first ones.
-    num_scored = int((overlaps.sum(axis=1) >= least).sum())
     shortest = np.minimum(TIME_TOLERANCE_SECONDS, np.diff(edges_seconds) / 2)
-    reaches = overlaps > shortest
     *clips, _, num_classes = scores.shape
-    pooled = np.zeros(
-        (*clips, _GRID.num_label_frames, num_classes), dtype=np.float32
-    )
-    for label_frame in range(num_scored):
-        windows = np.flatnonzero(reaches[label_frame])
+    pooled = np.zeros((*clips, num_label_frames, num_classes), np.float32)
+    for label_frame in range(num_label_frames):
+        start = label_frame * seconds
+        # Only windows that can reach it: long clips have many others.
+        low = int(np.searchsorted(edges_seconds, start, side="right"))
+        low = max(low - 1, 0)
+        high = int(np.searchsorted(edges_seconds, start + seconds, side="left"))
+        onsets = edges_seconds[low : high + 1][:-1]
+        ends = np.minimum(start + seconds, edges_seconds[low + 1 : high + 1])
+        overlaps = np.maximum(ends - np.maximum(start, onsets), 0)
+        if overlaps.sum() < least:
+            # Windows have no gaps, so the scored label frames are the first.
+            return pooled, label_frame
+        windows = np.flatnonzero(overlaps > shortest[low:high])
         # A slice, which copies nothing: the windows follow each other.
-        part = scores[..., windows[0] : windows[-1] + 1, :]
+        part = scores[..., low + windows[0] : low + windows[-1] + 1, :]
         if pooling == "max":
             pooled[..., label_frame, :] = part.max(axis=-2)
         else:
-            weights = overlaps[label_frame, windows]
+            weights = overlaps[windows]
             pooled[..., label_frame, :] = (weights / weights.sum()) @ part
-    return pooled, num_scored
+    return pooled, num_label_frames
 
 
 def check_pooling(pooling: str) -> None:
@@ -599,6 +639,8 @@ def make_scores(
     pooling: str = "mean",
     is_logits: bool = False,
     known: KnownClasses = KnownClasses(),
+    clips: pd.DataFrame | None = None,
+    clip_seconds: float = _GRID.clip_seconds,
 ) -> ScoreFile:
     """Pools scores of frames of any length onto label frames.
 
@@ -606,7 +648,8 @@ def make_scores(
       scores: float `[num_clips, num_frames, num_classes]`; anything that NumPy
         makes an array of, such as a PyTorch tensor on the CPU.
       segment_ids: `[num_clips]`, such as "s9d-2nhuJCQ_30000".
-      classes: `[num_classes]`: mids, class indices or display names.
+      classes: `[num_classes]`: mids, class indices, display names or ids of
+        your own; the latter three need `known`.
       frame_seconds: Length and hop of a frame.
       edges_seconds: Instead of it, `[num_frames + 1]`, ascending from 0: where
         each frame starts, then where the last ends.
@@ -615,6 +658,8 @@ def make_scores(
       pooling: How frames become label frames: "mean" or "max".
       is_logits: Whether to turn scores into probabilities before pooling.
       known: What class indices and names mean, of `read_known_classes`.
+      clips: Clips table (`labels/clips.py`), which says how long clips are.
+      clip_seconds: Length of clips that it does not list.
 
     Returns:
       The scores on label frames, float32.
@@ -643,19 +688,23 @@ def make_scores(
     counts = _counts(num_frames, *array.shape[:2])
     _check_finite(array, counts, segment_ids, columns.mids, "frame")
 
+    params = params_of_length(clip_seconds)
+    most = label_frames_of_clips(segment_ids, clips, params)  # [num_clips]
     pooled = np.zeros(
-        (num_clips, _GRID.num_label_frames, array.shape[2]), dtype=np.float32
+        (num_clips, max(most.max(initial=0), 1), array.shape[2]), np.float32
     )
     num_label_frames = np.zeros(num_clips, dtype=np.int64)
     # A few clips at a time; those of one length at once.
     for part in _parts_of_clips(num_clips):
-        for count in np.unique(counts[part]).tolist():
-            clips = part.start + np.flatnonzero(counts[part] == count)
-            values = array[clips, :count]  # [clips, count, num_classes]
+        lengths = np.stack([counts[part], most[part]], axis=1)
+        for length in np.unique(lengths, axis=0):
+            count, own = length.tolist()
+            rows = part.start + np.flatnonzero((lengths == length).all(axis=1))
+            values = array[rows, :count]  # [clips, count, num_classes]
             if is_logits:
                 values = logits_to_probabilities(values)
-            pooled[clips], num_label_frames[clips] = pool_onto_label_frames(
-                values, edges[: count + 1], pooling
+            pooled[rows, :own], num_label_frames[rows] = pool_onto_label_frames(
+                values, edges[: count + 1], pooling, own
             )
     notes = [
         f"classes: {columns.describe()}",

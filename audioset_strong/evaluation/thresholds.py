@@ -28,6 +28,7 @@ thresholds can be written by hand, without the comment too. The settings:
     class_map_hash     `class_map.hash_of_mids` of its classes
     score_notes        how it was read (`ScoreFile.notes`)
     labels             name of the label file
+    clips              name of the list of annotated clips, if there was one
     items              "label frames" or "clips"
     negatives          "explicit" or "implied"
     num_items          how many there were

@@ -16,12 +16,18 @@ Weak labels always give the Weak eval with implied negatives too. Strong labels
 without explicit negatives have complementary negatives only, and say nothing of
 what is absent from all of a clip, so that they leave the explicit Weak eval
 out. Strong labels are framed by the frame rule (`labels/frame_rule.py`).
+
+A list of annotated clips (`labels/clips.py`) says how long clips are, which
+belong together, and which have no event: those that it names and no label
+given does. They are negatives of every class. Clips that have weak labels and
+no strong ones, or the other way around, are unknown to the eval of the latter.
 """
 
 import dataclasses
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 from absl import logging
 
@@ -35,7 +41,18 @@ from audioset_strong.evaluation.items import (
     weak_items,
 )
 from audioset_strong.evaluation.scores import Path, ScoreFile
-from audioset_strong.labels.frame_rule import frame_strong_labels
+from audioset_strong.labels.clips import (
+    check_listed,
+    make_clips_table,
+    read_annotated_clips,
+)
+from audioset_strong.labels.frame_rule import (
+    frame_strong_labels,
+    label_frames_of_clips,
+    params_of_length,
+    params_of_longest,
+)
+from audioset_strong.labels.ids import group_of_segment
 from audioset_strong.labels.label_files import (
     absent_pairs,
     read_explicit_negatives,
@@ -44,6 +61,7 @@ from audioset_strong.labels.label_files import (
     read_weak_labels,
 )
 from audioset_strong.labels.label_mapping import (
+    FramedMappingCounts,
     LabelMapping,
     map_framed_labels,
     map_weak_labels,
@@ -67,6 +85,9 @@ class Truth:
         NOT_PRESENT in all label frames of `framed`.
       has_explicit_negatives: Whether annotators marked pairs absent, so that
         there are such pairs.
+      clips: Clips table (`labels/clips.py`), with a column has_event, bool:
+        whether any label names the clip; None for no list.
+      params: Length and label frames of the clips that are not listed.
       notes: What a reader of results must know of how labels were made.
       sources: Where the labels are from, for reports: path of each argument of
         `read_truth`, None if it was not given.
@@ -77,6 +98,8 @@ class Truth:
     weak: pd.DataFrame | None = None
     explicit_negatives: pd.DataFrame | None = None
     has_explicit_negatives: bool = False
+    clips: pd.DataFrame | None = None
+    params: LabelFrameParams = LabelFrameParams()
     notes: tuple[str, ...] = ()
     sources: Mapping[str, str | None] = dataclasses.field(default_factory=dict)
     problems: ProblemLog = dataclasses.field(default_factory=ProblemLog)
@@ -130,15 +153,30 @@ class Truth:
         Raises:
           InputError: No clip is both scored and labelled.
         """
+        of_clips = self.clips, self.params
         if evaluation == "strong":
             assert self.framed is not None
-            return strong_items(score_file, self.framed, negatives)
-        assert self.weak is not None
-        if negatives == "implied":
-            return weak_items(score_file, self.weak)
-        pairs = self.explicit_negatives
-        framed = self.framed if pairs is None else None
-        return weak_items(score_file, self.weak, framed, pairs)
+            items = strong_items(score_file, self.framed, negatives, *of_clips)
+        else:
+            assert self.weak is not None
+            framed = pairs = None
+            if negatives != "implied":
+                pairs = self.explicit_negatives
+                framed = self.framed if pairs is None else None
+            items = weak_items(score_file, self.weak, framed, pairs, *of_clips)
+        if self.clips is None:
+            return items
+        group_of = dict(
+            zip(self.clips["segment_id"], self.clips["group"], strict=True)
+        )
+        # Clips that have explicit negatives alone need not be listed.
+        groups = [
+            group_of.get(clip) or group_of_segment(clip)
+            for clip in items.segment_ids.tolist()
+        ]
+        return dataclasses.replace(
+            items, group_of_clip=np.array(groups, dtype=object)
+        )
 
     def mids(self) -> set[str]:
         """Returns the classes that are labelled."""
@@ -150,18 +188,18 @@ class Truth:
         return labelled
 
     def of_clips(self, segment_ids: Collection[str]) -> "Truth":
-        """Leaves out the labels of clips that are not among these.
+        """Leaves out the labels, and listed clips, that are not among these.
 
         Raises:
           InputError: None of these clips has labels.
         """
         kept = {}
-        for name in ("framed", "weak", "explicit_negatives"):
+        for name in ("framed", "weak", "explicit_negatives", "clips"):
             table = getattr(self, name)
             if table is None:
                 continue
             kept[name] = table[table["segment_id"].isin(set(segment_ids))]
-            if kept[name].empty and name != "explicit_negatives":
+            if kept[name].empty and name in ("framed", "weak"):
                 raise InputError(
                     f"Expected {name} labels of listed clips, found none. Give "
                     f"the list of the set that is labelled."
@@ -175,6 +213,8 @@ def read_truth(
     weak_labels: Labels | None = None,
     explicit_negatives: Labels | None = None,
     problems: ProblemLog | None = None,
+    clips: Labels | None = None,
+    clip_seconds: float = LabelFrameParams().clip_seconds,
 ) -> Truth:
     """Reads labels, frames strong ones, and reports problems of the files.
 
@@ -186,13 +226,17 @@ def read_truth(
       explicit_negatives: TSV of pairs that annotators marked absent, a framed
         TSV that holds them, or a table of pairs.
       problems: Collects problems of the files; None for a new log.
+      clips: List of annotated clips, or a clips table (`labels/clips.py`);
+        None for no list.
+      clip_seconds: Length of the clips that are not listed.
 
     Returns:
       The truth (module docstring).
 
     Raises:
       InputError: The labels given are none or contradict each other, a file or
-        table is not what it should be, or a strict log has problems.
+        table is not what it should be, a clip with an event is not listed, or a
+        strict log has problems.
     """
     given = {
         "framed_labels": framed_labels,
@@ -202,12 +246,15 @@ def read_truth(
     }
     _check_given({name for name, labels in given.items() if labels is not None})
     problems = ProblemLog() if problems is None else problems
+    params = params_of_length(clip_seconds)
+    listed = None if clips is None else _read_clips(clips)
     tables = {
-        name: _read(name, labels, problems) for name, labels in given.items()
+        name: _read(name, labels, problems, params, listed)
+        for name, labels in given.items()
     }
     problems.report()
     framed, strong = tables["framed_labels"], tables["strong_labels"]
-    absent = tables["explicit_negatives"]
+    absent, weak = tables["explicit_negatives"], tables["weak_labels"]
     sources: dict[str, str | None] = dict.fromkeys(given)
     sources |= {
         name: "a table"
@@ -216,18 +263,33 @@ def read_truth(
         for name, labels in given.items()
         if labels is not None
     }
-    notes: tuple[str, ...] = ()
+    notes = []
+    if clips is not None and listed is not None:
+        sources["clips"] = (
+            "a table" if isinstance(clips, pd.DataFrame) else os.fspath(clips)
+        )
+        listed = _find_empty_clips(listed, framed, strong, weak)
+        num_empty = int((~listed["has_event"]).sum())
+        notes.append(
+            f"{len(listed)} annotated clips are listed, {num_empty} of them "
+            f"without any event, which are negatives of every class"
+        )
     if strong is not None:
-        framed = frame_strong_labels(strong, absent)
-        notes = (_describe_framing(framed, strong, absent),)
-        logging.info("Truth: %s.", notes[0])
+        # Clips without any event are marked later: they would be a row for
+        # every class and label frame.
+        framed = frame_strong_labels(strong, absent, params, listed, ())
+        notes.append(_describe_framing(framed, strong, absent))
+    for note in notes:
+        logging.info("Truth: %s.", note)
     return Truth(
         framed=framed,
-        weak=tables["weak_labels"],
+        weak=weak,
         # With strong labels, events override them, as in framing.
         explicit_negatives=absent if strong is None else None,
         has_explicit_negatives=absent is not None or framed_labels is not None,
-        notes=notes,
+        clips=listed,
+        params=params,
+        notes=tuple(notes),
         sources=sources,
         problems=problems,
     )
@@ -254,8 +316,7 @@ def _check_given(given: set[str]) -> None:
         )
 
 
-_Reader = Callable[[Path, ProblemLog | None], pd.DataFrame]
-_READERS: dict[str, tuple[_Reader, list[str]]] = {
+_READERS: dict[str, tuple[Callable[..., pd.DataFrame], list[str]]] = {
     "framed_labels": (
         read_framed_labels,
         [*_PAIR, "label_frame", "is_present"],
@@ -270,21 +331,73 @@ _READERS: dict[str, tuple[_Reader, list[str]]] = {
 
 
 def _read(
-    name: str, labels: Labels | None, problems: ProblemLog
+    name: str,
+    labels: Labels | None,
+    problems: ProblemLog,
+    params: LabelFrameParams,
+    clips: pd.DataFrame | None,
 ) -> pd.DataFrame | None:
     """Reads a label file; takes a table as it is, if it has the columns."""
     read, columns = _READERS[name]
     if labels is None:
         return None
-    if not isinstance(labels, pd.DataFrame):
-        return read(labels, problems)
-    missing = [c for c in columns if c not in labels.columns]
+    if isinstance(labels, pd.DataFrame):
+        _check_columns(name, labels, columns)
+        return labels
+    if name in ("framed_labels", "explicit_negatives"):
+        return read(labels, problems, params=params, clips=clips)
+    return read(labels, problems, params=params_of_longest(clips, params))
+
+
+def _read_clips(clips: Labels) -> pd.DataFrame:
+    """Reads a list of annotated clips; takes a table that has the columns."""
+    if not isinstance(clips, pd.DataFrame):
+        return read_annotated_clips(clips)
+    _check_columns("clips", clips, ["segment_id", "duration_seconds"])
+    ids = clips["segment_id"].tolist()
+    repeated = clips.loc[clips["segment_id"].duplicated(), "segment_id"]
+    if len(repeated):
+        raise InputError(
+            f"clips must name each clip once; {len(repeated)} rows repeat one, "
+            f"such as {repeated.iloc[0]!r}."
+        )
+    groups = clips["group"] if "group" in clips else map(group_of_segment, ids)
+    return make_clips_table(
+        ids, clips["duration_seconds"].tolist(), list(groups)
+    )
+
+
+def _check_columns(name: str, table: pd.DataFrame, columns: list[str]) -> None:
+    missing = [c for c in columns if c not in table.columns]
     if missing:
         raise InputError(
             f"{name} must be a file or a table with {columns}, found no "
             f"{missing}."
         )
-    return labels
+
+
+def _find_empty_clips(
+    clips: pd.DataFrame,
+    framed: pd.DataFrame | None,
+    strong: pd.DataFrame | None,
+    weak: pd.DataFrame | None,
+) -> pd.DataFrame:
+    """Adds has_event to a clips table: whether any label names the clip.
+
+    Raises:
+      InputError: A clip that a label names is not listed.
+    """
+    labelled = []
+    if framed is not None:
+        labelled.append(framed.loc[framed["is_present"], "segment_id"])
+    if strong is not None:
+        labelled.append(strong["segment_id"])
+    if weak is not None:
+        labelled.append(weak.loc[weak["mids"].map(len) > 0, "segment_id"])
+    for of_table in labelled:
+        check_listed(of_table, clips)
+    has_event = clips["segment_id"].isin(set().union(*labelled))
+    return clips.assign(has_event=has_event)
 
 
 def _describe_framing(
@@ -318,7 +431,7 @@ def map_truth(truth: Truth, mapping: LabelMapping) -> tuple[Truth, str]:
         after = weak["mids"].map(len).sum()
         done.append(f"{before} weak labels became {after}")
     if framed is not None:
-        framed, counts = map_framed_labels(framed, mapping)
+        framed, counts = _map_framed(framed, mapping, truth)
         done.append(
             f"{counts.num_pairs_gained} framed (clip, class) pairs gained "
             f"positives, against {counts.num_contradicted_pairs} explicit "
@@ -341,6 +454,22 @@ def map_truth(truth: Truth, mapping: LabelMapping) -> tuple[Truth, str]:
         truth, weak=weak, framed=framed, explicit_negatives=pairs
     )
     return mapped_truth, text
+
+
+def _map_framed(
+    framed: pd.DataFrame, mapping: LabelMapping, truth: Truth
+) -> tuple[pd.DataFrame, FramedMappingCounts]:
+    """Maps framed labels of clips of any length."""
+    longest = int(framed["label_frame"].max()) + 1 if len(framed) else 0
+    num_label_frames = max(longest, truth.params.num_label_frames)
+    grid = dataclasses.replace(truth.params, num_label_frames=num_label_frames)
+    mapped, counts = map_framed_labels(framed, mapping, grid)
+    if truth.clips is not None:
+        # Mapped pairs have all label frames of the longest clip.
+        ids = mapped["segment_id"]
+        num_of_clip = label_frames_of_clips(ids, truth.clips, truth.params)
+        mapped = mapped[mapped["label_frame"] < num_of_clip]
+    return mapped, counts
 
 
 def _frame_pairs(pairs: pd.DataFrame) -> pd.DataFrame:

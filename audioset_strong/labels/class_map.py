@@ -218,10 +218,12 @@ class KnownClasses:
     Attributes:
       class_map: Gives class indices and names; None if not given.
       display_names: Name of each mid, from mid_to_display_name.tsv.
+      labelled_mids: Further classes, which labels have.
     """
 
     class_map: ClassMap | None = None
     display_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    labelled_mids: frozenset[str] = frozenset()
 
     @property
     def mids(self) -> tuple[str, ...]:

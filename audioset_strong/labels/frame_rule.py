@@ -25,7 +25,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.clips import check_listed, warn_of_late_events
+from audioset_strong.labels.clips import (
+    check_listed,
+    lengths_of_clips,
+    warn_of_late_events,
+)
 from audioset_strong.params import LabelFrameParams
 
 # Framing a million events at once would take some 100 MB for each step.
@@ -89,12 +93,11 @@ def label_frames_of_clips(
     Returns:
       int64 `[num_clips]`.
     """
-    ids = pd.Index(np.asarray(segment_ids, dtype=object))
-    counts = np.full(len(ids), params.num_label_frames)
-    if clips is not None:
-        row = pd.Index(clips["segment_id"]).get_indexer(ids)
-        lengths = clips["duration_seconds"].to_numpy()[row[row >= 0]]
-        counts[row >= 0] = num_label_frames_of(lengths, params)
+    # What is not listed is counted by the grid: it has no length here.
+    lengths = lengths_of_clips(segment_ids, clips, np.nan)
+    is_listed = ~np.isnan(lengths)
+    counts = np.full(len(lengths), params.num_label_frames)
+    counts[is_listed] = num_label_frames_of(lengths[is_listed], params)
     return counts
 
 
@@ -105,6 +108,15 @@ def params_of_length(clip_seconds: float) -> LabelFrameParams:
         clip_seconds=float(clip_seconds),
         num_label_frames=int(num_label_frames_of(clip_seconds)),
     )
+
+
+def params_of_longest(
+    clips: pd.DataFrame | None, params: LabelFrameParams
+) -> LabelFrameParams:
+    """Returns the grid of the longest clip, of those listed and of `params`."""
+    if clips is None or clips["duration_seconds"].max() <= params.clip_seconds:
+        return params
+    return params_of_length(clips["duration_seconds"].max())
 
 
 def is_window_positive(
