@@ -207,7 +207,7 @@ def release(tmp_path_factory):
     return folder
 
 
-def _prepare(release, audio_dir, output_dir):
+def _prepare(release, audio_dir, output_dir, held_out_fraction=0.3):
     """Returns the manifest and all records, by shards' groups."""
     manifest = prepare_records(
         str(audio_dir),
@@ -215,7 +215,7 @@ def _prepare(release, audio_dir, output_dir):
         [str(release / "strong.tsv")],
         str(release / "classes.csv"),
         str(output_dir),
-        RecordParams(held_out_fraction=0.3, clips_per_shard=3),
+        RecordParams(held_out_fraction, clips_per_shard=3),
         workers=WorkerParams(num_workers=1),
     )
     records = {
@@ -401,10 +401,10 @@ def test_a_replaced_container_is_noticed(release, tmp_path):
     audio.mkdir()
     path, names = audio / "a.tar", [f"{_ytid(i)}.flac" for i in range(2)]
     _write_tar(path, [(name, _CONTENTS[1]) for name in names])
-    first = _prepare(release, audio, tmp_path / "out")[1]
+    first = _prepare(release, audio, tmp_path / "out", 0.0)[1]
     members = [(names[0], _CONTENTS[1]), (names[1], _CONTENTS[2])]
     _write_tar(path, [*members, ("more.txt", bytes(20000))])
-    second = _prepare(release, audio, tmp_path / "out")[1]
+    second = _prepare(release, audio, tmp_path / "out", 0.0)[1]
     assert len(first) == len(second) == 2
     assert len(first & second) == 1
     # Nor is what was read last kept in memory beyond that.

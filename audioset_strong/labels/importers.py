@@ -851,15 +851,14 @@ def name_classes(
     if class_map is not None:
         found = _find_classes(first_rows, class_map)
         with log_or_stop(problems) as log:
-            for label, row in first_rows.items():
-                if label not in found:
-                    log.add(
-                        row.path,
-                        row.line,
-                        f"expected one of the {class_map.num_classes} classes "
-                        f"of the class map, found {label!r}",
-                        num_lines=counts[label],
-                    )
+            for label in (n for n in first_rows if n not in found):
+                log.add(
+                    first_rows[label].path,
+                    first_rows[label].line,
+                    f"expected one of the {class_map.num_classes} classes of "
+                    f"the class map, found {label!r}",
+                    num_lines=counts[label],
+                )
         return class_map, found
     if not first_rows:
         raise InputError(
