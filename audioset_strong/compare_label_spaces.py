@@ -67,7 +67,7 @@ _FRAMED_LABELS = flags.DEFINE_string(
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for the tables.", required=True
 )
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 # Sets whose classes are printed, with a heading.
 _PRINTED_SETS = {
@@ -102,7 +102,7 @@ def _strong_mids(path: str | None, problems: ProblemLog) -> set[str] | None:
 def main(argv: Sequence[str]) -> None:
     """Tabulates, writes, and prints the sets."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog(is_strict=_STRICT.value)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     table, class_map = _read_table(problems)
     problems.report()
     if not len(table):

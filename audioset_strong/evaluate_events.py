@@ -69,7 +69,7 @@ _PARAMS_FLAGS = run_flags.define_params(EventScoreParams)
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", os.cpu_count() or 1, "Processes to use.", lower_bound=1
 )
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for the results.", required=True
 )
@@ -78,7 +78,7 @@ _OUTPUT_DIR = flags.DEFINE_string(
 def main(argv: Sequence[str]) -> None:
     """Scores events, writes and prints the numbers."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog(is_strict=_STRICT.value)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     known = read_known_classes(_CLASS_MAP.value, _DISPLAY_NAMES.value, problems)
     clips = read_annotated_clips(_CLIPS.value) if _CLIPS.value else None
     clip_seconds = _CLIP_SECONDS.value

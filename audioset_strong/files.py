@@ -15,6 +15,7 @@ processes: fsspec keeps one file system a process.
 import contextlib
 import errno
 import hashlib
+import io
 import json
 import os
 import re
@@ -26,7 +27,7 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import IO, Any
+from typing import IO, Any, BinaryIO, cast
 
 from audioset_strong.errors import InputError
 
@@ -166,6 +167,63 @@ def read_bytes(path: _Path) -> bytes:
         return content
     with open(path, "rb") as file:
         return file.read()
+
+
+def read_range(path: _Path, offset: int, num_bytes: int) -> bytes:
+    """Reads a part of a file; less where the file ends before."""
+    path = os.fspath(path)
+    if is_remote(path):
+        end = offset + num_bytes
+        content: bytes = _call("cat_file", path, start=offset, end=end)
+        return content
+    with open(path, "rb") as file:
+        left = file.seek(0, os.SEEK_END) - offset
+        file.seek(offset)
+        # Python allocates all that is asked for before it reads.
+        return file.read(max(0, min(num_bytes, left)))
+
+
+def open_to_seek(path: _Path, buffer_bytes: int) -> BinaryIO:
+    """Opens a file of which parts are read.
+
+    Args:
+      path: The file.
+      buffer_bytes: How much is read at a time at least, if it is remote.
+    """
+    path = os.fspath(path)
+    if not is_remote(path):
+        return open(path, "rb")
+    # A reader of raw files is a BinaryIO in all but name.
+    return cast(BinaryIO, io.BufferedReader(_RemoteFile(path), buffer_bytes))
+
+
+class _RemoteFile(io.RawIOBase):
+    """A file in object storage; each read is a request."""
+
+    def __init__(self, path: str) -> None:
+        self._path, self._position = path, 0
+        self._num_bytes: int = _call("info", path)["size"]
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        origins = (0, self._position, self._num_bytes)
+        self._position = max(0, origins[whence] + offset)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        left = self._num_bytes - self._position
+        num_bytes = max(0, min(len(buffer), left))
+        if num_bytes:
+            content = read_range(self._path, self._position, num_bytes)
+            num_bytes = len(content)
+            buffer[:num_bytes] = content
+            self._position += num_bytes
+        return num_bytes
 
 
 def exists(path: _Path) -> bool:

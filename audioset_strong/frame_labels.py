@@ -76,7 +76,7 @@ _CLIP_SECONDS = run_flags.define_clip_seconds()
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Framed TSV to write.", required=True
 )
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 _KEYS = ["segment_id", "mid"]
 
@@ -84,7 +84,7 @@ _KEYS = ["segment_id", "mid"]
 def main(argv: Sequence[str]) -> None:
     """Frames, writes, and compares."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog(is_strict=_STRICT.value)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     names = None
     if _DISPLAY_NAMES.value:
         names = read_display_names(_DISPLAY_NAMES.value, problems)

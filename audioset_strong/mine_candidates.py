@@ -59,13 +59,13 @@ _NUM_PER_CLASS = flags.DEFINE_integer(
 _OUTPUT = flags.DEFINE_string(
     "output", None, "CSV of candidates to write.", required=True
 )
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 
 def main(argv: Sequence[str]) -> None:
     """Mines, writes the candidates and says how many there are."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog(is_strict=_STRICT.value)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     clips = read_annotated_clips(_CLIPS.value) if _CLIPS.value else None
     params = params_of_length(_CLIP_SECONDS.value)
     weak = read_weak_labels(

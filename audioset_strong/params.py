@@ -12,7 +12,7 @@ give other results without notice.
 import dataclasses
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from audioset_strong.errors import InputError
@@ -256,6 +256,10 @@ class TrainParams:
       strategy: "auto", "cpu", "gpu" or "tpu" (`training/strategy.py`).
       warm_start_workdir: Run whose best checkpoint gives the first weights; ""
         for random ones.
+      warm_start_classes: Which classes the run in `warm_start_workdir` may
+        have: "same", the same in the same order; "match", others too, where
+        classes of both runs keep their weights of the last layer and the others
+        get new ones; "new", any, where the whole last layer is new.
     """
 
     training_set: str = "weak"
@@ -276,6 +280,7 @@ class TrainParams:
     cache_dir: str = ""
     strategy: str = "auto"
     warm_start_workdir: str = ""
+    warm_start_classes: str = "same"
 
 
 def from_dict(
@@ -306,19 +311,24 @@ def save_params(
 
 
 def load_params(
-    path: str | os.PathLike[str], classes_by_stage: Mapping[str, type]
+    path: str | os.PathLike[str],
+    classes_by_stage: Mapping[str, type],
+    optional: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Reads what `save_params` wrote: the params of each stage.
+
+    Stages in `optional`, which an earlier version may not have written, have
+    their defaults if they are missing.
 
     Raises:
       InputError: A stage is missing or has unknown fields.
     """
     with open(path, encoding="utf-8") as file:
         saved = json.load(file)
-    missing = sorted(set(classes_by_stage) - set(saved))
+    missing = sorted(set(classes_by_stage) - set(saved) - set(optional))
     if missing:
         raise InputError(f"{path}: expected settings of {missing}.")
     return {
-        name: from_dict(params_class, saved[name])
+        name: from_dict(params_class, saved.get(name, {}))
         for name, params_class in classes_by_stage.items()
     }

@@ -69,7 +69,7 @@ _WRITE_CLIPS = flags.DEFINE_string(
 _COMMON_WITH = flags.DEFINE_string(
     "common_with", None, "Clip list of another copy of AudioSet."
 )
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -90,7 +90,7 @@ def main(argv: Sequence[str]) -> None:
     others = None
     if _COMMON_WITH.value:
         others = set(read_clip_list(_COMMON_WITH.value))
-    problems = ProblemLog(is_strict=_STRICT.value)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     sets = read_labelled_sets(paths, problems)
     classes = read_known_classes(
         _CLASS_MAP.value, _DISPLAY_NAMES.value, problems

@@ -5,12 +5,21 @@ r"""Trains a classifier of label frames, from scratch or from another run.
     python -m audioset_strong.train --records_dir=records/train \
       --workdir=runs/weak_and_strong --warm_start_workdir=runs/weak \
       --training_set=weak --mixed_training_set=strong --mu=0.8 --num_steps=20000
+    python -m audioset_strong.train --records_dir=records/own \
+      --workdir=runs/own --warm_start_workdir=runs/weak_and_strong \
+      --warm_start_classes=match --training_set=strong --num_steps=2000
 
 The first is the paper's training on Weak; the second fine-tunes its model on a
-mixture of Weak and Strong, "+ Strong" of Table 1. --workdir receives settings,
-checkpoints, the weights that are best by validation, and metrics as JSON lines
-and for TensorBoard (`training/workdir.py`). The same command again resumes a
-run that was interrupted.
+mixture of Weak and Strong, "+ Strong" of Table 1. The third fine-tunes it to
+other classes: those that both runs have, by class id, keep their weights of the
+last layer. --workdir receives settings, checkpoints, the weights that are best
+by validation, and metrics as JSON lines and for TensorBoard
+(`training/workdir.py`). The same command again resumes a run that was
+interrupted.
+
+A run that starts from another has its network: leave out flags such as --width.
+Validation is on the held-out clips of the records; without any there is none,
+and the last checkpoint counts as the best.
 """
 
 from collections.abc import Sequence
@@ -21,6 +30,7 @@ from audioset_strong import run_flags
 from audioset_strong.labels.training_sets import TRAINING_SETS
 from audioset_strong.params import ModelParams, TrainParams
 from audioset_strong.training.trainer import train
+from audioset_strong.training.workdir import model_params_of_start
 
 _RECORDS_DIR = run_flags.define_records_dir()
 _WORKDIR = run_flags.define_workdir()
@@ -31,6 +41,7 @@ _TRAIN_FLAGS = run_flags.define_params(
         "mixed_training_set": ["", "diffuse", "strong"],
         "learning_rate_decay": ["constant", "cosine"],
         "strategy": ["auto", "cpu", "gpu", "tpu"],
+        "warm_start_classes": ["same", "match", "new"],
     },
 )
 _MODEL_FLAGS = run_flags.define_params(ModelParams)
@@ -39,12 +50,22 @@ _MODEL_FLAGS = run_flags.define_params(ModelParams)
 def main(argv: Sequence[str]) -> None:
     """Trains and reports which checkpoint is best."""
     run_flags.refuse_arguments(argv)
-    result = train(
-        _RECORDS_DIR.value,
-        _WORKDIR.value,
-        run_flags.read_params(ModelParams, _MODEL_FLAGS),
-        run_flags.read_params(TrainParams, _TRAIN_FLAGS),
+    params = run_flags.read_params(TrainParams, _TRAIN_FLAGS)
+    # A warm start takes the network from its source; flags that somebody gave
+    # must agree.
+    chosen = {n: flag.value for n, flag in _MODEL_FLAGS.items() if flag.present}
+    model_params = model_params_of_start(
+        chosen, _WORKDIR.value, params.warm_start_workdir
     )
+    result = train(_RECORDS_DIR.value, _WORKDIR.value, model_params, params)
+    if result["best_d_prime"] is None:
+        logging.info(
+            "Done, without validation: the records hold no held-out clip that "
+            "could give a d'. The best checkpoint in %s is the last, step %d.",
+            _WORKDIR.value,
+            result["best_step"],
+        )
+        return
     logging.info(
         "Done. Best checkpoint in %s: step %d, validation d' %.3f.",
         _WORKDIR.value,

@@ -19,6 +19,7 @@ _CODECS = {
     "webm": ("webm", "libopus"),
     "mka": ("matroska", "flac"),
     "opus": ("ogg", "libopus"),
+    "oga": ("ogg", "flac"),
     "mp3": ("mp3", "libmp3lame"),
     "aac": ("adts", "aac"),
     "flv": ("flv", "aac"),

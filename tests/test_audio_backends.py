@@ -150,6 +150,17 @@ def test_only_the_clip_is_used(tmp_path, tfio, container):
     assert len(log_mel) == 121
 
 
+@pytest.mark.parametrize("container", _CONTAINERS)
+def test_a_part_of_a_file_in_the_graph(tmp_path, tfio, container):
+    path = _write(tmp_path, encode(noise(8 * 16000, 2), 16000, container))
+    part = compute_log_mel(path, 2.0, _FEATURES, "tfio", 3.21)
+    expected = compute_log_mel(path, 2.0, _FEATURES, start_seconds=3.21)
+    np.testing.assert_allclose(part[1], expected[1], atol=2e-3)
+    assert part[0].file_seconds == expected[0].file_seconds
+    with pytest.raises(AudioError, match="too_short"):
+        compute_log_mel(path, 2.0, _FEATURES, "tfio", 9.0)
+
+
 def test_short_audio_gives_as_many_rows_as_fit(tmp_path, tfio):
     for num_samples in (1, 399, 400):
         path = _write(tmp_path, encode(noise(num_samples), 16000, "WAV"))
@@ -163,7 +174,7 @@ def test_the_graph_runs_in_tf_data(tmp_path, tfio):
     ]
     graph = tfio_backend.audio_graph(_FEATURES, "flac", "PCM_16", 44100)
     dataset = tf.data.Dataset.from_tensor_slices(paths).map(
-        lambda path: graph(tf.io.read_file(path), 10.0)[1],
+        lambda path: graph(tf.io.read_file(path), 10.0, 0.0)[1],
         num_parallel_calls=2,
     )
     assert dataset.element_spec.shape.as_list() == [None, 64]

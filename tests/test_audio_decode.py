@@ -1,9 +1,11 @@
 """Decoding with libsndfile, mixing and resampling, of files in any state."""
 
+import errno
 import io
 import os
 import pickle
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from audioset_strong.audio.decode import (
     BadSamplesError,
     Mixer,
     decode_audio,
+    decode_open_file,
     read_with_soundfile,
 )
 from audioset_strong.audio.formats import sniff_format
@@ -74,6 +77,113 @@ def test_max_seconds_cuts_and_the_duration_stays(tmp_path, sample_rate):
     assert len(audio.waveform) == 24000
     assert audio.file_seconds == 3.0
     assert len(decode_audio(path, 16000, max_seconds=9).waveform) == 48000
+
+
+_PART_KINDS = [
+    ("WAV", "PCM_U8"),
+    ("WAV", "PCM_24"),
+    ("WAV", "ULAW"),
+    ("WAV", "IMA_ADPCM"),
+    ("WAV", "MS_ADPCM"),
+    ("WAV", "GSM610"),
+    ("RF64", "FLOAT"),
+    ("AIFF", "PCM_16"),
+    ("AU", "DOUBLE"),
+    ("CAF", "PCM_16"),
+    ("CAF", "ALAC_16"),
+    ("W64", "PCM_32"),
+    ("FLAC", "PCM_16"),
+    ("OGG", "VORBIS"),
+    ("OGG", "OPUS"),
+    ("MP3", "MPEG_LAYER_III"),
+]
+
+
+@pytest.mark.parametrize(("container", "subtype"), _PART_KINDS)
+def test_a_part_has_the_samples_of_the_whole(tmp_path, container, subtype):
+    path, rate = str(tmp_path / "a.x"), 16000
+    num_channels = 1 if subtype == "GSM610" else 2
+    samples = noise(7 * rate + 11, num_channels)
+    soundfile.write(path, samples, rate, subtype, format=container)
+    whole = decode_audio(path, rate)
+    for start, seconds in ((0.0, 1.5), (2.00004, 3.0), (5.3, None), (6.9, 9)):
+        first = round(start * rate)
+        last = None if seconds is None else first + int(seconds * rate)
+        audio = decode_audio(path, rate, seconds, start)
+        np.testing.assert_array_equal(
+            audio.waveform, whole.waveform[first:last]
+        )
+        assert audio.file_seconds == whole.file_seconds
+        assert audio.truncation == ""
+
+
+@pytest.mark.parametrize("sample_rate", [8000, 11025, 48000])
+def test_a_part_is_cut_before_it_is_resampled(tmp_path, sample_rate):
+    path = str(tmp_path / "a.wav")
+    samples = np.zeros(5 * sample_rate)
+    first = round(1.2345 * sample_rate)
+    samples[first:] = _sine(440, sample_rate, 5.0)[first:]
+    samples[:first] = 1  # never heard in the part
+    soundfile.write(path, samples, sample_rate, "FLOAT")
+    audio = decode_audio(path, 16000, 2.0, 1.2345)
+    assert len(audio.waveform) == 32000
+    assert audio.file_peak < 0.51
+    part = str(tmp_path / "part.wav")
+    last = first + 2 * sample_rate
+    soundfile.write(part, samples[first:last], sample_rate, "FLOAT")
+    expected = decode_audio(part, 16000).waveform
+    np.testing.assert_array_equal(audio.waveform, expected)
+
+
+def test_what_comes_before_a_part_is_not_read(tmp_path):
+    class Counting(io.BytesIO):
+        num_bytes = 0
+
+        def readinto(self, buffer):
+            self.num_bytes += len(buffer)
+            return super().readinto(buffer)
+
+        def read(self, size=-1):
+            data = super().read(size)
+            self.num_bytes += len(data)
+            return data
+
+    for container in ("WAV", "AIFF", "FLAC"):
+        content = encode(noise(200 * 16000), 16000, container)
+        file = Counting(content)
+        read = read_with_soundfile(file, container.lower(), 1.0, 150.0)
+        assert read.mixer.num_samples == 16000
+        assert file.num_bytes < 0.1 * len(content)
+    # Three hours that take no space on the disk.
+    path = tmp_path / "a.wav"
+    size = 3 * 3600 * 2 * 48000
+    with open(path, "wb") as file:
+        file.write(encode(np.zeros(0), 48000, "WAV")[:40])
+        file.write(struct.pack("<I", size))
+        file.truncate(44 + size)
+        file.seek(44 + 2 * 48000 * 10_000)
+        file.write(np.full(48000, 16384, "<i2").tobytes())
+    audio = decode_audio(str(path), 48000, 1.0, 10_000.0)
+    assert (audio.waveform == 0.5).all()
+    assert audio.file_seconds == 3 * 3600
+
+
+@pytest.mark.parametrize("container", ["WAV", "FLAC", "OGG", "MP3"])
+def test_a_part_after_the_end_is_refused(tmp_path, container):
+    path = tmp_path / "a.x"
+    content = encode(noise(3 * 16000), 16000, container)
+    path.write_bytes(content)
+    for start in (3.2, 3000.0):
+        with pytest.raises(AudioError) as error:
+            decode_audio(str(path), 16000, 2.0, start)
+        assert error.value.reason == "too_short"
+        assert f"begins at {start:,.3f} s, the file has 3" in error.value.detail
+    # A part that is whole is not harmed by an end that is missing.
+    path.write_bytes(content[: int(0.7 * len(content))])
+    assert decode_audio(str(path), 16000, 0.5, 0.1).truncation == ""
+    assert decode_audio(str(path), 16000, 2.5, 0.4).truncation
+    with pytest.raises(AudioError, match="truncated: .*begins at 2.900 s"):
+        decode_audio(str(path), 16000, 1.0, 2.9)
 
 
 @pytest.mark.parametrize(
@@ -369,9 +479,64 @@ def test_paths_that_cannot_be_opened(tmp_path, monkeypatch):
         decode_audio(str(path), 16000)
 
 
+def test_faults_of_the_machine_are_told_from_those_of_the_file(
+    tmp_path, monkeypatch
+):
+    def is_of_machine(path):
+        with pytest.raises(AudioError) as error:
+            decode_audio(str(path), 16000)
+        return error.value.is_of_machine
+
+    path = tmp_path / "a.wav"
+    _write_wav(path)
+    (tmp_path / "dead.wav").symlink_to("nowhere")
+    (tmp_path / "loop.wav").symlink_to("loop.wav")
+    (tmp_path / "zero.wav").write_bytes(b"")
+    (tmp_path / "html.wav").write_bytes(b"<html>404</html>" * 99)
+    (tmp_path / "half.flac").write_bytes(_HALF_A_FRAME)
+    (tmp_path / "video.m4a").write_bytes(b"\0\0\0\x20ftypM4A " + bytes(99))
+    for name in ("dead", "loop", "zero", "html"):
+        assert not is_of_machine(tmp_path / f"{name}.wav"), name
+    assert not is_of_machine("a\0.wav")
+    assert not is_of_machine(tmp_path / ("x" * 300))
+    assert is_of_machine(tmp_path / "unmounted" / "a.wav")
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "av", None)
+        assert is_of_machine(tmp_path / "video.m4a")
+        assert not is_of_machine(tmp_path / "html.wav")
+        assert not is_of_machine(tmp_path / "half.flac")
+    for number in (errno.EACCES, errno.EIO, errno.ESTALE, errno.ENOTCONN):
+
+        def fail(path, *args, number=number, **options):
+            raise OSError(number, os.strerror(number), path)
+
+        with monkeypatch.context() as patch:
+            patch.setattr("builtins.open", fail)
+            assert is_of_machine(path)
+
+    # A disk that fails later; libsndfile gives what comes before, and no error.
+    class Failing(io.BytesIO):
+        def readinto(self, buffer):
+            return super().readinto(buffer) if self.tell() < 99_999 else 0
+
+        def read(self, size=-1):
+            if self.tell() >= 99_999:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().read(size)
+
+    for container in ("WAV", "FLAC", "OGG"):
+        file = Failing(encode(noise(900_000), 16000, container))
+        with pytest.raises(AudioError, match="Input/output") as error:
+            decode_open_file(file, "a.x", 16000)
+        assert error.value.is_of_machine
+
+
 def test_errors_travel_between_processes():
-    error = pickle.loads(pickle.dumps(AudioError("missing", "a.wav")))
+    error = AudioError("missing", "a.wav", is_of_machine=True)
+    error = pickle.loads(pickle.dumps(error))
     assert (error.reason, error.detail) == ("missing", "a.wav")
+    assert error.is_of_machine
+    assert not AudioError("silent", "b.wav").is_of_machine
 
 
 @pytest.mark.parametrize("container", ["RF64", "FLAC", "OGG", "MP3", "AIFF"])

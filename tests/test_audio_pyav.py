@@ -104,6 +104,28 @@ def test_long_files_are_read_in_part(tmp_path, extension):
     assert not audio.truncation
 
 
+@pytest.mark.parametrize("extension", ["m4a", "webm", "aac", "mka", "ts"])
+def test_a_part_has_the_samples_of_the_whole(tmp_path, extension):
+    content = encode_with_pyav(noise(9 * 16000), 16000, extension)
+    if extension == "webm":  # Opus is always decoded at 48 kHz
+        content = encode_with_pyav(noise(9 * 48000), 48000, extension)
+    path = tmp_path / "a"
+    path.write_bytes(content)
+    rate = decode_audio(str(path), 16000).file_sample_rate
+    whole = decode_audio(str(path), rate)
+    for start, seconds in ((0.5, 1.0), (2.00003, 3.0), (5.3, None)):
+        first = round(start * rate)
+        last = None if seconds is None else first + int(seconds * rate)
+        audio = decode_audio(str(path), rate, seconds, start)
+        np.testing.assert_array_equal(
+            audio.waveform, whole.waveform[first:last]
+        )
+        assert audio.file_seconds == pytest.approx(9.0, abs=0.2)
+        assert audio.truncation == ""
+    with pytest.raises(AudioError, match=r"too_short: .* begins at 12\.000 s"):
+        decode_audio(str(path), rate, 1.0, 12.0)
+
+
 def test_all_of_a_file(tmp_path, monkeypatch):
     content = encode_with_pyav(_sine(12.0), 48000, "m4a")
     expected = _decode(tmp_path, content, "m4a", None)

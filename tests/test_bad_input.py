@@ -20,7 +20,7 @@ from audioset_strong.params import (
     TrainParams,
 )
 from audioset_strong.records.manifest import read_records
-from audioset_strong.training.workdir import RunParams, begin_or_resume
+from audioset_strong.training.workdir import RunParams, begin
 
 _ROOT = pathlib.Path(__file__).parents[1]
 
@@ -47,7 +47,7 @@ def _commands(release, records_dir, folder):
     (folder / "header.tsv").write_text("segment_id,start,end,label\n")
     strong = (release / "strong.tsv").read_text()
     (folder / "bad_event.tsv").write_text(
-        strong + "train01_30000\t5.000\t4.000\t/m/noise\n"
+        strong + "nukatrain01_30000\t5.000\t4.000\t/m/noise\n"
     )
     (folder / "empty").mkdir()
     truncated = folder / "truncated"
@@ -55,19 +55,17 @@ def _commands(release, records_dir, folder):
     shard = next(truncated.glob("weak-*.tfrecord"))
     shard.write_bytes(shard.read_bytes()[:-100])
     records = read_records(records_dir)
-    begin_or_resume(
-        str(folder / "other"),
-        RunParams(
-            FeatureParams(), LabelFrameParams(), ModelParams(), TrainParams()
-        ),
-        records.class_map,
+    params = RunParams(
+        FeatureParams(), LabelFrameParams(), ModelParams(), TrainParams()
     )
+    with begin(str(folder / "other"), params, records.class_map):
+        pass
     (folder / "ontology.json").write_text(
         '[{"id": "/m/noise", "name": "Noise", "child_ids": ["/m/tone_low"]},'
         ' {"id": "/m/tone_low", "name": "Tone", "child_ids": []}]'
     )
     (folder / "eval.tsv").write_text(
-        f"{strong.splitlines()[0]}\ntrain02_0\t0.000\t1.000\t/m/noise\n"
+        f"{strong.splitlines()[0]}\nnukatrain02_0\t0.000\t1.000\t/m/noise\n"
     )
     return {
         "no ontology": _prepare(release, folder / "6", subsume_music=True),
@@ -163,7 +161,7 @@ def test_mapped_labels_of_a_part_of_strong(done):
     status, errors = done["mapped"]
     assert status == 0, errors
     assert "Positives are also those of all ancestors." in errors
-    # train02 is an evaluation clip, and train09 has no weak labels to stay for.
+    # Clip 02 is an evaluation clip, and 09 has no weak labels to stay for.
     assert "1 eval_clip" in errors
     assert "1 outside_strong_fraction" in errors
     assert "clips: strong labels left out by strong_fraction." in errors

@@ -135,7 +135,7 @@ def _run(*flags):
 
 def test_with_audio_weak_and_strong_labels(tiny_release, tmp_path):
     done = _run(
-        "--segment_id=train00_30000",
+        "--segment_id=nukatrain00_30000",
         f"--weak_labels={tiny_release}/weak.csv",
         f"--strong_labels={tiny_release}/strong.tsv",
         f"--class_map={tiny_release}/classes.csv",
@@ -144,7 +144,9 @@ def test_with_audio_weak_and_strong_labels(tiny_release, tmp_path):
     )
     assert done.returncode == 0, done.stderr
     # Two weak labels and three events, as tiny_release.py writes them.
-    assert "train00_30000: 2 weak labels, 3 events, 0 explicit" in done.stdout
+    assert (
+        "nukatrain00_30000: 2 weak labels, 3 events, 0 explicit" in done.stdout
+    )
     assert "explicit negatives are not known" in done.stderr
     assert matplotlib.image.imread(tmp_path / "figure1.png").std() > 0.01
 
@@ -177,20 +179,23 @@ def test_unknown_clip_names_one_that_exists(tiny_release, tmp_path):
         f"--output={tmp_path}/figure1.png",
     )
     assert done.returncode == 2
-    assert "such as train00_30000. Received: --segment_id=gone_0" in done.stderr
+    assert (
+        "such as nukatrain00_30000. Received: --segment_id=gone_0"
+        in done.stderr
+    )
     assert not list(tmp_path.iterdir())
 
 
 def test_clip_without_audio_is_an_error(tiny_release, tmp_path):
     done = _run(
-        "--segment_id=gone00_0",
+        "--segment_id=nuka_gone00_0",
         f"--weak_labels={tiny_release}/weak.csv",
         f"--strong_labels={tiny_release}/strong.tsv",
         f"--audio_dir={tiny_release}/audio",
         f"--output={tmp_path}/figure1.png",
     )
     assert done.returncode == 2
-    assert "Expected the audio of gone00_0" in done.stderr
+    assert "Expected the audio of nuka_gone00_0" in done.stderr
 
 
 def test_real_clip(audioset_labels, strong_excerpts, tmp_path):

@@ -104,7 +104,7 @@ def test_what_editors_do_to_a_list(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("a_0\tb_0", r":3: expected a segment id, found 'a_0\\\\tb_0'"),
+        ("a_0\tb_0", r":3: expected a segment id, found 'a_0\\tb_0'"),
         (" a_0", ":3: expected"),
         ("\xff_0", ":3: expected"),
         ("--BfvyPmVMo_20000", ":3: expected each clip once.* in line 2"),

@@ -38,15 +38,16 @@ _NO_AUDIO = AudioIndex({}, {})
 @pytest.fixture
 def tables(tmp_path):
     (tmp_path / "w1.csv").write_text(
-        _WEAK_HEADER + 'a, 0.000, 10.000, "/m/x,/m/u"\n'
-        'b, 5.000, 9.000, "/m/u"\n'
+        _WEAK_HEADER + 'video-----a, 0.000, 10.000, "/m/x,/m/u"\n'
+        'video-----b, 5.000, 9.000, "/m/u"\n'
     )
     (tmp_path / "w2.csv").write_text(
-        _WEAK_HEADER + 'c, 0.000, 10.000, "/m/y"\nbroken\n'
+        _WEAK_HEADER + 'video-----c, 0.000, 10.000, "/m/y"\nbroken\n'
     )
     (tmp_path / "s.tsv").write_text(
-        _STRONG_HEADER + "a_0\t1.0\t2.0\t/m/y\n"
-        "a_0\t3.0\t4.0\t/m/u\nd_0\t0.0\t1.0\t/m/x\nd_0\t2.0\t1.0\t/m/x\n"
+        _STRONG_HEADER + "video-----a_0\t1.0\t2.0\t/m/y\n"
+        "video-----a_0\t3.0\t4.0\t/m/u\nvideo-----d_0\t0.0\t1.0\t/m/x\n"
+        "video-----d_0\t2.0\t1.0\t/m/x\n"
     )
     problems = ProblemLog()
     weak, strong = read_label_tables(
@@ -59,8 +60,16 @@ def tables(tmp_path):
 
 def test_label_files_are_joined_and_bad_lines_noted(tables):
     weak, strong, problems = tables
-    assert weak["segment_id"].tolist() == ["a_0", "b_5000", "c_0"]
-    assert strong["segment_id"].tolist() == ["a_0", "a_0", "d_0"]
+    assert weak["segment_id"].tolist() == [
+        "video-----a_0",
+        "video-----b_5000",
+        "video-----c_0",
+    ]
+    assert strong["segment_id"].tolist() == [
+        "video-----a_0",
+        "video-----a_0",
+        "video-----d_0",
+    ]
     left_out = [p for p in problems.problems if p.is_left_out]
     assert [p.line for p in left_out] == [5, 5]
 
@@ -68,7 +77,8 @@ def test_label_files_are_joined_and_bad_lines_noted(tables):
 def test_clips_of_each_group(tables):
     weak, strong, _ = tables
     audio = AudioIndex(
-        {"a_0": "audio/a_0.wav", "b": "audio/b.wav"}, {"audio/b.wav": 123}
+        {"video-----a_0": "audio/a_0.wav", "video-----b": "audio/b.wav"},
+        {"audio/b.wav": 123},
     )
     params = RecordParams(held_out_fraction=0.0)
     plan = plan_clips(weak, strong, _MAP, audio, params)
@@ -76,17 +86,17 @@ def test_clips_of_each_group(tables):
     assert plan.clips == {
         "weak": [
             # All its mids are unmapped: kept, as an example of negatives.
-            Clip("b_5000", "audio/b.wav", 4.0, {"weak": []}, 123),
-            Clip("c_0", "", 10.0, {"weak": [(1, 0.0, 10.0)]}),
+            Clip("video-----b_5000", "audio/b.wav", 4.0, {"weak": []}, 123),
+            Clip("video-----c_0", "", 10.0, {"weak": [(1, 0.0, 10.0)]}),
         ],
         "strong": [
             Clip(
-                "a_0",
+                "video-----a_0",
                 "audio/a_0.wav",
                 10.0,
                 {"weak": [(0, 0.0, 10.0)], "strong": [(1, 1.0, 2.0)]},
             ),
-            Clip("d_0", "", 10.0, {"strong": [(0, 0.0, 1.0)]}),
+            Clip("video-----d_0", "", 10.0, {"strong": [(0, 0.0, 1.0)]}),
         ],
         "held_out": [],
     }
@@ -102,9 +112,9 @@ def test_held_out_clips_are_in_no_other_group(tables):
     plan = plan_clips(weak, strong, _MAP, _NO_AUDIO, params)
     # Only clips with strong labels are held out, and then out of Weak too.
     assert _segment_ids(plan) == {
-        "weak": ["b_5000", "c_0"],
+        "weak": ["video-----b_5000", "video-----c_0"],
         "strong": [],
-        "held_out": ["a_0", "d_0"],
+        "held_out": ["video-----a_0", "video-----d_0"],
     }
 
 
@@ -113,23 +123,28 @@ def test_clips_of_evaluation_videos_are_left_out(tables):
     params = RecordParams(held_out_fraction=0.0)
     # Only the ytid counts, not the start.
     plan = plan_clips(
-        weak, strong, _MAP, _NO_AUDIO, params, {"b", "d", "other"}
+        weak,
+        strong,
+        _MAP,
+        _NO_AUDIO,
+        params,
+        {"video-----b", "video-----d", "other"},
     )
     assert _segment_ids(plan) == {
-        "weak": ["c_0"],
-        "strong": ["a_0"],
+        "weak": ["video-----c_0"],
+        "strong": ["video-----a_0"],
         "held_out": [],
     }
     assert [row[:2] for row in plan.left_out] == [
-        ("b_5000", "eval_clip"),
-        ("d_0", "eval_clip"),
+        ("video-----b_5000", "eval_clip"),
+        ("video-----d_0", "eval_clip"),
     ]
     # Their mids do not count either: one /m/u is left in each of a's lists.
     assert plan.unmapped == {"/m/u": 2}
 
 
 def test_a_share_of_strong():
-    ids = [f"y{i:02d}_0" for i in range(60)]
+    ids = [f"video----{i:02d}_0" for i in range(60)]
     strong = pd.DataFrame(
         {
             "segment_id": pd.Series(ids, dtype=object),
@@ -184,7 +199,12 @@ def test_shards_hold_each_clip_once_at_a_stable_place(tables):
         "strong-00001-of-00002.tfrecord",
     ]
     ids = sorted(clip.segment_id for task in tasks for clip in task.clips)
-    assert ids == ["a_0", "b_5000", "c_0", "d_0"]
+    assert ids == [
+        "video-----a_0",
+        "video-----b_5000",
+        "video-----c_0",
+        "video-----d_0",
+    ]
     again = plan_shards(plan, "out", params.clips_per_shard, ShardSettings())
     assert [t.fingerprint for t in tasks] == [t.fingerprint for t in again]
 

@@ -65,11 +65,11 @@ def _manifest(folder):
 
 def test_every_usable_clip_is_written_once(tiny_records_dir):
     held_out = [f"{ytid}_30000" for ytid in HELD_OUT]
-    strong = {f"train{i:02d}_30000" for i in range(10)} - set(held_out)
+    strong = {f"nukatrain{i:02d}_30000" for i in range(10)} - set(held_out)
     assert _segment_ids(tiny_records_dir, "held_out") == held_out
     assert _segment_ids(tiny_records_dir, "strong") == sorted(strong)
     assert _segment_ids(tiny_records_dir, "weak") == [
-        f"weak{i:02d}_0" for i in range(4)
+        f"nuka_weak{i:02d}_0" for i in range(4)
     ]
 
 
@@ -79,17 +79,17 @@ def test_the_manifest_counts_what_is_there_and_what_is_not(tiny_records_dir):
     assert sum(s["num_clips"] for s in manifest["shards"]) == 14
     assert manifest["left_out_by_reason"] == {"missing": 1, "unreadable": 1}
     assert manifest["left_out"] == {
-        "missing": ["gone00_0"],
-        "unreadable": ["broken00_0"],
+        "missing": ["nuka_gone00_0"],
+        "unreadable": ["nuka__bad00_0"],
     }
-    assert manifest["faults"] == {"short": ["weak03_0"]}
+    assert manifest["faults"] == {"short": ["nuka_weak03_0"]}
     rows = (pathlib.Path(tiny_records_dir) / "left_out.csv").read_text()
-    assert "gone00_0,missing,no audio file for this clip\n" in rows
+    assert "nuka_gone00_0,missing,no audio file for this clip\n" in rows
     # One in each of the 9 weak and 10 strong label lists.
     assert manifest["unmapped_mids"] == {"/m/unmapped": 19}
     assert manifest["notes"] == {}
     # Training data only: not of clips held out or left out.
-    # train01, 03, 09 are low; train02, 04, 08 high; train09 has no weak labels.
+    # Clips 01, 03, 09 are low and 02, 04, 08 high; 09 has no weak labels.
     assert dict(zip(MIDS, manifest["events_per_class"]["strong"])) == {
         "/m/tone_low": 3,
         "/m/tone_high": 3,
@@ -181,7 +181,8 @@ def test_evaluation_clips_are_left_out_and_counted(tiny_release, tmp_path):
     labels = tmp_path / "eval.csv"
     labels.write_text(
         "# a\n# b\n# YTID, start_seconds, end_seconds, positive_labels\n"
-        'train01, 30.000, 40.000, "/m/noise"\nweak01, 7.0, 17.0, "/m/noise"\n'
+        'nukatrain01, 30.000, 40.000, "/m/noise"\n'
+        'nuka_weak01, 7.0, 17.0, "/m/noise"\n'
     )
     manifest = prepare_tiny(
         tiny_release, tmp_path / "out", eval_label_paths=[str(labels)]
@@ -190,7 +191,7 @@ def test_evaluation_clips_are_left_out_and_counted(tiny_release, tmp_path):
     assert manifest["clips"] == {"weak": 3, "strong": 5, "held_out": 4}
     listed = (tmp_path / "out" / "segment_ids.txt").read_text().splitlines()
     assert len(listed) == 12
-    assert not {"train01_30000", "weak01_0"} & set(listed)
+    assert not {"nukatrain01_30000", "nuka_weak01_0"} & set(listed)
 
 
 def _prepare(release, output_dir, audio_dir=None, **paths):
@@ -235,8 +236,8 @@ def test_bad_label_lines_are_in_the_manifest(tiny_release, tmp_path):
     path = tmp_path / "strong.tsv"
     path.write_text(
         "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
-        "train01_30000\t1.0\t2.0\t/m/noise\n"
-        "train01_30000\t3.0\t2.0\t/m/noise\n"
+        "nukatrain01_30000\t1.0\t2.0\t/m/noise\n"
+        "nukatrain01_30000\t3.0\t2.0\t/m/noise\n"
     )
     manifest = _prepare(
         tiny_release, tmp_path / "out", weak_paths=[], strong_paths=[str(path)]
@@ -274,9 +275,9 @@ def test_audio_that_came_or_changed_makes_its_shards_anew(
     audio, output_dir = tmp_path / "audio", tmp_path / "out"
     shutil.copytree(tiny_release / "audio", audio)
     _prepare(tiny_release, output_dir, audio)
-    good = (audio / "more" / "Yweak00.flac").read_bytes()
-    (audio / "broken00.flac").write_bytes(good)
-    (audio / "gone00.flac").write_bytes(good)
+    good = (audio / "more" / "Ynuka_weak00.flac").read_bytes()
+    (audio / "nuka__bad00.flac").write_bytes(good)
+    (audio / "nuka_gone00.flac").write_bytes(good)
     manifest = _prepare(tiny_release, output_dir, audio)
     assert manifest["left_out"] == {}
 

@@ -26,7 +26,7 @@ from audioset_strong.records.streams import (
     read_batches,
     training_stream,
 )
-from audioset_strong.training.workdir import begin_or_resume, read_metrics
+from audioset_strong.training.workdir import is_run, read_metrics
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _NETWORK = ModelParams(width=1 / 32, stem_stride=4)
@@ -199,7 +199,7 @@ def test_a_server_that_dies_while_shards_are_read(s3_bucket, tiny_records_dir):
 def test_a_remote_workdir_is_refused(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(InputError, match="local path, found s3://b/run"):
-        begin_or_resume("s3://b/run", None, None)
+        is_run("s3://b/run")
     assert list(tmp_path.iterdir()) == []
 
 

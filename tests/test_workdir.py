@@ -2,8 +2,10 @@
 
 import dataclasses
 import json
+import os
 import re
 
+import keras
 import numpy as np
 import pytest
 
@@ -18,14 +20,18 @@ from audioset_strong.params import (
 )
 from audioset_strong.training.workdir import (
     MetricsLog,
+    RecordsUsed,
     RunParams,
-    begin_or_resume,
+    begin,
     best_manager,
+    check_start,
     last_manager,
     load_classifier,
+    model_params_of_start,
     read_metrics,
     read_run,
     restore_weights,
+    resume,
 )
 
 _MAP = ClassMap(("/m/x", "/m/y"), ("X", "Y"))
@@ -38,6 +44,16 @@ _PARAMS = RunParams(
 )
 
 
+def _begin(workdir, params=_PARAMS, class_map=_MAP):
+    with begin(workdir, params, class_map):
+        pass
+
+
+def _resume(workdir, params=_PARAMS, class_map=_MAP):
+    with resume(workdir, params, class_map):
+        pass
+
+
 def _model(seed_bias=0.0):
     model = build_frame_classifier(2, _PARAMS.model, _PARAMS.features)
     for variable in model.trainable_variables:
@@ -47,38 +63,68 @@ def _model(seed_bias=0.0):
 
 def test_settings_and_classes_are_read_back(tmp_path):
     workdir = str(tmp_path / "new" / "run")
-    begin_or_resume(workdir, _PARAMS, _MAP)
+    _begin(workdir)
     assert read_run(workdir) == (_PARAMS, _MAP)
-    begin_or_resume(workdir, _PARAMS, _MAP)  # the same again resumes
+    _resume(workdir)
     # Where shards are cached may change.
     train = dataclasses.replace(_PARAMS.train, cache_dir="/elsewhere")
-    moved = dataclasses.replace(_PARAMS, train=train)
-    begin_or_resume(workdir, moved, _MAP)
+    _resume(workdir, dataclasses.replace(_PARAMS, train=train))
 
 
-def test_other_settings_are_named(tmp_path):
-    begin_or_resume(str(tmp_path), _PARAMS, _MAP)
+def test_other_settings_and_records_are_named(tmp_path):
+    params = dataclasses.replace(_PARAMS, records=RecordsUsed("0123abcd"))
+    _begin(str(tmp_path), params)
     other = RunParams(
         FeatureParams(log_offset=0.001),
         LabelFrameParams(min_overlap=0.4),
         dataclasses.replace(_PARAMS.model, width=0.5),
         TrainParams(mu=0.7),
+        RecordsUsed("4567cdef"),
     )
     differences = (
         "(features.log_offset: 0.01 there, 0.001 now; "
         "label_frames.min_overlap: 0.5 there, 0.4 now; "
         "model.width: 0.015625 there, 0.5 now; "
-        "train.mu: 0.8 there, 0.7 now)"
+        "train.mu: 0.8 there, 0.7 now; "
+        "records.records_hash: 0123abcd there, 4567cdef now)"
     )
     with pytest.raises(InputError, match=re.escape(differences)):
-        begin_or_resume(str(tmp_path), other, _MAP)
-    assert read_run(str(tmp_path))[0] == _PARAMS
+        _resume(str(tmp_path), other)
+    assert read_run(str(tmp_path))[0] == params
+
+
+def test_a_run_that_does_not_name_its_records_goes_on(tmp_path, caplog):
+    _begin(str(tmp_path))
+    path = tmp_path / "params.json"
+    saved = json.loads(path.read_text())
+    # As earlier versions wrote it.
+    del saved["records"], saved["train"]["warm_start_classes"]
+    path.write_text(json.dumps(saved))
+    assert read_run(str(tmp_path)) == (_PARAMS, _MAP)
+    params = dataclasses.replace(_PARAMS, records=RecordsUsed("0123abcd"))
+    with caplog.at_level("INFO", logger="absl"):
+        _resume(str(tmp_path), params)
+    assert "does not say which records" in caplog.text
+
+
+def test_one_process_at_a_time(tmp_path):
+    workdir = str(tmp_path / "run")
+    again = pytest.raises(
+        InputError, match=rf"process {os.getpid()} on .* does"
+    )
+    with begin(workdir, _PARAMS, _MAP), again:
+        _resume(workdir)
+    with resume(workdir, _PARAMS, _MAP), again:
+        _resume(workdir)
+    # Of two that start at once, the second finds the run of the first.
+    with pytest.raises(InputError, match="begun a run in .* just now"):
+        _begin(workdir)
 
 
 def test_other_classes_are_named(tmp_path):
-    begin_or_resume(str(tmp_path), _PARAMS, _MAP)
+    _begin(str(tmp_path))
     with pytest.raises(InputError) as error:
-        begin_or_resume(str(tmp_path), _PARAMS, _SWAPPED)
+        _resume(str(tmp_path), class_map=_SWAPPED)
     for text in (
         f"class hash {_MAP.content_hash} (2 classes) in {tmp_path}, ",
         f"{_SWAPPED.content_hash} (2 classes) in the records",
@@ -87,23 +133,69 @@ def test_other_classes_are_named(tmp_path):
         assert text in str(error.value)
 
 
-def test_a_start_from_a_run_with_other_classes_is_refused(tmp_path):
-    source, new = str(tmp_path / "source"), str(tmp_path / "new")
-    begin_or_resume(source, _PARAMS, _MAP)
-    params = dataclasses.replace(
-        _PARAMS, train=TrainParams(warm_start_workdir=source)
+@pytest.mark.parametrize(
+    ("classes", "changes", "class_map", "message"),
+    [
+        (
+            "same",
+            {},
+            _SWAPPED,
+            "source, .*class 0 is /m/x there, /m/y here.* p",
+        ),
+        (
+            "match",
+            {},
+            ClassMap(("dog_bark",), ("Dog",)),
+            "share .*dog_bark and /",
+        ),
+        (
+            "new",
+            {"model": ModelParams()},
+            _MAP,
+            r"width: 0\.01\d* there, 1\.0 in",
+        ),
+        (
+            "match",
+            {"features": FeatureParams(mel_bands=80)},
+            _MAP,
+            "front end .mel_bands: 64 there, 80 in this run.* Prepare",
+        ),
+    ],
+)
+def test_a_start_that_does_not_fit(
+    tmp_path, classes, changes, class_map, message
+):
+    source = str(tmp_path / "source")
+    _begin(source)
+    check_start(source, "same", _PARAMS, _MAP)
+    check_start(source, "match", _PARAMS, _SWAPPED)
+    params = dataclasses.replace(_PARAMS, **changes)
+    with pytest.raises(InputError, match=message):
+        check_start(source, classes, params, class_map)
+
+
+def test_a_warm_start_has_the_network_of_its_source(tmp_path):
+    source, workdir = str(tmp_path / "source"), str(tmp_path / "new")
+    _begin(source)
+    assert model_params_of_start({"width": 0.5}, workdir, "") == (
+        ModelParams(width=0.5)
     )
-    with pytest.raises(
-        InputError, match="source, .*class 0 is /m/x there, /m/y here.* prepare"
-    ):
-        begin_or_resume(new, params, _SWAPPED)
-    # Nothing was begun, so that the corrected command finds nothing odd.
-    assert not (tmp_path / "new").exists()
-    begin_or_resume(new, params, _MAP)
+    for given in ({}, {"stem_stride": 4}):
+        assert model_params_of_start(given, workdir, source) == _PARAMS.model
+    given = {"stem_stride": 2, "initial_score": 0.01, "width": 0.25}
+    with pytest.raises(InputError) as error:
+        model_params_of_start(given, workdir, source)
+    assert "(stem_stride: 4 there, 2 now; width: 0.015625 there, 0.25" in str(
+        error.value
+    )
+    # Once begun, the run has them itself, and its source may be gone.
+    _begin(workdir)
+    found = model_params_of_start({}, workdir, str(tmp_path / "gone"))
+    assert found == _PARAMS.model
 
 
 def test_a_class_map_that_was_changed_later_is_found(tmp_path):
-    begin_or_resume(str(tmp_path), _PARAMS, _MAP)
+    _begin(str(tmp_path))
     write_class_map(_SWAPPED, tmp_path / "class_map.csv")
     with pytest.raises(
         InputError, match=rf"class_map.csv .* {_MAP.content_hash}\. .*restore"
@@ -114,13 +206,13 @@ def test_a_class_map_that_was_changed_later_is_found(tmp_path):
 def test_a_folder_without_a_run(tmp_path):
     with pytest.raises(InputError, match=r"holds no params\.json"):
         read_run(str(tmp_path))
-    begin_or_resume(str(tmp_path), _PARAMS, _MAP)
+    _begin(str(tmp_path))
     with pytest.raises(InputError, match="has no best checkpoint yet"):
         load_classifier(str(tmp_path))
 
 
 def test_settings_of_another_version(tmp_path):
-    begin_or_resume(str(tmp_path), _PARAMS, _MAP)
+    _begin(str(tmp_path))
     path = tmp_path / "params.json"
     saved = json.loads(path.read_text())
     saved["model"]["depth"] = 101
@@ -131,7 +223,7 @@ def test_settings_of_another_version(tmp_path):
 
 def test_weights_are_restored(tmp_path):
     workdir = str(tmp_path)
-    begin_or_resume(workdir, _PARAMS, _MAP)
+    _begin(workdir)
     best, last = _model(0.5), _model(-0.5)
     best_manager(workdir, best).save(checkpoint_number=3)
     last_manager(workdir, model=last).save(checkpoint_number=7)
@@ -141,6 +233,23 @@ def test_weights_are_restored(tmp_path):
         for found, variable in zip(restored.variables, expected.variables):
             np.testing.assert_array_equal(found, variable)
     assert restore_weights(workdir, last).endswith("ckpt-3")
+
+
+@pytest.mark.parametrize("damage", ["cut", "other network"])
+def test_a_checkpoint_that_does_not_fit(tmp_path, damage):
+    workdir = str(tmp_path)
+    _begin(workdir)
+    if damage == "cut":
+        best_manager(workdir, _model()).save(checkpoint_number=3)
+        [path] = (tmp_path / "best").glob("*.data-*")
+        path.write_bytes(path.read_bytes()[:1000])
+    else:
+        other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+        best_manager(workdir, other).save(checkpoint_number=3)
+    with pytest.raises(
+        InputError, match="best/ckpt-3 cannot be read .*damaged"
+    ):
+        restore_weights(workdir, _model())
 
 
 def test_lines_after_the_resumed_step_are_dropped(tmp_path):

@@ -1,10 +1,10 @@
 """A tiny release: 16 clips of noise and tones, and their label files.
 
-train00 .. train09   strong labels, and weak ones but for train09; with a
-                     fifth held out, train00, 05, 06 and 07 are
-weak00 .. weak03     weak labels only; weak03 is 4 s long
-gone00               weak labels, no audio
-broken00             weak labels, text for audio
+nukatrain00 .. 09   strong labels, and weak ones but for 09; with a fifth held
+                    out, 00, 05, 06 and 07 are
+nuka_weak00 .. 03   weak labels only; 03 is 4 s long
+nuka_gone00         weak labels, no audio
+nuka__bad00         weak labels, text for audio
 """
 
 import numpy as np
@@ -14,7 +14,7 @@ from audioset_strong.params import RecordParams
 
 MIDS = ("/m/tone_low", "/m/tone_high", "/m/noise", "/m/never")
 NUM_STRONG_CLIPS = 10
-HELD_OUT = ("train00", "train05", "train06", "train07")
+HELD_OUT = ("nukatrain00", "nukatrain05", "nukatrain06", "nukatrain07")
 
 
 def _tiny_waveform(index, seconds, rng):
@@ -33,7 +33,7 @@ def write_tiny_release(folder):
     weak = ["# a", "# b", "# YTID, start_seconds, end_seconds, positive_labels"]
     strong = ["segment_id\tstart_time_seconds\tend_time_seconds\tlabel"]
     for index in range(NUM_STRONG_CLIPS):
-        ytid = f"train{index:02d}"
+        ytid = f"nukatrain{index:02d}"
         path = audio / f"{ytid}_30000.wav"
         soundfile.write(path, _tiny_waveform(index, 10, rng), 16000)
         mid = MIDS[0] if index % 2 else MIDS[1]
@@ -44,15 +44,15 @@ def write_tiny_release(folder):
         strong.append(f"{ytid}_30000\t0.000\t10.000\t{MIDS[2]}")
         strong.append(f"{ytid}_30000\t1.000\t1.100\t/m/unmapped")
     for index in range(4):
-        ytid = f"weak{index:02d}"
+        ytid = f"nuka_weak{index:02d}"
         # Only the ytid, in a subfolder, as others name their files.
         path = audio / "more" / f"Y{ytid}.flac"
         seconds = 4 if index == 3 else 10
         soundfile.write(path, _tiny_waveform(index, seconds, rng), 16000)
         weak.append(f'{ytid}, 0.000, 10.000, "{MIDS[index % 2]},{MIDS[2]}"')
-    weak.append(f'gone00, 0.000, 10.000, "{MIDS[0]}"')
-    weak.append(f'broken00, 0.000, 10.000, "{MIDS[0]}"')
-    (audio / "broken00.flac").write_text("404: not found")
+    weak.append(f'nuka_gone00, 0.000, 10.000, "{MIDS[0]}"')
+    weak.append(f'nuka__bad00, 0.000, 10.000, "{MIDS[0]}"')
+    (audio / "nuka__bad00.flac").write_text("404: not found")
     (folder / "weak.csv").write_text("\n".join(weak) + "\n")
     (folder / "strong.tsv").write_text("\n".join(strong) + "\n")
     classes = [f'{i},{mid},"{mid[3:]}"' for i, mid in enumerate(MIDS)]

@@ -25,8 +25,8 @@ def save_untrained_run(workdir, class_map=CLASS_MAP):
         ModelParams(width=0.0625, stem_stride=4, initial_score=0.4),
         TrainParams(),
     )
-    workdirs.begin_or_resume(workdir, params, class_map)
-    model = build_frame_classifier(
-        class_map.num_classes, params.model, params.features
-    )
-    workdirs.best_manager(workdir, model).save(checkpoint_number=1)
+    with workdirs.begin(workdir, params, class_map):
+        model = build_frame_classifier(
+            class_map.num_classes, params.model, params.features
+        )
+        workdirs.best_manager(workdir, model).save(checkpoint_number=1)

@@ -20,14 +20,16 @@ def compute_log_mel(
     clip_seconds: float,
     features: FeatureParams,
     audio_backend: str = "soundfile",
+    start_seconds: float = 0.0,
 ) -> tuple[DecodedAudio, np.ndarray]:
     """Decodes an audio file and computes its features.
 
     Args:
       path: The file, local or in object storage.
-      clip_seconds: Audio after this is not used.
+      clip_seconds: How much of it to use.
       features: The front end.
       audio_backend: One of `AUDIO_BACKENDS`.
+      start_seconds: Where in the file the clip begins (`decode_audio`).
 
     Returns:
       The waveform with what the file was like, and float32 `[num_stft_frames,
@@ -42,11 +44,15 @@ def compute_log_mel(
         # tensorflow-io is an extra.
         from audioset_strong.audio import tfio_backend
 
-        return tfio_backend.compute_log_mel(path, clip_seconds, features)
+        return tfio_backend.compute_log_mel(
+            path, clip_seconds, features, start_seconds
+        )
     if audio_backend != "soundfile":
         raise InputError(
             f"Expected an audio_backend of {list(AUDIO_BACKENDS)}. Received: "
             f"{audio_backend!r}."
         )
-    audio = decode_audio(path, features.sample_rate, clip_seconds)
+    audio = decode_audio(
+        path, features.sample_rate, clip_seconds, start_seconds
+    )
     return audio, waveform_to_log_mel(audio.waveform, features)

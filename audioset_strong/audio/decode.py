@@ -16,8 +16,8 @@ BUILD_NOTES.md "Audio in any state" has the reasons.
 """
 
 import contextlib
+import errno
 import functools
-import importlib.util
 import io
 import math
 import os
@@ -30,11 +30,16 @@ import soundfile
 import soxr
 
 from audioset_strong import files
+from audioset_strong.audio import containers
 from audioset_strong.audio.formats import (
     EXTENSIONS_OF_FORMAT,
     HEAD_BYTES,
+    MAX_BYTES_BEFORE_MP3,
     SOUNDFILE_FORMATS,
+    Stream,
     claimed_mp3_samples,
+    find_mp3,
+    find_streams,
     find_truncation,
     id3_bytes,
     sniff_format,
@@ -82,27 +87,51 @@ _MAX_PLANES = 7
 _ID3_TAG = b"ID3\4\0\0\0\0\0\x0a" + bytes(10)
 
 
+# What an operating system says of a path that cannot be audio. All else is said
+# of the machine: no permission, no memory, a disk or a mount that fails.
+_ERRNOS_OF_FILE = (
+    *(errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ELOOP),
+    *(errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ),
+)
+
+# Encodings whose samples all take the same space: libsndfile finds any of them.
+_SEEKABLE_SUBTYPES = (
+    *("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32"),
+    *("FLOAT", "DOUBLE", "ULAW", "ALAW"),
+)
+
+
 class AudioError(Exception):
     """The audio of a clip cannot be used; the run goes on without the clip.
 
     Attributes:
-      reason: One of a few words, to count by; "missing", "empty_file" or
-        "unreadable" if it is raised here.
+      reason: One of a few words, to count by; "missing", "empty_file",
+        "unreadable", "truncated" or "too_short" if it is raised here.
       detail: What was expected and what came.
+      is_of_machine: Whether the same file may be read elsewhere or later: a
+        library is not installed, or the file system fails or forbids it. A file
+        that is not there counts, too, unless it is a dead link.
     """
 
-    def __init__(self, reason: str, detail: str) -> None:
+    def __init__(
+        self, reason: str, detail: str, is_of_machine: bool = False
+    ) -> None:
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.is_of_machine = is_of_machine
 
-    def __reduce__(self) -> tuple[type, tuple[str, str]]:
+    def __reduce__(self) -> tuple[type, tuple[str, str, bool]]:
         # Errors travel between processes; Exception's own way passes one text.
-        return type(self), (self.reason, self.detail)
+        return type(self), (self.reason, self.detail, self.is_of_machine)
 
 
 class NotDecodableError(Exception):
     """A decoder cannot read a file; another one may."""
+
+
+class PyavMissingError(NotDecodableError):
+    """libsndfile cannot read a file, and PyAV is not installed."""
 
 
 class BadSamplesError(Exception):
@@ -124,7 +153,7 @@ class DecodedAudio(NamedTuple):
       file_peak: Largest sample of any channel, of either sign, at the file's
         own rate.
       truncation: The evidence that the file ends before its own header says;
-        "" if it does not.
+        "" if it does not, or if all that was asked for could be decoded.
     """
 
     waveform: np.ndarray
@@ -138,28 +167,42 @@ class DecodedAudio(NamedTuple):
 
 
 def decode_audio(
-    path: str, sample_rate: int, max_seconds: float | None = None
+    path: str,
+    sample_rate: int,
+    max_seconds: float | None = None,
+    start_seconds: float = 0.0,
 ) -> DecodedAudio:
     """Decodes an audio file, mixes it to mono and resamples it.
+
+    The part that is asked for is cut out at the file's own rate, and resampled
+    then: nothing outside of it is heard in it, and a few milliseconds at its
+    edges differ from those of the whole file resampled.
 
     Args:
       path: A file of any format that libsndfile reads, or PyAV if it is
         installed, whatever its extension; local, or in object storage
         (`s3://...`).
       sample_rate: Rate of the result, in Hz.
-      max_seconds: Audio after this is not used; None for all of it.
+      max_seconds: How much to use; None for all to the end.
+      start_seconds: Where to begin, at sample `round(start_seconds *
+        file_sample_rate)`. What comes before is not read where samples have a
+        fixed place in the file (PCM) or an index (FLAC); elsewhere it is
+        decoded and dropped.
 
     Returns:
       The waveform and what the file was like. A file whose end is missing gives
       what comes before.
 
     Raises:
-      AudioError: The file is gone or empty, holds no samples or cannot be
-        decoded, or a sample is not a finite number.
+      AudioError: The file is gone or empty, holds no samples, ends before
+        `start_seconds` or cannot be decoded, or a sample is not a finite
+        number.
       OSError: Object storage does not answer.
     """
     with open_audio(path) as file:
-        return decode_open_file(file, path, sample_rate, max_seconds)
+        return decode_open_file(
+            file, path, sample_rate, max_seconds, start_seconds
+        )
 
 
 def decode_open_file(
@@ -167,17 +210,40 @@ def decode_open_file(
     path: str,
     sample_rate: int,
     max_seconds: float | None = None,
+    start_seconds: float = 0.0,
 ) -> DecodedAudio:
     """Does the same for a file that `open_audio` opened; `path` is its name."""
     try:
         container = _sniff_open_file(file)
-        read = _read_samples(file, container, max_seconds)
-        num_bytes = file.seek(0, os.SEEK_END)
-        truncation = find_truncation(file, container, num_bytes)
-    except (NotDecodableError, BadSamplesError, OSError) as error:
-        raise AudioError("unreadable", f"{path}: {error}") from error
-    truncation = truncation or read.truncation
+        try:
+            read = _read_samples(file, container, max_seconds, start_seconds)
+        except NotDecodableError:
+            _read_through(file)
+            raise
+        start, end = _bounds(read.sample_rate, max_seconds, start_seconds)
+        truncation = ""
+        if read.mixer.num_samples < end - start:
+            num_bytes = file.seek(0, os.SEEK_END)
+            truncation = find_truncation(file, container, num_bytes)
+            truncation = truncation or read.truncation
+        if truncation:
+            _read_through(file)
+    except (NotDecodableError, BadSamplesError) as error:
+        raise AudioError(
+            "unreadable",
+            f"{path}: {error}",
+            is_of_machine=isinstance(error, PyavMissingError),
+        ) from error
+    except OSError as error:
+        raise _unreadable(path, error) from error
     if not read.mixer.num_samples:
+        if start_seconds > 0 and read.file_seconds > 0:
+            reason = "truncated" if truncation else "too_short"
+            raise AudioError(
+                reason,
+                f"{path}: the clip begins at {start_seconds:,.3f} s, "
+                + (truncation or f"the file has {read.file_seconds:,.3f} s"),
+            )
         if truncation:
             raise AudioError("unreadable", f"{path}: {truncation}")
         raise AudioError("empty_file", f"{path} holds no samples")
@@ -197,9 +263,36 @@ def decode_open_file(
     )
 
 
+def _bounds(
+    sample_rate: int, max_seconds: float | None, start_seconds: float
+) -> tuple[int, float]:
+    """Returns the first sample of a part and the end of it, maybe infinite."""
+    start = round(start_seconds * sample_rate)
+    if max_seconds is None:
+        return start, math.inf
+    return start, start + int(max_seconds * sample_rate)
+
+
+def _read_through(file: BinaryIO) -> None:
+    """Raises `OSError` if the file system fails, which decoders do not say."""
+    file.seek(0)
+    while file.read(1 << 20):
+        pass
+
+
+def _unreadable(path: str, error: OSError | ValueError) -> AudioError:
+    """Describes a file that the operating system does not open or read."""
+    is_of_machine = (
+        isinstance(error, OSError) and error.errno not in _ERRNOS_OF_FILE
+    )
+    return AudioError("unreadable", f"{path}: {error}", is_of_machine)
+
+
 @contextlib.contextmanager
 def open_audio(path: str) -> Iterator[BinaryIO]:
     """Opens a file that is not empty; one of object storage is read whole.
+
+    So is a member of a container (`containers.py`).
 
     Raises:
       AudioError: The file is gone, empty, or cannot be read.
@@ -208,7 +301,9 @@ def open_audio(path: str) -> Iterator[BinaryIO]:
     is_remote = files.is_remote(path)
     file: BinaryIO
     try:
-        if is_remote:
+        if containers.is_member(path):
+            file = containers.open_member(path)
+        elif is_remote:
             file = io.BytesIO(files.read_bytes(path))  # clips are small
         # Reading a pipe or a device may never end.
         elif not stat.S_ISREG(os.stat(path).st_mode):
@@ -219,12 +314,14 @@ def open_audio(path: str) -> Iterator[BinaryIO]:
     except (FileNotFoundError, NotADirectoryError) as error:
         # Removed since it was indexed, or a dead link.
         raise AudioError(
-            "missing", f"{path}: {error.strerror or error}"
+            "missing",
+            f"{path}: {error.strerror or error}",
+            is_of_machine=is_remote or not os.path.islink(path),
         ) from error
     except (OSError, ValueError) as error:
-        if is_remote:
+        if is_remote and isinstance(error, OSError):
             raise
-        raise AudioError("unreadable", f"{path}: {error}") from error
+        raise _unreadable(path, error) from error
     with file:
         if file.seek(0, os.SEEK_END) == 0:
             raise AudioError("empty_file", f"{path} has zero bytes")
@@ -241,7 +338,11 @@ def _sniff_open_file(file: BinaryIO) -> str:
         inner = sniff_format(file.read(HEAD_BYTES))
         # Some encoders pad the tag with zeros, and MP3 follows these.
         return "mp3" if inner == "unknown" else inner
-    return sniff_format(head)
+    if (container := sniff_format(head)) == "unknown":
+        file.seek(0)
+        if find_mp3(file.read(2 * MAX_BYTES_BEFORE_MP3)) >= 0:
+            return "mp3"
+    return container
 
 
 class Mixer:
@@ -286,6 +387,19 @@ class Mixer:
         self._blocks.append(_mix_to_mono(samples))  # [num_samples]
         self.num_samples += len(samples)
         self._num_values += samples.size
+
+    def append(self, other: "Mixer", waveform: np.ndarray) -> None:
+        """Takes what another one counted, with its waveform or instead of it.
+
+        Args:
+          other: Not to be used afterwards.
+          waveform: float32 `[num_samples]`.
+        """
+        self._blocks.append(waveform)
+        self.num_samples += len(waveform)
+        self.file_peak = max(self.file_peak, other.file_peak)
+        self._num_values += other._num_values
+        self._num_clipped += other._num_clipped
 
     @property
     def clipped_fraction(self) -> float:
@@ -348,13 +462,80 @@ class ReadAudio(NamedTuple):
 
 
 def _read_samples(
-    file: BinaryIO, container: str, max_seconds: float | None
+    file: BinaryIO,
+    container: str,
+    max_seconds: float | None,
+    start_seconds: float,
 ) -> ReadAudio:
-    """Reads with libsndfile if that can, otherwise with PyAV."""
+    """Reads the streams of a file, most often one.
+
+    Later streams take the sample rate of the first. A stream that cannot be
+    read ends the audio: what follows would come too early.
+    """
+    streams = find_streams(file, container)
+    if not streams:
+        return _read_stream(file, container, max_seconds, start_seconds)
+    whole, position = None, 0  # in samples
+    for number, stream in enumerate(streams, 1):
+        seconds, later_seconds = max_seconds, start_seconds
+        if whole:
+            rate = whole.sample_rate
+            start, end = _bounds(rate, max_seconds, start_seconds)
+            first = max(start, position)
+            later_seconds = (first - position) / rate
+            if max_seconds is not None:
+                # Half a sample more, as it is rounded down.
+                seconds = (max(end - first, 0) + 0.5) / rate
+        try:
+            read = _read_stream(
+                io.BytesIO(stream.content),
+                container,
+                seconds,
+                later_seconds,
+                stream,
+            )
+        except NotDecodableError as error:
+            if whole is None:
+                raise
+            problem = f"stream {number} of {len(streams)}: {error}"
+            return whole._replace(truncation=problem)
+        if whole is None:
+            whole = read
+        else:
+            waveform = read.mixer.waveform()  # [num_stream_samples]
+            if read.sample_rate != rate and len(waveform):
+                # [num_stream_samples * rate / read.sample_rate]
+                waveform = soxr.resample(waveform, read.sample_rate, rate)
+            whole.mixer.append(read.mixer, waveform)
+        position += round(read.file_seconds * whole.sample_rate)
+        whole = whole._replace(
+            num_channels=max(whole.num_channels, read.num_channels),
+            file_seconds=position / whole.sample_rate,
+            truncation=read.truncation or stream.truncation,
+        )
+        if whole.truncation:
+            break
+    assert whole
+    return whole
+
+
+def _read_stream(
+    file: BinaryIO,
+    container: str,
+    max_seconds: float | None,
+    start_seconds: float,
+    stream: Stream | None = None,
+) -> ReadAudio:
+    """Reads with libsndfile if that can, otherwise with PyAV.
+
+    `stream` is what `file` holds if it is not all of a file.
+    """
     failure = f"libsndfile does not read {container}"
     if container in (*SOUNDFILE_FORMATS, "unknown"):
         try:
-            return read_with_soundfile(file, container, max_seconds)
+            return read_with_soundfile(
+                file, container, max_seconds, start_seconds, stream
+            )
         except NotDecodableError as error:
             if container == "unknown":
                 # libsndfile's own words are about the last format it tried.
@@ -362,11 +543,13 @@ def _read_samples(
                     "its content begins like no format of audio"
                 ) from error
             failure = str(error)
-    if importlib.util.find_spec("av") is None:
-        raise NotDecodableError(
+    try:
+        import av  # noqa: F401
+    except ImportError as error:
+        raise PyavMissingError(
             f"{failure}. PyAV reads more: pip install 'audioset_strong[av]'"
-        )
-    return read_with_pyav(file, container, max_seconds)
+        ) from error
+    return read_with_pyav(file, container, max_seconds, start_seconds)
 
 
 def _check_sample_rate(sample_rate: int) -> None:
@@ -387,7 +570,11 @@ def _missing_seconds(claimed: float, found: float) -> str:
 
 
 def read_with_soundfile(
-    file: BinaryIO, container: str, max_seconds: float | None
+    file: BinaryIO,
+    container: str,
+    max_seconds: float | None,
+    start_seconds: float = 0.0,
+    stream: Stream | None = None,
 ) -> ReadAudio:
     """Reads the samples of a file, block by block.
 
@@ -397,6 +584,8 @@ def read_with_soundfile(
       container: The format that `sniff_format` found.
       max_seconds: Audio after this is not kept, and not read where the header
         says how long the file is; None for all of it.
+      start_seconds: Audio before this is not kept (`decode_audio`).
+      stream: What the file holds if it was taken out of another one.
 
     Raises:
       NotDecodableError: libsndfile does not read the file.
@@ -404,14 +593,16 @@ def read_with_soundfile(
     """
     mp3_samples = None
     if container == "mp3":
-        mp3_samples = claimed_mp3_samples(file)
+        mp3_samples = (
+            stream.num_samples if stream else claimed_mp3_samples(file)
+        )
         file.seek(0)
         if file.read(3) != b"ID3":
             # Without a tag libsndfile knows MP3 by the extension only.
             file.seek(0)
             file = io.BytesIO(_ID3_TAG + file.read())
     read_file = functools.partial(
-        _read_blocks, file, container, mp3_samples, max_seconds
+        _read_blocks, file, container, mp3_samples, max_seconds, start_seconds
     )
     try:
         try:
@@ -429,9 +620,10 @@ def _read_blocks(
     container: str,
     mp3_samples: int | None,
     max_seconds: float | None,
+    start_seconds: float,
     until_error: bool,
 ) -> ReadAudio:
-    """Reads to the end, or `max_seconds`, or an error if that may be."""
+    """Reads to the end of the part, or to an error if that may be."""
     file.seek(0)
     in_memory = isinstance(file, io.BytesIO)
     with soundfile.SoundFile(
@@ -445,13 +637,16 @@ def _read_blocks(
             num_claimed = max(mp3_samples, sound.frames)
         elif container == "mp3" or sound.frames >= _UNKNOWN_LENGTH:
             num_claimed = None
-        limit = math.inf if max_seconds is None else int(max_seconds * rate)
+        start, end = _bounds(rate, max_seconds, start_seconds)
         # Without a claim the samples are counted to the end.
         num_expected = (
-            math.inf if num_claimed is None else min(num_claimed, limit)
+            math.inf if num_claimed is None else min(num_claimed, end)
         )
         largest = max(1, _BLOCK_VALUES // num_channels)
-        num_read = 0
+        num_read = 0  # or passed over
+        if start and num_claimed and _is_seekable(sound, container):
+            num_read = min(start, num_claimed)
+            sound.seek(num_read)
         while num_read < num_expected:
             size = num_expected - num_read
             if num_claimed is None:
@@ -470,8 +665,11 @@ def _read_blocks(
                 )
             else:
                 num_new = len(sound.read(out=block))
-            num_kept = int(min(num_new, max(limit - num_read, 0)))
-            mixer.add(block[:num_kept])  # [num_kept, num_channels]
+            kept = slice(
+                max(start - num_read, 0),
+                int(min(num_new, max(end - num_read, 0))),
+            )
+            mixer.add(block[kept])  # [num_kept, num_channels]
             num_read += num_new
             if num_new < len(block):
                 break
@@ -485,8 +683,20 @@ def _read_blocks(
     return ReadAudio(mixer, rate, num_channels, claimed, truncation)
 
 
+def _is_seekable(sound: soundfile.SoundFile, container: str) -> bool:
+    """Whether a seek leads to the same samples as reading up to them."""
+    # MP3, Vorbis and Opus are decoded with what was before, and so are the
+    # compressed kinds of WAV.
+    return container == "flac" or (
+        container in SOUNDFILE_FORMATS and sound.subtype in _SEEKABLE_SUBTYPES
+    )
+
+
 def read_with_pyav(
-    file: BinaryIO, container: str, max_seconds: float | None
+    file: BinaryIO,
+    container: str,
+    max_seconds: float | None,
+    start_seconds: float = 0.0,
 ) -> ReadAudio:
     """Reads the samples of a file's first audio stream.
 
@@ -494,6 +704,7 @@ def read_with_pyav(
       file: The whole file.
       container: The format that `sniff_format` found.
       max_seconds: Audio after this is not decoded; None for all of it.
+      start_seconds: Audio before this is not kept (`decode_audio`).
 
     Raises:
       NotDecodableError: FFmpeg does not read the file, or it has no audio.
@@ -510,7 +721,7 @@ def read_with_pyav(
         with av.open(file, format=demuxer, metadata_errors="ignore") as opened:
             if not opened.streams.audio:
                 raise NotDecodableError("PyAV: it has no audio stream")
-            reader = _PyavReader(opened, max_seconds)
+            reader = _PyavReader(opened, max_seconds, start_seconds)
             reader.read_packets()
             return reader.result(container not in _WITHOUT_SECONDS)
     except _pyav_errors() as error:
@@ -528,16 +739,20 @@ def _pyav_errors() -> tuple[type[Exception], ...]:
 class _PyavReader:
     """Reads the first audio stream of a file that PyAV opened."""
 
-    def __init__(self, opened: Any, max_seconds: float | None) -> None:
+    def __init__(
+        self, opened: Any, max_seconds: float | None, start_seconds: float
+    ) -> None:
         self._opened, self._stream = opened, opened.streams.audio[0]
-        self._max_seconds = max_seconds
+        self._max_seconds, self._start_seconds = max_seconds, start_seconds
         self._mixer = Mixer()
         # Until the first frame.
-        self._rate, self._num_channels, self._limit = 0, 0, math.inf
+        self._rate, self._num_channels = 0, 0
+        self._start, self._end = 0, math.inf
         self._num_read = 0
         self._waiting: list[np.ndarray] = []
+        self._num_waiting = 0
         self._packets_seconds = 0.0
-        self._start_seconds: float | None = None
+        self._first_packet_seconds: float | None = None
         self._error = ""
 
     def read_packets(self) -> None:
@@ -545,7 +760,7 @@ class _PyavReader:
         try:
             for packet in self._opened.demux(self._stream):
                 self._measure(packet)
-                if self._num_read < self._limit and not self._error:
+                if self._num_read < self._end and not self._error:
                     self._decode(packet)
         except _pyav_errors() as error:
             self._error = self._error or str(error)
@@ -559,9 +774,10 @@ class _PyavReader:
         duration = (packet.duration or 0) * tick_seconds
         self._packets_seconds += duration
         if packet.pts is not None:
-            if self._start_seconds is None:
-                self._start_seconds = packet.pts * tick_seconds
-            end = packet.pts * tick_seconds + duration - self._start_seconds
+            begin = packet.pts * tick_seconds
+            if self._first_packet_seconds is None:
+                self._first_packet_seconds = begin
+            end = begin + duration - self._first_packet_seconds
             self._packets_seconds = max(self._packets_seconds, end)
 
     def _decode(self, packet: Any) -> None:
@@ -576,17 +792,19 @@ class _PyavReader:
                 if not self._rate:
                     _check_sample_rate(frame.sample_rate)
                     self._rate, self._num_channels = layout
-                    if self._max_seconds is not None:
-                        self._limit = int(self._max_seconds * self._rate)
+                    self._start, self._end = _bounds(
+                        self._rate, self._max_seconds, self._start_seconds
+                    )
                 if layout != (self._rate, self._num_channels):
                     raise ValueError("its rate or channels change on the way")
                 samples = _frame_to_float(frame)  # [num_channels, num_samples]
-                num_left = self._limit - self._num_read
-                num_kept = int(min(samples.shape[1], num_left))
-                self._waiting.append(samples[:, :num_kept])
-                self._num_read += num_kept
-                num_waiting = self._num_read - self._mixer.num_samples
-                if num_waiting * self._num_channels >= _BLOCK_VALUES:
+                num_left = self._end - self._num_read
+                num_new = int(min(samples.shape[1], num_left))
+                num_before = min(max(self._start - self._num_read, 0), num_new)
+                self._waiting.append(samples[:, num_before:num_new])
+                self._num_read += num_new
+                self._num_waiting += num_new - num_before
+                if self._num_waiting * self._num_channels >= _BLOCK_VALUES:
                     self._mix()
         except _pyav_errors() as error:
             if self._num_read:
@@ -598,7 +816,7 @@ class _PyavReader:
             # [num_channels, num_samples] -> [num_samples, num_channels]
             block = np.concatenate(self._waiting, axis=1).T
             self._mixer.add(np.ascontiguousarray(block))
-        self._waiting = []
+        self._waiting, self._num_waiting = [], 0
 
     def result(self, has_claimed_seconds: bool) -> ReadAudio:
         """Reports on the file once its packets are read."""
@@ -607,7 +825,7 @@ class _PyavReader:
         found = self._num_read / self._rate
         # What was decoded, or was counted and not decoded.
         claimed = found
-        if self._num_read >= self._limit:
+        if self._num_read >= self._end:
             claimed = max(found, self._packets_seconds)
         stream, opened = self._stream, self._opened
         if has_claimed_seconds and stream.duration and stream.time_base:
@@ -616,7 +834,7 @@ class _PyavReader:
             has_claimed_seconds and opened.duration and len(opened.streams) == 1
         ):
             claimed = float(opened.duration / 1e6)
-        expected = min(claimed, self._max_seconds or claimed)
+        expected = min(claimed, self._end / self._rate)
         truncation = ""
         if self._error:
             truncation = f"decoding ends after {found:.3f} s: {self._error}"

@@ -20,19 +20,29 @@ split without knowing the clips. Instead each file is indexed under everything
 that its name may mean, and a clip looks for its own names. All ytids have 11
 characters, so no name can mean two of them.
 
+Parquet files and tars among the files are looked into (`containers.py`); what
+names their members counts as a file name does.
+
 Coverage is reported where no audio library is installed, so none is imported.
 """
 
 import collections
 import dataclasses
+import itertools
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from absl import logging
 
 from audioset_strong import files
+from audioset_strong.audio.containers import (
+    COMPRESSED_EXTENSIONS,
+    is_container,
+    list_containers,
+)
 from audioset_strong.audio.formats import (
     EXTENSIONS_OF_FORMAT,
     SOUNDFILE_FORMATS,
@@ -96,7 +106,12 @@ class AudioListing:
       num_other_files: Number of other files by extension, such as `.txt`.
       unreadable_folders: Folders that may not be read; what they hold is not
         listed.
-      num_bytes_of_path: Size of each of `paths` and `empty_paths`.
+      num_bytes_of_path: Size of each of `paths` and `empty_paths`; of a member
+        of a container, that of the container, whose change it shows.
+      names_of_path: Names of each member of a container; a file's name is in
+        its path.
+      container_paths: The containers.
+      container_notes: What containers hold that is not used, as lines.
     """
 
     paths: list[str] = dataclasses.field(default_factory=list)
@@ -107,33 +122,86 @@ class AudioListing:
     )
     unreadable_folders: list[str] = dataclasses.field(default_factory=list)
     num_bytes_of_path: dict[str, int] = dataclasses.field(default_factory=dict)
+    names_of_path: dict[str, tuple[str, ...]] = dataclasses.field(
+        default_factory=dict
+    )
+    container_paths: list[str] = dataclasses.field(default_factory=list)
+    container_notes: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, path: str, num_bytes: int) -> None:
         """Adds a file of a size (0 for a link to nothing) by its kind."""
         stem, extension = os.path.splitext(os.path.basename(path).lower())
         if extension.startswith(_UNFINISHED) or stem.endswith(_UNFINISHED):
             self.unfinished_paths.append(path)
+        elif is_container(path):
+            self.container_paths.append(path)
+        elif path.lower().endswith(COMPRESSED_EXTENSIONS):
+            self.container_notes.append(
+                f"{path} is compressed and not looked into; make a .tar of it."
+            )
         elif extension not in AUDIO_EXTENSIONS:
             self.num_other_files[extension] += 1
         else:
             (self.empty_paths if num_bytes == 0 else self.paths).append(path)
             self.num_bytes_of_path[path] = num_bytes
 
+    def look_into_containers(self) -> None:
+        """Adds the members of the containers, after the files.
+
+        Raises:
+          InputError: A container cannot be read.
+        """
+        for container in list_containers(self.container_paths):
+            for member in container.members:
+                extension = os.path.splitext(member.name.lower())[1]
+                # A row of Parquet is audio whatever it is called.
+                if member.num_bytes >= 0 and extension not in AUDIO_EXTENSIONS:
+                    self.num_other_files[extension] += 1
+                    continue
+                is_empty = member.num_bytes == 0
+                (self.empty_paths if is_empty else self.paths).append(
+                    member.path
+                )
+                self.num_bytes_of_path[member.path] = (
+                    0 if is_empty else container.num_bytes
+                )
+                self.names_of_path[member.path] = member.keys
+            if container.note:
+                self.container_notes.append(container.note)
+            if container.num_left_out:
+                kinds = container.num_left_out.most_common()
+                named = ", ".join(
+                    f"{number:,} {kind}" for kind, number in kinds
+                )
+                self.container_notes.append(
+                    f"{container.path}: {named} are not used."
+                )
+
 
 def list_audio(audio_dir: str) -> AudioListing:
-    """Lists the files below a folder, local or remote.
+    """Lists the files below a folder, local or remote, or a container's.
 
     Links are followed; a folder that is reached twice is read once, and one
     that is not there holds nothing.
 
     Raises:
+      InputError: A container cannot be read.
       OSError: Object storage that cannot be listed.
     """
     listing = AudioListing()
-    if files.is_remote(audio_dir):
+    if is_container(audio_dir) and not os.path.isdir(audio_dir):
+        listing.container_paths.append(audio_dir)
+    elif files.is_remote(audio_dir):
         for path, num_bytes in files.list_files(audio_dir):
             listing.add(path, num_bytes)
-        return listing
+    else:
+        _add_local_files(audio_dir, listing)
+    listing.look_into_containers()
+    return listing
+
+
+def _add_local_files(audio_dir: str, listing: AudioListing) -> None:
+    """Adds the files below a local folder."""
     waiting, seen = [audio_dir], set[tuple[int, int]]()
     while waiting:
         folder = waiting.pop()
@@ -161,7 +229,6 @@ def list_audio(audio_dir: str) -> AudioListing:
             else:
                 listing.add(entry.path, num_bytes)
         waiting += reversed(subfolders)
-    return listing
 
 
 def _soundfile_first(paths: Iterable[str]) -> list[str]:
@@ -179,14 +246,32 @@ def index_listing(listing: AudioListing) -> dict[str, str]:
     """
     for folder in listing.unreadable_folders:
         logging.warning("%s may not be read; its files are not seen.", folder)
-    return index_paths(_soundfile_first(listing.paths) + listing.empty_paths)
+    for line in _first_lines(listing.container_notes):
+        logging.warning("%s", line)
+    paths = _soundfile_first(listing.paths) + listing.empty_paths
+    return index_paths(paths, listing.names_of_path)
 
 
-def index_paths(paths: Iterable[str]) -> dict[str, str]:
-    """Maps all that names may mean to the first such path."""
+def _first_lines(lines: Sequence[str]) -> list[str]:
+    """Returns the first lines, and how many more there are."""
+    num_more = len(lines) - _MAX_EXAMPLES
+    more = [f"... and {num_more:,} more such lines."] if num_more > 0 else []
+    return [*lines[:_MAX_EXAMPLES], *more]
+
+
+def index_paths(
+    paths: Iterable[str],
+    names_of_path: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> dict[str, str]:
+    """Maps all that names may mean to the first such path.
+
+    Args:
+      paths: The files.
+      names_of_path: Names of those that are not named by their path.
+    """
     path_of_key: dict[str, str] = {}
     for path in paths:
-        for key in _keys_of_stem(_stem_of(path)):
+        for key in _keys_of_path(path, names_of_path):
             path_of_key.setdefault(key, path)
     return path_of_key
 
@@ -216,7 +301,9 @@ class AudioMatches(NamedTuple):
 
 
 def match_audio(
-    segment_ids: Iterable[str], paths: Sequence[str]
+    segment_ids: Iterable[str],
+    paths: Sequence[str],
+    names_of_path: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> AudioMatches:
     """Finds the audio of many clips, and the files that are left over.
 
@@ -226,7 +313,7 @@ def match_audio(
     first: dict[str, int] = {}
     further: dict[str, list[int]] = {}
     for number, path in enumerate(paths):
-        for key in _keys_of_stem(_stem_of(path)):
+        for key in _keys_of_path(path, names_of_path):
             if first.setdefault(key, number) != number:
                 further.setdefault(key, []).append(number)
     path_of_clip: dict[str, str] = {}
@@ -250,14 +337,19 @@ def match_audio(
     )
 
 
-def name_scheme(segment_id: str, path: str) -> str:
+def name_scheme(segment_id: str, path: str, names: Sequence[str] = ()) -> str:
     """Returns the scheme, one of `SCHEMES`, by which a file is named.
+
+    Args:
+      segment_id: The clip.
+      path: The file.
+      names: Its names, if they are not in its path.
 
     Raises:
       ValueError: The file does not belong to this clip.
     """
-    ytid, stem = group_of_segment(segment_id), _stem_of(path)
-    for before in ("", "Y"):
+    ytid = group_of_segment(segment_id)
+    for stem, before in itertools.product(names or [_stem_of(path)], ("", "Y")):
         rest = stem.removeprefix(before + ytid)
         for pattern, form in _FORMS:
             if rest != stem and pattern.fullmatch(rest):
@@ -267,6 +359,14 @@ def name_scheme(segment_id: str, path: str) -> str:
 
 def _stem_of(path: str) -> str:
     return os.path.splitext(os.path.basename(path))[0]
+
+
+def _keys_of_path(
+    path: str, names_of_path: Mapping[str, Sequence[str]]
+) -> Iterator[str]:
+    """Yields everything that the names of a file or member may mean."""
+    for name in names_of_path.get(path) or (_stem_of(path),):
+        yield from _keys_of_stem(name)
 
 
 def _keys_of_stem(stem: str) -> Iterator[str]:
@@ -366,7 +466,8 @@ class AudioSurvey:
                 f"  files with other extensions, not looked at: "
                 f"{num_others:,} ({named})"
             )
-        return lines
+        notes = _first_lines(self.listing.container_notes)
+        return [*lines, *(f"  {note}" for note in notes)]
 
 
 def survey_audio(audio_dir: str, segment_ids: Iterable[str]) -> AudioSurvey:
@@ -377,14 +478,18 @@ def survey_audio(audio_dir: str, segment_ids: Iterable[str]) -> AudioSurvey:
     Raises:
       InputError: `audio_dir` is not a folder.
     """
-    if not os.path.isdir(audio_dir):
+    if not os.path.isdir(audio_dir) and not is_container(audio_dir):
         raise InputError(
             f"{audio_dir} is not a folder. Give the folder of the clips."
         )
     listing = list_audio(audio_dir)
-    matches = match_audio(segment_ids, _soundfile_first(listing.paths))
+    names_of_path = listing.names_of_path
+    matches = match_audio(
+        segment_ids, _soundfile_first(listing.paths), names_of_path
+    )
     counter = collections.Counter(
-        name_scheme(*clip) for clip in matches.path_of_clip.items()
+        name_scheme(segment_id, path, names_of_path.get(path, ()))
+        for segment_id, path in matches.path_of_clip.items()
     )
     used = {scheme: counter[scheme] for scheme in SCHEMES if counter[scheme]}
     return AudioSurvey(audio_dir, listing, matches, used)

@@ -69,7 +69,10 @@ def import_tfio() -> Any:
 
 
 def compute_log_mel(
-    path: str, clip_seconds: float, params: FeatureParams
+    path: str,
+    clip_seconds: float,
+    params: FeatureParams,
+    start_seconds: float = 0.0,
 ) -> tuple[decode.DecodedAudio, np.ndarray]:
     """Does what `backends.compute_log_mel` does, in the graph.
 
@@ -83,15 +86,19 @@ def compute_log_mel(
     with decode.open_audio(path) as file:
         contents = file.read()
     rate, file = params.sample_rate, io.BytesIO(contents)
-    audio = decode.decode_open_file(file, path, rate, clip_seconds)
+    audio = decode.decode_open_file(
+        file, path, rate, clip_seconds, start_seconds
+    )
     truncation = audio.truncation
-    if audio.file_seconds > clip_seconds:
-        # tensorflow-io decodes what follows the clip, too.
+    if start_seconds or audio.file_seconds > clip_seconds:
+        # tensorflow-io decodes what is around the clip, too.
         truncation = decode.decode_open_file(file, path, rate).truncation
     if truncation:
         raise decode.AudioError("truncated", f"{path}: {truncation}")
     try:
-        waveform, log_mel = _run_graph(contents, audio, clip_seconds, params)
+        waveform, log_mel = _run_graph(
+            contents, audio, clip_seconds, params, start_seconds
+        )
     except (ValueError, soundfile.SoundFileError, tf.errors.OpError) as error:
         is_ours = type(error) is ValueError
         reason = str(error) if is_ours else "its decoder fails"
@@ -108,6 +115,7 @@ def _run_graph(
     audio: decode.DecodedAudio,
     clip_seconds: float,
     params: FeatureParams,
+    start_seconds: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns waveform and log-mel; `ValueError` for what is not decoded."""
     contents = contents[formats.id3_bytes(contents[: formats.HEAD_BYTES]) :]
@@ -129,8 +137,8 @@ def _run_graph(
         if not (is_plain and is_right and chunk) or sum(chunk) > len(contents):
             raise ValueError("WAV with an unusual header")
     graph = audio_graph(params, container, encoding, audio.file_sample_rate)
-    outputs = [output.numpy() for output in graph(contents, clip_seconds)]
-    waveform, log_mel, num_samples, peak = outputs
+    outputs = graph(contents, clip_seconds, start_seconds)
+    waveform, log_mel, num_samples, peak = (o.numpy() for o in outputs)
     num_expected = round(audio.file_seconds * audio.file_sample_rate)
     if num_samples != num_expected:
         raise ValueError(f"{num_samples:,} samples, {num_expected:,} expected")
@@ -146,8 +154,9 @@ def audio_graph(
     """Builds the graph for whole files of one kind (`_DTYPES`) and rate.
 
     Returns:
-      A `tf.function` of the contents of a file (string `[]`) and of how many
-      seconds of it to use (float64 `[]`), also for `tf.data`. It returns the
+      A `tf.function` of the contents of a file (string `[]`), and of how many
+      seconds of it to use and after how many (float64 `[]` each), also for
+      `tf.data`. It returns the
       waveform, float32 `[num_samples]`; log-mel, float32 `[num_stft_frames,
       mel_bands]`; the number of samples in the file; and the clip's peak.
     """
@@ -159,12 +168,15 @@ def audio_graph(
         "mp3": tfio_audio.decode_mp3,
     }[container]
 
-    def run(contents: tf.Tensor, seconds: tf.Tensor) -> tuple[tf.Tensor, ...]:
+    def run(
+        contents: tf.Tensor, seconds: tf.Tensor, start_seconds: tf.Tensor
+    ) -> tuple[tf.Tensor, ...]:
         # [num_file_samples, num_channels]
         samples = tf.ensure_shape(decode_file(contents), [None, None])
+        start = tf.cast(tf.round(start_seconds * sample_rate), tf.int32)
         num_clip_samples = tf.cast(seconds * sample_rate, tf.int32)
         # [num_clip_samples, num_channels]
-        clip = tf.cast(samples[:num_clip_samples], tf.float32)
+        clip = tf.cast(samples[start:][:num_clip_samples], tf.float32)
         if dtype == tf.uint8:
             clip = (clip - 128.0) / 128.0  # 128 is silence
         elif dtype.is_integer:
@@ -180,7 +192,8 @@ def audio_graph(
         peak = tf.reduce_max(tf.abs(clip))
         return waveform, log_mel, tf.shape(samples)[0], peak
 
-    signature = [tf.TensorSpec([], tf.string), tf.TensorSpec([], tf.float64)]
+    seconds_spec = tf.TensorSpec([], tf.float64)
+    signature = [tf.TensorSpec([], tf.string), seconds_spec, seconds_spec]
     graph = tf.function(run, input_signature=signature, autograph=False)
     # Traced here, or TensorFlow warns that it is traced again and again.
     graph.get_concrete_function()

@@ -68,7 +68,8 @@ def write_scores(
     score_file = ScoreFile(
         segment_ids=scored.segment_ids,
         mids=np.array(class_map.mids),
-        scores=scored.scores,  # [num_clips, num_label_frames, num_classes]
+        # [num_clips, num_label_frames, num_classes]
+        scores=scored.padded_scores(records.label_frames.num_label_frames),
         num_label_frames=scored.num_label_frames,
         label_frame_seconds=records.label_frames.label_frame_seconds,
     )

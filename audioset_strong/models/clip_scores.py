@@ -1,7 +1,10 @@
 """Scores every label frame of clips; used by validation and by scoring.
 
 A label frame is one patch of the model, so a clip of ten label frames gets
-`[10, num_classes]` scores. Clip scores, their mean, are computed in evaluation.
+`[10, num_classes]` scores. Clips differ in their number of label frames; those
+of all clips stand in one array, clip after clip, so that one long clip among
+many short ones costs no more than its own. Clip scores, their mean, are
+computed in evaluation.
 """
 
 from collections.abc import Callable, Sequence
@@ -15,15 +18,19 @@ import tqdm
 from audioset_strong.records.manifest import Records
 from audioset_strong.records.streams import label_frame_batches, read_batches
 
+# Patches that the network scores at a time: those of 16 clips of 10 s, enough
+# to keep a CPU or a GPU busy.
+_PATCHES_PER_CALL = 160
+
 
 class ScoredClips(NamedTuple):
     """Scores of clips, label frame by label frame.
 
     Attributes:
       segment_ids: str `[num_clips]`.
-      scores: float32 `[num_clips, num_label_frames, num_classes]`, in [0, 1];
-        zeros beyond the audio.
-      targets: float32, same shape, 0 or 1, from the records' strong labels.
+      scores: float32 `[num_label_frames_of_all, num_classes]`, in [0, 1]: the
+        label frames inside the audio of the first clip, then of the second.
+      targets: float32, same shape, 0 or 1, from one label set of the records.
       num_label_frames: int64 `[num_clips]`, label frames inside the audio.
     """
 
@@ -33,10 +40,26 @@ class ScoredClips(NamedTuple):
     num_label_frames: np.ndarray
 
     @property
-    def is_inside(self) -> np.ndarray:
-        """Bool `[num_clips, num_label_frames]`: frames inside the audio."""
-        frames = np.arange(self.scores.shape[1])  # [num_label_frames]
-        return frames < self.num_label_frames[:, np.newaxis]
+    def first_label_frames(self) -> np.ndarray:
+        """int64 `[num_clips]`: where in `scores` each clip begins."""
+        first: np.ndarray = (
+            np.cumsum(self.num_label_frames) - self.num_label_frames
+        )
+        return first
+
+    def padded_scores(self, most: int) -> np.ndarray:
+        """Scores clip by clip: float32 `[num_clips, most, num_classes]`.
+
+        Zeros beyond the audio; `most` is the number of label frames of the
+        longest clip or more.
+        """
+        # Zeros that nobody touches take no memory.
+        padded = np.zeros(
+            (len(self.segment_ids), most, self.scores.shape[1]), np.float32
+        )
+        is_inside = np.arange(most) < self.num_label_frames[:, np.newaxis]
+        padded[is_inside] = self.scores
+        return padded
 
 
 def make_score_patches(
@@ -65,6 +88,8 @@ def score_clips(
     score_patches: Callable[[tf.Tensor], tf.Tensor],
     records: Records,
     groups: Sequence[str],
+    label_set: str = "strong",
+    only_known: bool = False,
     show_progress: bool = False,
 ) -> ScoredClips:
     """Scores all label frames of all clips of some groups, in record order.
@@ -73,13 +98,18 @@ def score_clips(
       score_patches: From `make_score_patches`.
       records: Where the clips are.
       groups: Groups of shards to score.
+      label_set: "weak" or "strong": whose events make the targets.
+      only_known: Whether to leave out clips that the label set does not know.
       show_progress: Whether to show a progress bar.
 
     Raises:
       InputError: There is no clip, or the records cannot be read.
     """
-    batches = label_frame_batches(records, groups)
-    num_clips = sum(shard.num_clips for shard in records.shards_of(*groups))
+    batches = label_frame_batches(records, groups, label_set, only_known)
+    num_clips = sum(
+        shard.num_clips_with(label_set) if only_known else shard.num_clips
+        for shard in records.shards_of(*groups)
+    )
     parts: list[ScoredClips] = []
     with tqdm.tqdm(
         total=num_clips, unit="clip", desc="scores", disable=not show_progress
@@ -94,17 +124,27 @@ def _score_batch(
     score_patches: Callable[[tf.Tensor], tf.Tensor], batch: dict[str, tf.Tensor]
 ) -> ScoredClips:
     """Scores one batch of clips."""
-    patches = batch["patches"]
+    patches, num_inside = batch["patches"], batch["num_label_frames"].numpy()
     # [num_clips, num_label_frames, patch_stft_frames, mel_bands]
     num_clips, num_label_frames, *patch_shape = patches.shape
-    scores = score_patches(tf.reshape(patches, [-1, *patch_shape])).numpy()
-    # [num_clips * num_label_frames, num_classes]
-    scored = ScoredClips(
-        batch["segment_id"].numpy().astype(str),
-        scores.reshape(num_clips, num_label_frames, -1),
-        batch["targets"].numpy(),
-        batch["num_label_frames"].numpy(),
+    is_inside = np.arange(num_label_frames) < num_inside[:, np.newaxis]
+    # [num_clips, num_label_frames]
+    if num_clips * num_label_frames <= _PATCHES_PER_CALL:
+        # At once, with the few patches beyond the audio.
+        flat = tf.reshape(patches, [-1, *patch_shape])
+        scores = score_patches(flat).numpy()[is_inside.ravel()]
+    else:
+        flat = tf.boolean_mask(patches, is_inside)
+        scores = np.concatenate(
+            [
+                score_patches(flat[start : start + _PATCHES_PER_CALL])
+                for start in range(0, len(flat), _PATCHES_PER_CALL)
+            ]
+        )
+    return ScoredClips(
+        # Not astype(str), which knows ASCII only.
+        np.array([name.decode() for name in batch["segment_id"].numpy()], str),
+        scores,
+        batch["targets"].numpy()[is_inside],
+        num_inside,
     )
-    # Patches beyond the audio are zeros, which no clip sounds like.
-    scored.scores[~scored.is_inside] = 0.0
-    return scored

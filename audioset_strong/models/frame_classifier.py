@@ -13,8 +13,12 @@ import keras
 import tensorflow as tf
 from keras import layers
 
+from audioset_strong.errors import InputError
 from audioset_strong.models.resnet import resnet50
 from audioset_strong.params import FeatureParams, ModelParams
+
+# Name of the last layer, the only one whose weights belong to classes.
+HEAD_NAME = "logits"
 
 
 def build_frame_classifier(
@@ -32,7 +36,20 @@ def build_frame_classifier(
       mel_bands]`, to a dict of `embeddings`, float32 `[batch, 2048 * width]`,
       and `logits`, float32 `[batch, num_classes]`; scores are the sigmoid of
       the logits.
+
+    Raises:
+      InputError: A setting is out of range.
     """
+    for name, is_right, expected in (
+        ("width", 0 < model_params.width < math.inf, "above 0"),
+        ("stem_stride", model_params.stem_stride >= 1, "of at least 1"),
+        ("initial_score", 0 < model_params.initial_score < 1, "in (0, 1)"),
+    ):
+        if not is_right:
+            raise InputError(
+                f"Expected {name} {expected}. Received: "
+                f"{getattr(model_params, name)}."
+            )
     patches = keras.Input(
         (feature_params.patch_stft_frames, feature_params.mel_bands),
         name="patches",
@@ -52,7 +69,7 @@ def build_frame_classifier(
         num_classes,
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.01),
         bias_initializer=keras.initializers.Constant(initial_logit),
-        name="logits",
+        name=HEAD_NAME,
     )(embeddings)  # [batch, num_classes]
     return keras.Model(patches, {"embeddings": embeddings, "logits": logits})
 

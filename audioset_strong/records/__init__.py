@@ -8,6 +8,7 @@ shard.py     one shard: audio -> features -> records -> a TFRecord file
 pool.py      shards written by the processes of this machine
 beam.py      shards written on a cluster, by a runner of Apache Beam
 prepare.py   all of it: label files and audio -> shards and manifest
+importing.py  labels of other tools and recordings -> the files that it reads
 examples.py  records turned into training examples and label frames
 shard_cache.py  local copies of remote shards, made ahead of the reader
 streams.py   shards read as streams of batches

@@ -213,13 +213,20 @@ def make_label_frames(
       Dict of segment_id, string `[num_clips]`; patches, float32 `[num_clips,
       num_label_frames, patch_stft_frames, mel_bands]`; targets, float32
       `[num_clips, num_label_frames, num_classes]`; num_label_frames, int64
-      `[num_clips]`, those wholly inside the audio. Patches beyond are zeros.
+      `[num_clips]`, those wholly inside the audio; is_known, bool
+      `[num_clips]`, whether the label set knows the clip. There are as many
+      label frames as the longest of these clips has; patches beyond the audio
+      are zeros.
     """
     features, label_frames = records.features, records.label_frames
     clips = parse_records(
         serialized, label_set, features, records.log_mel_dtype
     )
-    num_patches = label_frames.num_label_frames
+    num_inside = tf.minimum(
+        clips.num_stft_frames // features.patch_stft_frames,
+        label_frames.num_label_frames,
+    )  # [num_clips]
+    num_patches = tf.cast(tf.reduce_max(num_inside), tf.int32)
     values = decode_first_rows(
         clips.log_mel.values,
         num_patches * features.patch_stft_frames,
@@ -230,17 +237,17 @@ def make_label_frames(
         to_float32(clips.log_mel._replace(values=values)),
         [-1, num_patches, features.patch_stft_frames, features.mel_bands],
     )
-    num_inside = tf.minimum(
-        clips.num_stft_frames // features.patch_stft_frames, num_patches
-    )  # [num_clips]
     is_inside = tf.sequence_mask(num_inside, num_patches)
     # [num_clips, num_patches]
     starts_ms = np.rint(
-        np.arange(num_patches) * label_frames.label_frame_seconds * 1000
-    ).astype(np.int64)  # [num_patches]
+        np.arange(label_frames.num_label_frames)
+        * label_frames.label_frame_seconds
+        * 1000
+    ).astype(np.int64)  # [num_label_frames]
+    starts_ms = tf.constant(starts_ms)[:num_patches]
     targets = window_targets(
         clips.events,
-        tf.tile(starts_ms[np.newaxis], [tf.shape(serialized)[0], 1]),
+        tf.tile(starts_ms[tf.newaxis], [tf.shape(serialized)[0], 1]),
         records.class_map.num_classes,
         label_frames,
     )  # [num_clips, num_patches, num_classes]
@@ -251,4 +258,5 @@ def make_label_frames(
         ),
         "targets": targets,
         "num_label_frames": num_inside,
+        "is_known": clips.is_known,
     }

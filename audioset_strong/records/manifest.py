@@ -103,6 +103,15 @@ class Records:
         default=None, repr=False, compare=False
     )
 
+    @property
+    def records_hash(self) -> str:
+        """16 hex digits, equal for the same clips, labels and settings.
+
+        They do not depend on where the folder lies.
+        """
+        hashes = "\n".join(f"{s.name} {s.content_hash}" for s in self.shards)
+        return hashlib.sha256(hashes.encode()).hexdigest()[:16]
+
     def shards_of(self, *groups: str) -> list[Shard]:
         """Shards of these groups that have records."""
         return [s for s in self.shards if s.group in groups and s.num_clips]
@@ -256,9 +265,6 @@ def describe_folder(records_dir: str, num_classes: int) -> Iterator[str]:
     num_bytes = sum(shard.num_bytes for shard in shards)
     num_clips = sum(shard.num_clips for shard in shards)
     faults = {fault: len(ids) for fault, ids in manifest["faults"].items()}
-    # Equal for the same clips, labels and settings, wherever the folder lies.
-    hashes = "\n".join(f"{shard.name} {shard.content_hash}" for shard in shards)
-    record_hash = hashlib.sha256(hashes.encode()).hexdigest()[:16]
     lines = {
         "clips": f"{sum(clips.values()):,} ({by_group}), {hours:,.2f} hours",
         "bytes": (
@@ -273,7 +279,7 @@ def describe_folder(records_dir: str, num_classes: int) -> Iterator[str]:
         "faults": _describe_counts(faults),
         "converted": _describe_counts(manifest["notes"]),
         "class hash": records.class_map.content_hash,
-        "record hash": record_hash,
+        "record hash": records.records_hash,
     }
     for name in (
         "records",

@@ -149,13 +149,16 @@ def cut_bytes(
 
 
 def decode_first_rows(
-    data: tf.Tensor, num_rows: int, params: FeatureParams, log_mel_dtype: str
+    data: tf.Tensor,
+    num_rows: tf.Tensor | int,
+    params: FeatureParams,
+    log_mel_dtype: str,
 ) -> tf.Tensor:
     """Decodes the first STFT frames of clips of different lengths.
 
     Args:
       data: string `[num_clips]`.
-      num_rows: STFT frames to decode; level 0 where a clip has fewer.
+      num_rows: STFT frames to decode, int32; level 0 where a clip has fewer.
       params: Gives the number of mel bands.
       log_mel_dtype: How the features are stored.
 

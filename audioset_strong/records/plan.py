@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from audioset_strong import files
+from audioset_strong.audio.containers import row_groups_of
 from audioset_strong.audio.listing import find_audio
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
@@ -33,12 +34,7 @@ from audioset_strong.labels.class_map import (
 )
 from audioset_strong.labels.frame_rule import Event
 from audioset_strong.labels.ids import group_of_segment, stable_fraction
-from audioset_strong.labels.label_files import (
-    empty_strong_labels,
-    empty_weak_labels,
-    read_strong_labels,
-    read_weak_labels,
-)
+from audioset_strong.labels.label_files import Names, read_label_files
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.labels.training_sets import (
     is_held_out,
@@ -108,7 +104,7 @@ class ShardSettings:
 
 @dataclasses.dataclass(frozen=True)
 class ShardTask:
-    """One shard to write into `output_dir`, its clips sorted by segment_id."""
+    """One shard to write into `output_dir`, its clips in reading order."""
 
     output_dir: str
     group: str
@@ -276,20 +272,22 @@ class Plan:
 
 
 def read_label_tables(
-    weak_paths: Sequence[str], strong_paths: Sequence[str], problems: ProblemLog
+    weak_paths: Sequence[str],
+    strong_paths: Sequence[str],
+    problems: ProblemLog,
+    names: Names | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Reads label files into one weak and one strong table (`label_files`).
 
-    `problems` takes the lines that are left out.
+    `problems` and `names` as in `read_label_files`.
 
     Raises:
-      InputError: A file has the wrong header.
+      InputError: A file has the wrong header, bad lines that are not to be
+        skipped, or labels that another file contradicts.
     """
-    weak = [read_weak_labels(path, problems) for path in weak_paths]
-    strong = [read_strong_labels(path, problems) for path in strong_paths]
     return (
-        pd.concat([empty_weak_labels(), *weak], ignore_index=True),
-        pd.concat([empty_strong_labels(), *strong], ignore_index=True),
+        read_label_files("weak", weak_paths, problems, names),
+        read_label_files("strong", strong_paths, problems, names),
     )
 
 
@@ -409,15 +407,26 @@ def _group_of(
 def plan_shards(
     plan: Plan, output_dir: str, clips_per_shard: int, settings: ShardSettings
 ) -> list[ShardTask]:
-    """Distributes the clips of each group over shards by a stable hash."""
+    """Distributes the clips of each group over shards by a stable hash.
+
+    Clips of one row group of Parquet are in one shard, in the order of rows,
+    because a row group is decoded from its start.
+    """
+    row_groups = row_groups_of(
+        clip.audio_path for clips in plan.clips.values() for clip in clips
+    )
     tasks = []
     for group, clips in plan.clips.items():
         num_shards = -(-len(clips) // clips_per_shard)  # rounded up
         of_shard: list[list[Clip]] = [[] for _ in range(num_shards)]
         for clip in clips:
-            fraction = stable_fraction(clip.segment_id, salt="shard")
+            key, _ = row_groups.get(clip.audio_path, (clip.segment_id, 0))
+            fraction = stable_fraction(key, salt="shard")
             of_shard[int(fraction * num_shards)].append(clip)
         for index, shard_clips in enumerate(of_shard):
+            shard_clips.sort(
+                key=lambda c: row_groups.get(c.audio_path, ("", 0))
+            )
             name = f"{group}-{index:05d}-of-{num_shards:05d}.tfrecord"
             tasks.append(
                 ShardTask(output_dir, group, name, tuple(shard_clips), settings)

@@ -22,6 +22,7 @@ from typing import Any
 from absl import logging
 
 from audioset_strong import files
+from audioset_strong.audio.containers import is_container
 from audioset_strong.audio.listing import index_listing, list_audio
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import format_class_map, read_class_map
@@ -113,7 +114,8 @@ def prepare_records(
     that the same call again goes on where an earlier one ended.
 
     Args:
-      audio_dir: Folder with the clips' audio, searched with its subfolders.
+      audio_dir: Folder with the clips' audio, searched with its subfolders, in
+        files, Parquet files and tars; or one of the latter (`containers.py`).
       weak_paths: Weak CSVs.
       strong_paths: Strong TSVs.
       class_map_path: The classes, as in class_labels_indices.csv.
@@ -249,7 +251,11 @@ def _index_audio(audio_dir: str) -> AudioIndex:
     Raises:
       InputError: There is no such folder, or nothing in it.
     """
-    if not files.is_remote(audio_dir) and not os.path.isdir(audio_dir):
+    if not (
+        files.is_remote(audio_dir)
+        or os.path.isdir(audio_dir)
+        or is_container(audio_dir)
+    ):
         raise InputError(
             f"{audio_dir} is not a folder. Give that of the clips."
         )

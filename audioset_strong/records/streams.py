@@ -53,6 +53,9 @@ _CHOICES_PER_BLOCK = 1 << 16
 # The rest changes speed only. tf.data's own tuner is off (`without_tuner`).
 # Records parsed at a time: 4 MB, so that a second copy still fits in a cache.
 _CHUNK_CLIPS = 32
+# Long clips are parsed fewer at a time, so that memory is bounded: this many
+# label frames, 50 MB of patches, whatever the longest clip is.
+_LABEL_FRAMES_AT_ONCE = 2048
 # Enough for 20,000 clips/s and more.
 _PARALLEL_CHUNKS = 4
 _PARALLEL_SHARDS = 2
@@ -62,8 +65,8 @@ _DECODED_EXAMPLES = 64
 _BUFFER_BYTES = 1 << 18
 # Enough to hide the pause in which a source reads its next block of clips.
 _PREFETCHED_BATCHES = 8
-# Clips parsed and scored at a time: 160 patches, enough to keep a CPU or a GPU
-# busy; and how many such batches are parsed at once.
+# Clips parsed and scored at a time: 160 patches, if clips are of 10 s; and how
+# many such batches are parsed at once.
 _CLIPS_PER_BATCH = 16
 _PARALLEL_BATCHES = 2
 
@@ -270,6 +273,12 @@ def _read_in_order(
     )
 
 
+def _num_at_once(records: Records, most: int) -> int:
+    """How many clips to parse at a time: `most`, unless they are long."""
+    longest = max(1, records.label_frames.num_label_frames)
+    return max(1, min(most, _LABEL_FRAMES_AT_ONCE // longest))
+
+
 # --- one source --------------------------------------------------------------
 
 
@@ -300,6 +309,13 @@ def _stateless_shuffle(block: Block, seed: int, stream: tf.Tensor) -> Block:
         tf.range(num_rows), tf.stack([tf.constant(seed, tf.int64), stream])
     )  # [num_rows]
     return {name: tf.gather(rows, order) for name, rows in block.items()}
+
+
+def _masked(block: Block, is_kept: tf.Tensor) -> Block:
+    """Keeps some rows of all tensors; `is_kept` is bool `[num_rows]`."""
+    return {
+        name: tf.boolean_mask(rows, is_kept) for name, rows in block.items()
+    }
 
 
 def _clips_of_pass(
@@ -334,7 +350,7 @@ def _count_known(records: Records, part: ShardPart, label_set: str) -> int:
     # The manifest counts whole shards; only a worker's first and last part can
     # come here.
     clips = _read_in_order(records, [part])
-    known = clips.batch(_CHUNK_CLIPS).map(
+    known = clips.batch(_num_at_once(records, _CHUNK_CLIPS)).map(
         lambda serialized: tf.math.count_nonzero(
             parse_records(
                 serialized, label_set, records.features, records.log_mel_dtype
@@ -374,7 +390,7 @@ def _example_blocks(
 
     def blocks_of_pass(pass_number: tf.Tensor) -> tf.data.Dataset:
         clips = _clips_of_pass(records, parts, reading, pass_number)
-        chunks = clips.batch(_CHUNK_CLIPS).map(
+        chunks = clips.batch(_num_at_once(records, _CHUNK_CLIPS)).map(
             lambda serialized: make_examples(
                 serialized, pass_number, records, training_set, reading.seed
             ),
@@ -390,12 +406,7 @@ def _example_blocks(
 
     def keep_known(block: Block) -> Block:
         is_known = block.pop("is_known")
-        if all_known:
-            return block
-        return {
-            name: tf.boolean_mask(rows, is_known)
-            for name, rows in block.items()
-        }
+        return block if all_known else _masked(block, is_known)
 
     def drop_first(
         num_left: tf.Tensor, block: Block
@@ -598,13 +609,22 @@ def training_stream(
 
 
 def label_frame_batches(
-    records: Records, groups: Sequence[str], label_set: str = "strong"
+    records: Records,
+    groups: Sequence[str],
+    label_set: str = "strong",
+    only_known: bool = False,
 ) -> tf.data.Dataset:
     """Reads all label frames of each clip, once, in a fixed order.
 
+    Args:
+      records: Where the clips are.
+      groups: Groups of shards to read.
+      label_set: "weak" or "strong": whose events make the targets.
+      only_known: Whether to leave out clips that the label set does not know.
+
     Returns:
-      Dataset of the dicts of `make_label_frames`, of 16 clips each, fewer at
-      the end.
+      Dataset of the dicts of `make_label_frames`, of up to 16 clips each; of
+      fewer if clips are longer than two minutes.
 
     Raises:
       InputError: The groups hold no clip.
@@ -619,9 +639,18 @@ def label_frame_batches(
     clips = _read_in_order(
         records, [ShardPart(shard, 0, shard.num_clips) for shard in shards]
     )
-    batches = clips.batch(_CLIPS_PER_BATCH).map(
-        lambda serialized: make_label_frames(serialized, records, label_set),
-        num_parallel_calls=_PARALLEL_BATCHES,
-        deterministic=True,
+    all_known = not only_known or all(
+        shard.num_clips_with(label_set) == shard.num_clips for shard in shards
     )
+
+    def make_batch(serialized: tf.Tensor) -> dict[str, tf.Tensor]:
+        batch = make_label_frames(serialized, records, label_set)
+        is_known = batch.pop("is_known")
+        return batch if all_known else _masked(batch, is_known)
+
+    batches = clips.batch(_num_at_once(records, _CLIPS_PER_BATCH)).map(
+        make_batch, num_parallel_calls=_PARALLEL_BATCHES, deterministic=True
+    )
+    if not all_known:
+        batches = batches.filter(lambda batch: tf.size(batch["segment_id"]) > 0)
     return without_tuner(batches.prefetch(_PARALLEL_BATCHES))

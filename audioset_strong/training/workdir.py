@@ -1,27 +1,31 @@
 """The workdir: the folder of one training run, written and read back.
 
-    params.json     settings of every stage, and the hash of the classes
+    params.json     settings of every stage, hashes of the classes and records
     class_map.csv   the classes of the last layer
     metrics.jsonl   training and validation metrics, one JSON object a line
     tensorboard/    the same for TensorBoard
     checkpoints/    the last states, to resume from
     best/           the weights with the best validation d'
 
-A run can be resumed with the same settings only, and a model is always loaded
-with the settings and classes that it was trained with.
+A run can be resumed with the same settings and records only, by one process at
+a time, and a model is always loaded with the settings and classes that it was
+trained with.
 """
 
+import contextlib
 import dataclasses
 import json
 import os
 import typing
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
+from absl import logging
 
+from audioset_strong import files
 from audioset_strong.errors import InputError
-from audioset_strong.files import open_output, refuse_remote
 from audioset_strong.labels.class_map import (
     ClassMap,
     check_class_hash,
@@ -30,6 +34,7 @@ from audioset_strong.labels.class_map import (
     read_class_map,
     write_class_map,
 )
+from audioset_strong.labels.problems import listed
 from audioset_strong.models.frame_classifier import build_frame_classifier
 from audioset_strong.params import (
     FeatureParams,
@@ -53,6 +58,17 @@ _PLACES = ("cache_dir",)
 
 
 @dataclasses.dataclass(frozen=True)
+class RecordsUsed:
+    """Which records a run has, in `params.json`.
+
+    Attributes:
+      records_hash: Of the records; "" where an earlier version did not save it.
+    """
+
+    records_hash: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class RunParams:
     """Settings of every stage that a run depends on."""
 
@@ -60,6 +76,7 @@ class RunParams:
     label_frames: LabelFrameParams
     model: ModelParams
     train: TrainParams
+    records: RecordsUsed = RecordsUsed()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,14 +96,17 @@ def read_run(workdir: str) -> tuple[RunParams, ClassMap]:
       InputError: The folder is not that of a training run or not local, or its
         class map is not the one that it was trained with.
     """
-    refuse_remote(workdir)
     params_path = os.path.join(workdir, _PARAMS)
-    if not os.path.exists(params_path):
+    if not is_run(workdir):
         raise InputError(
             f"{workdir} holds no {_PARAMS}, so no training run. Give a folder "
             f"that the train command wrote."
         )
-    stages = load_params(params_path, {**_PARAMS_CLASSES, "classes": _Classes})
+    stages = load_params(
+        params_path,
+        {**_PARAMS_CLASSES, "classes": _Classes},
+        optional=["records"],
+    )
     class_map_path = os.path.join(workdir, _CLASS_MAP)
     class_map = read_class_map(class_map_path)
     check_class_hash(
@@ -98,29 +118,56 @@ def read_run(workdir: str) -> tuple[RunParams, ClassMap]:
     return RunParams(**stages), class_map
 
 
-def begin_or_resume(
+def is_run(workdir: str) -> bool:
+    """Whether a local folder holds a run; there may be no such folder."""
+    files.refuse_remote(workdir)
+    return os.path.exists(os.path.join(workdir, _PARAMS))
+
+
+@contextlib.contextmanager
+def begin(
     workdir: str, params: RunParams, class_map: ClassMap
-) -> None:
-    """Saves the settings in a new workdir, or compares them in an old one.
+) -> Iterator[None]:
+    """Makes the folder of a new run and keeps other processes out of it.
 
     Raises:
-      InputError: The workdir, or the run that it is to start from, was trained
-        with other settings or classes; or the workdir is not local.
+      InputError: Another process holds the folder, or has begun a run in it.
     """
-    refuse_remote(workdir)
-    if not os.path.exists(os.path.join(workdir, _PARAMS)):
-        if params.train.warm_start_workdir:
-            check_start_classes(params.train.warm_start_workdir, class_map)
-        os.makedirs(workdir, exist_ok=True)
+    files.make_output_folder(workdir)
+    with files.hold_lock(workdir):
+        if is_run(workdir):
+            raise InputError(
+                f"Another process has begun a run in {workdir} just now. Run "
+                f"the same command again to resume it, or give another folder."
+            )
         write_class_map(class_map, os.path.join(workdir, _CLASS_MAP))
         classes = _Classes(class_map.content_hash)
         # Last: a folder without it is no run, and is begun again.
         save_params(
             os.path.join(workdir, _PARAMS), {**vars(params), "classes": classes}
         )
-        return
+        yield
+
+
+@contextlib.contextmanager
+def resume(
+    workdir: str, params: RunParams, class_map: ClassMap
+) -> Iterator[None]:
+    """Compares the settings of an old run and keeps other processes out of it.
+
+    Raises:
+      InputError: The run was trained with other settings, classes or records,
+        or another process holds its folder.
+    """
     saved_params, saved_class_map = read_run(workdir)
     saved, given = map(dataclasses.asdict, (saved_params, params))
+    if not saved_params.records.records_hash:
+        logging.info(
+            "%s does not say which records it was trained on; going on with "
+            "those given.",
+            workdir,
+        )
+        del saved["records"]
     differing = [
         f"{stage}.{name}: {value} there, {given[stage][name]} now"
         for stage, settings in saved.items()
@@ -137,25 +184,109 @@ def begin_or_resume(
         raise InputError(
             f"{workdir} was trained with other settings "
             f"({'; '.join(differing)}). Give another workdir, or the same "
-            f"settings to resume."
+            f"settings and records to resume."
         )
+    with files.hold_lock(workdir):
+        yield
 
 
-def check_start_classes(warm_start_workdir: str, class_map: ClassMap) -> None:
-    """Checks that a run with these classes can start from another's weights.
+def model_params_of_start(
+    given: Mapping[str, Any], workdir: str, warm_start_workdir: str
+) -> ModelParams:
+    """Returns the network of a run, which a warm start takes from its source.
+
+    Args:
+      given: The settings that somebody has chosen, by field of `ModelParams`.
+      workdir: Folder of the run. If it is there already, it has the settings.
+      warm_start_workdir: Run to start from; "" for none.
 
     Raises:
-      InputError: The other run has other classes or another order, so that its
-        last layer would mean other things; or the folder is not that of a run.
+      InputError: A chosen setting is another than that of the source.
     """
-    check_same_classes(
-        read_run(warm_start_workdir)[1].mids,
-        class_map.mids,
-        warm_start_workdir,
-        "the records",
-        "Start from a run on records with the same class map, or prepare the "
-        "records again with that of the run.",
-    )
+    if not warm_start_workdir:
+        return ModelParams(**given)
+    source = workdir if is_run(workdir) else warm_start_workdir
+    model_params = read_run(source)[0].model
+    differing = [
+        f"{name}: {getattr(model_params, name)} there, {value} now"
+        for name, value in given.items()
+        if getattr(model_params, name) != value
+    ]
+    if differing:
+        raise InputError(
+            f"A warm start takes the network from {source}, which has other "
+            f"settings ({'; '.join(differing)}). Leave them out."
+        )
+    return model_params
+
+
+def check_start(
+    warm_start_workdir: str,
+    warm_start_classes: str,
+    params: RunParams,
+    class_map: ClassMap,
+) -> None:
+    """Checks that a run can start from another's weights.
+
+    Args:
+      warm_start_workdir: The other run.
+      warm_start_classes: As in `TrainParams`.
+      params: Settings of the run that is to start.
+      class_map: Its classes.
+
+    Raises:
+      InputError: The other run has another network or front end, or classes
+        that `warm_start_classes` does not allow; or the folder is not that of a
+        run.
+    """
+    source, source_classes = read_run(warm_start_workdir)
+    for what, there, here, advice in (
+        (
+            "another network",
+            source.model,
+            params.model,
+            "Use the same settings, or leave them out",
+        ),
+        (
+            "another front end",
+            source.features,
+            params.features,
+            "Prepare the records again with that of the run",
+        ),
+    ):
+        found = dataclasses.asdict(here)
+        differing = [
+            f"{name}: {value} there, {found[name]} in this run"
+            for name, value in dataclasses.asdict(there).items()
+            if value != found[name]
+        ]
+        if differing:
+            raise InputError(
+                f"Cannot start from {warm_start_workdir}: it has {what} "
+                f"({'; '.join(differing)}). {advice}."
+            )
+    if warm_start_classes == "same":
+        # Other classes would give the outputs of the last layer another
+        # meaning.
+        check_same_classes(
+            source_classes.mids,
+            class_map.mids,
+            warm_start_workdir,
+            "the records",
+            "Start from a run on records with the same class map, prepare the "
+            "records again with that of the run, or let the last layer start "
+            "anew where classes differ: warm_start_classes match.",
+        )
+    elif warm_start_classes == "match" and not (
+        set(source_classes.mids) & set(class_map.mids)
+    ):
+        raise InputError(
+            f"Expected a class that the records share with "
+            f"{warm_start_workdir}, found none among "
+            f"{listed(class_map.mids)} and {listed(source_classes.mids)}. "
+            f"Class ids are compared, not names; or let the whole last layer "
+            f"start anew: warm_start_classes new."
+        )
 
 
 def best_manager(
@@ -182,7 +313,7 @@ def restore_weights(
     """Restores the weights of a run, "best" or "last"; returns their path.
 
     Raises:
-      InputError: The run has no checkpoint yet.
+      InputError: The run has no checkpoint yet, or that of another network.
     """
     path: str | None = tf.train.latest_checkpoint(
         os.path.join(workdir, _CHECKPOINTS[checkpoint])
@@ -192,9 +323,17 @@ def restore_weights(
             f"{workdir} has no {checkpoint} checkpoint yet. Train until its "
             f"first checkpoint."
         )
-    restored = tf.train.Checkpoint(model=model).restore(path)
-    # A last checkpoint holds an optimizer too; the weights must all be there.
-    restored.expect_partial().assert_existing_objects_matched()
+    try:
+        restored = tf.train.Checkpoint(model=model).restore(path)
+        # A last checkpoint holds an optimizer too; the weights must all be
+        # there.
+        restored.expect_partial().assert_existing_objects_matched()
+    except Exception as error:  # IndexError, AssertionError, OpError, ...
+        reason = next(iter(str(error).splitlines()), "no reason given")
+        raise InputError(
+            f"The checkpoint {path} cannot be read ({reason}). It is damaged "
+            f"or of another network than {workdir} says; give another run."
+        ) from error
     return path
 
 
@@ -222,7 +361,7 @@ class MetricsLog:
         self._path = os.path.join(workdir, _METRICS)
         if os.path.exists(self._path):
             saved = read_metrics(self._path)
-            with open_output(self._path) as file:
+            with files.open_output(self._path) as file:
                 file.writelines(
                     json.dumps(metrics) + "\n"
                     for metrics in saved

@@ -1,0 +1,695 @@
+"""Audio inside Parquet files and tars, listed and read where it lies.
+
+Hosted copies of AudioSet hold a clip in each row of a Parquet file, or in a
+`<key>.wav` with a `<key>.json` of a WebDataset tar. Such a *member* is written
+as a path with a locator, and is read as a row or as a range of bytes, also from
+object storage:
+
+    train/bal-007.parquet#row=17        counted from 0 over the whole file
+    train/000012.tar#bytes=1536+320044  offset and size
+
+Nothing but this exact form is a locator; any other `#` belongs to a file name.
+
+Nothing in a container is trusted. Nothing is unpacked or unpickled, and names
+of members never become paths: they are texts that a clip may match. Sizes are
+checked before anything is read. Links, devices, sparse files, members of absurd
+size and rows without audio are left out and counted. A cut tar gives what comes
+before the cut, and says so; a Parquet file without its end gives nothing.
+BUILD_NOTES.md "Hosted copies" has the reasons.
+"""
+
+import bisect
+import collections
+import concurrent.futures
+import dataclasses
+import errno
+import io
+import itertools
+import json
+import os
+import re
+import tarfile
+import threading
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, BinaryIO, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from audioset_strong import files
+from audioset_strong.errors import InputError
+
+EXTENSIONS = (".parquet", ".tar")
+
+# Parts of these cannot be read without what comes before.
+COMPRESSED_EXTENSIONS = (
+    *(".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst", ".tar.lz4"),
+    *(".tgz", ".tbz2", ".txz", ".tzst"),
+)
+
+_NUMBER = r"(0|[1-9][0-9]{0,14})"
+_LOCATOR = re.compile(
+    rf"(.+\.tar)#bytes={_NUMBER}\+{_NUMBER}|(.+\.parquet)#row={_NUMBER}",
+    re.DOTALL | re.IGNORECASE,
+)
+
+# No audio of a clip is larger; an hour of 48 kHz stereo is 0.7 GB.
+_MAX_MEMBER_BYTES = 1 << 30
+# Descriptions of a clip, and headers of long names, are far smaller.
+_MAX_TEXT_BYTES = 1 << 20
+# A name that is longer is none.
+_MAX_NAME_CHARACTERS = 1000
+
+# Columns that may name a clip.
+_NAME_COLUMNS = ("segment_id", "video_id", "id")
+
+# Rows decoded at a time: few, as they are whole audio files.
+_ROWS_AT_ONCE = 8
+# Parquet is read in pieces of this size, so that memory does not grow with the
+# row groups, which may hold gigabytes.
+_PARQUET_BUFFER_BYTES = 1 << 20
+# Headers of a tar lie between the audio. A remote one is read through: with
+# clips of 300 kB a request for each header would take ten times as long.
+_TAR_BUFFER_BYTES = 8 << 20
+# Containers opened at a time: object storage answers slowly, but many at once.
+_NUM_THREADS = 16
+
+_BLOCK_BYTES = tarfile.BLOCKSIZE
+_REGULAR_TYPES = (tarfile.REGTYPE, tarfile.AREGTYPE, tarfile.CONTTYPE)
+_TYPES_WITHOUT_DATA = {
+    tarfile.LNKTYPE: "links",
+    tarfile.SYMTYPE: "links",
+    tarfile.CHRTYPE: "devices",
+    tarfile.BLKTYPE: "devices",
+    tarfile.FIFOTYPE: "devices",
+    tarfile.DIRTYPE: "",  # a folder is no loss
+}
+
+
+class Member(NamedTuple):
+    """A member that may be audio.
+
+    Attributes:
+      path: The container's path with a locator.
+      name: Its file name in the container, for people and for its extension;
+        "audio" for a row without one.
+      keys: Names that a clip may have, such as its YouTube id: the stem of the
+        file name, the WebDataset key, `video_id`, and `id` of the `.json`.
+      num_bytes: Its size; -1 for a row, whose size only reading tells.
+      fields: Label columns of the row, or the `.json`, if they were asked for.
+    """
+
+    path: str
+    name: str
+    keys: tuple[str, ...]
+    num_bytes: int
+    fields: Mapping[str, Any]
+
+
+@dataclasses.dataclass
+class Container:
+    """What a container holds.
+
+    Attributes:
+      path: The container.
+      num_bytes: Its size.
+      members: In their order. Of a tar, all files but `.json`.
+      num_left_out: Number of members that are not used, by what they are.
+      note: A line for people: where a tar breaks off, or that a Parquet file
+        has no audio; "" if all is well.
+    """
+
+    path: str
+    num_bytes: int
+    members: list[Member] = dataclasses.field(default_factory=list)
+    num_left_out: collections.Counter[str] = dataclasses.field(
+        default_factory=collections.Counter
+    )
+    note: str = ""
+
+
+def is_container(path: str) -> bool:
+    """Whether a file is named like a container."""
+    return path.lower().endswith(EXTENSIONS)
+
+
+def container_of(path: str) -> str:
+    """Returns the file that holds some audio: the path without a locator."""
+    match = _LOCATOR.fullmatch(path)
+    return (match[1] or match[4]) if match else path
+
+
+def is_member(path: str) -> bool:
+    """Whether a path names a member of a container."""
+    return _LOCATOR.fullmatch(path) is not None
+
+
+def list_container(
+    path: str, field_columns: Sequence[str] | None = None
+) -> Container:
+    """Lists the members of a Parquet file or tar, local or remote.
+
+    Args:
+      path: The container.
+      field_columns: Columns of labels to read into `Member.fields`; None for
+        none. Of a tar every `.json` is kept whole.
+
+    Raises:
+      InputError: It is compressed, no container, or a Parquet file that is cut.
+      OSError: It is not there, or cannot be read on this machine.
+    """
+    if path.lower().endswith(COMPRESSED_EXTENSIONS):
+        raise InputError(
+            f"Expected an uncompressed tar, of which parts can be read, found "
+            f"{path}. Decompress it (gunzip and the like make a .tar of it)."
+        )
+    if not is_container(path):
+        raise InputError(
+            f"Expected a file that ends in {' or '.join(EXTENSIONS)}, found "
+            f"{path}."
+        )
+    num_bytes = files.num_bytes_of([path])[0]
+    if num_bytes is None:
+        raise FileNotFoundError(errno.ENOENT, "No such file", path)
+    container = Container(path, num_bytes)
+    if path.lower().endswith(".tar"):
+        _list_tar(container, field_columns is not None)
+    else:
+        _list_parquet(container, field_columns or ())
+    return container
+
+
+def list_containers(
+    paths: Sequence[str], field_columns: Sequence[str] | None = None
+) -> Iterator[Container]:
+    """Does what `list_container` does for many, in their order."""
+    with concurrent.futures.ThreadPoolExecutor(_NUM_THREADS) as executor:
+        yield from executor.map(
+            lambda path: list_container(path, field_columns), paths
+        )
+
+
+def open_member(path: str) -> BinaryIO:
+    """Opens a member; it is read whole.
+
+    Raises:
+      ValueError: What the locator names is not there, or damaged.
+      OSError: The container is not there, or cannot be read on this machine.
+    """
+    match = _LOCATOR.fullmatch(path)
+    if match is None:
+        raise ValueError(f"Expected a member of a container, found {path}.")
+    if match[4]:
+        return io.BytesIO(_read_row(match[4], int(match[5])))
+    offset, num_bytes = int(match[2]), int(match[3])
+    if num_bytes > _MAX_MEMBER_BYTES:
+        raise ValueError(f"{num_bytes:,} bytes are too many for audio")
+    content = files.read_range(match[1], offset, num_bytes)
+    if len(content) < num_bytes:
+        raise ValueError(
+            f"{match[1]} ends after {len(content):,} of the member's "
+            f"{num_bytes:,} bytes"
+        )
+    return io.BytesIO(content)
+
+
+# --- Tar --------------------------------------------------------------------
+
+
+class _TarDamageError(Exception):
+    """A tar cannot be read from here on; the message says where."""
+
+
+def _list_tar(container: Container, keeps_fields: bool) -> None:
+    """Lists a tar by its headers, without reading audio."""
+    found: list[tuple[str, int, int]] = []
+    fields_of_key: dict[str, dict[str, Any]] = {}
+    num_left_out = container.num_left_out
+    try:
+        with files.open_to_seek(container.path, _TAR_BUFFER_BYTES) as file:
+            for name, offset, num_bytes in _walk_tar(
+                file, container.num_bytes, num_left_out
+            ):
+                if not name.lower().endswith(".json"):
+                    found.append((name, offset, num_bytes))
+                elif fields := _read_json(file, offset, num_bytes):
+                    if not keeps_fields:
+                        fields = {"id": fields.get("id")}
+                    fields_of_key[os.path.splitext(name)[0]] = fields
+                else:
+                    num_left_out["unreadable .json files"] += 1
+    except _TarDamageError as error:
+        if not found and not fields_of_key:
+            raise InputError(
+                f"{container.path} is no tar that can be read: {error}. Is it "
+                f"compressed, or cut? Download it again, or move it away."
+            ) from error
+        container.note = (
+            f"{container.path} is damaged: {error}. The {len(found):,} files "
+            f"before that are used, whatever followed is lost. Download it "
+            f"again."
+        )
+    for name, offset, num_bytes in found:
+        folder, base = os.path.split(name)
+        stem = os.path.splitext(base)[0]
+        # WebDataset's keys end at the first point, other names at the last.
+        key = base.partition(".")[0] if base[:1] != "." else stem
+        fields = fields_of_key.get(os.path.join(folder, stem))
+        if fields is None:
+            fields = fields_of_key.get(os.path.join(folder, key), {})
+        container.members.append(
+            Member(
+                f"{container.path}#bytes={offset}+{num_bytes}",
+                name,
+                _unique_names((_as_name(fields.get("id")), stem, key)),
+                num_bytes,
+                fields if keeps_fields else {},
+            )
+        )
+
+
+def _walk_tar(
+    file: BinaryIO,
+    num_bytes: int,
+    num_left_out: collections.Counter[str],
+) -> Iterator[tuple[str, int, int]]:
+    """Yields name, offset and size of the regular files of a tar.
+
+    Reads ustar, pax and GNU headers. Archives that were joined are read to the
+    last. `num_left_out` takes what is no regular file.
+
+    Raises:
+      _TarDamageError: A header is broken, or the tar ends too soon.
+    """
+    offset, has_ended = 0, False
+    # What headers before that of a file say of it.
+    long_name: str | None = None
+    pax: dict[str, str] = {}
+    while True:
+        file.seek(offset)
+        block = file.read(_BLOCK_BYTES)
+        if not block:
+            if has_ended and long_name is None and not pax:
+                return
+            raise _TarDamageError(f"it ends at byte {offset:,} without an end")
+        if not block.strip(b"\0"):
+            has_ended = True
+            offset += len(block)
+            continue
+        try:
+            header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
+            size = int(pax.get("size", header.size))
+        except (tarfile.HeaderError, ValueError) as error:
+            raise _TarDamageError(
+                f"no header of a file at byte {offset:,} ({error})"
+            ) from error
+        has_ended = False
+        kind = header.type
+        if kind in _TYPES_WITHOUT_DATA:
+            size = 0
+        data_offset = offset + _BLOCK_BYTES
+        if kind == tarfile.GNUTYPE_SPARSE:
+            data_offset += _sparse_map_bytes(file, block)
+        end = data_offset + size
+        name = pax.get("path") or long_name or header.name
+        if size < 0 or end > num_bytes:
+            raise _TarDamageError(
+                f"{_shown(name)} at byte {offset:,} has {size:,} bytes, only "
+                f"{num_bytes - data_offset:,} follow"
+            )
+        offset = data_offset + -(-size // _BLOCK_BYTES) * _BLOCK_BYTES
+        if kind in (
+            tarfile.XHDTYPE,
+            tarfile.SOLARIS_XHDTYPE,
+            tarfile.GNUTYPE_LONGNAME,
+        ):
+            if size > _MAX_TEXT_BYTES:
+                raise _TarDamageError(f"a header of {size:,} bytes")
+            file.seek(data_offset)
+            text = file.read(size)
+            if kind == tarfile.GNUTYPE_LONGNAME:
+                long_name = text.rstrip(b"\0").decode(errors="surrogateescape")
+            else:
+                pax = _parse_pax(text)
+            continue
+        if kind in (tarfile.XGLTYPE, tarfile.GNUTYPE_LONGLINK):
+            continue
+        is_sparse = any(field.startswith("GNU.sparse.") for field in pax)
+        long_name, pax = None, {}
+        if kind == tarfile.GNUTYPE_SPARSE or is_sparse:
+            num_left_out["sparse files"] += 1
+        elif kind in _TYPES_WITHOUT_DATA:
+            if what := _TYPES_WITHOUT_DATA[kind]:
+                num_left_out[what] += 1
+        elif kind not in _REGULAR_TYPES:
+            num_left_out["members of an unknown kind"] += 1
+        elif size > _MAX_MEMBER_BYTES:
+            num_left_out["files larger than 1 GiB"] += 1
+        else:
+            yield name, data_offset, size
+
+
+def _sparse_map_bytes(file: BinaryIO, block: bytes) -> int:
+    """Returns the bytes between a sparse file's header and its data."""
+    num_bytes, is_extended = 0, block[482:483] == b"\1"
+    while is_extended:
+        block = file.read(_BLOCK_BYTES)
+        num_bytes += _BLOCK_BYTES
+        is_extended = block[504:505] == b"\1"
+    return num_bytes
+
+
+def _parse_pax(data: bytes) -> dict[str, str]:
+    """Parses the records `<length> <keyword>=<value>` of a pax header."""
+    fields: dict[str, str] = {}
+    start = 0
+    while start < len(data) and data[start]:
+        space = data.find(b" ", start, start + 20)
+        digits = data[start:space] if space > 0 else b""
+        end = start + (int(digits) if digits.isdigit() else 0)
+        keyword, equals, value = data[space + 1 : end - 1].partition(b"=")
+        if not equals or end > len(data):
+            raise _TarDamageError("a pax header that does not fit its records")
+        fields[keyword.decode(errors="replace")] = value.decode(
+            errors="surrogateescape"
+        )
+        start = end
+    return fields
+
+
+def _read_json(
+    file: BinaryIO, offset: int, num_bytes: int
+) -> dict[str, Any] | None:
+    """Reads the description of a clip; None if it is none."""
+    if num_bytes > _MAX_TEXT_BYTES:
+        return None
+    file.seek(offset)
+    try:
+        fields = json.loads(file.read(num_bytes))
+    except (ValueError, RecursionError):
+        return None
+    return fields if isinstance(fields, dict) else None
+
+
+# --- Parquet ----------------------------------------------------------------
+
+
+class _AudioColumns(NamedTuple):
+    """Where a Parquet file holds audio: names of its columns.
+
+    Attributes:
+      content: Of the bytes, such as "audio.bytes".
+      content_index: Index of that column among all that hold values.
+      names: Columns that may name a clip.
+    """
+
+    content: str
+    content_index: int
+    names: list[str]
+
+
+def _open_parquet(path: str) -> pq.ParquetFile:
+    """Opens a Parquet file so that row groups are read piece by piece."""
+    source: Any = path
+    if files.is_remote(path):
+        source = files.open_to_seek(path, _PARQUET_BUFFER_BYTES)
+    return pq.ParquetFile(
+        source, buffer_size=_PARQUET_BUFFER_BYTES, pre_buffer=False
+    )
+
+
+def _list_parquet(container: Container, field_columns: Sequence[str]) -> None:
+    """Lists the rows with audio, without reading the audio where it can."""
+    path = container.path
+    try:
+        with _open_parquet(path) as parquet:
+            columns = _find_audio_columns(parquet)
+            present = parquet.schema_arrow.names
+            if columns is None:
+                container.note = (
+                    f"{path} holds no audio: expected a column 'audio' of "
+                    f"bytes or of a struct with 'bytes', found "
+                    f"{', '.join(map(_shown, present)) or 'no column'}."
+                )
+                return
+            fields = [name for name in field_columns if name in present]
+            first_row = 0
+            for group in range(parquet.num_row_groups):
+                rows = _read_names(parquet, group, [*columns.names, *fields])
+                has_audio = _rows_with_audio(parquet, group, columns)
+                for row, values in enumerate(rows):
+                    if has_audio[row]:
+                        container.members.append(
+                            _make_row(path, first_row + row, values, fields)
+                        )
+                    else:
+                        container.num_left_out["rows without audio"] += 1
+                first_row += len(rows)
+    except (pa.ArrowException, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the machine
+        raise InputError(
+            f"{path} is no Parquet file that can be read "
+            f"({_one_line(error)}). Is it cut? Download it again, or move it "
+            f"away."
+        ) from error
+
+
+def _find_audio_columns(parquet: pq.ParquetFile) -> _AudioColumns | None:
+    """Finds the columns of audio and names; None if there is no audio."""
+    # Columns that hold values, such as "audio.bytes" of a struct "audio".
+    leaves = [
+        parquet.schema.column(index).path
+        for index in range(len(parquet.schema))
+    ]
+    schema = parquet.schema_arrow
+    found = schema.field("audio").type if "audio" in schema.names else None
+    if found is not None and pa.types.is_struct(found):
+        content = "audio.bytes"
+        index = found.get_field_index("bytes")
+        found = found.field(index).type if index >= 0 else None
+    else:
+        content = "audio"
+    is_binary = found is not None and (
+        pa.types.is_binary(found) or pa.types.is_large_binary(found)
+    )
+    if not is_binary or content not in leaves:
+        return None
+    names = [name for name in _NAME_COLUMNS if name in leaves]
+    names += ["audio.path"] if "audio.path" in leaves else []
+    return _AudioColumns(content, leaves.index(content), names)
+
+
+def _read_names(
+    parquet: pq.ParquetFile, group: int, columns: Sequence[str]
+) -> list[dict[str, Any]]:
+    """Reads some columns of a row group, a dictionary a row."""
+    if not columns:
+        return [{}] * parquet.metadata.row_group(group).num_rows
+    table = parquet.read_row_group(group, list(columns), use_threads=False)
+    rows: list[dict[str, Any]] = table.to_pylist()
+    return rows
+
+
+def _rows_with_audio(
+    parquet: pq.ParquetFile, group: int, columns: _AudioColumns
+) -> Sequence[bool]:
+    """Tells which rows of a group have audio, by its statistics if these say.
+
+    The audio itself is read only of groups where some rows have none.
+    """
+    metadata = parquet.metadata.row_group(group)
+    statistics = metadata.column(columns.content_index).statistics
+    num_rows = metadata.num_rows
+    num_null = 0
+    if statistics is not None and statistics.has_null_count:
+        num_null = statistics.null_count
+    if num_null == 0:
+        return [True] * num_rows
+    if num_null == num_rows:
+        return [False] * num_rows
+    batches = _iterate_audio(parquet, group, columns.content)
+    is_valid = [batch.is_valid().to_pylist() for batch in batches]
+    return list(itertools.chain.from_iterable(is_valid))
+
+
+def _make_row(
+    path: str, row: int, values: Mapping[str, Any], fields: Sequence[str]
+) -> Member:
+    """Makes the member of a row from its columns but the audio."""
+    audio = values.get("audio") or {}
+    file_name = _as_name(audio.get("path"))
+    names = [_as_name(values.get(name)) for name in _NAME_COLUMNS]
+    stem = os.path.splitext(os.path.basename(file_name))[0]
+    return Member(
+        f"{path}#row={row}",
+        file_name or "audio",
+        _unique_names((*names, stem)),
+        -1,
+        {name: values[name] for name in fields},
+    )
+
+
+def _iterate_audio(
+    parquet: pq.ParquetFile, group: int, column: str
+) -> Iterator[Any]:
+    """Yields the audio of a row group, a few rows at a time, as `pa.Array`."""
+    for batch in parquet.iter_batches(
+        _ROWS_AT_ONCE, [group], [column], use_threads=False
+    ):
+        array = batch.column(0)
+        yield array.flatten()[0] if pa.types.is_struct(array.type) else array
+
+
+class _ParquetReader:
+    """Reads audio of one Parquet file; quick if the rows come in order.
+
+    A row group is decoded from its start, so only going forward is cheap.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path, self.identity = path, _identity_of(path)
+        self._parquet = _open_parquet(path)
+        columns = _find_audio_columns(self._parquet)
+        if columns is None:
+            raise ValueError("it has no column of audio")
+        self._column = columns.content
+        self._first_rows = _first_rows(self._parquet)
+        self._group = -1
+        self._batches: Iterator[Any] = iter(())
+        # What was decoded last, and the row of its first.
+        self._batch: Any = ()
+        self._batch_row = 0
+
+    def read(self, row: int) -> bytes:
+        """Returns the audio of a row, nothing if it has none."""
+        group = _group_of_row(self._first_rows, row)
+        if group != self._group or row < self._batch_row:
+            self._batches = _iterate_audio(self._parquet, group, self._column)
+            self._group, self._batch = group, ()
+            self._batch_row = self._first_rows[group]
+        while row >= self._batch_row + len(self._batch):
+            self._batch_row += len(self._batch)
+            self._batch = ()
+            self._batch = next(self._batches)
+        value = self._batch[row - self._batch_row]
+        if not value.is_valid:
+            return b""
+        buffer = value.as_buffer()
+        if buffer.size > _MAX_MEMBER_BYTES:
+            raise ValueError(f"{buffer.size:,} bytes are too many for audio")
+        content: bytes = buffer.to_pybytes()
+        return content
+
+
+# The file that a thread read last: workers read a file's rows in their order.
+_last_read = threading.local()
+
+
+def _read_row(path: str, row: int) -> bytes:
+    """Reads the audio of a row, as `open_member` does."""
+    reader: _ParquetReader | None = getattr(_last_read, "reader", None)
+    try:
+        if reader is None or (reader.path, reader.identity) != (
+            path,
+            _identity_of(path),
+        ):
+            _last_read.reader = None  # frees what it holds
+            reader = _ParquetReader(path)
+        _last_read.reader = None  # after an error it is of no use
+        content = reader.read(row)
+        _last_read.reader = reader
+    except pa.ArrowMemoryError as error:
+        raise OSError(errno.ENOMEM, _one_line(error), path) from error
+    except (pa.ArrowException, OSError, StopIteration) as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the machine, not of the file
+        raise ValueError(_one_line(error) or "the row group is cut") from error
+    return content
+
+
+def _identity_of(path: str) -> tuple[int, ...]:
+    """Changes when a local file is replaced."""
+    if files.is_remote(path):
+        return ()
+    status = os.stat(path)
+    return status.st_ino, status.st_size, status.st_mtime_ns
+
+
+def _first_rows(parquet: pq.ParquetFile) -> list[int]:
+    """Returns the first row of each row group, and the number of rows."""
+    sizes = (
+        parquet.metadata.row_group(group).num_rows
+        for group in range(parquet.num_row_groups)
+    )
+    return [0, *itertools.accumulate(sizes)]
+
+
+def _group_of_row(first_rows: Sequence[int], row: int) -> int:
+    """Finds the row group of a row.
+
+    Raises:
+      ValueError: There is no such row.
+    """
+    if row >= first_rows[-1]:
+        raise ValueError(f"it has {first_rows[-1]:,} rows, no row {row:,}")
+    return bisect.bisect_right(first_rows, row) - 1
+
+
+def row_groups_of(paths: Iterable[str]) -> dict[str, tuple[str, int]]:
+    """Finds which rows of Parquet files are read together.
+
+    Args:
+      paths: Any paths of audio; those that are no rows are left out.
+
+    Returns:
+      For each row, the name of its row group and the row's number.
+    """
+    rows: dict[str, list[tuple[str, int]]] = {}
+    for path in paths:
+        match = _LOCATOR.fullmatch(path) if "#row=" in path else None
+        if match and match[4]:
+            rows.setdefault(match[4], []).append((path, int(match[5])))
+
+    def first_rows(path: str) -> list[int]:
+        """Reads the footer; of a file that cannot be read there are no rows."""
+        try:
+            with _open_parquet(path) as parquet:
+                return _first_rows(parquet)
+        except (pa.ArrowException, OSError):
+            return [0]  # each of its clips will say why
+
+    groups: dict[str, tuple[str, int]] = {}
+    with concurrent.futures.ThreadPoolExecutor(_NUM_THREADS) as executor:
+        footers = executor.map(first_rows, rows)
+        for (path, members), footer in zip(rows.items(), footers, strict=True):
+            for member, row in members:
+                if row < footer[-1]:
+                    group = _group_of_row(footer, row)
+                    groups[member] = f"{path}#{group}", row
+    return groups
+
+
+# --- Texts ------------------------------------------------------------------
+
+
+def _as_name(value: object) -> str:
+    """Returns what may name a clip, "" if it may not."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if not isinstance(value, str) or len(value) > _MAX_NAME_CHARACTERS:
+        return ""
+    return value
+
+
+def _unique_names(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
+def _shown(name: str) -> str:
+    """Shows a name from a container on one line, whatever it holds."""
+    return ascii(name[:80])
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
