@@ -68,7 +68,9 @@ def main(argv: Sequence[str]) -> None:
     run_flags.refuse_arguments(argv)
     problems = ProblemLog(_SKIP_BAD_LINES.value)
     known = read_known_classes(_CLASS_MAP.value, _DISPLAY_NAMES.value, problems)
-    strong = read_strong_labels(_STRONG_LABELS.value, problems)
+    strong = read_strong_labels(
+        _STRONG_LABELS.value, problems, names=known.mids_of_name()
+    )
     problems.report()
     thresholds: Thresholds = _THRESHOLD.value
     if _THRESHOLDS.value:

@@ -52,9 +52,11 @@ def main(argv: Sequence[str]) -> None:
     """Mines, writes the candidates and says how many there are."""
     run_flags.refuse_arguments(argv)
     problems = ProblemLog(_SKIP_BAD_LINES.value)
-    weak = read_weak_labels(_WEAK_LABELS.value, problems)
-    problems.report()
     known = read_known_classes(_CLASS_MAP.value, None)
+    weak = read_weak_labels(
+        _WEAK_LABELS.value, problems, names=known.mids_of_name()
+    )
+    problems.report()
     candidates, alignment = mine_candidates(
         read_scores(_SCORES.value, known), weak, _NUM_PER_CLASS.value
     )

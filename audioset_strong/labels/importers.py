@@ -204,7 +204,7 @@ def read_foreign_labels(
       labels: A file, or a folder with those of several recordings.
       label_format: One of `FORMATS`.
       params: `point_seconds` and `label_column` count here.
-      problems: Takes the lines that cannot be read; None to refuse the first.
+      problems: Takes the lines that cannot be read; None to stop at them.
 
     Returns:
       The rows in file order, without repeated ones; all with times, or none.
@@ -213,11 +213,12 @@ def read_foreign_labels(
       InputError: A file is not of this format, some labels have times and
         others have none, or there is no row.
     """
-    log = problems or ProblemLog(stops_at_first=True)
+    log = ProblemLog() if problems is None else problems
     rows: list[Row] = []
     for path in list_label_files(labels, label_format):
         rows += _read_file(path, labels, label_format, params, log)
     rows = _once(rows, log)
+    log.stop_at_bad_lines()
     if not rows:
         raise InputError(
             f"{labels}: expected at least one recording in {label_format} "
@@ -832,7 +833,7 @@ def name_classes(
       class_map: Classes that there are, which labels name by id, by display
         name, or by a display name that differs in capitals and spaces; None to
         make a class of each label, sorted by id.
-      problems: Takes labels that are none of them; None to refuse the first.
+      problems: Takes labels that are none of them; None to stop at them.
 
     Returns:
       The class map, and the mid of each label; unknown labels have none.
@@ -840,7 +841,7 @@ def name_classes(
     Raises:
       InputError: Two labels would have one id.
     """
-    log = problems or ProblemLog(stops_at_first=True)
+    log = ProblemLog() if problems is None else problems
     first_rows: dict[str, Row] = {}
     counts: dict[str, int] = {}
     for row in rows:
@@ -859,6 +860,7 @@ def name_classes(
                 f"class map, found {label!r}",
                 num_lines=counts[label],
             )
+        log.stop_at_bad_lines()
         return class_map, found
     if not first_rows:
         raise InputError(

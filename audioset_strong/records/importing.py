@@ -135,13 +135,13 @@ def import_labels(
         `clips.tsv` and `audio_index.tsv`.
       class_map_path: Classes to use; None to make one of each label.
       params: How.
-      problems: Takes what cannot be used; None to refuse the first.
+      problems: Takes what cannot be used; None to stop at it.
 
     Raises:
       InputError: There are no labels or recordings, they do not fit together,
         or `problems` refuses what cannot be used. Nothing is written.
     """
-    log = problems or ProblemLog(stops_at_first=True)
+    log = ProblemLog() if problems is None else problems
     rows = read_foreign_labels(labels, label_format, params, log)
     is_weak = any(row.label and row.onset_ms is None for row in rows)
     if params.clip_seconds and is_weak:

@@ -25,7 +25,11 @@ from audioset_strong import files
 from audioset_strong.audio.containers import is_container
 from audioset_strong.audio.listing import index_listing, list_audio
 from audioset_strong.errors import InputError
-from audioset_strong.labels.class_map import format_class_map, read_class_map
+from audioset_strong.labels.class_map import (
+    KnownClasses,
+    format_class_map,
+    read_class_map,
+)
 from audioset_strong.labels.label_mapping import (
     LabelMapping,
     describe_mapping,
@@ -167,10 +171,20 @@ def prepare_records(
             return copies
 
         class_map = read_class_map(local([class_map_path])[0])
-        eval_ytids = read_label_ytids(local(eval_label_paths), problems)
-        weak, strong = read_label_tables(
-            local(weak_paths), local(strong_paths), problems
+        names = KnownClasses(class_map).mids_of_name()
+        of_eval, of_weak, of_strong = map(
+            local, (eval_label_paths, weak_paths, strong_paths)
         )
+        try:
+            eval_ytids = read_label_ytids(of_eval, problems, names)
+            weak, strong = read_label_tables(
+                of_weak, of_strong, problems, names
+            )
+        except InputError as error:
+            text = str(error)
+            for copy, path in original_of.items():
+                text = text.replace(copy, path)
+            raise InputError(text) from error
     problems.problems[:] = [
         dataclasses.replace(p, path=original_of.get(p.path, p.path))
         for p in problems.problems
