@@ -1,9 +1,11 @@
 """Decoding with libsndfile, mixing and resampling, of files in any state."""
 
+import contextlib
 import errno
 import io
 import os
 import pickle
+import re
 import struct
 import sys
 
@@ -620,6 +622,28 @@ def test_a_broken_middle_ends_flac(tmp_path):
     assert audio.truncation
     assert 70000 < len(audio.waveform) < 80000
     assert audio.file_seconds == 10.0
+
+
+def test_decoders_say_nothing_without_the_name_of_the_file(capfd, caplog):
+    rng = np.random.default_rng(0)
+    whole = encode(noise(8000, 2), 16000, "MP3")
+    caplog.set_level("INFO", "absl")
+    for trial in range(60):
+        content = bytearray(whole)
+        for at in rng.integers(300, len(content), 20):
+            content[at] = rng.integers(256)
+        with contextlib.suppress(AudioError):
+            decode_open_file(io.BytesIO(content), f"{trial}.mp3", 16000)
+    assert capfd.readouterr() == ("", "")
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines
+    for line in lines:
+        assert re.match(r"[0-9]+\.mp3: its decoder says: \S", line)
+    # What others write at that time is left alone.
+    with decode._log_chatter("a.mp3", "mp3"):
+        os.write(2, b"Note: Trying to resync...\nprogress 9 %\r12 %")
+    assert capfd.readouterr().err == "progress 9 %\r12 %"
+    assert "a.mp3: its decoder says: Note: Trying" in caplog.text
 
 
 @pytest.mark.parametrize("container", ["WAV", "FLAC", "OGG", "MP3", "AIFF"])

@@ -21,13 +21,17 @@ import functools
 import io
 import math
 import os
+import re
 import stat
+import tempfile
+import threading
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import soundfile
 import soxr
+from absl import logging
 
 from audioset_strong import files
 from audioset_strong.audio.formats import (
@@ -93,6 +97,10 @@ _WITHOUT_TIMES = ("mp3", "aac", "ac3", "amr", "wav", "flac", "aiff", "au")
 # PyAV reads past the end of FFmpeg's list of planes, one per channel, and
 # crashes if there are eight or more.
 _MAX_PLANES = 7
+
+# What libmpg123 writes, and what keeps threads from taking each other's stderr.
+_CHATTER = re.compile(rb"\[\S+\.c:|(Note|Warning|Error|WARNING): |\s*$")
+_CHATTER_LOCK = threading.Lock()
 
 # An ID3v2.4 tag that holds ten bytes of padding.
 _ID3_TAG = b"ID3\4\0\0\0\0\0\x0a" + bytes(10)
@@ -227,7 +235,10 @@ def decode_open_file(
     try:
         container = _sniff_open_file(file)
         try:
-            read = _read_samples(file, container, max_seconds, start_seconds)
+            with _log_chatter(path, container):
+                read = _read_samples(
+                    file, container, max_seconds, start_seconds
+                )
         except NotDecodableError:
             _read_through(file)
             raise
@@ -334,6 +345,43 @@ def open_audio(path: str) -> Iterator[BinaryIO]:
             raise AudioError("empty_file", f"{path} has zero bytes")
         file.seek(0)
         yield file
+
+
+@contextlib.contextmanager
+def _log_chatter(path: str, container: str) -> Iterator[None]:
+    """Logs what libsndfile's decoder of MP3 writes to stderr, with the path.
+
+    It cannot be told to be silent, and writes to the file of number 2; FFmpeg
+    is silent in PyAV unless it is told otherwise.
+    """
+    if container != "mp3":
+        yield
+        return
+    with _CHATTER_LOCK, tempfile.TemporaryFile() as caught:
+        try:
+            stderr = os.dup(2)
+        except OSError:  # there is none
+            yield
+            return
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            if caught.seek(0, os.SEEK_END):
+                caught.seek(0)
+                lines = caught.read().splitlines(keepends=True)
+                # Another thread may write at the same time.
+                others = [line for line in lines if not _CHATTER.match(line)]
+                os.write(2, b"".join(others))
+                chatter = [line for line in lines if _CHATTER.match(line)]
+                if chatter:
+                    first = chatter[0].decode(errors="replace").strip()
+                    logging.info(
+                        "%s: its decoder says: %s (%d lines)",
+                        *(path, first, len(chatter)),
+                    )
 
 
 def _sniff_open_file(file: BinaryIO) -> str:
