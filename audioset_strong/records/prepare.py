@@ -201,15 +201,15 @@ def prepare_records(
             return copies
 
         class_map = read_class_map(local([class_map_path])[0])
-        names = KnownClasses(class_map).mids_of_name()
+        mids_of_name = KnownClasses(class_map).mids_of_name()
         of_eval, of_weak, of_strong = map(
             local, (eval_label_paths, weak_paths, strong_paths)
         )
         clips = None
         try:
-            eval_ytids = read_label_ytids(of_eval, problems, names)
+            eval_ytids = read_label_ytids(of_eval, problems, mids_of_name)
             weak, strong = read_label_tables(
-                of_weak, of_strong, problems, names
+                of_weak, of_strong, problems, mids_of_name
             )
             if clips_path:
                 clips = read_annotated_clips(local([clips_path])[0])
