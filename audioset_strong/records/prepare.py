@@ -178,10 +178,10 @@ def prepare_records(
     problems = problems or ProblemLog()
     mapping = mapping or LabelMapping()
     original_of: dict[str, str] = {}
-    hash_of_input: dict[str, str] = {}
+    inputs: list[dict[str, str]] = []
     with tempfile.TemporaryDirectory() as folder:
 
-        def local(paths: Sequence[str]) -> list[str]:
+        def local(kind: str, paths: Sequence[str]) -> list[str]:
             """Copies what is not local, each file to a folder of its own."""
             copies = []
             for path in paths:
@@ -191,21 +191,28 @@ def prepare_records(
                     own_folder = tempfile.mkdtemp(dir=folder)
                     copy = os.path.join(own_folder, os.path.basename(path))
                     files.copy_here(path, copy)
-                hash_of_input[path] = _hash_file(copy)
+                name = os.path.basename(path)
+                inputs.append(
+                    {"kind": kind, "name": name, "hash": _hash_file(copy)}
+                )
                 copies.append(copy)
             original_of.update(zip(copies, paths, strict=True))
             return copies
 
-        class_map = read_class_map(local([class_map_path])[0])
-        eval_ytids = read_label_ytids(local(eval_label_paths), problems)
+        class_map = read_class_map(local("class_map", [class_map_path])[0])
+        eval_ytids = read_label_ytids(
+            local("eval_labels", eval_label_paths), problems
+        )
         weak, strong = read_label_tables(
-            local(weak_paths), local(strong_paths), problems
+            local("weak_labels", weak_paths),
+            local("strong_labels", strong_paths),
+            problems,
         )
         clips = None
         if clips_path:
-            clips = read_annotated_clips(local([clips_path])[0])
+            clips = read_annotated_clips(local("clips", [clips_path])[0])
         if audio_index_path:
-            local([audio_index_path])
+            local("audio_index", [audio_index_path])
     problems.problems[:] = [
         dataclasses.replace(p, path=original_of.get(p.path, p.path))
         for p in problems.problems
@@ -293,7 +300,7 @@ def prepare_records(
                 Shard(**report["shard"]) for report in reports
             ),
             "versions": _merge_versions(reports),
-            "input_hashes": hash_of_input,
+            "inputs": inputs,
             "label_problems": [str(problem) for problem in problems.problems],
         }
         write_json(manifest, os.path.join(output_dir, MANIFEST_NAME))
