@@ -182,10 +182,10 @@ def prepare_records(
     problems = problems or ProblemLog()
     mapping = mapping or LabelMapping()
     original_of: dict[str, str] = {}
-    hash_of_input: dict[str, str] = {}
+    inputs: list[dict[str, str]] = []
     with tempfile.TemporaryDirectory() as folder:
 
-        def local(paths: Sequence[str]) -> list[str]:
+        def local(kind: str, paths: Sequence[str]) -> list[str]:
             """Copies what is not local, each file to a folder of its own."""
             copies = []
             for path in paths:
@@ -195,16 +195,19 @@ def prepare_records(
                     own_folder = tempfile.mkdtemp(dir=folder)
                     copy = os.path.join(own_folder, os.path.basename(path))
                     files.copy_here(path, copy)
-                hash_of_input[path] = _hash_file(copy)
+                name = os.path.basename(path)
+                inputs.append(
+                    {"kind": kind, "name": name, "hash": _hash_file(copy)}
+                )
                 copies.append(copy)
             original_of.update(zip(copies, paths, strict=True))
             return copies
 
-        class_map = read_class_map(local([class_map_path])[0])
+        class_map = read_class_map(local("class_map", [class_map_path])[0])
         mids_of_name = KnownClasses(class_map).mids_of_name()
-        of_eval, of_weak, of_strong = map(
-            local, (eval_label_paths, weak_paths, strong_paths)
-        )
+        of_eval = local("eval_labels", eval_label_paths)
+        of_weak = local("weak_labels", weak_paths)
+        of_strong = local("strong_labels", strong_paths)
         clips = None
         try:
             eval_ytids = read_label_ytids(of_eval, problems, mids_of_name)
@@ -212,14 +215,14 @@ def prepare_records(
                 of_weak, of_strong, problems, mids_of_name
             )
             if clips_path:
-                clips = read_annotated_clips(local([clips_path])[0])
+                clips = read_annotated_clips(local("clips", [clips_path])[0])
         except InputError as error:
             text = str(error)
             for copy, path in original_of.items():
                 text = text.replace(copy, path)
             raise InputError(text) from error
         if audio_index_path:
-            local([audio_index_path])
+            local("audio_index", [audio_index_path])
     problems.problems[:] = [
         dataclasses.replace(p, path=original_of.get(p.path, p.path))
         for p in problems.problems
@@ -307,7 +310,7 @@ def prepare_records(
                 Shard(**report["shard"]) for report in reports
             ),
             "versions": _merge_versions(reports),
-            "input_hashes": hash_of_input,
+            "inputs": inputs,
             "label_problems": [str(problem) for problem in problems.problems],
         }
         write_json(manifest, os.path.join(output_dir, MANIFEST_NAME))
