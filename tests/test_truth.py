@@ -223,7 +223,9 @@ def test_files(tmp_path):
     write_pairs(PAIRS, tmp_path / "P.tsv")
     with open(tmp_path / "P.tsv", "a") as file:
         file.write("broken\n")
-    problems = ProblemLog()
+    with pytest.raises(InputError, match="expected 2 tab-separated fields"):
+        read_truth(weak_labels=WEAK, explicit_negatives=tmp_path / "P.tsv")
+    problems = ProblemLog(skip_bad_lines=True)
     truth = read_truth(
         strong_labels=tmp_path / "S.tsv",
         weak_labels=tmp_path / "W.csv",
