@@ -65,9 +65,7 @@ _DISPLAY_NAMES = flags.DEFINE_string(
 _PARAMS_FLAGS = run_flags.define_params(
     ImportParams, {"unlabelled": ("unknown", "negative")}
 )
-_SKIP_BAD_LINES = flags.DEFINE_boolean(
-    "skip_bad_lines", False, "Leave out what cannot be used, and count it."
-)
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -87,7 +85,7 @@ def main(argv: Sequence[str]) -> None:
         _CLASS_MAP.value,
         _DISPLAY_NAMES.value,
         run_flags.read_params(ImportParams, _PARAMS_FLAGS),
-        ProblemLog(is_strict=not _SKIP_BAD_LINES.value),
+        ProblemLog(_SKIP_BAD_LINES.value),
     )
     for line in summary.lines():
         print(line)

@@ -513,6 +513,39 @@ def find_samples_chunk(
     return None
 
 
+def find_missing_size(
+    file: BinaryIO, container: str, num_bytes: int
+) -> tuple[int, bytes] | None:
+    """Mends a head that was never completed: no samples, although some follow.
+
+    Programs write such a head first, and the sizes when a recording ends.
+
+    Returns:
+      A position and the bytes that belong there; None if nothing is missing.
+    """
+    head = _read_at(file, 0, 36)
+    if container == "au":
+        start = int.from_bytes(head[4:8], "big")
+        is_missing = head[8:12] == bytes(4) and start < num_bytes
+        return (8, b"\xff" * 4) if is_missing else None
+    chunk = find_samples_chunk(file, num_bytes)
+    if container not in ("wav", "aiff") or chunk is None:
+        return None
+    start, size = chunk
+    place = start - 4, b"\xff" * 4
+    if container == "aiff":
+        # Two numbers come before the samples, and are all there is.
+        place, size, start = (start - 4, bytes(4)), max(size - 8, 0), start + 8
+    elif head[12:16] == b"ds64":
+        size = int.from_bytes(head[28:36], "little")
+        place = 28, struct.pack("<Q", max(num_bytes - start, 0))
+    name = _read_at(file, start, 4)
+    is_big = head[:4] in (b"RIFX", b"FORM")
+    next_size = int.from_bytes(file.read(4), "big" if is_big else "little")
+    is_chunk = name.isalnum() and start + 8 + next_size <= num_bytes
+    return None if size or start >= num_bytes or is_chunk else place
+
+
 def _read_at(file: BinaryIO, start: int, num_bytes: int) -> bytes:
     """Reads bytes from a position; fewer at the end of the file."""
     file.seek(start)

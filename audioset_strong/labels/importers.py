@@ -43,7 +43,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import ClassMap, KnownClasses
 from audioset_strong.labels.ids import make_segment_id
 from audioset_strong.labels.line_parser import shown
-from audioset_strong.labels.problems import ProblemLog, listed
+from audioset_strong.labels.problems import ProblemLog, listed, log_or_stop
 
 # Extensions of the label files that are read from a folder.
 FORMATS = {
@@ -206,7 +206,7 @@ def read_foreign_labels(
       labels: A file, or a folder with those of several recordings.
       label_format: One of `FORMATS`.
       params: `point_seconds` and `label_column` count here.
-      problems: Takes the lines that cannot be read; None to refuse the first.
+      problems: Takes the lines that cannot be read; None to refuse them.
 
     Returns:
       The rows in file order, without repeated ones; all with times, or none.
@@ -215,11 +215,11 @@ def read_foreign_labels(
       InputError: A file is not of this format, some labels have times and
         others have none, or there is no row.
     """
-    log = problems or ProblemLog(stops_at_first=True)
     rows: list[Row] = []
-    for path in list_label_files(labels, label_format):
-        rows += _read_file(path, labels, label_format, params, log)
-    rows = _once(rows, log)
+    with log_or_stop(problems) as log:
+        for path in list_label_files(labels, label_format):
+            rows += _read_file(path, labels, label_format, params, log)
+        rows = _once(rows, log)
     if not rows:
         raise InputError(
             f"{labels}: expected at least one recording in {label_format} "
@@ -834,7 +834,7 @@ def name_classes(
       class_map: Classes that there are, which labels name by id, by display
         name, or by a display name that differs in capitals and spaces; None to
         make a class of each label, sorted by id.
-      problems: Takes labels that are none of them; None to refuse the first.
+      problems: Takes labels that are none of them; None to refuse them.
 
     Returns:
       The class map, and the mid of each label; unknown labels have none.
@@ -842,7 +842,6 @@ def name_classes(
     Raises:
       InputError: Two labels would have one id.
     """
-    log = problems or ProblemLog(stops_at_first=True)
     first_rows: dict[str, Row] = {}
     counts: dict[str, int] = {}
     for row in rows:
@@ -851,16 +850,15 @@ def name_classes(
             counts[row.label] = counts.get(row.label, 0) + 1
     if class_map is not None:
         found = _find_classes(first_rows, class_map)
-        for label, row in first_rows.items():
-            if label in found:
-                continue
-            log.add(
-                row.path,
-                row.line,
-                f"expected one of the {class_map.num_classes} classes of the "
-                f"class map, found {label!r}",
-                num_lines=counts[label],
-            )
+        with log_or_stop(problems) as log:
+            for label in (n for n in first_rows if n not in found):
+                log.add(
+                    first_rows[label].path,
+                    first_rows[label].line,
+                    f"expected one of the {class_map.num_classes} classes of "
+                    f"the class map, found {label!r}",
+                    num_lines=counts[label],
+                )
         return class_map, found
     if not first_rows:
         raise InputError(
