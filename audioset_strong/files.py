@@ -21,13 +21,14 @@ import os
 import re
 import shutil
 import socket
+import stat
 import sys
 import tempfile
 import time
 import uuid
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from typing import IO, Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 from audioset_strong.errors import InputError
 
@@ -50,6 +51,9 @@ _NO_BUCKET = re.compile(
 )
 # Errors of the local end of a copy, which keep their own words.
 _LOCAL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
+# Under which the services say which version of an object it is, the best first:
+# S3; Google; Azure; and what all have.
+_VERSION_KEYS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified")
 _TEMPORARY = ".tmp-"
 LOCK_NAME = ".lock"
 
@@ -139,8 +143,8 @@ def _call_if_there(method: str, path: str, **options: Any) -> Any:
         return None
 
 
-def _remote_sizes(folder: str, method: str) -> dict[str, int | None]:
-    """Lists a remote folder: the size of each name, None for folders.
+def _remote_files(folder: str, method: str) -> dict[str, Any]:
+    """Lists a remote folder: what is said of each name, None for folders.
 
     `method` is "ls" for what is in it, "find" for all files below it. There is
     one request per thousand objects.
@@ -151,7 +155,7 @@ def _remote_sizes(folder: str, method: str) -> dict[str, int | None]:
     root = _file_system(folder)._strip_protocol(folder).rstrip("/") + "/"
     return {
         info["name"].removeprefix(root): (
-            info["size"] if info["type"] == "file" else None
+            info if info["type"] == "file" else None
         )
         for info in infos
         # Consoles mark folders by empty objects whose names end in a slash.
@@ -234,24 +238,52 @@ def exists(path: _Path) -> bool:
     return os.path.exists(path)
 
 
-def num_bytes_of(paths: Sequence[str]) -> list[int | None]:
-    """Looks up the sizes of files; None where there is no file.
+class FileState(NamedTuple):
+    """What a listing says of a file.
+
+    Attributes:
+      num_bytes: Its size.
+      version: Differs when the file was written anew: the time of the last
+        change in nanoseconds, or what object storage has for it.
+    """
+
+    num_bytes: int
+    version: str
+
+
+def states_of(paths: Sequence[str]) -> list[FileState | None]:
+    """Looks up the states of files; None where there is no file.
 
     Remote folders are listed once each, unless only one path lies in them.
     """
     counts = Counter(p.rpartition("/")[0] for p in paths if is_remote(p))
-    listed = {f: _remote_sizes(f, "ls") for f, n in counts.items() if n > 1}
+    listed = {f: _remote_files(f, "ls") for f, n in counts.items() if n > 1}
 
-    def num_bytes(path: str) -> int | None:
+    def state(path: str) -> FileState | None:
         if not is_remote(path):
-            return os.path.getsize(path) if os.path.isfile(path) else None
+            try:
+                status = os.stat(path)
+            except (OSError, ValueError):
+                return None
+            if not stat.S_ISREG(status.st_mode):
+                return None
+            return FileState(status.st_size, str(status.st_mtime_ns))
         folder, _, name = path.rpartition("/")
         if folder in listed:
-            return listed[folder].get(name)
-        info = _call_if_there("info", path)
-        return info["size"] if info and info["type"] == "file" else None
+            info = listed[folder].get(name)
+        else:
+            info = _call_if_there("info", path)
+        if not info or info["type"] != "file":
+            return None
+        versions = (str(info[key]) for key in _VERSION_KEYS if key in info)
+        return FileState(info["size"], next(versions, "?"))
 
-    return [num_bytes(path) for path in paths]
+    return [state(path) for path in paths]
+
+
+def num_bytes_of(paths: Sequence[str]) -> list[int | None]:
+    """Looks up the sizes of files as `states_of` does."""
+    return [state and state.num_bytes for state in states_of(paths)]
 
 
 def list_files(folder: _Path) -> list[tuple[str, int]]:
@@ -263,7 +295,8 @@ def list_files(folder: _Path) -> list[tuple[str, int]]:
     """
     folder = os.fspath(folder)
     if is_remote(folder):
-        sizes: dict[str, Any] = _remote_sizes(folder, "find")
+        found = _remote_files(folder, "find")
+        sizes = {name: info and info["size"] for name, info in found.items()}
     else:
         sizes = {
             os.path.relpath(path, folder): os.path.getsize(path)
@@ -285,7 +318,7 @@ def list_names(folder: _Path) -> list[str]:
     """Lists the names in a folder, sorted; none if it does not exist."""
     folder = os.fspath(folder)
     if is_remote(folder):
-        return sorted(_remote_sizes(folder, "ls"))
+        return sorted(_remote_files(folder, "ls"))
     return sorted(os.listdir(folder)) if os.path.isdir(folder) else []
 
 
@@ -406,8 +439,10 @@ def hold_lock(folder: _Path) -> Iterator[None]:
         }
         file.write(json.dumps(holder) + "\n")
         file.flush()
-        yield
-        file.truncate(0)
+        try:
+            yield
+        finally:
+            file.truncate(0)
 
 
 def _describe_holder(file: IO[str]) -> str:

@@ -173,14 +173,17 @@ class RecordParams:
     """Which clips records hold, and how.
 
     Attributes:
-      held_out_fraction: Share of the ytids with strong labels that is held out
-        for validation, by stable hash; 0 for evaluation data.
-      strong_fraction: Share of the other ytids with strong labels that keep
+      held_out_fraction: Share of the groups (ytids, recordings) with strong
+        labels, or of all if there are none, that is held out for validation, by
+        stable hash; 0 for evaluation data.
+      strong_fraction: Share of the other groups with strong labels that keep
         them, by stable hash; less than 1 for Figure 3 of the paper.
-      strong_fraction_seed: Chooses which ytids keep them.
+      strong_fraction_seed: Chooses which groups keep them.
       clips_per_shard: Clips in a shard, on average. 1,000 clips are 130 MB, a
         size at which reading in parallel pays.
-      clip_seconds: Length of a clip; audio after this is left out.
+      clip_seconds: Length of a clip for which nothing else gives it, and the
+        most that is used of one whose length a weak CSV gives; 0 for all to the
+        end of the file.
       log_mel_dtype: How log-mel features are stored: "float16", or "uint8",
         which takes half as many bytes (`records/schema.py`).
     """

@@ -7,11 +7,22 @@ r"""Writes TFRecords of log-mel features and events.
       --eval_labels=eval_segments.csv,audioset_eval_strong.tsv \
       --output_dir=records/train
 
+Audio files are named after AudioSet's clips. For other names, other ids and
+clips that are parts of long recordings give an index of the audio, and for
+clips without any event a list of the clips that were annotated:
+
+    python -m audioset_strong.prepare_records \
+      --audio_index=own/audio_index.tsv --clips=own/clips.tsv \
+      --strong_labels=own/strong.tsv --class_map=own/class_map.csv \
+      --output_dir=records/own
+
 Writes shards, `class_map.csv`, `segment_ids.txt` (the clips in the shards),
-`manifest.json`, `left_out.csv` (clips without usable audio and those of
---eval_labels, with the reason) and `faults.csv` to --output_dir. Labels are
-taken as they are, unless --smear_labels, --subsume_music or --canonicalize_mids
-says otherwise. The same command again makes only what is missing.
+`groups.tsv` (their groups, where ids do not tell), `manifest.json`,
+`left_out.csv` (clips without usable audio and those of --eval_labels, with the
+reason) and `faults.csv` to --output_dir. Labels are taken as they are, unless
+--smear_labels, --subsume_music or --canonicalize_mids says otherwise. The same
+command again makes only what is missing, and takes nothing away unless
+--replace says so.
 
 Paths may be in object storage (s3://bucket/folder). Shards are written by one
 process for each core of this machine. With --runner they are written on a
@@ -49,8 +60,29 @@ _AUDIO_DIR = flags.DEFINE_string(
     None,
     "Folder with the clips, searched with its subfolders. Files are named "
     "<ytid>, <ytid>_<start ms>, <ytid>_<start s>_<end s> or the like, with or "
-    "without Y before, and any extension that libsndfile reads.",
-    required=True,
+    "without Y before, and any extension that libsndfile reads. With "
+    "--audio_index, the folder that its paths are relative to.",
+)
+_AUDIO_INDEX = flags.DEFINE_string(
+    "audio_index",
+    "",
+    "CSV, TSV or Parquet with the columns segment_id and path, and perhaps "
+    "start_seconds, duration_seconds and group: where the audio of each clip "
+    "is. Paths are relative to --audio_dir, or to the folder of this file.",
+)
+_CLIPS = flags.DEFINE_string(
+    "clips",
+    "",
+    "TSV with the columns segment_id, duration_seconds and perhaps group: the "
+    "clips that were annotated. Those without an event are negatives of every "
+    "class.",
+)
+_CLIP_SECONDS = flags.DEFINE_float(
+    "clip_seconds",
+    RecordParams.clip_seconds,
+    "Length of clips for which neither --clips nor --audio_index says it; of "
+    "weak CSVs that say it, the most to use. 0 for whole files.",
+    lower_bound=0.0,
 )
 _WEAK_LABELS = flags.DEFINE_list(
     "weak_labels", [], "Weak label CSVs, separated by commas."
@@ -71,15 +103,15 @@ _OUTPUT_DIR = flags.DEFINE_string(
 _HELD_OUT_FRACTION = flags.DEFINE_float(
     "held_out_fraction",
     RecordParams.held_out_fraction,
-    "Share of the ytids with strong labels to hold out for validation. Give 0 "
-    "for evaluation data.",
+    "Share of the groups (ytids, recordings) with strong labels, or of all if "
+    "there are none, to hold out for validation. Give 0 for evaluation data.",
     lower_bound=0.0,
     upper_bound=1.0,
 )
 _STRONG_FRACTION = flags.DEFINE_float(
     "strong_fraction",
     RecordParams.strong_fraction,
-    "Share of the other ytids with strong labels that keep them, for training "
+    "Share of the other groups with strong labels that keep them, for training "
     "on a part of Strong; a larger share has all that a smaller one has.",
     lower_bound=0.0,
     upper_bound=1.0,
@@ -87,7 +119,7 @@ _STRONG_FRACTION = flags.DEFINE_float(
 _STRONG_FRACTION_SEED = flags.DEFINE_integer(
     "strong_fraction_seed",
     RecordParams.strong_fraction_seed,
-    "Chooses which ytids --strong_fraction keeps.",
+    "Chooses which groups --strong_fraction keeps.",
 )
 _CLIPS_PER_SHARD = flags.DEFINE_integer(
     "clips_per_shard",
@@ -108,11 +140,18 @@ _LOG_MEL_DTYPE = flags.DEFINE_enum(
 )
 _MAX_LOSS = flags.DEFINE_float(
     "max_loss",
-    1.0,
+    None,
     "Largest share of the clips that may be missing or unusable; the run fails "
-    "if there are more, and left_out.csv lists them.",
+    "if there are more, and left_out.csv lists them. By default it only fails "
+    "if nine of ten are missing.",
     lower_bound=0.0,
     upper_bound=1.0,
+)
+_REPLACE = flags.DEFINE_boolean(
+    "replace",
+    False,
+    "Whether records that are there may be deleted, or lose clips or labels, "
+    "where audio, labels or settings are others than before.",
 )
 _RUNNER = flags.DEFINE_string(
     "runner",
@@ -140,7 +179,7 @@ _DISPLAY_NAMES = flags.DEFINE_string(
     "--subsume_music.",
 )
 _LABEL_MAPPING_FLAGS = run_flags.define_params(LabelMappingParams)
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -151,7 +190,7 @@ def main(argv: Sequence[str]) -> None:
         beam = import_beam(_RUNNER.value)
         unknown = beam.unknown_options(_RUNNER.value, runner_options)
     run_flags.refuse_arguments([program, *unknown])
-    problems = ProblemLog(is_strict=_STRICT.value)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     mapping = read_label_mapping(
         run_flags.read_params(LabelMappingParams, _LABEL_MAPPING_FLAGS),
         _ONTOLOGY.value,
@@ -164,7 +203,7 @@ def main(argv: Sequence[str]) -> None:
             "records."
         )
     manifest = prepare_records(
-        _AUDIO_DIR.value,
+        _AUDIO_DIR.value or "",
         _WEAK_LABELS.value,
         _STRONG_LABELS.value,
         _CLASS_MAP.value,
@@ -174,6 +213,7 @@ def main(argv: Sequence[str]) -> None:
             strong_fraction=_STRONG_FRACTION.value,
             strong_fraction_seed=_STRONG_FRACTION_SEED.value,
             clips_per_shard=_CLIPS_PER_SHARD.value,
+            clip_seconds=_CLIP_SECONDS.value,
             log_mel_dtype=_LOG_MEL_DTYPE.value,
         ),
         FeatureParams(log_offset=_LOG_OFFSET.value),
@@ -185,6 +225,9 @@ def main(argv: Sequence[str]) -> None:
         mapping=mapping,
         eval_label_paths=_EVAL_LABELS.value,
         problems=problems,
+        clips_path=_CLIPS.value,
+        audio_index_path=_AUDIO_INDEX.value,
+        replace=_REPLACE.value,
     )
     describe(manifest, logging.info)
 

@@ -100,7 +100,7 @@ def test_evaluation_clips_in_training_records(tiny_records_dir, tmp_path):
     # nukatrain00 is held out; another segment of it counts too.
     (other / "segment_ids.txt").write_text("new_0\nnukatrain00_5000\n")
     with pytest.raises(
-        InputError, match="1 YouTube ids, such as nukatrain00, .*eval_labels"
+        InputError, match="1 groups .*, such as nukatrain00, .*eval_labels"
     ):
         check_no_shared_clips(tiny_records_dir, str(other))
     (other / "segment_ids.txt").unlink()

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 import pathlib
 
 import pandas as pd
@@ -16,7 +17,6 @@ from audioset_strong.labels.training_sets import (
 )
 from audioset_strong.params import AudioParams, FeatureParams, RecordParams
 from audioset_strong.records.plan import (
-    AudioIndex,
     Clip,
     ShardSettings,
     ShardTask,
@@ -26,13 +26,14 @@ from audioset_strong.records.plan import (
     plan_shards,
     read_label_tables,
     read_reports,
+    save_settings,
     save_tasks,
 )
 
 _WEAK_HEADER = "# a\n# b\n# YTID, start_seconds, end_seconds, positive_labels\n"
 _STRONG_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
 _MAP = ClassMap(("/m/x", "/m/y"), ("X", "Y"))
-_NO_AUDIO = AudioIndex({}, {})
+_NO_AUDIO: dict[str, str] = {}
 
 
 @pytest.fixture
@@ -49,7 +50,7 @@ def tables(tmp_path):
         "video-----a_0\t3.0\t4.0\t/m/u\nvideo-----d_0\t0.0\t1.0\t/m/x\n"
         "video-----d_0\t2.0\t1.0\t/m/x\n"
     )
-    problems = ProblemLog()
+    problems = ProblemLog(skip_bad_lines=True)
     weak, strong = read_label_tables(
         [str(tmp_path / "w1.csv"), str(tmp_path / "w2.csv")],
         [str(tmp_path / "s.tsv")],
@@ -74,27 +75,43 @@ def test_label_files_are_joined_and_bad_lines_noted(tables):
     assert [p.line for p in left_out] == [5, 5]
 
 
-def test_clips_of_each_group(tables):
+def test_clips_of_each_group(tables, tmp_path):
     weak, strong, _ = tables
-    audio = AudioIndex(
-        {"video-----a_0": "audio/a_0.wav", "video-----b": "audio/b.wav"},
-        {"audio/b.wav": 123},
-    )
+    path_a = str(tmp_path / "video-----a_0.wav")
+    path_b = str(tmp_path / "video-----b.wav")
+    pathlib.Path(path_a).write_bytes(b"123")
+    pathlib.Path(path_b).write_bytes(b"12345")
+    audio = {"video-----a_0": path_a, "video-----b": path_b}
+    versions = [str(os.stat(path).st_mtime_ns) for path in (path_a, path_b)]
     params = RecordParams(held_out_fraction=0.0)
     plan = plan_clips(weak, strong, _MAP, audio, params)
     assert plan.unmapped == {"/m/u": 3}
+    assert plan.longest_clip_seconds == 10.0
+    assert plan.split_groups == {}
     assert plan.clips == {
         "weak": [
-            # All its mids are unmapped: kept, as an example of negatives.
-            Clip("video-----b_5000", "audio/b.wav", 4.0, {"weak": []}, 123),
+            # All its mids are unmapped: kept, as an example of negatives. The
+            # file may be the whole video.
+            Clip(
+                "video-----b_5000",
+                path_b,
+                4.0,
+                {"weak": []},
+                audio_bytes=5,
+                start_seconds=5.0,
+                extent="video",
+                audio_version=versions[1],
+            ),
             Clip("video-----c_0", "", 10.0, {"weak": [(1, 0.0, 10.0)]}),
         ],
         "strong": [
             Clip(
                 "video-----a_0",
-                "audio/a_0.wav",
+                path_a,
                 10.0,
                 {"weak": [(0, 0.0, 10.0)], "strong": [(1, 1.0, 2.0)]},
+                audio_bytes=3,
+                audio_version=versions[0],
             ),
             Clip("video-----d_0", "", 10.0, {"strong": [(0, 0.0, 1.0)]}),
         ],
@@ -217,6 +234,7 @@ def task(tmp_path):
         Clip("-a_b_30000", '/x/é "q".wav', 10.0, {"weak": []}, 7),
         Clip("b_0", "", 9.5, {"weak": [(3, 0.0, 10.0)], "strong": []}),
         Clip("c_0", "s3://b/c.flac", 0.1, {"strong": [(0, 0.1, 1 / 3)]}, 2**40),
+        Clip("d 0", "d", 0.0, {"weak": []}, 5, 1 / 3, "part", "12\u00e4"),
     )
     settings = ShardSettings(
         FeatureParams(log_offset=0.001), AudioParams(silent_peak_dbfs=-60.5)
@@ -256,11 +274,18 @@ def test_all_that_changes_a_shard_changes_its_fingerprint(task):
                 {"audio_bytes": 1},
                 {"clip_seconds": 9.0},
                 {"events": {"weak": []}},
+                {"start_seconds": 0.5},
+                {"extent": "part"},
             )
         ),
     ]
     fingerprints = {other.fingerprint for other in others}
     assert len(fingerprints | {task.fingerprint}) == len(others) + 1
+    # Nor when a file was written, which reports are compared by.
+    touched = dataclasses.replace(clip, audio_version="1")
+    touched = dataclasses.replace(task, clips=(task.clips[0], touched))
+    whole = dataclasses.replace(task, clips=task.clips[:2])
+    assert touched.fingerprint == whole.fingerprint
     # Where the folder lies does not matter.
     moved = dataclasses.replace(task, output_dir="/elsewhere")
     assert moved.fingerprint == task.fingerprint
@@ -288,13 +313,14 @@ def test_a_new_folder_keeps_its_settings(tmp_path):
     settings = _settings(_MAP, features={"log_offset": 0.01})
     for _ in range(2):
         check_settings(str(tmp_path), settings, _MAP)
+        save_settings(str(tmp_path), settings)
     other = {**settings, "features": {"log_offset": 0.001}}
     with pytest.raises(InputError, match="features: .*0.01} there, .*0.001} n"):
         check_settings(str(tmp_path), other, _MAP)
 
 
 def test_other_classes_are_named(tmp_path):
-    check_settings(str(tmp_path), _settings(_MAP), _MAP)
+    save_settings(str(tmp_path), _settings(_MAP))
     other = ClassMap(("/m/y", "/m/x"), ("Y", "X"))
     both = f"{_MAP.content_hash} there, {other.content_hash} now"
     with pytest.raises(InputError, match=both) as error:

@@ -26,6 +26,7 @@ from audioset_strong.records.plan import Clip, Plan, ShardTask
 from audioset_strong.records.prepare import (
     WorkerParams,
     check_loss,
+    clear_unfinished,
     describe,
     format_losses,
     list_losses,
@@ -225,7 +226,7 @@ def test_what_has_to_be_there(tiny_release, tmp_path):
         ({"audio_dir": tmp_path / "empty"}, "holds no audio files"),
         (
             {"audio_dir": tmp_path / "others"},
-            r"None of the .*'missing': .* named <segment_id>",
+            r"15 of 15 .* no audio.* as '.*_0', .*others has .*other.wav",
         ),
     ):
         with pytest.raises(InputError, match=message):
@@ -240,7 +241,11 @@ def test_bad_label_lines_are_in_the_manifest(tiny_release, tmp_path):
         "nukatrain01_30000\t3.0\t2.0\t/m/noise\n"
     )
     manifest = _prepare(
-        tiny_release, tmp_path / "out", weak_paths=[], strong_paths=[str(path)]
+        tiny_release,
+        tmp_path / "out",
+        weak_paths=[],
+        strong_paths=[str(path)],
+        params=RecordParams(held_out_fraction=0.0),
     )
     [problem] = manifest["label_problems"]
     assert problem.startswith(f"{path}:3: expected an event that ends after")
@@ -307,7 +312,9 @@ def test_folders_are_made_and_cleared(tmp_path):
     for place in (folder, folder / "plan", folder / "reports"):
         (place / ".tmp-0123-x.tfrecord").touch()
     (folder / "kept.txt").touch()
+    (folder / "reports" / "weak-00000-of-00001.tfrecord.failed.json").touch()
     make_folders(str(folder))
+    clear_unfinished(str(folder))
     left = sorted(path.name for path in folder.rglob("*"))
     assert left == ["kept.txt", "plan", "reports"]
 

@@ -48,8 +48,9 @@ class _WriteShard(beam.DoFn):
     def process(self, name: str) -> Iterator[str]:
         """Writes one shard and yields its name."""
         report = write_planned_shard(self._output_dir, name)
-        self._num_written.inc(report["shard"]["num_clips"])
-        self._num_left_out.inc(len(report["left_out"]))
+        if report is not None:
+            self._num_written.inc(report["shard"]["num_clips"])
+            self._num_left_out.inc(len(report["left_out"]))
         yield name
 
 

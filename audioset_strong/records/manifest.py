@@ -3,20 +3,22 @@
     manifest.json    settings, class hash, shards, counts, clips left out
     class_map.csv    the classes that event_class counts in
     segment_ids.txt  the clips in all shards, sorted, one a line
+    groups.tsv       the groups of clips whose names do not tell them
     left_out.csv     the clips without a record, each with the reason
     faults.csv       the clips with a record whose audio has a fault
     <group>-00000-of-00004.tfrecord
 
-Groups are `weak` (clips with weak labels only), `strong` (clips with strong
-labels, and weak ones where there are) and `held_out` (the held-out part of the
-latter). A folder without a manifest is not finished.
+Groups of shards are `weak` (clips with weak labels only), `strong` (clips with
+strong labels, and weak ones where there are) and `held_out` (the held-out part
+of the latter, or of all where there are no strong labels). A folder without a
+manifest is not finished.
 """
 
 import dataclasses
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import tqdm
@@ -42,6 +44,7 @@ GROUPS = ("weak", "strong", "held_out")
 MANIFEST_NAME = "manifest.json"
 CLASS_MAP_NAME = "class_map.csv"
 SEGMENT_IDS_NAME = "segment_ids.txt"
+GROUPS_NAME = "groups.tsv"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,8 +112,7 @@ class Records:
 
         They do not depend on where the folder lies.
         """
-        hashes = "\n".join(f"{s.name} {s.content_hash}" for s in self.shards)
-        return hashlib.sha256(hashes.encode()).hexdigest()[:16]
+        return hash_records(self.shards)
 
     def shards_of(self, *groups: str) -> list[Shard]:
         """Shards of these groups that have records."""
@@ -121,6 +123,12 @@ class Records:
         if self.cache:
             return self.cache.path_of(shard.name)
         return os.path.join(self.records_dir, shard.name)
+
+
+def hash_records(shards: Iterable[Shard]) -> str:
+    """Hashes the records of a folder by the hashes of its shards."""
+    hashes = "\n".join(f"{shard.name} {shard.content_hash}" for shard in shards)
+    return hashlib.sha256(hashes.encode()).hexdigest()[:16]
 
 
 def write_text(text: str, path: str) -> None:
@@ -215,16 +223,26 @@ def read_records(records_dir: str, cache_dir: str = "") -> Records:
     return dataclasses.replace(records, cache=cache)
 
 
-def _ytids_of(records_dir: str) -> set[str]:
-    """Reads the YouTube ids of all clips in records."""
+def _groups_of(records_dir: str) -> set[tuple[str, str]]:
+    """Reads what the clips in records have in common with others.
+
+    Returns:
+      ("video", group by its name) of every clip and ("group", group) of each
+      whose group is given.
+    """
     path = os.path.join(records_dir, SEGMENT_IDS_NAME)
     if not files.exists(path):
         raise InputError(
             f"{records_dir} holds no {SEGMENT_IDS_NAME}. Run the same "
             f"prepare_records again: it keeps its shards and writes the list."
         )
-    segment_ids = files.read_bytes(path).decode().splitlines()
-    return {group_of_segment(segment_id) for segment_id in segment_ids}
+    segment_ids = files.read_bytes(path).decode().split("\n")[:-1]
+    groups = {("video", group_of_segment(s)) for s in segment_ids}
+    path = os.path.join(records_dir, GROUPS_NAME)
+    if files.exists(path):
+        rows = files.read_bytes(path).decode().split("\n")[1:-1]
+        groups.update(("group", row.partition("\t")[2]) for row in rows)
+    return groups
 
 
 def check_no_shared_clips(
@@ -232,20 +250,23 @@ def check_no_shared_clips(
 ) -> None:
     """Checks that no evaluation clip is among training records.
 
-    All groups count, `held_out` too, because it chooses the checkpoint. Clips
-    are compared by ytid: another segment of the same video is no new recording.
+    All parts count, `held_out` too, because it chooses the checkpoint. Clips
+    are compared by their groups (ytid, recording, speaker): another segment of
+    the same video is no new recording.
 
     Raises:
-      InputError: They share a ytid, or a folder has no list of its clips.
+      InputError: They share a group, or a folder has no list of its clips.
     """
-    shared = sorted(_ytids_of(train_records_dir) & _ytids_of(eval_records_dir))
+    shared = sorted(
+        _groups_of(train_records_dir) & _groups_of(eval_records_dir)
+    )
     if shared:
         raise InputError(
-            f"{len(shared)} YouTube ids, such as {shared[0]}, are both in "
-            f"{train_records_dir} and in {eval_records_dir}, so that a model "
-            f"would be evaluated on clips that it was trained on. Prepare the "
-            f"training records again, with the label files of the evaluation "
-            f"clips as eval_labels."
+            f"{len(shared)} groups of clips (YouTube ids, recordings), such as "
+            f"{shared[0][1]}, are both in {train_records_dir} and in "
+            f"{eval_records_dir}, so that a model would be evaluated on clips "
+            f"that it was trained on. Prepare the training records again, with "
+            f"the label files of the evaluation clips as eval_labels."
         )
 
 
@@ -280,6 +301,10 @@ def describe_folder(records_dir: str, num_classes: int) -> Iterator[str]:
         "converted": _describe_counts(manifest["notes"]),
         "class hash": records.class_map.content_hash,
         "record hash": records.records_hash,
+        "versions": ", ".join(
+            f"{name} {version}"
+            for name, version in manifest.get("versions", {}).items()
+        ),
     }
     for name in (
         "records",

@@ -5,11 +5,16 @@ can read, because the folder of records is all that workers share:
 
     plan/<shard>.json     the clips of the shard and the settings of its bytes
     reports/<shard>.json  what `write_shard` reports, written last
+    reports/<shard>.failed.json  why a machine could not write the shard
     settings.json         all settings, so that a re-run with others is refused
 
 A shard is finished when its report exists, was made for the same plan, and the
 shard has the size that the report says. The plan names each audio file and its
-size, so that a file that came or changed has its shard written again.
+size, so that a file that came or changed has its shard written again. One of
+the same size that was written anew, as its time says, is compared by its hash.
+
+A clip's length is that of the list of annotated clips, or else of the audio
+index, or of the weak CSV, or `RecordParams.clip_seconds`.
 """
 
 import collections
@@ -17,14 +22,22 @@ import concurrent.futures
 import dataclasses
 import hashlib
 import json
+import math
 import os
+import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
+import tqdm
 
 from audioset_strong import files
-from audioset_strong.audio.containers import row_groups_of
+from audioset_strong.audio.containers import (
+    container_of,
+    is_member,
+    row_groups_of,
+)
+from audioset_strong.audio.decode import AudioError, open_audio
 from audioset_strong.audio.listing import find_audio
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
@@ -33,13 +46,12 @@ from audioset_strong.labels.class_map import (
     parse_class_map,
 )
 from audioset_strong.labels.frame_rule import Event
-from audioset_strong.labels.ids import group_of_segment, stable_fraction
-from audioset_strong.labels.label_files import (
-    empty_strong_labels,
-    empty_weak_labels,
-    read_strong_labels,
-    read_weak_labels,
+from audioset_strong.labels.ids import (
+    group_of_segment,
+    parse_audioset_id,
+    stable_fraction,
 )
+from audioset_strong.labels.label_files import Names, read_label_files
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.labels.training_sets import (
     is_held_out,
@@ -53,6 +65,7 @@ from audioset_strong.params import (
     RecordParams,
     from_dict,
 )
+from audioset_strong.records.audio_index import AudioIndex
 from audioset_strong.records.manifest import (
     CLASS_MAP_NAME,
     GROUPS,
@@ -66,29 +79,54 @@ REPORTS_DIR_NAME = "reports"
 _SETTINGS_NAME = "settings.json"
 
 # The report of a shard: "fingerprint" of its plan, "shard" (a `Shard` as a
-# dict), "left_out" and "faults" (rows of segment_id, reason, detail) and
-# "notes" (number of clips by how their audio was converted).
+# dict), "left_out" and "faults" (rows of segment_id, reason, detail), "notes"
+# (number of clips by how their audio was converted), "longest_clip_seconds",
+# "versions" (of the software) and, a text for each clip of the plan,
+# "audio_versions" and "audio_hashes".
 Report = dict[str, Any]
 
 # Class index, onset and offset of the events of a clip, by label set.
 _EventsOfSet = dict[str, list[tuple[int, float, float]]]
+
+# The shards of a folder, and what is kept about each.
+SHARD_FILE = re.compile(
+    r"((?:weak|strong|held_out)-\d{5,}-of-\d{5,}\.tfrecord)(\.failed)?(\.json)?"
+)
+
+# Of larger files only the first and last megabyte are hashed, because each clip
+# of a long recording is checked by itself.
+_WHOLE_HASH_BYTES = 4 << 20
+_END_HASH_BYTES = 1 << 20
+_PARTIAL = "~"
+
+# What takes less has no progress bar.
+_DELAY = 1.0
+
+# Of clips and files that messages name.
+MAX_EXAMPLES = 3
 
 # Files written or read at a time: object storage answers slowly, but answers
 # many requests at once.
 _NUM_THREADS = 16
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, slots=True)
 class Clip:
     """A clip to write.
 
     Attributes:
       segment_id: Its name.
       audio_path: Its audio file; "" if there is none.
-      clip_seconds: Audio after this is not used.
+      clip_seconds: Its length; 0 for all to the end of the file.
       events: For each label set that knows the clip, its events: class index,
         onset and offset in seconds.
-      audio_bytes: Size of the audio file when it was listed.
+      audio_bytes: Size of the audio file when it was planned.
+      start_seconds: Where in the file the clip begins.
+      extent: "file" if the file holds the clip alone; "part" if the clip is cut
+        out of it; "video" if it is where the file is so long that it can only
+        be the whole video.
+      audio_version: State of the file when it was planned (`files.FileState`);
+        "" if it was not there.
     """
 
     segment_id: str
@@ -96,6 +134,14 @@ class Clip:
     clip_seconds: float
     events: _EventsOfSet
     audio_bytes: int = 0
+    start_seconds: float = 0.0
+    extent: str = "file"
+    audio_version: str = ""
+
+    @property
+    def is_there(self) -> bool:
+        """Whether its audio file was there when it was planned."""
+        return bool(self.audio_path and self.audio_version)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,26 +175,46 @@ class ShardTask:
         return os.path.join(self.output_dir, REPORTS_DIR_NAME, name)
 
     @property
+    def failure_path(self) -> str:
+        """Where a machine says why it could not write the shard."""
+        name = f"{self.name}.failed.json"
+        return os.path.join(self.output_dir, REPORTS_DIR_NAME, name)
+
+    @property
     def fingerprint(self) -> str:
         """Hash of all that the shard depends on but the audio's samples."""
-        return hashlib.sha256(_format_task(self).encode()).hexdigest()[:16]
+        text = _format_task(self, with_versions=False)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def _plan_path(output_dir: str, name: str) -> str:
     return os.path.join(output_dir, PLAN_DIR_NAME, f"{name}.json")
 
 
-def _format_task(task: ShardTask) -> str:
+def _format_task(task: ShardTask, with_versions: bool) -> str:
     """Writes a task as JSON, a line for each clip."""
     head = {
         "group": task.group,
         "name": task.name,
         "settings": dataclasses.asdict(task.settings),
     }
-    # The fields of a clip in their order.
-    clips = ",\n".join(
-        json.dumps(list(vars(clip).values())) for clip in task.clips
-    )
+
+    def fields(clip: Clip) -> list[Any]:
+        """Lists the fields of a clip in their order, all or those that count.
+
+        The last fields are written only where they say something, so that
+        shards that were written before there were any stay finished.
+        """
+        first = [
+            *(clip.segment_id, clip.audio_path, clip.clip_seconds),
+            *(clip.events, clip.audio_bytes),
+        ]
+        place = [clip.start_seconds, clip.extent]
+        if with_versions:
+            return [*first, *place, clip.audio_version]
+        return first if place == [0.0, "file"] else [*first, *place]
+
+    clips = ",\n".join(json.dumps(fields(clip)) for clip in task.clips)
     return f'{json.dumps(head)[:-1]}, "clips": [\n{clips}\n]}}\n'
 
 
@@ -186,6 +252,7 @@ def read_reports(tasks: Sequence[ShardTask]) -> dict[str, Report]:
         is_finished = (
             report["shard"]["num_bytes"] == size
             and report["fingerprint"] == task.fingerprint
+            and _is_audio_unchanged(task, report)
         )
         return report if is_finished else None
 
@@ -198,20 +265,183 @@ def read_reports(tasks: Sequence[ShardTask]) -> dict[str, Report]:
         }
 
 
+def _is_audio_unchanged(task: ShardTask, report: Report) -> bool:
+    """Whether a shard's audio files are those that it was made of.
+
+    A file that was written anew, or copied, is compared by the hash of all of
+    it; the report then takes its new time.
+    """
+    versions = [clip.audio_version for clip in task.clips]
+    found = report.get("audio_versions", versions)
+    if found == versions:
+        return True
+    for clip, version, hash_then in zip(
+        task.clips, found, report["audio_hashes"], strict=True
+    ):
+        is_whole = hash_then and not hash_then.startswith(_PARTIAL)
+        if version != clip.audio_version and not (
+            is_whole and hash_audio(clip.audio_path) == hash_then
+        ):
+            return False
+    report["audio_versions"] = versions
+    write_json(report, task.report_path)
+    return True
+
+
+def hash_audio(path: str) -> str:
+    """Hashes a local audio file.
+
+    Returns:
+      16 hex digits, after `~` if only the ends of a large file were hashed; ""
+      if there is no file, or one in object storage or in a container, which
+      would have to be read or decoded again.
+    """
+    if not path or files.is_remote(path) or is_member(path):
+        return ""
+    try:
+        with open_audio(path) as file:
+            num_bytes = file.seek(0, os.SEEK_END)
+            file.seek(0)
+            if num_bytes <= _WHOLE_HASH_BYTES:
+                return hashlib.sha256(file.read()).hexdigest()[:16]
+            found = hashlib.sha256(file.read(_END_HASH_BYTES))
+            file.seek(-_END_HASH_BYTES, os.SEEK_END)
+            found.update(file.read())
+            return _PARTIAL + found.hexdigest()[:16]
+    except (AudioError, OSError):
+        return ""
+
+
+def verify_audio(
+    records_dir: str, names: Sequence[str]
+) -> tuple[list[str], list[str]]:
+    """Compares the audio files with those that finished shards were made of.
+
+    Args:
+      records_dir: Folder of the records.
+      names: The shards.
+
+    Returns:
+      Paths of files that hold something else now, and of those that are not
+      there or were never hashed. Files in object storage are compared by the
+      version that the storage has of them.
+    """
+    changed, unknown = [], []
+    for name in tqdm.tqdm(names, unit="shard", desc="verify audio"):
+        task = load_task(records_dir, name)
+        report = read_json(task.report_path)
+        empty = [""] * len(task.clips)
+        states = _states_of_audio([clip.audio_path for clip in task.clips])
+        for clip, version, hash_then in zip(
+            task.clips,
+            report.get("audio_versions", empty),
+            report.get("audio_hashes", empty),
+            strict=True,
+        ):
+            path = clip.audio_path
+            if not clip.is_there:
+                continue
+            if files.is_remote(path):
+                now, then = states[path].version, version
+            else:
+                now, then = hash_audio(path), hash_then
+            if not now or not then:
+                unknown.append(path)
+            elif now != then:
+                changed.append(path)
+    return changed, unknown
+
+
 def save_tasks(tasks: Sequence[ShardTask]) -> None:
     """Writes the plans of shards, whose folder exists."""
 
     def save(task: ShardTask) -> None:
-        write_text(_format_task(task), _plan_path(task.output_dir, task.name))
+        text = _format_task(task, with_versions=True)
+        write_text(text, _plan_path(task.output_dir, task.name))
 
     with concurrent.futures.ThreadPoolExecutor(_NUM_THREADS) as executor:
-        list(executor.map(save, tasks))
+        saved = executor.map(save, tasks)
+        for _ in tqdm.tqdm(
+            saved, "save plan", len(tasks), unit="shard", delay=_DELAY
+        ):
+            pass
+
+
+class Shrinking(NamedTuple):
+    """What a run would take from finished shards.
+
+    Attributes:
+      num_clips: Clips that finished shards hold.
+      gone: Clips that have no label or no audio any more.
+      smaller: Clips that would have fewer events, or be shorter.
+    """
+
+    num_clips: int
+    gone: list[str]
+    smaller: list[str]
+
+
+def find_shrinking(tasks: Sequence[ShardTask], output_dir: str) -> Shrinking:
+    """Finds what finished shards hold and a new plan has not.
+
+    Args:
+      tasks: The new plan, for this folder.
+      output_dir: Folder of records, finished or not.
+    """
+    fingerprints = {task.name: task.fingerprint for task in tasks}
+    folder = os.path.join(output_dir, REPORTS_DIR_NAME)
+    old: dict[str, Clip] = {}
+    num_clips = 0
+    for name in files.list_names(folder):
+        match = SHARD_FILE.fullmatch(name)
+        if not match or match[2] or not match[3]:
+            continue
+        report = read_json(os.path.join(folder, name))
+        num_clips += report["shard"]["num_clips"]
+        if fingerprints.get(match[1]) == report["fingerprint"]:
+            continue
+        path = _plan_path(output_dir, match[1])
+        task = load_task(output_dir, match[1]) if files.exists(path) else None
+        # Otherwise an unfinished run has planned this shard anew.
+        if task is not None and task.fingerprint == report["fingerprint"]:
+            left_out = {row[0] for row in report["left_out"]}
+            old.update(
+                (clip.segment_id, clip)
+                for clip in task.clips
+                if clip.segment_id not in left_out
+            )
+    if not old:
+        return Shrinking(num_clips, [], [])
+    new = {
+        clip.segment_id: clip
+        for task in tasks
+        for clip in task.clips
+        if clip.is_there and clip.segment_id in old
+    }
+    return Shrinking(
+        num_clips,
+        sorted(set(old) - set(new)),
+        sorted(s for s, clip in new.items() if _is_smaller(clip, old[s])),
+    )
+
+
+def _is_smaller(clip: Clip, old: Clip) -> bool:
+    """Whether a clip has fewer events than before, or is shorter."""
+    return (clip.clip_seconds or math.inf) < old.clip_seconds or any(
+        len(events) > len(clip.events.get(name, ())) or name not in clip.events
+        for name, events in old.events.items()
+    )
+
+
+def save_settings(output_dir: str, settings: dict[str, Any]) -> None:
+    """Saves the settings of a folder."""
+    write_json(settings, os.path.join(output_dir, _SETTINGS_NAME))
 
 
 def check_settings(
     output_dir: str, settings: dict[str, Any], class_map: ClassMap
 ) -> None:
-    """Saves the settings of a new folder, or compares them in an old one.
+    """Compares settings with those that `save_settings` saved, if there are.
 
     Args:
       output_dir: Folder of the records; its class map is that of its settings.
@@ -241,17 +471,9 @@ def check_settings(
         if differing:
             raise InputError(
                 f"{output_dir} holds records made with other settings "
-                f"({'; '.join(differing)}). Give another output folder or "
-                f"delete this one."
+                f"({'; '.join(differing)}). Give another output folder, or say "
+                f"that these may be replaced."
             )
-    write_json(settings, path)
-
-
-class AudioIndex(NamedTuple):
-    """Audio files by the names of clips (`listing.index_listing`); sizes."""
-
-    path_of_stem: Mapping[str, str]
-    num_bytes_of_path: Mapping[str, int]
 
 
 @dataclasses.dataclass
@@ -263,7 +485,9 @@ class Plan:
         group.
       unmapped: Number of events of each mid that is not in the class map.
       left_out: segment_id, reason and detail of clips that are not even tried.
-      notes: Number of clips that lost some labels, by the reason.
+      notes: Number of clips that lost some labels, or have none, by the reason.
+      split_groups: Group of each clip whose group its name does not tell.
+      longest_clip_seconds: Length of the longest clip of known length.
     """
 
     clips: dict[str, list[Clip]]
@@ -274,33 +498,118 @@ class Plan:
     notes: collections.Counter[str] = dataclasses.field(
         default_factory=collections.Counter
     )
+    split_groups: dict[str, str] = dataclasses.field(default_factory=dict)
+    longest_clip_seconds: float = 0.0
 
 
 def read_label_tables(
-    weak_paths: Sequence[str], strong_paths: Sequence[str], problems: ProblemLog
+    weak_paths: Sequence[str],
+    strong_paths: Sequence[str],
+    problems: ProblemLog,
+    names: Names | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Reads label files into one weak and one strong table (`label_files`).
 
-    `problems` takes the lines that are left out.
+    `problems` and `names` as in `read_label_files`.
 
     Raises:
-      InputError: A file has the wrong header.
+      InputError: A file has the wrong header, bad lines that are not to be
+        skipped, or labels that another file contradicts.
     """
-    weak = [read_weak_labels(path, problems) for path in weak_paths]
-    strong = [read_strong_labels(path, problems) for path in strong_paths]
     return (
-        pd.concat([empty_weak_labels(), *weak], ignore_index=True),
-        pd.concat([empty_strong_labels(), *strong], ignore_index=True),
+        read_label_files("weak", weak_paths, problems, names),
+        read_label_files("strong", strong_paths, problems, names),
     )
+
+
+class _Places:
+    """Where clips are, how long they are, and what group they are in."""
+
+    def __init__(
+        self,
+        path_of_stem: Mapping[str, str],
+        clips: pd.DataFrame | None,
+        index: AudioIndex | None,
+        clip_seconds: float,
+    ) -> None:
+        self._path_of_stem, self._index = path_of_stem, index
+        self._clip_seconds = clip_seconds
+        self.listed: dict[str, tuple[float, str]] = {}
+        if clips is not None:
+            columns = ("segment_id", "duration_seconds", "group")
+            rows = zip(*(clips[name] for name in columns))
+            self.listed = {s: (seconds, group) for s, seconds, group in rows}
+
+    def names(self) -> set[str]:
+        """The clips that the list or the index names."""
+        indexed = self._index.row_of_clip if self._index else ()
+        return {*self.listed, *indexed}
+
+    def group_of(self, segment_id: str) -> str:
+        """The group of a clip: of the list, or the index, or by its name."""
+        own = group_of_segment(segment_id)
+        listed = self.listed.get(segment_id, (0.0, own))[1]
+        if self._index is None:
+            return listed
+        indexed = self._index.group_of(segment_id) or own
+        row = self._index.row_of_clip.get(segment_id)
+        is_given = row is not None and self._index.groups[row]
+        if listed != own and is_given and indexed != listed:
+            raise InputError(
+                f"Expected one group for {segment_id!r}: the list of annotated "
+                f"clips says {listed!r}, {self._index.source} says "
+                f"{indexed!r}."
+            )
+        return indexed if listed == own else listed
+
+    def place(self, segment_id: str, weak_seconds: float) -> tuple[Any, ...]:
+        """Finds a clip.
+
+        Args:
+          segment_id: The clip.
+          weak_seconds: Its length by the weak labels, or NaN.
+
+        Returns:
+          Path, start and length in seconds, extent as in `Clip`, and whether
+          the length is the clip's own and not the usual one.
+        """
+        path, start, extent = "", 0.0, "file"
+        seconds = self.listed.get(segment_id, (math.nan, ""))[0]
+        if self._index is None:
+            path = find_audio(segment_id, self._path_of_stem) or ""
+            audioset_id = parse_audioset_id(segment_id) if path else None
+            if audioset_id and path in (
+                self._path_of_stem.get(audioset_id.ytid),
+                self._path_of_stem.get("Y" + audioset_id.ytid),
+            ):
+                # It is named after the video alone.
+                start, extent = audioset_id.start_ms / 1000, "video"
+        elif (row := self._index.row_of_clip.get(segment_id)) is not None:
+            path = self._index.path_of(row)
+            given_start = float(self._index.start_seconds[row])
+            given_seconds = float(self._index.duration_seconds[row])
+            if math.isnan(seconds):
+                seconds = given_seconds
+            if not (math.isnan(given_start) and math.isnan(given_seconds)):
+                extent = "part"
+                start = 0.0 if math.isnan(given_start) else given_start
+        if not math.isnan(seconds):
+            return path, start, seconds, extent, True
+        seconds = self._clip_seconds
+        if not math.isnan(weak_seconds):
+            seconds = min(weak_seconds, self._clip_seconds or weak_seconds)
+        return path, start, seconds, extent, False
 
 
 def plan_clips(
     weak: pd.DataFrame,
     strong: pd.DataFrame,
     class_map: ClassMap,
-    audio: AudioIndex,
+    path_of_stem: Mapping[str, str],
     params: RecordParams,
     eval_ytids: Collection[str] = frozenset(),
+    clips: pd.DataFrame | None = None,
+    index: AudioIndex | None = None,
 ) -> Plan:
     """Joins labels and audio, clip by clip.
 
@@ -308,12 +617,28 @@ def plan_clips(
       weak: Weak table (`label_files`).
       strong: Strong table (`label_files`).
       class_map: Events of other mids are left out; their clips are kept.
-      audio: The audio files.
+      path_of_stem: Audio files by what their names may mean
+        (`listing.index_listing`); not used with an index.
       params: Held-out share, share of Strong and clip length.
-      eval_ytids: YouTube ids of evaluation clips, which are left out.
+      eval_ytids: Groups of evaluation clips by their names; all clips of the
+        groups that these clips are in are left out.
+      clips: Table of annotated clips (`labels.clips`), or None. A clip without
+        an event becomes one of negatives.
+      index: Where the clips are, or None to find them by their names.
+
+    Raises:
+      InputError: A labelled clip is not among the annotated ones, two clips
+        have the same audio, or no clip would be held out though a share of them
+        should be.
     """
     plan = Plan({group: [] for group in GROUPS}, collections.Counter())
-    weak, strong = _without_eval_clips(weak, strong, eval_ytids, plan)
+    places = _Places(path_of_stem, clips, index, params.clip_seconds)
+    if clips is not None:
+        _check_all_listed(weak, strong, places.listed)
+    of_eval = _eval_clips(weak, strong, eval_ytids, places, plan)
+    if of_eval:
+        weak = weak[~weak["segment_id"].isin(of_eval)]
+        strong = strong[~strong["segment_id"].isin(of_eval)]
     index_of_mid = class_map.index_of_mid
 
     def indexed(of_clip: Sequence[Event]) -> list[tuple[int, float, float]]:
@@ -327,75 +652,188 @@ def plan_clips(
             if mid in index_of_mid
         ]
 
-    events: dict[str, _EventsOfSet] = {}
-    seconds: dict[str, float] = {}
-    rows = zip(
-        weak["segment_id"],
-        weak["end_seconds"] - weak["start_seconds"],
-        weak["mids"],
-        strict=True,
+    weak_rows = dict(
+        zip(
+            weak["segment_id"],
+            zip(weak["end_seconds"] - weak["start_seconds"], weak["mids"]),
+        )
     )
-    for segment_id, clip_seconds, mids in rows:
-        seconds[segment_id] = min(clip_seconds, params.clip_seconds)
-        # Weak events span the longest clip, whatever the length of the audio.
-        spanning = weak_events(mids, params.clip_seconds)
-        events.setdefault(segment_id, {})["weak"] = indexed(spanning)
-    for segment_id, of_clip in strong_events_by_segment(strong).items():
-        events.setdefault(segment_id, {})["strong"] = indexed(of_clip)
-    for segment_id in sorted(events):
-        group = _group_of(segment_id, events[segment_id], params, plan)
-        if group is not None:
-            path = find_audio(segment_id, audio.path_of_stem) or ""
-            plan.clips[group].append(
-                Clip(
-                    segment_id,
-                    path,
-                    seconds.get(segment_id, params.clip_seconds),
-                    events[segment_id],
-                    audio.num_bytes_of_path.get(path, 0),
-                )
+    strong_events = strong_events_by_segment(strong)
+    without_events = (
+        set(places.listed) - set(weak_rows) - set(strong_events) - of_eval
+    )
+    # Which label set knows of a clip that it has no event.
+    negative_set = "weak" if weak_rows and not strong_events else "strong"
+    has_strong = bool(strong_events) or (
+        bool(without_events) and negative_set == "strong"
+    )
+    strong_groups = (
+        {places.group_of(s) for s in strong_events}
+        if clips is not None or index is not None
+        else frozenset()
+    )
+    segment_ids = sorted({*weak_rows, *strong_events, *without_events})
+    owner_of: dict[str, str] = {}
+    found = []
+    for segment_id in tqdm.tqdm(segment_ids, "plan", unit="clip", delay=_DELAY):
+        weak_seconds, mids = weak_rows.get(segment_id, (math.nan, None))
+        path, start, seconds, extent, is_own = places.place(
+            segment_id, weak_seconds
+        )
+        if extent == "video" and owner_of.setdefault(path, segment_id) != (
+            segment_id
+        ):
+            raise InputError(
+                f"{owner_of[path]} and {segment_id} are two clips, and "
+                f"{path} would be both. Say where they are in an audio index, "
+                f"or name files <ytid>_<start ms>."
             )
+        events: _EventsOfSet = {}
+        if mids is not None:
+            # They span the longest clip, whatever the length of the audio.
+            spanning = weak_events(mids, max(params.clip_seconds, seconds))
+            events["weak"] = indexed(spanning)
+        if segment_id in strong_events:
+            events["strong"] = indexed(strong_events[segment_id])
+        if not events:
+            events[negative_set] = []
+            plan.notes["annotated, without an event: only negatives"] += 1
+        split_group = places.group_of(segment_id)
+        group = _group_of(
+            segment_id,
+            split_group,
+            events,
+            params,
+            plan,
+            has_strong,
+            split_group in strong_groups,
+        )
+        if group is not None:
+            found.append(
+                (group, (segment_id, path, seconds, events), start, extent)
+            )
+            plan.longest_clip_seconds = max(
+                plan.longest_clip_seconds,
+                seconds if is_own else params.clip_seconds,
+            )
+            if split_group != group_of_segment(segment_id):
+                plan.split_groups[segment_id] = split_group
+    state_of = _states_of_audio([fields[1] for _, fields, _, _ in found])
+    found.reverse()
+    while found:  # taken out of the list, which may hold millions
+        group, fields, start, extent = found.pop()
+        num_bytes, version = state_of[fields[1]]
+        plan.clips[group].append(
+            Clip(*fields, num_bytes, start, extent, version)
+        )
+    _check_held_out(plan, places, params)
     return plan
 
 
-def _without_eval_clips(
+def _states_of_audio(paths: Sequence[str]) -> dict[str, files.FileState]:
+    """Looks up files, or the containers; 0 bytes if they are not there."""
+    file_of = {path: container_of(path) for path in {*paths} - {""}}
+    unique = sorted(set(file_of.values()))
+    # Many at a time, because a mounted network folder answers slowly; a remote
+    # folder is listed once, so all of its files are looked up together.
+    is_remote = [files.is_remote(path) for path in unique]
+    local = [path for path, remote in zip(unique, is_remote) if not remote]
+    chunks = [local[i : i + 1000] for i in range(0, len(local), 1000)]
+    chunks.append([path for path, remote in zip(unique, is_remote) if remote])
+    nothing = files.FileState(0, "")
+    states: dict[str, files.FileState] = {}
+    with (
+        concurrent.futures.ThreadPoolExecutor(_NUM_THREADS) as executor,
+        tqdm.tqdm(
+            total=len(unique), desc="look up", unit="file", delay=_DELAY
+        ) as bar,
+    ):
+        for chunk, found in zip(
+            chunks, executor.map(files.states_of, chunks), strict=True
+        ):
+            states.update((p, s or nothing) for p, s in zip(chunk, found))
+            bar.update(len(chunk))
+    return {"": nothing, **{path: states[f] for path, f in file_of.items()}}
+
+
+def _check_all_listed(
+    weak: pd.DataFrame, strong: pd.DataFrame, listed: Collection[str]
+) -> None:
+    """Raises `InputError` if a labelled clip is not among the annotated."""
+    labelled = {*weak["segment_id"], *strong["segment_id"]}
+    unlisted = sorted(labelled.difference(listed))
+    if unlisted:
+        raise InputError(
+            f"Expected every labelled clip on the list of annotated clips; "
+            f"{len(unlisted):,} of {len(labelled):,} are not, such as "
+            f"{name_some(unlisted)}. The list names such as "
+            f"{name_some(sorted(listed))}. Add them to the list, or take them "
+            f"out of the labels."
+        )
+
+
+def name_some(names: Sequence[str]) -> str:
+    """Names the first few for a message."""
+    return ", ".join(repr(name) for name in names[:MAX_EXAMPLES])
+
+
+def _eval_clips(
     weak: pd.DataFrame,
     strong: pd.DataFrame,
     eval_ytids: Collection[str],
+    places: _Places,
     plan: Plan,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Drops the labels of evaluation clips, and lists these as left out."""
+) -> set[str]:
+    """Finds the clips of groups with evaluation clips; lists the labelled."""
     if not eval_ytids:
-        return weak, strong
-    segment_ids = {*weak["segment_id"], *strong["segment_id"]}
-    of_eval = {s for s in segment_ids if group_of_segment(s) in eval_ytids}
+        return set()
+    segment_ids = {*weak["segment_id"], *strong["segment_id"], *places.listed}
+    eval_groups = {
+        places.group_of(segment_id)
+        for segment_id in segment_ids | places.names()
+        if group_of_segment(segment_id) in eval_ytids
+    }
+    of_eval = {s for s in segment_ids if places.group_of(s) in eval_groups}
     plan.left_out += [
-        (segment_id, "eval_clip", "its YouTube id is in eval_labels")
+        (segment_id, "eval_clip", "its recording is in eval_labels")
         for segment_id in sorted(of_eval)
     ]
-    return (
-        weak[~weak["segment_id"].isin(of_eval)],
-        strong[~strong["segment_id"].isin(of_eval)],
-    )
+    return of_eval
 
 
 def _group_of(
-    segment_id: str, events: _EventsOfSet, params: RecordParams, plan: Plan
+    segment_id: str,
+    split_group: str,
+    events: _EventsOfSet,
+    params: RecordParams,
+    plan: Plan,
+    has_strong: bool,
+    is_in_strong_group: bool,
 ) -> str | None:
     """Chooses a clip's group; takes its strong labels if it is not to use them.
+
+    Clips are held out of those with strong labels or, where no clip has any
+    (`has_strong`), of all. A clip with weak labels only whose recording has
+    strong ones elsewhere must not be trained on if the recording is held out.
 
     Returns:
       None if no labels are left.
     """
+    is_out = is_held_out(split_group, params.held_out_fraction)
     if "strong" not in events:
+        if is_out and not has_strong:
+            return "held_out"
+        if is_out and is_in_strong_group:
+            reason = f"other clips of {split_group!r} are held out"
+            plan.left_out.append((segment_id, "group_held_out", reason))
+            return None
         return "weak"
-    ytid = group_of_segment(segment_id)
     # The held-out part keeps its labels, so that models trained on different
     # shares of Strong are validated on the same clips.
-    if is_held_out(ytid, params.held_out_fraction):
+    if is_out:
         return "held_out"
     if is_in_strong_fraction(
-        ytid, params.strong_fraction, params.strong_fraction_seed
+        split_group, params.strong_fraction, params.strong_fraction_seed
     ):
         return "strong"
     del events["strong"]
@@ -405,6 +843,53 @@ def _group_of(
     reason = "it has no weak labels to stay for"
     plan.left_out.append((segment_id, "outside_strong_fraction", reason))
     return None
+
+
+def _check_held_out(plan: Plan, places: _Places, params: RecordParams) -> None:
+    """Checks that a share of the clips is held out, and a share is not.
+
+    Raises:
+      InputError: It is not; says which share would do.
+    """
+    fraction = params.held_out_fraction
+    if not 0 < fraction < 1:
+        return
+    there = {
+        group: [clip.segment_id for clip in clips if clip.is_there]
+        for group, clips in plan.clips.items()
+    }
+    rest = there["strong"] or there["weak"]
+    if (there["held_out"] and rest) or not (there["held_out"] or rest):
+        return
+    groups = {places.group_of(s) for s in there["held_out"] or rest}
+    # A group is held out if its fraction is below the share.
+    ordered = sorted(stable_fraction(g, salt="held_out") for g in groups)
+    what = "all are" if there["held_out"] else "none is"
+    way_out = "Add groups"
+    if len(ordered) > 1:
+        # Between two groups, nearest to the share that was asked for.
+        near = max(1, min(len(ordered) - 1, round(fraction * len(ordered))))
+        way_out = (
+            f"Give held_out_fraction={_between(*ordered[near - 1 : near + 1])} "
+            f"for {near} of them"
+        )
+    raise InputError(
+        f"Expected held_out_fraction={fraction:g} to hold out some of "
+        f"{len(ordered)} groups of clips (recordings, videos) for validation; "
+        f"by the hash of their names {what} held out. {way_out}, or "
+        f"held_out_fraction=0 for none."
+    )
+
+
+def _between(low: float, high: float) -> str:
+    """Writes a short decimal number above `low` that is not above `high`."""
+    decimals = 2
+    while True:
+        scale = 10**decimals
+        number = (math.floor(low * scale) + 1) / scale
+        if number <= high:
+            return f"{number:.{decimals}f}"
+        decimals += 1
 
 
 def plan_shards(

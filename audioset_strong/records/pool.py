@@ -32,11 +32,17 @@ from audioset_strong.records.shard import (
 
 _SECONDS_BETWEEN_LOOKS = 0.5
 
+# Shards that a machine fails to read one after the other, until it is given up.
+_MAX_FAILED = 10
+
 
 def write_shards(
     names: Sequence[str], output_dir: str, num_workers: int, num_clips: int
 ) -> None:
     """Writes shards, with a progress bar.
+
+    Ends early, and without an error, where this machine can read the audio of
+    ten shards in a row not at all; their files of failures say why.
 
     Args:
       names: Shards to write; their plans are in the folder.
@@ -49,8 +55,12 @@ def write_shards(
     """
     with show_progress(num_clips) as tally_path:
         if num_workers == 1:
+            num_failed = 0
             for name in names:
-                write_planned_shard(output_dir, name, tally_path)
+                report = write_planned_shard(output_dir, name, tally_path)
+                num_failed = 0 if report else num_failed + 1
+                if num_failed == _MAX_FAILED:
+                    break
         else:
             _write_in_processes(names, output_dir, num_workers, tally_path)
 
@@ -72,8 +82,12 @@ def _write_in_processes(
                 )
                 if len(workers) < num_workers:
                     workers |= set(multiprocessing.active_children())
+            num_failed = 0
             for shard in concurrent.futures.as_completed(shards):
-                shard.result()
+                num_failed = 0 if shard.result() else num_failed + 1
+                if num_failed == _MAX_FAILED:
+                    pool.shutdown(cancel_futures=True)
+                    break
         except BrokenProcessPool as error:
             pool.shutdown()  # ends the other workers by SIGTERM
             statuses = [w.exitcode for w in workers if w.exitcode]

@@ -5,16 +5,19 @@
 
 Two lists say clip by clip what was lost between labels and records:
 `left_out.csv` and `faults.csv` (manifest.py). Reasons are those of `AudioError`
-and `faults.FAULTS`, and two of the plan, `eval_clip` and
+and `faults.FAULTS`, and three of the plan, `eval_clip`, `group_held_out` and
 `outside_strong_fraction`. The latter are no loss: they were asked for.
+
+Finished shards are kept. What would take clips or labels from them stops the
+run before it writes, unless it is told to replace them.
 """
 
 import collections
 import csv
 import dataclasses
+import hashlib
 import io
 import os
-import re
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -25,7 +28,13 @@ from audioset_strong import files
 from audioset_strong.audio.containers import is_container
 from audioset_strong.audio.listing import index_listing, list_audio
 from audioset_strong.errors import InputError
-from audioset_strong.labels.class_map import format_class_map, read_class_map
+from audioset_strong.labels.class_map import (
+    KnownClasses,
+    format_class_map,
+    read_class_map,
+)
+from audioset_strong.labels.clips import read_annotated_clips
+from audioset_strong.labels.frame_rule import num_label_frames_of
 from audioset_strong.labels.label_mapping import (
     LabelMapping,
     describe_mapping,
@@ -41,35 +50,45 @@ from audioset_strong.params import (
     RecordParams,
 )
 from audioset_strong.records import pool
+from audioset_strong.records.audio_index import AudioIndex, read_audio_index
 from audioset_strong.records.manifest import (
     CLASS_MAP_NAME,
+    GROUPS_NAME,
     MANIFEST_NAME,
     SEGMENT_IDS_NAME,
+    Shard,
+    hash_records,
+    read_json,
     write_json,
     write_text,
 )
 from audioset_strong.records.plan import (
+    MAX_EXAMPLES,
     PLAN_DIR_NAME,
     REPORTS_DIR_NAME,
-    AudioIndex,
+    SHARD_FILE,
+    Clip,
     Plan,
     Report,
     ShardSettings,
     ShardTask,
     check_settings,
+    find_shrinking,
+    name_some,
     plan_clips,
     plan_shards,
     read_label_tables,
     read_reports,
+    save_settings,
     save_tasks,
 )
 from audioset_strong.records.schema import LABEL_SETS
 
 LEFT_OUT_NAME = "left_out.csv"
 FAULTS_NAME = "faults.csv"
-_SHARD_FILE = re.compile(
-    r"(weak|strong|held_out)-\d{5,}-of-\d{5,}\.tfrecord(\.json)?"
-)
+
+# A larger share of clips without audio is taken for a mistake.
+_MOST_CLIPS = 0.9
 
 # segment_id, reason and detail of a clip that is left out or has a fault.
 ClipRow = tuple[str, ...]
@@ -103,10 +122,13 @@ def prepare_records(
     label_frames: LabelFrameParams = LabelFrameParams(),
     audio: AudioParams = AudioParams(),
     workers: WorkerParams = WorkerParams(),
-    max_loss: float = 1.0,
+    max_loss: float | None = None,
     mapping: LabelMapping | None = None,
     eval_label_paths: Sequence[str] = (),
     problems: ProblemLog | None = None,
+    clips_path: str = "",
+    audio_index_path: str = "",
+    replace: bool = False,
 ) -> dict[str, Any]:
     """Writes records of the clips that label files name.
 
@@ -116,21 +138,27 @@ def prepare_records(
     Args:
       audio_dir: Folder with the clips' audio, searched with its subfolders, in
         files, Parquet files and tars; or one of the latter (`containers.py`).
+        With an audio index, what its paths are relative to, or "".
       weak_paths: Weak CSVs.
       strong_paths: Strong TSVs.
       class_map_path: The classes, as in class_labels_indices.csv.
       output_dir: Folder of the records.
       params: Held-out share, share of Strong, shard size, storage.
       features: The front end.
-      label_frames: Grid of label frames, for readers.
+      label_frames: Grid of label frames, for readers; the number of them is
+        that of the longest clip.
       audio: How audio is decoded, and which faults are left out.
       workers: Which processes write the shards.
       max_loss: Largest share of the clips, in [0, 1], that may be missing or
-        unusable.
+        unusable; None for any, but that nine of ten are missing.
       mapping: What labels become; None to take them as they are.
-      eval_label_paths: Label files of any kind; clips of their YouTube ids are
-        left out, so that no evaluation clip is trained on.
+      eval_label_paths: Label files of any kind; clips of their groups are left
+        out, so that no evaluation clip is trained on.
       problems: Takes what is wrong with label files; None for a new log.
+      clips_path: List of annotated clips (`labels.clips`), or "".
+      audio_index_path: Where the clips are (`audio_index.py`), or "" to find
+        them by their names.
+      replace: Whether finished shards may be deleted or lose clips or labels.
 
     Returns:
       The manifest.
@@ -138,119 +166,175 @@ def prepare_records(
     Raises:
       InputError: No label file is given, a label file has the wrong header, the
         audio folder is empty, too many clips are lost, a shard could not be
-        written, or the output folder holds records made with other settings.
+        written, another process writes to the output folder, or it holds what
+        this run would take away.
     """
     if not weak_paths and not strong_paths:
         raise InputError("Expected weak or strong label files, found none.")
+    if not audio_dir and not audio_index_path:
+        raise InputError("Expected a folder of audio or an audio index.")
     if workers.runner != WorkerParams.runner:
         # Workers of a cluster have working folders of their own.
-        audio_dir, output_dir = (
-            path if files.is_remote(path) else os.path.abspath(path)
-            for path in (audio_dir, output_dir)
+        audio_dir, output_dir, audio_index_path = (
+            path if files.is_remote(path) or not path else os.path.abspath(path)
+            for path in (audio_dir, output_dir, audio_index_path)
         )
     problems = problems or ProblemLog()
     mapping = mapping or LabelMapping()
     original_of: dict[str, str] = {}
+    inputs: list[dict[str, str]] = []
     with tempfile.TemporaryDirectory() as folder:
 
-        def local(paths: Sequence[str]) -> list[str]:
+        def local(kind: str, paths: Sequence[str]) -> list[str]:
             """Copies what is not local, each file to a folder of its own."""
             copies = []
             for path in paths:
+                logging.info("Reading %s.", path)
                 copy = path
                 if files.is_remote(path):
                     own_folder = tempfile.mkdtemp(dir=folder)
                     copy = os.path.join(own_folder, os.path.basename(path))
                     files.copy_here(path, copy)
+                name = os.path.basename(path)
+                inputs.append(
+                    {"kind": kind, "name": name, "hash": _hash_file(copy)}
+                )
                 copies.append(copy)
             original_of.update(zip(copies, paths, strict=True))
             return copies
 
-        class_map = read_class_map(local([class_map_path])[0])
-        eval_ytids = read_label_ytids(local(eval_label_paths), problems)
-        weak, strong = read_label_tables(
-            local(weak_paths), local(strong_paths), problems
-        )
+        class_map = read_class_map(local("class_map", [class_map_path])[0])
+        mids_of_name = KnownClasses(class_map).mids_of_name()
+        of_eval = local("eval_labels", eval_label_paths)
+        of_weak = local("weak_labels", weak_paths)
+        of_strong = local("strong_labels", strong_paths)
+        clips = None
+        try:
+            eval_ytids = read_label_ytids(of_eval, problems, mids_of_name)
+            weak, strong = read_label_tables(
+                of_weak, of_strong, problems, mids_of_name
+            )
+            if clips_path:
+                clips = read_annotated_clips(local("clips", [clips_path])[0])
+        except InputError as error:
+            text = str(error)
+            for copy, path in original_of.items():
+                text = text.replace(copy, path)
+            raise InputError(text) from error
+        if audio_index_path:
+            local("audio_index", [audio_index_path])
     problems.problems[:] = [
         dataclasses.replace(p, path=original_of.get(p.path, p.path))
         for p in problems.problems
     ]
     problems.report()
-    if not len(weak) and not len(strong):
+    if not len(weak) and not len(strong) and clips is None:
         raise InputError(
             f"The label files name no clip ({problems.num_left_out} bad lines "
             f"were left out)."
         )
     for line in describe_mapping(mapping):
         logging.info("%s", line)
+    index, path_of_stem = None, {}
+    if audio_index_path:
+        index = read_audio_index(audio_index_path, audio_dir)
+    else:
+        path_of_stem = _find_audio_files(audio_dir)
     plan = plan_clips(
         map_weak_labels(weak, mapping),
         map_strong_labels(strong, mapping),
         class_map,
-        _index_audio(audio_dir),
+        path_of_stem,
         params,
         eval_ytids,
+        clips,
+        index,
     )
-    clips = [clip for of_group in plan.clips.values() for clip in of_group]
-    num_missing = sum(not clip.audio_path for clip in clips)
-    check_loss(num_missing, len(clips), max_loss, "they have no audio file")
+    del weak, strong
+    planned = [clip for of_group in plan.clips.values() for clip in of_group]
+    is_limited = max_loss is not None
+    max_loss = 1.0 if max_loss is None else max_loss
+    num_missing = sum(not clip.is_there for clip in planned)
+    check_loss(num_missing, len(planned), max_loss, "they have no audio file")
+    names = index.row_of_clip if index else set(path_of_stem.values())
+    _name_unused(planned, plan, names, index)
+    if num_missing > _MOST_CLIPS * len(planned) and not is_limited:
+        _stop_for_want_of_audio(planned, names, audio_index_path or audio_dir)
 
     make_folders(output_dir)
-    settings = {
-        "records": dataclasses.asdict(params),
-        "features": dataclasses.asdict(features),
-        "audio": dataclasses.asdict(audio),
-        "label_frames": dataclasses.asdict(label_frames),
-        "label_mapping": dataclasses.asdict(mapping.params),
-        "class_map_hash": class_map.content_hash,
-    }
-    check_settings(output_dir, settings, class_map)
-    class_map_path = os.path.join(output_dir, CLASS_MAP_NAME)
-    write_text(format_class_map(class_map), class_map_path)
-    tasks = plan_shards(
-        plan,
-        output_dir,
-        params.clips_per_shard,
-        ShardSettings(features, audio, params.log_mel_dtype),
-    )
-    reports = run_tasks(tasks, output_dir, workers)
+    with files.hold_lock(output_dir):
+        settings = {
+            "records": dataclasses.asdict(params),
+            "features": dataclasses.asdict(features),
+            "audio": dataclasses.asdict(audio),
+            "label_frames": dataclasses.asdict(label_frames),
+            "label_mapping": dataclasses.asdict(mapping.params),
+            "class_map_hash": class_map.content_hash,
+        }
+        tasks = plan_shards(
+            plan,
+            output_dir,
+            params.clips_per_shard,
+            ShardSettings(features, audio, params.log_mel_dtype),
+        )
+        if not replace:
+            check_settings(output_dir, settings, class_map)
+            _check_shrinking(tasks, output_dir)
+        clear_unfinished(output_dir)
+        save_settings(output_dir, settings)
+        map_path = os.path.join(output_dir, CLASS_MAP_NAME)
+        write_text(format_class_map(class_map), map_path)
+        reports = run_tasks(tasks, output_dir, workers)
 
-    left_out, faults = list_losses(plan, reports)
-    left_out_path = os.path.join(output_dir, LEFT_OUT_NAME)
-    write_text(format_losses(left_out), left_out_path)
-    write_text(format_losses(faults), os.path.join(output_dir, FAULTS_NAME))
-    num_lost = len(left_out) - len(plan.left_out)
-    check_loss(num_lost, len(clips), max_loss, f"{left_out_path} lists them")
-    written = sorted(
-        {clip.segment_id for clip in clips} - {row[0] for row in left_out}
-    )
-    write_text(
-        "".join(f"{segment_id}\n" for segment_id in written),
-        os.path.join(output_dir, SEGMENT_IDS_NAME),
-    )
-    remove_outdated(tasks, output_dir)
-    manifest = {
-        **settings,
-        **sum_up(plan, class_map.num_classes, reports),
-        "label_problems": [str(problem) for problem in problems.problems],
-    }
-    write_json(manifest, os.path.join(output_dir, MANIFEST_NAME))
+        left_out, faults = list_losses(plan, reports)
+        left_out_path = os.path.join(output_dir, LEFT_OUT_NAME)
+        write_text(format_losses(left_out), left_out_path)
+        write_text(format_losses(faults), os.path.join(output_dir, FAULTS_NAME))
+        num_lost = len(left_out) - len(plan.left_out)
+        check_loss(
+            num_lost, len(planned), max_loss, f"{left_out_path} lists them"
+        )
+        names_left_out = {row[0] for row in left_out}
+        written = sorted(
+            clip.segment_id
+            for clip in planned
+            if clip.segment_id not in names_left_out
+        )
+        _write_clip_names(written, plan, output_dir)
+        remove_outdated(tasks, output_dir)
+        manifest = {
+            **settings,
+            "label_frames": _describe_grid(plan, label_frames, reports),
+            **sum_up(plan, class_map.num_classes, reports),
+            "records_hash": hash_records(
+                Shard(**report["shard"]) for report in reports
+            ),
+            "versions": _merge_versions(reports),
+            "inputs": inputs,
+            "label_problems": [str(problem) for problem in problems.problems],
+        }
+        write_json(manifest, os.path.join(output_dir, MANIFEST_NAME))
     if not written:
         raise InputError(
             f"None of the labelled clips could be written: "
-            f"{manifest['left_out_by_reason']}. Are the audio files in "
-            f"{audio_dir} named <segment_id>, <ytid> or the like? See "
-            f"audio/listing.py."
+            f"{manifest['left_out_by_reason']}. {left_out_path} lists them."
         )
     return manifest
 
 
-def _index_audio(audio_dir: str) -> AudioIndex:
-    """Lists the audio files.
+def _hash_file(path: str) -> str:
+    """Returns the first 16 hex digits of a local file's SHA-256."""
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:16]
+
+
+def _find_audio_files(audio_dir: str) -> dict[str, str]:
+    """Lists the audio files by what their names may mean.
 
     Raises:
       InputError: There is no such folder, or nothing in it.
     """
+    logging.info("Listing %s.", audio_dir)
     if not (
         files.is_remote(audio_dir)
         or os.path.isdir(audio_dir)
@@ -259,13 +343,123 @@ def _index_audio(audio_dir: str) -> AudioIndex:
         raise InputError(
             f"{audio_dir} is not a folder. Give that of the clips."
         )
-    listing = list_audio(audio_dir)
-    path_of_stem = index_listing(listing)
+    path_of_stem = index_listing(list_audio(audio_dir))
     if not path_of_stem:
         raise InputError(
             f"{audio_dir} holds no audio files. Give the folder of the clips."
         )
-    return AudioIndex(path_of_stem, listing.num_bytes_of_path)
+    return path_of_stem
+
+
+def _name_unused(
+    planned: Sequence[Clip],
+    plan: Plan,
+    names: Iterable[str],
+    index: AudioIndex | None,
+) -> None:
+    """Says how much audio no clip uses; `names` are of clips or files."""
+    if index:
+        used = {clip.segment_id for clip in planned}
+        used.update(row[0] for row in plan.left_out)
+        what = f"rows of {index.source} name clips without labels"
+    else:
+        used = {clip.audio_path for clip in planned}
+        what = "audio files are no labelled clip, or a second copy of one"
+    unused = sorted(name for name in names if name not in used)
+    if unused:
+        logging.info(
+            "%s %s, such as %s.", f"{len(unused):,}", what, name_some(unused)
+        )
+
+
+def _stop_for_want_of_audio(
+    planned: Sequence[Clip], names: Iterable[str], source: str
+) -> None:
+    """Raises `InputError` that shows clips and audio that do not match."""
+    missing = [clip for clip in planned if not clip.is_there]
+    found = sorted(names)[:MAX_EXAMPLES]
+    by_path = [clip.audio_path for clip in missing if clip.audio_path]
+    what = (
+        f"{source} names files that are not there, such as {name_some(by_path)}"
+        if by_path
+        else f"{source} has such as {name_some(found)}"
+    )
+    raise InputError(
+        f"{len(missing):,} of {len(planned):,} labelled clips have no audio. "
+        f"The labels name clips such as "
+        f"{name_some([clip.segment_id for clip in missing])}; {what}. Give the "
+        f"labels of this audio, or the audio of these labels; with max_loss=1 "
+        f"the run goes on without them."
+    )
+
+
+def _check_shrinking(tasks: Sequence[ShardTask], output_dir: str) -> None:
+    """Raises `InputError` if finished shards would lose clips or labels."""
+    losses = find_shrinking(tasks, output_dir)
+    texts = [
+        f"{len(ids):,} {what}, such as {name_some(ids)}"
+        for ids, what in (
+            (losses.gone, "would have no label or no audio any more"),
+            (losses.smaller, "would have fewer events or be shorter"),
+        )
+        if ids
+    ]
+    if texts:
+        raise InputError(
+            f"{output_dir} holds {losses.num_clips:,} finished clips, and this "
+            f"run would take from them: {'; '.join(texts)}. Give the audio and "
+            f"the labels that they were made of, or another output folder; or "
+            f"say that they may be replaced."
+        )
+
+
+def _write_clip_names(
+    written: Sequence[str], plan: Plan, output_dir: str
+) -> None:
+    """Writes the list of clips, and their groups where names do not tell."""
+    write_text(
+        "".join(f"{segment_id}\n" for segment_id in written),
+        os.path.join(output_dir, SEGMENT_IDS_NAME),
+    )
+    groups_path = os.path.join(output_dir, GROUPS_NAME)
+    if plan.split_groups:
+        rows = (
+            f"{segment_id}\t{plan.split_groups[segment_id]}\n"
+            for segment_id in written
+            if segment_id in plan.split_groups
+        )
+        write_text("".join(["segment_id\tgroup\n", *rows]), groups_path)
+    else:
+        files.remove(groups_path)
+
+
+def _describe_grid(
+    plan: Plan, label_frames: LabelFrameParams, reports: Sequence[Report]
+) -> dict[str, Any]:
+    """Fits the grid of label frames to the longest clip."""
+    longest = max(
+        plan.longest_clip_seconds,
+        *(report.get("longest_clip_seconds", 0.0) for report in reports),
+        0.0,
+    )
+    if not longest:
+        return dataclasses.asdict(label_frames)
+    return dataclasses.asdict(
+        dataclasses.replace(
+            label_frames,
+            clip_seconds=longest,
+            num_label_frames=int(num_label_frames_of(longest, label_frames)),
+        )
+    )
+
+
+def _merge_versions(reports: Sequence[Report]) -> dict[str, str]:
+    """Lists the versions of the software that the shards were made with."""
+    found: dict[str, set[str]] = {}
+    for report in reports:
+        for name, version in report.get("versions", {}).items():
+            found.setdefault(name, set()).add(version)
+    return {name: ", ".join(sorted(v)) for name, v in sorted(found.items())}
 
 
 def check_loss(
@@ -285,11 +479,20 @@ def check_loss(
 
 
 def make_folders(output_dir: str) -> None:
-    """Makes the folders of records, and clears away what a killed run left."""
+    """Makes the folders of records."""
     for name in ("", PLAN_DIR_NAME, REPORTS_DIR_NAME):
-        folder = os.path.join(output_dir, name)
-        files.make_folder(folder)
-        files.remove_temporary_files(folder)
+        files.make_folder(os.path.join(output_dir, name))
+
+
+def clear_unfinished(output_dir: str) -> None:
+    """Clears away what a killed run left, and what an earlier one said."""
+    for name in ("", PLAN_DIR_NAME, REPORTS_DIR_NAME):
+        files.remove_temporary_files(os.path.join(output_dir, name))
+    reports_dir = os.path.join(output_dir, REPORTS_DIR_NAME)
+    for name in files.list_names(reports_dir):
+        match = SHARD_FILE.fullmatch(name)
+        if match and match[2]:
+            files.remove(os.path.join(reports_dir, name))
 
 
 def run_tasks(
@@ -331,10 +534,26 @@ def run_tasks(
                 workers.runner_options,
             )
         reports |= read_reports(waiting)
-    missing = [task.name for task in tasks if task.name not in reports]
+    missing = [task for task in tasks if task.name not in reports]
+    failures = [
+        read_json(task.failure_path)
+        for task, num_bytes in zip(
+            missing,
+            files.num_bytes_of([task.failure_path for task in missing]),
+        )
+        if num_bytes is not None
+    ]
+    if failures:
+        raise InputError(
+            f"{len(missing):,} of {len(tasks):,} shards are not written, "
+            f"{len(failures):,} because a machine cannot read their audio. The "
+            f"first, on {failures[0]['host']}: {failures[0]['detail']}. Mend "
+            f"this, or take the file away; the same command goes on from there."
+        )
     if missing:
         raise InputError(
-            f"{len(missing)} of {len(tasks)} shards, such as {missing[0]}, are "
+            f"{len(missing)} of {len(tasks)} shards, such as "
+            f"{missing[0].name}, are "
             f"not in {output_dir} after the run. Do all workers write to the "
             f"same folder? Workers of other machines need shared or object "
             f"storage."
@@ -365,10 +584,8 @@ def remove_outdated(tasks: Sequence[ShardTask], output_dir: str) -> None:
     for folder_name in ("", PLAN_DIR_NAME, REPORTS_DIR_NAME):
         folder = os.path.join(output_dir, folder_name)
         for name in files.list_names(folder):
-            if (
-                _SHARD_FILE.fullmatch(name)
-                and name.removesuffix(".json") not in names
-            ):
+            match = SHARD_FILE.fullmatch(name)
+            if match and match[1] not in names:
                 files.remove(os.path.join(folder, name))
                 logging.info("Removed %s of an earlier plan.", name)
 

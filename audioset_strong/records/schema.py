@@ -48,6 +48,9 @@ from google.protobuf import (
 from audioset_strong.errors import InputError
 from audioset_strong.params import RecordParams
 
+# To be raised when a record's fields change.
+SCHEMA_VERSION = 1
+
 LABEL_SETS = ("weak", "strong")
 LOG_MEL_DTYPES = ("float16", "uint8")
 _MAX_LEVEL = 255

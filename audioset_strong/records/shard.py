@@ -8,22 +8,30 @@ A clip whose audio is missing, unreadable or shorter than one patch is left out
 with the reason; nothing is ever padded or written empty. Other faults are
 reported, and leave the clip out where `AudioParams` says so.
 
+What depends on the machine and not on the file, such as a package that is not
+installed, a permission or a mount that is gone, is no loss: the shard fails,
+and the next run tries it again.
+
 `pool.py` and `beam.py` call `write_planned_shard` in worker processes, each in
 its own way.
 """
 
 import collections
 import dataclasses
+import functools
 import hashlib
+import importlib.metadata
 import os
+import platform
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
+import soundfile
 import threadpoolctl
 
-from audioset_strong import files
+from audioset_strong import __version__, files
 from audioset_strong.audio.backends import compute_log_mel
-from audioset_strong.audio.decode import AudioError
+from audioset_strong.audio.decode import AudioError, DecodedAudio
 from audioset_strong.audio.faults import conversions, find_faults, is_left_out
 from audioset_strong.errors import InputError
 from audioset_strong.records.manifest import Shard, write_json
@@ -32,10 +40,12 @@ from audioset_strong.records.plan import (
     Report,
     ShardSettings,
     ShardTask,
+    hash_audio,
     load_task,
     read_reports,
 )
 from audioset_strong.records.schema import (
+    SCHEMA_VERSION,
     ClassEvents,
     ClipRecord,
     frame_record,
@@ -46,8 +56,16 @@ from audioset_strong.records.schema import (
 WRITTEN, MISSING, UNUSABLE = b"w", b"m", b"u"
 
 
+# Longer than any file: for clips that go on to the end of theirs.
+_TO_THE_END_SECONDS = 1e6
+
+
 class ShardError(InputError):
     """A shard cannot be written; the message is one line for the user."""
+
+
+class MachineError(Exception):
+    """This machine cannot read the audio of a clip; another one may."""
 
 
 class CheckedRecord(NamedTuple):
@@ -68,19 +86,21 @@ def make_record(clip: Clip, settings: ShardSettings) -> CheckedRecord:
     if not clip.audio_path:
         raise AudioError("missing", "no audio file for this clip")
     features = settings.features
-    audio, log_mel = compute_log_mel(
-        clip.audio_path,
-        clip.clip_seconds,
-        features,
-        settings.audio.audio_backend,
-    )  # log_mel: [num_stft_frames, mel_bands]
+    start, audio, log_mel = _cut_out(clip, settings)
+    audio_seconds = len(audio.waveform) / features.sample_rate
+    clip_seconds = clip.clip_seconds or audio_seconds
+    is_part = start is not None
+    if is_part:
+        # What follows the clip in the file is no fault.
+        left_seconds = audio.file_seconds - (start or 0.0)
+        left_seconds = min(left_seconds, clip_seconds)
+        audio = audio._replace(file_seconds=left_seconds)
     faults = find_faults(
-        audio, clip.clip_seconds, features.sample_rate, settings.audio
+        audio, clip_seconds, features.sample_rate, settings.audio
     )
     for fault, detail in faults.items():
         if is_left_out(fault, settings.audio):
             raise AudioError(fault, f"{clip.audio_path}: {detail}")
-    audio_seconds = len(audio.waveform) / features.sample_rate
     if len(log_mel) < features.patch_stft_frames:
         needed = features.patch_window_samples / features.sample_rate
         raise AudioError(
@@ -88,14 +108,61 @@ def make_record(clip: Clip, settings: ShardSettings) -> CheckedRecord:
             f"{clip.audio_path} has {audio_seconds:.3f} s of the clip, one "
             f"patch needs {needed:.3f} s",
         )
+    events = clip.events
+    if not clip.clip_seconds and "weak" in events:
+        # Only now it is known how far they span.
+        weak = [
+            (c, on, max(off, audio_seconds)) for c, on, off in events["weak"]
+        ]
+        events = {**events, "weak": weak}
     record = ClipRecord(
         segment_id=clip.segment_id,
         log_mel=log_mel,
         audio_seconds=audio_seconds,
-        events={name: class_events(e) for name, e in clip.events.items()},
+        events={name: class_events(e) for name, e in events.items()},
     )
     notes = conversions(audio, clip.audio_path, features.sample_rate)
+    if is_part and clip.extent == "video":
+        notes.append("cut out of the whole video")
     return CheckedRecord(record, faults, notes)
+
+
+def _cut_out(
+    clip: Clip, settings: ShardSettings
+) -> tuple[float | None, DecodedAudio, np.ndarray]:
+    """Decodes a clip, and says where in its file it was cut out.
+
+    A file that has the bare name of a video holds one clip or the whole video.
+    It is the video if it is longer than the clip and reaches its start.
+
+    Returns:
+      The start in seconds, or None if the file holds the clip alone; the audio;
+      and its log-mel features, float32 `[num_stft_frames, mel_bands]`.
+    """
+
+    def decode(start: float) -> tuple[DecodedAudio, np.ndarray]:
+        return compute_log_mel(
+            clip.audio_path,
+            clip.clip_seconds or _TO_THE_END_SECONDS,
+            settings.features,
+            settings.audio.audio_backend,
+            start,
+        )
+
+    if clip.extent == "part":
+        return clip.start_seconds, *decode(clip.start_seconds)
+    audio, log_mel = decode(0.0)
+    tolerance = settings.audio.length_tolerance_seconds
+    if (
+        clip.extent == "video"
+        and clip.clip_seconds
+        and audio.file_seconds > clip.clip_seconds + tolerance
+        and audio.file_seconds > clip.start_seconds
+    ):
+        if clip.start_seconds:
+            audio, log_mel = decode(clip.start_seconds)
+        return clip.start_seconds, audio, log_mel
+    return None, audio, log_mel
 
 
 def class_events(events: list[tuple[int, float, float]]) -> ClassEvents:
@@ -108,9 +175,27 @@ def class_events(events: list[tuple[int, float, float]]) -> ClassEvents:
     )  # each [num_events]
 
 
+@functools.cache
+def software_versions() -> dict[str, str]:
+    """Returns the versions of what the bytes of a shard depend on."""
+    versions = {
+        "audioset_strong": __version__,
+        "records": str(SCHEMA_VERSION),
+        "libsndfile": soundfile.__libsndfile_version__,
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+    }
+    for name in ("soxr", "av"):
+        try:
+            versions[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            versions[name] = "none"
+    return versions
+
+
 def write_planned_shard(
     output_dir: str, name: str, tally_path: str = os.devnull
-) -> Report:
+) -> Report | None:
     """Writes the shard of a name, in any process that reaches the folder.
 
     Args:
@@ -118,6 +203,10 @@ def write_planned_shard(
       name: File name of the shard.
       tally_path: Local file to which one byte a clip is appended: `WRITTEN`,
         `MISSING` or `UNUSABLE`.
+
+    Returns:
+      The report; None if this machine cannot read the audio of a clip, which is
+      then said in `ShardTask.failure_path`.
 
     Raises:
       ShardError: The shard cannot be written: disk full, not allowed.
@@ -130,7 +219,13 @@ def write_planned_shard(
             open(tally_path, "ab", buffering=0) as tally,
             threadpoolctl.threadpool_limits(1),
         ):
-            return write_shard(load_task(output_dir, name), tally)
+            task = load_task(output_dir, name)
+            try:
+                return write_shard(task, tally)
+            except MachineError as error:
+                failure = {"host": platform.node(), "detail": str(error)}
+                write_json(failure, task.failure_path)
+                return None
     except (OSError, InputError) as error:
         text = " ".join(str(error).split())
         raise ShardError(
@@ -145,6 +240,7 @@ def write_shard(task: ShardTask, tally: BinaryIO | None = None) -> Report:
     `tally` takes one byte a clip (`write_planned_shard`).
 
     Raises:
+      MachineError: This machine cannot read the audio of a clip.
       OSError: The shard cannot be written.
     """
     finished = read_reports([task]).get(task.name)
@@ -154,13 +250,13 @@ def write_shard(task: ShardTask, tally: BinaryIO | None = None) -> Report:
     faults: list[tuple[str, str, str]] = []
     notes: collections.Counter[str] = collections.Counter()
     num_clips: collections.Counter[str] = collections.Counter()
-    audio_seconds = 0.0
+    audio_seconds = longest_clip_seconds = 0.0
     content = hashlib.sha256()
     with files.replace_when_whole(task.path) as temporary_path:
         with open(temporary_path, "wb") as file:
             for clip in task.clips:
                 try:
-                    checked = make_record(clip, task.settings)
+                    checked = _try_record(clip, task.settings)
                 except AudioError as error:
                     left_out.append(
                         (clip.segment_id, error.reason, error.detail)
@@ -180,6 +276,10 @@ def write_shard(task: ShardTask, tally: BinaryIO | None = None) -> Report:
                     notes.update(checked.notes)
                     num_clips.update(["all", *clip.events])
                     audio_seconds += checked.record.audio_seconds
+                    longest_clip_seconds = max(
+                        longest_clip_seconds,
+                        clip.clip_seconds or checked.record.audio_seconds,
+                    )
                     outcome = WRITTEN
                 if tally is not None:
                     tally.write(outcome)
@@ -200,6 +300,10 @@ def write_shard(task: ShardTask, tally: BinaryIO | None = None) -> Report:
         "left_out": left_out,
         "faults": faults,
         "notes": dict(sorted(notes.items())),
+        "longest_clip_seconds": longest_clip_seconds,
+        "versions": software_versions(),
+        "audio_versions": [clip.audio_version for clip in task.clips],
+        "audio_hashes": [hash_audio(clip.audio_path) for clip in task.clips],
     }
     try:
         write_json(report, task.report_path)
@@ -208,3 +312,22 @@ def write_shard(task: ShardTask, tally: BinaryIO | None = None) -> Report:
         files.remove(task.path)
         raise
     return report
+
+
+def _try_record(clip: Clip, settings: ShardSettings) -> CheckedRecord:
+    """Makes a record; tells what the file lacks from what the machine lacks.
+
+    Raises:
+      AudioError: As from `make_record`, of the file.
+      MachineError: The machine cannot read it.
+    """
+    try:
+        return make_record(clip, settings)
+    except AudioError as error:
+        # A file that was not there when it was planned is missing for good.
+        is_gone = error.reason == "missing"
+        if error.is_of_machine and (clip.audio_version or not is_gone):
+            raise MachineError(error.detail) from error
+        raise
+    except OSError as error:  # object storage does not answer
+        raise MachineError(f"{clip.audio_path}: {error}") from error
