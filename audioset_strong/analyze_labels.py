@@ -74,13 +74,13 @@ _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for tables and figure.", required=True
 )
 _ODDS_RATIOS = run_flags.define_params(OddsRatioParams)
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 
 def main(argv: Sequence[str]) -> None:
     """Analyses, writes everything and prints the summary."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog(is_strict=_STRICT.value)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     classes = read_class_info(
         _CLASS_MAP.value, _DISPLAY_NAMES.value, _ONTOLOGY.value, problems
     )

@@ -91,13 +91,13 @@ _PARAMS_FLAGS = run_flags.define_params(ThresholdParams)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "CSV of thresholds to write.", required=True
 )
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 
 def main(argv: Sequence[str]) -> None:
     """Chooses, writes the files and prints what came out."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog(is_strict=_STRICT.value)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     params = run_flags.read_params(ThresholdParams, _PARAMS_FLAGS)
     label_paths = [
         labels.value
@@ -117,6 +117,7 @@ def main(argv: Sequence[str]) -> None:
         problems=problems,
         clips=_CLIPS.value,
         clip_seconds=_CLIP_SECONDS.value,
+        names=known.mids_of_name(),
     )
     scores = read_scores(
         _SCORES.value,

@@ -100,7 +100,7 @@ _ONTOLOGY = flags.DEFINE_string(
     "ontology", None, "ontology.json, for --smear_labels and --subsume_music."
 )
 _LABEL_MAPPING_FLAGS = run_flags.define_params(LabelMappingParams)
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 _COMMON_CLIPS = flags.DEFINE_string(
     "common_clips",
     None,
@@ -130,7 +130,7 @@ _REPORT_DIR = flags.DEFINE_string(
 def main(argv: Sequence[str]) -> None:
     """Evaluates, writes the report and prints the headline."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog(is_strict=_STRICT.value)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     mapping = read_label_mapping(
         run_flags.read_params(LabelMappingParams, _LABEL_MAPPING_FLAGS),
         _ONTOLOGY.value,
@@ -146,6 +146,7 @@ def main(argv: Sequence[str]) -> None:
         problems,
         _CLIPS.value,
         _CLIP_SECONDS.value,
+        known.mids_of_name(),
     )
     known = dataclasses.replace(known, labelled_mids=frozenset(truth.mids()))
     settings = EvalSettings(

@@ -8,7 +8,9 @@ r"""Scores detected events: PSDS, intersection- and collar-based F1.
 These are metrics of other papers, from `sed_scores_eval`, to set beside theirs:
 every number is printed with all that it depends on, because papers share the
 name PSDS and not its parameters. They take whatever is no event for silence, so
-that explicit negatives play no part. Writes to --output_dir:
+that explicit negatives play no part. --clips lists the clips that were listened
+to: false alarms in those without any event count, and every clip's own length.
+Without a list only clips with an event are evaluated. Writes to --output_dir:
 
     event_scores.txt  what is printed
     per_class.csv     the same of each class
@@ -17,22 +19,30 @@ that explicit negatives play no part. Writes to --output_dir:
 TensorFlow, but a C compiler to install.
 """
 
+import dataclasses
 import os
 from collections.abc import Sequence
 
-from absl import flags
+from absl import flags, logging
 
 from audioset_strong import run_flags
 from audioset_strong.evaluation.events import (
     EventScoreParams,
+    EventTruth,
     Thresholds,
     psds_scores,
 )
+from audioset_strong.evaluation.items import NO_LIST_ADVICE
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import POOLING
 from audioset_strong.evaluation.thresholds import read_threshold_file
 from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.labels.class_map import read_known_classes
+from audioset_strong.labels.clips import read_annotated_clips
+from audioset_strong.labels.frame_rule import (
+    params_of_length,
+    params_of_longest,
+)
 from audioset_strong.labels.label_files import read_strong_labels
 from audioset_strong.labels.problems import ProblemLog
 
@@ -45,6 +55,8 @@ _POOLING = flags.DEFINE_enum(
 _STRONG_LABELS = flags.DEFINE_string(
     "strong_labels", None, "Strong TSV: all events of its clips.", required=True
 )
+_CLIPS = run_flags.define_clips()
+_CLIP_SECONDS = run_flags.define_clip_seconds()
 _THRESHOLDS = flags.DEFINE_string(
     "thresholds", None, "File of choose_thresholds; instead of --threshold."
 )
@@ -57,7 +69,7 @@ _PARAMS_FLAGS = run_flags.define_params(EventScoreParams)
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", os.cpu_count() or 1, "Processes to use.", lower_bound=1
 )
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for the results.", required=True
 )
@@ -66,21 +78,39 @@ _OUTPUT_DIR = flags.DEFINE_string(
 def main(argv: Sequence[str]) -> None:
     """Scores events, writes and prints the numbers."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog(is_strict=_STRICT.value)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     known = read_known_classes(_CLASS_MAP.value, _DISPLAY_NAMES.value, problems)
-    strong = read_strong_labels(_STRONG_LABELS.value, problems)
+    clips = read_annotated_clips(_CLIPS.value) if _CLIPS.value else None
+    clip_seconds = _CLIP_SECONDS.value
+    params = params_of_longest(clips, params_of_length(clip_seconds))
+    strong = read_strong_labels(
+        _STRONG_LABELS.value,
+        problems,
+        names=known.mids_of_name(),
+        params=params,
+    )
     problems.report()
+    known = dataclasses.replace(known, labelled_mids=frozenset(strong["mid"]))
     thresholds: Thresholds = _THRESHOLD.value
     if _THRESHOLDS.value:
         thresholds = read_threshold_file(_THRESHOLDS.value).thresholds
     found = psds_scores(
-        read_scores(_SCORES.value, known, _POOLING.value),
+        read_scores(
+            _SCORES.value,
+            known,
+            _POOLING.value,
+            clips=clips,
+            clip_seconds=clip_seconds,
+        ),
         strong,
         run_flags.read_params(EventScoreParams, _PARAMS_FLAGS),
         thresholds,
+        audio_seconds=clip_seconds,
+        clips=clips,
         display_names=known.name_of_mid,
         num_jobs=_NUM_WORKERS.value,
     )
+    _warn_of_gaps(found.truth, clips is not None)
     make_output_folder(_OUTPUT_DIR.value)
     text = "\n".join(found.lines())
     with open_output(os.path.join(_OUTPUT_DIR.value, "event_scores.txt")) as f:
@@ -88,6 +118,23 @@ def main(argv: Sequence[str]) -> None:
     with open_output(os.path.join(_OUTPUT_DIR.value, "per_class.csv")) as file:
         found.per_class.to_csv(file, index=False, lineterminator="\n")
     print(text)
+
+
+def _warn_of_gaps(truth: EventTruth, has_clips: bool) -> None:
+    """Logs what could not take part."""
+    advice = "" if has_clips else NO_LIST_ADVICE
+    gaps = {
+        f"scored clips have no strong labels{advice}": (
+            truth.clips_without_labels
+        ),
+        "labelled clips are not scored": truth.clips_not_scored,
+        "labelled classes are not scored": truth.mids_not_scored,
+    }
+    for what, names in gaps.items():
+        if names:
+            logging.warning(
+                "Left out: %d %s, such as %s.", len(names), what, names[0]
+            )
 
 
 if __name__ == "__main__":

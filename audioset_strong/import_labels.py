@@ -5,7 +5,9 @@ r"""Imports labels of other tools and data sets, for your own recordings.
 
 Formats: audacity (label tracks), raven (selection tables), dcase (DESED's TSV),
 csv, fsd50k, esc50 and events (Hugging Face); `labels/importers.py` documents
-each. Writes to --output_dir what the other commands take:
+each. Parquet files and WebDataset tars (parquet, webdataset) hold the audio
+too: they take --class_map instead of --audio_dir. Writes to --output_dir what
+the other commands take:
 
     strong.tsv       events, or weak.csv where labels have no times
     class_map.csv    a class for each label, such as dog_bark for "dog bark"
@@ -23,42 +25,67 @@ from collections.abc import Sequence
 from absl import flags
 
 from audioset_strong import run_flags
+from audioset_strong.errors import InputError
 from audioset_strong.labels.importers import FORMATS, ImportParams
 from audioset_strong.labels.problems import ProblemLog
-from audioset_strong.records.importing import import_labels
+from audioset_strong.records.importing import (
+    CONTAINER_FORMATS,
+    import_labels,
+)
 
 _FORMAT = flags.DEFINE_enum(
-    "format", None, sorted(FORMATS), "Who wrote the labels.", required=True
+    "format",
+    None,
+    sorted([*FORMATS, *CONTAINER_FORMATS]),
+    "Who wrote the labels.",
+    required=True,
 )
 _LABELS = flags.DEFINE_string(
     "labels", None, "Label file, or folder of label files.", required=True
 )
 _AUDIO_DIR = flags.DEFINE_string(
-    "audio_dir", None, "Folder of the recordings, any depth.", required=True
+    "audio_dir",
+    None,
+    "Folder of the recordings, any depth. Parquet files and tars hold theirs.",
 )
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder to write to.", required=True
 )
-_CLASS_MAP = run_flags.define_class_map()
+_CLASS_MAP = flags.DEFINE_string(
+    "class_map",
+    None,
+    "Classes to use, a CSV like class_labels_indices.csv; without it each "
+    "label is a class.",
+)
+_DISPLAY_NAMES = flags.DEFINE_string(
+    "display_names",
+    None,
+    "mid_to_display_name.tsv, for names of classes in Parquet files and tars.",
+)
 _PARAMS_FLAGS = run_flags.define_params(
     ImportParams, {"unlabelled": ("unknown", "negative")}
 )
-_SKIP_BAD_LINES = flags.DEFINE_boolean(
-    "skip_bad_lines", False, "Leave out what cannot be used, and count it."
-)
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 
 def main(argv: Sequence[str]) -> None:
     """Imports, and prints what came of it."""
     run_flags.refuse_arguments(argv)
+    is_container = _FORMAT.value in CONTAINER_FORMATS
+    if is_container == bool(_AUDIO_DIR.value):
+        raise InputError(
+            f"Expected {'no ' if is_container else ''}--audio_dir with "
+            f"--format={_FORMAT.value}."
+        )
     summary = import_labels(
         _LABELS.value,
         _FORMAT.value,
-        _AUDIO_DIR.value,
+        _AUDIO_DIR.value or "",
         _OUTPUT_DIR.value,
         _CLASS_MAP.value,
+        _DISPLAY_NAMES.value,
         run_flags.read_params(ImportParams, _PARAMS_FLAGS),
-        ProblemLog(is_strict=not _SKIP_BAD_LINES.value),
+        ProblemLog(_SKIP_BAD_LINES.value),
     )
     for line in summary.lines():
         print(line)

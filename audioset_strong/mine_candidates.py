@@ -9,18 +9,30 @@
 Writes --output, a CSV with the header `mid,segment_id,score,rank`: for each
 class the clips that the model scores highest and that are not labelled with it,
 hardest first. Show them to annotators; what they refute is an explicit negative
-(Section 3.2 of the paper). Needs no TensorFlow.
+(Section 3.2 of the paper). Clips without weak labels are not searched: they may
+hold anything, or, if --clips lists them, are known to be negatives. Needs no
+TensorFlow.
 """
 
+import dataclasses
 from collections.abc import Sequence
 
 from absl import flags
 
 from audioset_strong import run_flags
-from audioset_strong.evaluation.items import mine_candidates, warn_of_gaps
+from audioset_strong.evaluation.items import (
+    mine_candidates,
+    warn_of_gaps,
+    within_clips,
+)
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.files import open_output
 from audioset_strong.labels.class_map import read_known_classes
+from audioset_strong.labels.clips import read_annotated_clips
+from audioset_strong.labels.frame_rule import (
+    params_of_length,
+    params_of_longest,
+)
 from audioset_strong.labels.label_files import read_weak_labels
 from audioset_strong.labels.problems import ProblemLog
 
@@ -39,24 +51,39 @@ _CLASS_MAP = flags.DEFINE_string(
 _WEAK_LABELS = flags.DEFINE_string(
     "weak_labels", None, "Weak CSV of the scored clips.", required=True
 )
+_CLIPS = run_flags.define_clips()
+_CLIP_SECONDS = run_flags.define_clip_seconds()
 _NUM_PER_CLASS = flags.DEFINE_integer(
     "num_per_class", 100, "Most candidates of a class."
 )
 _OUTPUT = flags.DEFINE_string(
     "output", None, "CSV of candidates to write.", required=True
 )
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 
 def main(argv: Sequence[str]) -> None:
     """Mines, writes the candidates and says how many there are."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog(is_strict=_STRICT.value)
-    weak = read_weak_labels(_WEAK_LABELS.value, problems)
-    problems.report()
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     known = read_known_classes(_CLASS_MAP.value, None)
+    clips = read_annotated_clips(_CLIPS.value) if _CLIPS.value else None
+    params = params_of_length(_CLIP_SECONDS.value)
+    weak = read_weak_labels(
+        _WEAK_LABELS.value,
+        problems,
+        names=known.mids_of_name(),
+        params=params_of_longest(clips, params),
+    )
+    problems.report()
+    known = dataclasses.replace(
+        known, labelled_mids=frozenset(weak["mids"].explode().dropna())
+    )
+    scores = read_scores(
+        _SCORES.value, known, clips=clips, clip_seconds=_CLIP_SECONDS.value
+    )
     candidates, alignment = mine_candidates(
-        read_scores(_SCORES.value, known), weak, _NUM_PER_CLASS.value
+        within_clips(scores, clips)[0], weak, _NUM_PER_CLASS.value
     )
     with open_output(_OUTPUT.value) as file:
         candidates.to_csv(file, index=False, lineterminator="\n")

@@ -179,7 +179,7 @@ _DISPLAY_NAMES = flags.DEFINE_string(
     "--subsume_music.",
 )
 _LABEL_MAPPING_FLAGS = run_flags.define_params(LabelMappingParams)
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -190,7 +190,7 @@ def main(argv: Sequence[str]) -> None:
         beam = import_beam(_RUNNER.value)
         unknown = beam.unknown_options(_RUNNER.value, runner_options)
     run_flags.refuse_arguments([program, *unknown])
-    problems = ProblemLog(is_strict=_STRICT.value)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     mapping = read_label_mapping(
         run_flags.read_params(LabelMappingParams, _LABEL_MAPPING_FLAGS),
         _ONTOLOGY.value,

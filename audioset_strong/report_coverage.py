@@ -69,7 +69,7 @@ _WRITE_CLIPS = flags.DEFINE_string(
 _COMMON_WITH = flags.DEFINE_string(
     "common_with", None, "Clip list of another copy of AudioSet."
 )
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 
 def main(argv: Sequence[str]) -> None:
@@ -90,11 +90,11 @@ def main(argv: Sequence[str]) -> None:
     others = None
     if _COMMON_WITH.value:
         others = set(read_clip_list(_COMMON_WITH.value))
-    problems = ProblemLog(is_strict=_STRICT.value)
-    sets = read_labelled_sets(paths, problems)
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
     classes = read_known_classes(
         _CLASS_MAP.value, _DISPLAY_NAMES.value, problems
     )
+    sets = read_labelled_sets(paths, problems, classes.mids_of_name())
     problems.report()
     labelled = list(all_segment_ids(sets))
     present, audio, lines = _find_clips(labelled)

@@ -257,13 +257,13 @@ def define_display_names() -> flags.FlagHolder[str | None]:
     )
 
 
-def define_strict() -> flags.FlagHolder[bool]:
-    """Defines --strict."""
+def define_skip_bad_lines() -> flags.FlagHolder[bool]:
+    """Defines --skip_bad_lines."""
     return flags.DEFINE_boolean(
-        "strict",
+        "skip_bad_lines",
         False,
-        "Stop if anything is wrong with a label file, instead of leaving out "
-        "lines that cannot be read and warning of what looks wrong.",
+        "Leave out lines of label files that cannot be used, and count them, "
+        "instead of stopping. An event that is left out becomes a negative.",
     )
 
 

@@ -12,13 +12,12 @@ clip list, one segment id a line, for whatever reads one, such as
 
 from collections.abc import Sequence
 
-import pandas as pd
 from absl import flags
 
 from audioset_strong import run_flags
 from audioset_strong.errors import InputError
 from audioset_strong.labels.ids import write_clip_list
-from audioset_strong.labels.label_files import read_weak_labels
+from audioset_strong.labels.label_files import read_label_files
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.labels.training_sets import select_for_relabelling
 
@@ -32,22 +31,17 @@ _SEED = flags.DEFINE_integer("seed", 0, "Chooses among the clips of a class.")
 _OUTPUT = flags.DEFINE_string(
     "output", None, "Clip list to write.", required=True
 )
-_STRICT = run_flags.define_strict()
+_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 
 def main(argv: Sequence[str]) -> None:
     """Selects, writes the list, and says how many clips classes have."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog(is_strict=_STRICT.value)
-    tables = [read_weak_labels(path, problems) for path in _WEAK_LABELS.value]
+    problems = ProblemLog(_SKIP_BAD_LINES.value)
+    weak = read_label_files("weak", _WEAK_LABELS.value, problems)
     problems.report()
-    weak = pd.concat(tables, ignore_index=True)
-    num_lines = len(weak)
-    weak = weak.drop_duplicates("segment_id")
     if not len(weak):
         raise InputError("The label files name no clip, so none is selected.")
-    if len(weak) < num_lines:
-        print(f"{num_lines - len(weak)} segments stand in several files.")
     selected = select_for_relabelling(weak, _NUM_PER_CLASS.value, _SEED.value)
     write_clip_list(
         selected,

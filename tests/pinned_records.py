@@ -18,6 +18,7 @@ from audioset_strong.records.schema import (
     ClipRecord,
     serialize_record,
 )
+from audioset_strong.records.shard import class_events
 
 # Clips of each shard, by group; more shards than are read at a time.
 _SHARDS = {"weak": (5, 9, 2, 3, 1, 4, 6, 2, 3), "strong": (11, 4)}
@@ -101,4 +102,47 @@ def write_pinned_records(folder, log_mel_dtype="float16"):
         # As if the last class had no label.
         events_per_class={"weak": [1, 1, 1, 0], "strong": [1, 1, 1, 0]},
         log_mel_dtype=log_mel_dtype,
+    )
+
+
+def write_clips(folder, clips):
+    """Writes clips of any length, of group "strong"; returns the `Records`.
+
+    `clips` are (segment id, seconds, events of each label set), where events
+    are rows of (class index, onset, offset). Each STFT frame of a clip holds
+    its own number.
+    """
+    path = os.path.join(folder, "strong-00000-of-00001.tfrecord")
+    with tf.io.TFRecordWriter(path) as writer:
+        for segment_id, seconds, events in clips:
+            num_stft_frames = FeatureParams().num_stft_frames(
+                round(seconds * 16000)
+            )
+            numbers = np.arange(num_stft_frames, dtype=np.float32)
+            log_mel = np.repeat(numbers[:, np.newaxis], 64, axis=1)
+            of_set = {name: class_events(rows) for name, rows in events.items()}
+            record = ClipRecord(segment_id, log_mel, seconds, of_set)
+            writer.write(serialize_record(record))
+    counts = [
+        sum(label_set in events for _, _, events in clips)
+        for label_set in ("weak", "strong")
+    ]
+    shard = Shard(
+        "strong",
+        os.path.basename(path),
+        os.path.getsize(path),
+        len(clips),
+        *counts,
+    )
+    names = tuple(f"class_{index}" for index in range(_NUM_CLASSES))
+    longest = max(seconds for _, seconds, _ in clips)
+    return Records(
+        records_dir=str(folder),
+        features=FeatureParams(),
+        label_frames=LabelFrameParams(
+            num_label_frames=int(longest / 0.96), clip_seconds=longest
+        ),
+        class_map=ClassMap(names, names),
+        shards=(shard,),
+        events_per_class={"weak": [1] * 4, "strong": [1] * 4},
     )

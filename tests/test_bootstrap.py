@@ -56,6 +56,35 @@ def weighted(scores, truth, clips, weights):
     )
 
 
+def test_groups_of_clips_are_drawn_together():
+    items = random_items(seed=8, num_clips=11)
+    groups = np.array([*"cabbaccdaab"], dtype=object)
+    items = dataclasses.replace(items, group_of_clip=groups)
+    draws = draw_clips(items.segment_ids, 40, 2, groups)
+    for name in "abcd":
+        of_group = draws[:, groups == name]
+        assert (of_group == of_group[:, :1]).all()
+    of_each = np.stack([draws[:, [*groups].index(name)] for name in "abcd"])
+    assert (of_each.sum(axis=0) == 4).all()
+    assert of_each.mean(axis=1) == pytest.approx(np.ones(4), abs=0.4)
+    resamples = resample_classes(items, 40, seed=2)
+    assert intervals_of(resamples).num_groups == 4
+    expected = bootstrap_reference(items, draws[:10])
+    for row, result in enumerate(expected, start=1):
+        np.testing.assert_array_equal(
+            resamples.aucs[row], result.per_class["auc"]
+        )
+    # Groups of one clip each are drawn as clips are.
+    single = dataclasses.replace(
+        items, group_of_clip=items.segment_ids[::-1].astype(object)
+    )
+    alone = dataclasses.replace(items, group_of_clip=None)
+    np.testing.assert_array_equal(
+        resample_classes(single, 40, seed=2).aucs,
+        resample_classes(alone, 40, seed=2).aucs,
+    )
+
+
 def test_weighted_by_hand():
     scores = np.array([0.6, 0.4, 0.6, 0.8])
     truth = np.array([1, -1, -1, 1])

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from pinned_records import write_clips
 
 from audioset_strong.errors import InputError
 from audioset_strong.models.clip_scores import make_score_patches, score_clips
@@ -23,20 +24,65 @@ def test_every_clip_is_scored_once_in_record_order(tiny_records_dir):
     records = read_records(tiny_records_dir)
     groups = ["weak", "strong"]
     scored = score_clips(_mean_and_max, records, groups)
-    assert scored.scores.shape == (10, 10, 4)
+    assert scored.scores.shape == (94, 4)
+    padded = scored.padded_scores(10)
     clips = list(label_frame_batches(records, groups).unbatch())
     assert scored.segment_ids.tolist() == [
         clip["segment_id"].numpy().decode() for clip in clips
     ]
-    for clip, scores, targets, number in zip(clips, *scored[1:]):
+    for clip, scores, first, number in zip(
+        clips, padded, scored.first_label_frames, scored.num_label_frames
+    ):
         assert number == clip["num_label_frames"]
         expected = _mean_and_max(clip["patches"]).numpy()
         expected[number:] = 0  # beyond the audio
         np.testing.assert_allclose(scores, expected, rtol=1e-6)
-        np.testing.assert_array_equal(targets, clip["targets"])
+        np.testing.assert_array_equal(
+            scored.targets[first : first + number], clip["targets"][:number]
+        )
     short = scored.segment_ids.tolist().index("nuka_weak03_0")
-    assert scored.is_inside[short].tolist() == [True] * 4 + [False] * 6
-    assert np.delete(scored.is_inside, short, axis=0).all()
+    assert scored.num_label_frames[short] == 4
+    assert set(np.delete(scored.num_label_frames, short)) == {10}
+
+
+def test_clips_of_any_length_are_scored_in_parts(tmp_path):
+    seconds = [10.0, 130.0, 3.1, 0.98, 41.7]
+    names = [f"Küche {number} \u2014 früh" for number in range(5)]
+    records = write_clips(
+        tmp_path, [(name, s, {"strong": []}) for name, s in zip(names, seconds)]
+    )
+    num_scored = []
+
+    def score_patches(patches):
+        num_scored.append(len(patches))
+        return _mean_and_max(patches)
+
+    scored = score_clips(score_patches, records, ["strong"])
+    assert scored.segment_ids.tolist() == names
+    assert scored.num_label_frames.tolist() == [10, 135, 3, 1, 43]
+    assert scored.first_label_frames.tolist() == [0, 10, 145, 148, 149]
+    # Nothing beyond the audio, and never more than 160 patches at a time.
+    assert num_scored == [160, 32]
+    clips = list(label_frame_batches(records, ["strong"]).unbatch())
+    expected = [c["patches"][: c["num_label_frames"]] for c in clips]
+    np.testing.assert_allclose(
+        scored.scores, _mean_and_max(tf.concat(expected, 0)), rtol=1e-6
+    )
+    assert scored.padded_scores(140).shape == (5, 140, 4)
+
+
+def test_only_clips_that_the_label_set_knows(tmp_path):
+    records = write_clips(
+        tmp_path,
+        [
+            (f"clip {i}", 4.0, {"strong": []} if i in (3, 17) else {"weak": []})
+            for i in range(40)
+        ],
+    )
+    scored = score_clips(_mean_and_max, records, ["strong"], "strong", True)
+    assert scored.segment_ids.tolist() == ["clip 3", "clip 17"]
+    scored = score_clips(_mean_and_max, records, ["strong"], "weak")
+    assert len(scored.segment_ids) == 40
 
 
 def test_scores_are_the_sigmoid_of_the_logits():

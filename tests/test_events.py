@@ -23,6 +23,10 @@ from audioset_strong.evaluation.events import (
     psds_scores,
 )
 from audioset_strong.evaluation.scores import write_score_file
+from audioset_strong.labels.clips import (
+    make_clips_table,
+    write_annotated_clips,
+)
 from audioset_strong.labels.label_files import write_strong_labels
 
 
@@ -124,17 +128,29 @@ def test_what_is_left_out_is_counted_and_listed():
     }
 
 
+def _clips(**seconds):
+    ids = list(seconds)
+    return make_clips_table(ids, list(seconds.values()), ids)
+
+
 def test_clips_can_be_labelled_without_an_event():
     truth = make_event_truth(
         strong_table(("a_0", 0, 2, "/m/x"), ("b_0", 0, 2, "/m/x")),
-        scored_clips=["e_0", "a_0", "b_0"],
+        scored_clips=["e_0", "a_0", "b_0", "unknown_0"],
         scored_mids=["/m/x"],
-        clips=["a_0", "e_0", "gone_0"],
+        clips=_clips(a_0=10, b_0=7, e_0=4, gone_0=10),
     )
-    assert truth.segment_ids == ("e_0", "a_0")
-    assert len(truth.events) == 1
-    assert truth.clips_without_labels == ("b_0",)
+    assert truth.segment_ids == ("e_0", "a_0", "b_0")
+    assert truth.clips_without_events == ("e_0",)
+    assert truth.clips_without_labels == ("unknown_0",)
     assert truth.clips_not_scored == ("gone_0",)
+    with pytest.raises(InputError, match="of 2; 1 are not: 'b_0'"):
+        make_event_truth(
+            strong_table(("a_0", 0, 2, "/m/x"), ("b_0", 0, 2, "/m/x")),
+            ["a_0"],
+            ["/m/x"],
+            _clips(a_0=10, e_0=10),
+        )
 
 
 def test_nothing_in_common_is_an_error():
@@ -196,6 +212,71 @@ def test_psds_by_hand():
     assert _psds(params=params, **_HOURS).psds == pytest.approx(0.875)
     # PSDS1: up to 100 an hour; .5 of an hour of 100 at .5, then 1.
     assert _psds(**_HOURS).psds == pytest.approx(0.9975)
+
+
+def test_false_alarms_in_clips_without_events_count_by_their_length():
+    scores = np.concatenate([_scores().scores, np.zeros((3, 10, 3))])
+    # Higher than all. The clip of 2 s has two label frames, the score in its
+    # fourth is of padding; of `unknown` nobody knows what it holds.
+    scores[2, 0, 0] = scores[3, 3, 0] = scores[4, 0, 0] = 0.95
+    scores = make_score_file(
+        scores.astype(np.float32),
+        ["a_0", "b_0", "long", "brief", "unknown"],
+        [X, Y, Z],
+    )
+    listed = _clips(brief=2.0, b_0=3600, long=7200.0, a_0=3598, missing=9)
+    result = _psds(scores, params=EventScoreParams(max_efpr=1.0), clips=listed)
+    assert result.truth.segment_ids == ("a_0", "b_0", "long", "brief")
+    assert result.truth.clips_without_labels == ("unknown",)
+    assert result.truth.clips_not_scored == ("missing",)
+    # Four hours. x: a false alarm before any event, 1 of 2 events at .25 an
+    # hour, both at .5.
+    assert result.audio_seconds == 4 * 3600
+    assert result.per_class["psds"].tolist() == pytest.approx(
+        [0.25 * 0.5 + 0.5 * 1.0, 1.0]
+    )
+    # At .7: x finds 1 of 2, with the false alarm.
+    result = _psds(scores, clips=listed, thresholds=0.7)
+    assert result.per_class["intersection_f1"].tolist() == pytest.approx(
+        [2 / 4, 1.0]
+    )
+    assert "in 4 clips (2 without any event), 4.00 hours" in result.lines()[-1]
+    # Tables at any rate give the same.
+    tables = {
+        clip: pd.DataFrame(
+            {
+                "onset": _FRAME * np.arange(10),
+                "offset": _FRAME * np.arange(1, 11),
+            }
+            | dict(zip([X, Y, Z], scores.scores[row].T, strict=True))
+        )
+        for row, clip in enumerate(scores.segment_ids.tolist())
+    }
+    of_tables = _psds(
+        {c: t.assign(offset=[*t["onset"][1:], 9.6]) for c, t in tables.items()},
+        clips=listed,
+        thresholds=0.7,
+    )
+    pd.testing.assert_frame_equal(
+        of_tables.per_class.drop(columns="psds"),
+        result.per_class.drop(columns="psds"),
+    )
+
+
+def test_a_model_that_hears_events_in_empty_clips_has_no_psds():
+    rng = np.random.default_rng(3)
+    names = [f"event {i}" for i in range(7)] + [f"empty {i}" for i in range(5)]
+    scores = np.zeros((12, 10, 1), dtype=np.float32)
+    scores[:7, 4, 0], scores[7:, 4, 0] = 0.7 + 0.1 * rng.random(7), 0.95
+    scores = make_score_file(scores, names, ["dog"])
+    strong = strong_table(
+        *((name, 4 * _FRAME, 5 * _FRAME, "dog") for name in names[:7])
+    )
+    # All events are found, as if nothing else were there.
+    assert _psds(scores, strong).psds == 1
+    # 5 false alarms in two minutes are 150 an hour, before any event.
+    clips = _clips(**dict.fromkeys(names, 10.0))
+    assert _psds(scores, strong, clips=clips).psds == 0
 
 
 def test_f1_at_a_threshold_that_counts_itself():
@@ -372,7 +453,7 @@ def test_bad_input(scores, options, message):
 _ROOT = pathlib.Path(__file__).parents[1]
 
 
-def _run(tmp_path, **environment):
+def _run(tmp_path, *arguments, **environment):
     write_score_file(_scores(), tmp_path / "S.npz")
     write_strong_labels(_strong(), tmp_path / "T.tsv")
     return subprocess.run(
@@ -384,6 +465,7 @@ def _run(tmp_path, **environment):
             f"--strong_labels={tmp_path / 'T.tsv'}",
             f"--output_dir={tmp_path / 'out'}",
             "--num_workers=1",
+            *arguments,
         ],
         cwd=_ROOT,
         env={**os.environ, **environment},
@@ -420,3 +502,14 @@ def test_numbers_come_with_their_parameters(tmp_path):
     assert "alpha_st 1.0" in text
     per_class = pd.read_csv(tmp_path / "out" / "per_class.csv")
     assert per_class["mid"].tolist() == ["/m/x", "/m/y"]
+    assert "Left out" not in done.stderr
+    # The list says that the clips are longer, and that one is not scored.
+    write_annotated_clips(
+        _clips(a_0=36.0, b_0=36.0, c_0=36.0), tmp_path / "clips.tsv"
+    )
+    done = _run(tmp_path, f"--clips={tmp_path / 'clips.tsv'}")
+    assert "1 labelled clips are not scored, such as c_0" in done.stderr
+    assert "in 2 clips, 0.02 hours" in done.stdout
+    # One false alarm is 50 an hour: up to there x finds half of its events.
+    psds = pd.read_csv(tmp_path / "out" / "per_class.csv")["psds"]
+    assert psds.tolist() == pytest.approx([0.75, 1.0])

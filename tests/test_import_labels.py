@@ -1,11 +1,16 @@
 """Labels of other tools joined with recordings, and the four files made."""
 
+import io
+import json
 import os
 import pathlib
 import subprocess
 import sys
+import tarfile
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import soundfile
 
@@ -169,6 +174,101 @@ def test_weak_labels_keep_groups_and_recordings_without_labels(tmp_path):
     assert clips["group"].tolist() == ["site 1", "site 2", "c"]
 
 
+@pytest.fixture
+def container_files(tmp_path):
+    """Three recordings as Parquet and as tar, and a class map."""
+    (tmp_path / "classes.csv").write_text(
+        'index,mid,display_name\n0,/m/dog,"Dog"\n1,/m/bell,"Bell, big"\n'
+    )
+    audio = []
+    for number, seconds in enumerate((4, 7.5, 3)):
+        _write_audio(tmp_path / f"{number}.wav", seconds)
+        audio.append((tmp_path / f"{number}.wav").read_bytes())
+    events = [
+        [{"event_name": "Dog", "start": 0.5, "end": 4.25}],
+        [
+            {"event_name": "Bell, big", "start": 1, "end": 2},
+            {"event_name": "/m/dog", "start": 3.5, "end": 7.5},
+        ],
+        [],
+    ]
+    (tmp_path / "data").mkdir()
+    table = pa.table(
+        {
+            "video_id": ["site 1", "b", "c"],
+            "audio": [{"bytes": b, "path": ""} for b in audio],
+            "labels": [["/m/dog"], ["/m/bell", "/m/dog"], []],
+            "events": events,
+        }
+    )
+    pq.write_table(table, tmp_path / "data" / "a.parquet")
+    with tarfile.open(tmp_path / "a.tar", "w") as tar:
+        for number, content in enumerate(audio[:2]):
+            labels = {"id": f"clip {number}", "label": ["Dog"]}
+            for name, held in (
+                (f"{number:06d}.wav", content),
+                (f"{number:06d}.json", json.dumps(labels).encode()),
+            ):
+                member = tarfile.TarInfo(name)
+                member.size = len(held)
+                tar.addfile(member, io.BytesIO(held))
+    return tmp_path
+
+
+def test_parquet_has_events_classes_and_audio(container_files):
+    summary = import_labels(
+        str(container_files / "data"),
+        "parquet",
+        "",
+        str(container_files / "own"),
+        str(container_files / "classes.csv"),
+        params=ImportParams(unlabelled="negative"),
+    )
+    own = container_files / "own"
+    assert _rows(own / "strong.tsv")[1:] == [
+        ["site 1", "0.500", "4.000", "/m/dog"],
+        ["b", "1.000", "2.000", "/m/bell"],
+        ["b", "3.500", "7.500", "/m/dog"],
+    ]
+    assert (own / "weak.csv").read_text().splitlines()[1:] == [
+        "site 1,/m/dog",
+        'b,"/m/bell,/m/dog"',
+    ]
+    assert [r[:2] for r in _rows(own / "clips.tsv")[1:]] == [
+        ["site 1", "4.000"],
+        ["b", "7.500"],
+        ["c", "3.000"],
+    ]
+    path = _rows(own / "audio_index.tsv")[1][1]
+    assert path.endswith("data/a.parquet#row=0")
+    assert measure_seconds(path) == 4
+    assert summary.num_shortened == 1
+    assert summary.label_names == ("weak.csv", "strong.tsv")
+
+
+def test_tars_have_classes_and_audio(container_files):
+    import_labels(
+        str(container_files / "a.tar"),
+        "webdataset",
+        "",
+        str(container_files / "own"),
+        str(container_files / "classes.csv"),
+    )
+    own = container_files / "own"
+    assert (own / "weak.csv").read_text().splitlines()[1:] == [
+        "clip 0,/m/dog",
+        "clip 1,/m/dog",
+    ]
+    path = _rows(own / "audio_index.tsv")[2][1]
+    assert measure_seconds(path) == 7.5
+
+
+def test_containers_need_a_class_map(container_files):
+    data, own = str(container_files / "data"), str(container_files / "own")
+    with pytest.raises(InputError, match="Expected a class map"):
+        import_labels(data, "parquet", "", own)
+
+
 # --- Names ------------------------------------------------------------------
 
 
@@ -223,7 +323,10 @@ def _track_of_nothing(folder):
 
 def _other_folder(folder):
     _write_audio(folder / "other" / "z.wav", 1)
-    return {"audio_dir": "other", "problems": ProblemLog()}, (
+    return {
+        "audio_dir": "other",
+        "problems": ProblemLog(skip_bad_lines=True),
+    }, (
         r"None of the 3 recordings .* labels name 007, .* the folder has z\.wav"
     )
 
@@ -340,7 +443,7 @@ def test_what_does_not_fit_can_be_left_out(recordings):
     _track_of_nothing(recordings)
     _no_sound(recordings)
     (recordings / "tracks" / "007.txt").write_text("3\t2\tx\n1\t2\tx\n")
-    summary = _import(recordings, problems=ProblemLog())
+    summary = _import(recordings, problems=ProblemLog(skip_bad_lines=True))
     clips = read_annotated_clips(recordings / "own" / "clips.tsv")
     assert clips["segment_id"].tolist() == ["007", "yard/rec_105"]
     assert summary.num_labels == 2

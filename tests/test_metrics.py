@@ -369,3 +369,22 @@ def test_strong_validation():
     assert d_prime == pytest.approx(2**0.5 * norm.ppf(3 / 4))
     # Item 0: rank 1. Item 2: rank 2.
     assert lwlrap == pytest.approx((1 + 1 / 2) / 2)
+
+
+@pytest.mark.parametrize(("num_items", "num_classes"), [(4, 1), (30, 3)])
+def test_validation_of_a_perfect_model_is_finite(num_items, num_classes):
+    rng = np.random.default_rng(0)
+    targets = rng.random((num_items, num_classes)) < 0.4
+    targets[0], targets[1] = True, False
+    scores = targets + 0.5 * rng.random(targets.shape)
+    best, lwlrap = strong_validation_d_prime(scores, targets)
+    worst, _ = strong_validation_d_prime(-scores, targets)
+    assert 0 < best < 10
+    assert worst == -best
+    # The smallest error, one tie in the class with most pairs, is below it.
+    pairs = targets.sum(axis=0) * (~targets).sum(axis=0)
+    column = scores[:, pairs.argmax()]  # a view
+    is_positive = targets[:, pairs.argmax()]
+    column[column == column[~is_positive].max()] = column[is_positive].min()
+    almost, _ = strong_validation_d_prime(scores, targets)
+    assert 0 < almost < best

@@ -56,7 +56,7 @@ def tables(tmp_path):
         "video-----a_0\t3.0\t4.0\t/m/u\nvideo-----d_0\t0.0\t1.0\t/m/x\n"
         "video-----d_0\t2.0\t1.0\t/m/x\n"
     )
-    problems = ProblemLog()
+    problems = ProblemLog(skip_bad_lines=True)
     weak, strong = read_label_tables(
         [str(tmp_path / "w1.csv"), str(tmp_path / "w2.csv")],
         [str(tmp_path / "s.tsv")],

@@ -12,6 +12,7 @@ from audioset_strong.evaluation.score_tables import (
     read_scores,
 )
 from audioset_strong.evaluation.scores import write_score_file
+from audioset_strong.labels.clips import make_clips_table
 
 HEADER = "onset\toffset\t/m/x\t/m/y\n"
 
@@ -266,3 +267,32 @@ def test_unknown_pooling_is_said_before_reading(tmp_path):
     (tmp_path / "a_0.tsv").write_text(HEADER + "broken")
     with pytest.raises(InputError, match="pooling must be one of"):
         read_scores(tmp_path, pooling="sum")
+
+
+def test_tables_of_clips_of_any_length(tmp_path, caplog):
+    # 0.48 s windows, two a label frame.
+    rng = np.random.default_rng(8)
+    lengths = {"a 1": 70, "b": 6, "c": 40, "d.5": 22}
+    scores = {name: rng.random((n, 2)) for name, n in lengths.items()}
+    for name, values in scores.items():
+        edges = np.arange(len(values) + 1) * 0.48
+        write_table(tmp_path / f"{name}.tsv", values, edges)
+    clips = make_clips_table(["c", "a 1", "b"], [3.9, 33.0, 8.0], ["g"] * 3)
+    found = read_score_tables(tmp_path, clips=clips, clip_seconds=7.7)
+    assert found.segment_ids.tolist() == list(scores)
+    # 33 s hold 34 label frames, though the table goes on to 33.6 s; b ends
+    # after 2.88 of 8 s; d.5 is not listed.
+    assert found.num_label_frames.tolist() == [34, 3, 4, 8]
+    assert found.scores.shape == (4, 34, 2)
+    for row, values in enumerate(scores.values()):
+        count = found.num_label_frames[row]
+        expected = values[: 2 * count].reshape(count, 2, 2).mean(axis=1)
+        np.testing.assert_allclose(
+            found.scores[row, :count], expected, rtol=1e-6
+        )
+    # c goes on for 15 s, d.5 for 3.
+    assert "2 tables go on long after the end of their clip" in caplog.text
+    # All of one length.
+    found = read_scores(tmp_path, clip_seconds=20.0)
+    assert found.num_label_frames.tolist() == [20, 3, 20, 11]
+    assert "1 tables go on long after 20 s; what is after 19.2 s" in caplog.text

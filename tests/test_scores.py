@@ -34,6 +34,7 @@ from audioset_strong.labels.class_map import (
     read_known_classes,
     write_class_map,
 )
+from audioset_strong.labels.clips import make_clips_table
 from audioset_strong.labels.label_files import (
     read_display_names,
     write_display_names,
@@ -99,6 +100,68 @@ def test_bad_columns(columns, known, message):
     with pytest.raises(InputError, match=message) as error:
         find_classes(columns, known)
     assert "\n" not in str(error.value)
+
+
+OWN = ClassMap(("dog_bark", "wren", "4"), ("Dog", "Winter wren", "Car"))
+
+
+def test_ids_of_ones_own_are_ids(caplog):
+    columns = ["wren", "Car", "dog_bark"]
+    found = find_classes(columns, KnownClasses(OWN))
+    assert found.mids == ("wren", "4", "dog_bark")
+    assert found.num_by_kind == {"mid": 2, "display name": 1}
+    # Without a class map, those of the labels are known.
+    labelled = KnownClasses(labelled_mids=frozenset(columns))
+    assert find_classes(["dog_bark", "wren", "x"], labelled).mids == (
+        "dog_bark",
+        "wren",
+    )
+    assert "1 unknown and left out: 'x'" in caplog.text
+    assert find_classes(["4"], KnownClasses(OWN)).mids == ("4",)
+
+
+@pytest.mark.parametrize(
+    ("columns", "known", "message"),
+    [
+        (
+            ["wren"],
+            KnownClasses(),
+            "give a class map for class indices and your",
+        ),
+        # Class 2 is "4", and "1" is the id of class 0.
+        (
+            ["1"],
+            KnownClasses(ClassMap(("1", "wren", "4"), ("a", "b", "c"))),
+            "'1', which is both 1 and wren",
+        ),
+        # One class has the name that is another's id.
+        (
+            ["wren"],
+            KnownClasses(ClassMap(("wren", "x"), ("Bird", "wren"))),
+            "'wren', which is both wren and x. Name that column by its mid",
+        ),
+        (
+            ["dog  bark", "owl"],
+            KnownClasses(labelled_mids=frozenset(["dog_bark"])),
+            "'dog  bark' has a space, which ids .* Did you mean 'dog_bark'?",
+        ),
+        (["winter owl"], KnownClasses(OWN), "'winter owl' has a space"),
+    ],
+)
+def test_bad_columns_of_ones_own(columns, known, message):
+    with pytest.raises(InputError, match=message) as error:
+        find_classes(columns, known)
+    assert "\n" not in str(error.value)
+
+
+def test_an_id_with_a_space_is_named(tmp_path, caplog):
+    path = save(tmp_path, mids=np.array(["dog_bark", "winter wren", "z"]))
+    with pytest.raises(InputError, match="without space.*'winter wren'"):
+        read_score_file(path)
+    found = find_classes(["wren", "dog bark"], KnownClasses(OWN))
+    assert found.mids == ("wren",)
+    assert "'dog bark' has a space" in caplog.text
+    assert "Did you mean 'dog_bark'?" in caplog.text
 
 
 def test_files_or_what_they_hold(tmp_path):
@@ -633,3 +696,58 @@ def test_windows_shorter_than_a_millisecond():
     pooled, num_scored = pool_onto_label_frames(scores, edges, "max")
     assert num_scored == 2
     np.testing.assert_allclose(pooled[:2, 0], [0.5, 1], atol=1e-3)
+
+
+# --- Clips of any length -----------------------------------------------------
+
+
+def test_files_have_room_for_the_longest_clip(tmp_path):
+    rng = np.random.default_rng(6)
+    scores = rng.random((3, 31, 2), dtype=np.float32)
+    score_file = make_score_file(scores, ["a 1", "b", "c"], None, [31, 4, 0])
+    write_score_file(score_file, tmp_path / "S.npz")
+    found = read_score_file(tmp_path / "S.npz")
+    np.testing.assert_array_equal(found.scores, scores)
+    assert found.num_label_frames.tolist() == [31, 4, 0]
+    assert found.clip_scores()[1] == pytest.approx(scores[1, :4].mean(axis=0))
+    with pytest.raises(InputError, match=r"lie in \[0, 31\], found 4 to 32"):
+        make_score_file(scores[:2], None, None, [32, 4])
+    with pytest.raises(InputError, match="1 or more, 2.*found .3, 0, 2"):
+        make_score_file(scores[:, :0], None, None, [0, 0, 0])
+    # Without counts all label frames are scored.
+    with np.load(tmp_path / "S.npz") as file:
+        arrays = dict(file)
+    del arrays["num_label_frames"]
+    np.savez(tmp_path / "T.npz", **arrays)
+    found = read_score_file(tmp_path / "T.npz")
+    assert found.num_label_frames.tolist() == [31, 31, 31]
+
+
+@pytest.mark.parametrize("pooling", ["mean", "max"])
+def test_arrays_of_clips_of_any_length(pooling):
+    # 0.32 s windows, three a label frame, of a clip of 13.44 s = 14 x 0.96 s.
+    rng = np.random.default_rng(7)
+    array = rng.random((4, 42, 2))
+    clips = make_clips_table(
+        ["brief", "long", "cut"], [2.0, 13.44, 13.0], ["g"] * 3
+    )
+    names = ["cut", "not listed", "long", "brief"]
+    found = make_scores(
+        array,
+        names,
+        ["/m/a", "/m/b"],
+        frame_seconds=0.32,
+        num_frames=[42, 42, 40, 42],
+        pooling=pooling,
+        clips=clips,
+        clip_seconds=5.0,
+    )
+    # 40 windows reach .32 s into the 14th label frame, less than half of it.
+    assert found.num_label_frames.tolist() == [13, 5, 13, 2]
+    assert found.scores.shape == (4, 14, 2)
+    pooled = getattr(array.reshape(4, 14, 3, 2), pooling)(axis=2)
+    for row, count in enumerate(found.num_label_frames.tolist()):
+        np.testing.assert_allclose(
+            found.scores[row, :count], pooled[row, :count], rtol=1e-6
+        )
+        assert not found.scores[row, count:].any()

@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from hypothesis import given
 from hypothesis import strategies as st
-from pinned_records import write_pinned_records
+from pinned_records import write_clips, write_pinned_records
 from tiny_release import HELD_OUT, MIDS
 
 from audioset_strong.errors import InputError
@@ -44,7 +44,7 @@ _PARAMS = TrainParams(
     shuffle_block_clips=8,
 )
 # Clips of the pinned records: every fourth with strong labels has no weak ones.
-_WEAK = {f"nuka_weak{i:03d}_30000" for i in range(35)}
+_WEAK = {f"weak{i:03d}_30000" for i in range(35)}
 _STRONG = {f"strong{i:03d}_30000" for i in range(35, 50)}
 _WEAK_SMALL = {f"strong{i:03d}_30000" for i in range(35, 50) if i % 4}
 _CLIPS = {
@@ -230,7 +230,7 @@ def test_targets_are_those_of_the_window(tiny, tiny_places, name):
         # throughout, which only the strong labels have.
         has_tone = name != "strong" or 1520 <= start * 10 <= 5520
         num_with_tone += has_tone
-        tone = _LOW if int(clip[5:7]) % 2 else _HIGH
+        tone = _LOW if int(clip[9:11]) % 2 else _HIGH
         expected = np.zeros(4)
         expected[tone], expected[_NOISE] = has_tone, name != "weak_small"
         np.testing.assert_array_equal(target, expected)
@@ -517,7 +517,7 @@ def test_label_frames_of_held_out_clips(tiny):
     for segment_id, targets in zip(
         batch["segment_id"].numpy(), batch["targets"].numpy()
     ):
-        tone = _LOW if int(segment_id[5:7]) % 2 else _HIGH
+        tone = _LOW if int(segment_id[9:11]) % 2 else _HIGH
         # Noise all along; a tone from 2.0 to 6.0 s: 0.88 s of label frame 2
         # and 0.24 s of label frame 6.
         assert targets[:, _NOISE].tolist() == [1] * 10
@@ -550,3 +550,77 @@ def test_label_frames_beyond_the_audio_are_not_counted(tiny):
 def test_groups_without_clips(tiny):
     with pytest.raises(InputError, match=r"no clip in the groups \['none'\]"):
         label_frame_batches(tiny, ["none"])
+
+
+# --- Clips of any length -----------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def any_length(tmp_path_factory):
+    """Clips of 1 to 121 s; three of them without an event."""
+    clips = [
+        ("long", 121.0, {"strong": [(_NOISE, 100.0, 101.0)], "weak": []}),
+        ("silent 1", 7.7, {"strong": []}),
+        ("short", 1.9, {"strong": [(_LOW, 0.3, 1.9)]}),
+        ("silent 2", 1.0, {"strong": []}),
+        ("weak only", 30.0, {"weak": [(_HIGH, 0.0, 30.0)]}),
+        ("silent 3", 24.0, {"strong": []}),
+    ]
+    return write_clips(tmp_path_factory.mktemp("any_length"), clips)
+
+
+def test_label_frames_are_as_many_as_fit(any_length):
+    clips = {
+        clip["segment_id"].numpy().decode(): clip
+        for clip in label_frame_batches(any_length, ["strong"]).unbatch()
+    }
+    found = {n: int(c["num_label_frames"]) for n, c in clips.items()}
+    # 24 s hold 25 label frames, but the last STFT window ends 15 ms later.
+    assert found == {
+        "long": 126,
+        "silent 1": 8,
+        "short": 1,
+        "silent 2": 1,
+        "weak only": 31,
+        "silent 3": 24,
+    }
+    positives = {
+        n: np.argwhere(c["targets"]).tolist() for n, c in clips.items()
+    }
+    # 100.0 to 101.0 s: 0.80 s of frame 104 and 0.2 s of the next.
+    assert positives.pop("long") == [[104, _NOISE]]
+    assert positives.pop("short")[0] == [0, _LOW]
+    assert not any(positives.values())
+
+
+def test_clips_without_events_are_negatives(any_length):
+    # A pass is five clips; the sixth is not known to the strong labels.
+    params = TrainParams(training_set="strong", global_batch_size=100)
+    [batch] = training_stream(any_length, params).take(1)
+    starts = batch["patches"].numpy()[:, 0, 0]
+    targets = batch["targets"].numpy()
+    assert (batch["target_mask"].numpy() == 1).all()
+    # Three of five clips have no event, and a second in the long one is rare.
+    assert 60 <= (targets.sum(axis=1) == 0).sum() < 85
+    assert (targets[:, _LOW].sum(), targets[:, _HIGH].sum()) == (20, 0)
+    # The windows of a long clip are anywhere in it, at 10 ms.
+    assert starts.max() > 9000
+
+
+def test_diffuse_events_span_clips_of_any_length(any_length):
+    params = TrainParams(training_set="diffuse", global_batch_size=50)
+    [batch] = training_stream(any_length, params).take(1)
+    assert batch["targets"].numpy().sum(axis=0).tolist() == [10, 0, 10, 0]
+
+
+def test_long_clips_are_parsed_a_few_at_a_time(any_length):
+    def sizes(num_label_frames):
+        label_frames = dataclasses.replace(
+            any_length.label_frames, num_label_frames=num_label_frames
+        )
+        records = dataclasses.replace(any_length, label_frames=label_frames)
+        batches = label_frame_batches(records, ["strong"])
+        return [len(batch["segment_id"]) for batch in batches]
+
+    # An hour has 3,750 label frames, of which 2,048 are read at a time.
+    assert [sizes(n) for n in (128, 600, 3750)] == [[6], [3, 3], [1] * 6]

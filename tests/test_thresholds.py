@@ -398,6 +398,45 @@ def test_logits_get_thresholds_and_a_warning(flags, tmp_path):
     assert (tmp_path / "T.csv.reliability.csv").exists()
 
 
+def test_clips_without_events_and_ids_of_ones_own(tmp_path):
+    # Three clips with a bark, scored .7, .6 and .5; two without, scored .65.
+    scores = np.full((6, 3, 2), 0.1, np.float32)
+    scores[:5, 0, 1] = [0.7, 0.6, 0.5, 0.65, 0.65]
+    names = ["a 1", "a 2", "a 3", "still 1", "still 2", "unknown"]
+    with open(tmp_path / "S.npz", "wb") as file:
+        np.savez(
+            file,
+            segment_ids=np.array(names),
+            class_names=np.array(["wren", "dog_bark"]),
+            scores=scores,
+            label_frame_seconds=0.96,
+        )
+    (tmp_path / "L.tsv").write_text(
+        "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
+        + "".join(f"{name}\t0.0\t0.9\tdog_bark\n" for name in names[:3])
+    )
+    (tmp_path / "C.tsv").write_text(
+        "segment_id\tduration_seconds\n"
+        + "".join(f"{name}\t2.5\n" for name in names[:5])
+    )
+    flags = [
+        f"--scores={tmp_path}/S.npz",
+        f"--strong_labels={tmp_path}/L.tsv",
+        f"--output={tmp_path}/T.csv",
+    ]
+    done = _run(*flags, f"--clips={tmp_path}/C.tsv")
+    assert done.returncode == 0, done.stderr
+    # Of 2.5 s two label frames are whole, of five clips.
+    assert "10 label frames with implied" in done.stdout
+    assert "1 scored clips have no labels, such as unknown" in done.stderr
+    # Three of the five from .5 on; of the clips with events alone, all three.
+    table = pd.read_csv(tmp_path / "T.csv", comment="#", index_col="mid")
+    assert table.loc["dog_bark", "threshold"] == pytest.approx((0.5 + 0.1) / 2)
+    assert table.loc["dog_bark", "f1"] == pytest.approx(0.75)
+    settings = read_threshold_file(tmp_path / "T.csv").settings
+    assert settings["clips"] == "C.tsv"
+
+
 def test_bad_input_is_one_line(flags, tmp_path):
     done = _run(*flags, f"--strong_labels={tmp_path}/F.tsv")
     assert done.returncode == 2

@@ -31,7 +31,7 @@ import re
 import tarfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple, cast
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -65,8 +65,9 @@ _NAME_COLUMNS = ("segment_id", "video_id", "id")
 
 # Rows decoded at a time: few, as they are whole audio files.
 _ROWS_AT_ONCE = 8
-# Parquet is read in pieces of this size, so that memory does not grow with the
-# row groups, which may hold gigabytes.
+# Row groups whose audio is larger than this are read in pieces; whole ones are
+# quicker by a sixth. Those of Hugging Face hold 20 to 100 MB.
+_MAX_GROUP_BYTES = 128 << 20
 _PARQUET_BUFFER_BYTES = 1 << 20
 # Headers of a tar lie between the audio. A remote one is read through: with
 # clips of 300 kB a request for each header would take ten times as long.
@@ -194,14 +195,16 @@ def open_member(path: str) -> BinaryIO:
 
     Raises:
       ValueError: What the locator names is not there, or damaged.
-      FileNotFoundError: There is no such file, or the row holds no audio.
-      OSError: The container cannot be read on this machine.
+      OSError: The container is not there, or cannot be read on this machine.
     """
     match = _LOCATOR.fullmatch(path)
     if match is None:
         raise ValueError(f"Expected a member of a container, found {path}.")
     if match[4]:
-        return io.BytesIO(_read_row(match[4], int(match[5])))
+        # Reads what was decoded without another copy of it.
+        return cast(
+            BinaryIO, pa.BufferReader(_read_row(match[4], int(match[5])))
+        )
     offset, num_bytes = int(match[2]), int(match[3])
     if num_bytes > _MAX_MEMBER_BYTES:
         raise ValueError(f"{num_bytes:,} bytes are too many for audio")
@@ -298,21 +301,20 @@ def _walk_tar(
             offset += len(block)
             continue
         try:
-            header = tarfile.TarInfo.frombuf(block, "utf-8", "surrogateescape")
-            size = int(pax.get("size", header.size))
-        except (tarfile.HeaderError, ValueError) as error:
+            header_name, kind, size = _parse_header(block)
+            size = int(pax.get("size", size))
+        except ValueError as error:
             raise _TarDamageError(
                 f"no header of a file at byte {offset:,} ({error})"
             ) from error
         has_ended = False
-        kind = header.type
         if kind in _TYPES_WITHOUT_DATA:
             size = 0
         data_offset = offset + _BLOCK_BYTES
         if kind == tarfile.GNUTYPE_SPARSE:
             data_offset += _sparse_map_bytes(file, block)
         end = data_offset + size
-        name = pax.get("path") or long_name or header.name
+        name = pax.get("path") or long_name or header_name
         if size < 0 or end > num_bytes:
             raise _TarDamageError(
                 f"{_shown(name)} at byte {offset:,} has {size:,} bytes, only "
@@ -348,6 +350,32 @@ def _walk_tar(
             num_left_out["files larger than 1 GiB"] += 1
         else:
             yield name, data_offset, size
+
+
+def _parse_header(block: bytes) -> tuple[str, bytes, int]:
+    """Returns name, type and size of a member; `ValueError` for no header.
+
+    Does what `tarfile.TarInfo.frombuf` does for these, in a third of its time:
+    archives of AudioSet hold four million headers.
+    """
+    if len(block) < _BLOCK_BYTES:
+        raise ValueError("truncated header")
+    # The sum is made with spaces for itself.
+    total = sum(block[:148]) + sum(block[156:]) + 8 * ord(" ")
+    if total != int(block[148:156].strip(b" \0") or b"0", 8):
+        raise ValueError("bad checksum")
+    name = block[:100].partition(b"\0")[0]
+    kind = block[156:157]
+    if block[257:263] == b"ustar\0" and block[345]:
+        name = block[345:500].partition(b"\0")[0] + b"/" + name
+    if kind == tarfile.AREGTYPE and name.endswith(b"/"):
+        kind = tarfile.DIRTYPE
+    field = block[124:136]
+    if field[0] in (0x80, 0xFF):  # too large, or negative, for octal digits
+        size = int.from_bytes(field[1:], "big", signed=field[0] == 0xFF)
+    else:
+        size = int(field.partition(b"\0")[0].strip() or b"0", 8)
+    return name.decode(errors="surrogateescape"), kind, size
 
 
 def _sparse_map_bytes(file: BinaryIO, block: bytes) -> int:
@@ -410,12 +438,20 @@ class _AudioColumns(NamedTuple):
 
 
 def _open_parquet(path: str) -> pq.ParquetFile:
-    """Opens a Parquet file so that row groups are read piece by piece."""
+    """Opens a Parquet file so that memory does not grow with its row groups."""
     source: Any = path
     if files.is_remote(path):
         source = files.open_to_seek(path, _PARQUET_BUFFER_BYTES)
+    with pq.ParquetFile(source) as parquet:
+        metadata = parquet.metadata
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    largest = max((group.total_byte_size for group in groups), default=0)
+    is_large = largest > _MAX_GROUP_BYTES
     return pq.ParquetFile(
-        source, buffer_size=_PARQUET_BUFFER_BYTES, pre_buffer=False
+        source,
+        metadata=metadata,
+        buffer_size=_PARQUET_BUFFER_BYTES if is_large else 0,
+        pre_buffer=False,
     )
 
 
@@ -562,8 +598,8 @@ class _ParquetReader:
         self._batch: Any = ()
         self._batch_row = 0
 
-    def read(self, row: int) -> bytes | None:
-        """Returns the audio of a row; None if it has none."""
+    def read(self, row: int) -> pa.Buffer:
+        """Returns the audio of a row, nothing if it has none."""
         group = _group_of_row(self._first_rows, row)
         if group != self._group or row < self._batch_row:
             self._batches = _iterate_audio(self._parquet, group, self._column)
@@ -575,19 +611,18 @@ class _ParquetReader:
             self._batch = next(self._batches)
         value = self._batch[row - self._batch_row]
         if not value.is_valid:
-            return None
+            return pa.py_buffer(b"")
         buffer = value.as_buffer()
         if buffer.size > _MAX_MEMBER_BYTES:
             raise ValueError(f"{buffer.size:,} bytes are too many for audio")
-        content: bytes = buffer.to_pybytes()
-        return content
+        return buffer
 
 
 # The file that a thread read last: workers read a file's rows in their order.
 _last_read = threading.local()
 
 
-def _read_row(path: str, row: int) -> bytes:
+def _read_row(path: str, row: int) -> pa.Buffer:
     """Reads the audio of a row, as `open_member` does."""
     reader: _ParquetReader | None = getattr(_last_read, "reader", None)
     try:
@@ -606,8 +641,6 @@ def _read_row(path: str, row: int) -> bytes:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the machine, not of the file
         raise ValueError(_one_line(error) or "the row group is cut") from error
-    if content is None:
-        raise FileNotFoundError(errno.ENOENT, "the row holds no audio", path)
     return content
 
 

@@ -21,21 +21,30 @@ import functools
 import io
 import math
 import os
+import re
 import stat
+import tempfile
+import threading
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import soundfile
 import soxr
+from absl import logging
 
 from audioset_strong import files
 from audioset_strong.audio import containers
 from audioset_strong.audio.formats import (
     EXTENSIONS_OF_FORMAT,
     HEAD_BYTES,
+    MAX_BYTES_BEFORE_MP3,
     SOUNDFILE_FORMATS,
+    Stream,
     claimed_mp3_samples,
+    find_missing_size,
+    find_mp3,
+    find_streams,
     find_truncation,
     id3_bytes,
     sniff_format,
@@ -71,13 +80,28 @@ _MP3_TOLERANCE_SECONDS = 0.05
 # The same for FFmpeg's formats: several frames of AAC at a low rate.
 _PYAV_TOLERANCE_SECONDS = 0.25
 
+# Audio that starts later than this in its file is placed so; less is common,
+# and the decoders' own. More than the last is a wrong time stamp.
+_MIN_DELAY_SECONDS = 0.1
+_MAX_DELAY_SECONDS = 600.0
+
+# Formats whose times begin at zero even where audio is all they hold.
+_FROM_ZERO = ("mp4", "webm", "matroska")
+
 # Formats without a duration in the header; FFmpeg would guess it from the bit
 # rate.
 _WITHOUT_SECONDS = ("mp3", "aac", "ac3", "amr", "mpegts")
 
+# Formats without times; FFmpeg would count them from the bit rate.
+_WITHOUT_TIMES = ("mp3", "aac", "ac3", "amr", "wav", "flac", "aiff", "au")
+
 # PyAV reads past the end of FFmpeg's list of planes, one per channel, and
 # crashes if there are eight or more.
 _MAX_PLANES = 7
+
+# What libmpg123 writes, and what keeps threads from taking each other's stderr.
+_CHATTER = re.compile(rb"\[\S+\.c:|(Note|Warning|Error|WARNING): |\s*$")
+_CHATTER_LOCK = threading.Lock()
 
 # An ID3v2.4 tag that holds ten bytes of padding.
 _ID3_TAG = b"ID3\4\0\0\0\0\0\x0a" + bytes(10)
@@ -212,7 +236,10 @@ def decode_open_file(
     try:
         container = _sniff_open_file(file)
         try:
-            read = _read_samples(file, container, max_seconds, start_seconds)
+            with _log_chatter(path, container):
+                read = _read_samples(
+                    file, container, max_seconds, start_seconds
+                )
         except NotDecodableError:
             _read_through(file)
             raise
@@ -325,6 +352,43 @@ def open_audio(path: str) -> Iterator[BinaryIO]:
         yield file
 
 
+@contextlib.contextmanager
+def _log_chatter(path: str, container: str) -> Iterator[None]:
+    """Logs what libsndfile's decoder of MP3 writes to stderr, with the path.
+
+    It cannot be told to be silent, and writes to the file of number 2; FFmpeg
+    is silent in PyAV unless it is told otherwise.
+    """
+    if container != "mp3":
+        yield
+        return
+    with _CHATTER_LOCK, tempfile.TemporaryFile() as caught:
+        try:
+            stderr = os.dup(2)
+        except OSError:  # there is none
+            yield
+            return
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            if caught.seek(0, os.SEEK_END):
+                caught.seek(0)
+                lines = caught.read().splitlines(keepends=True)
+                # Another thread may write at the same time.
+                others = [line for line in lines if not _CHATTER.match(line)]
+                os.write(2, b"".join(others))
+                chatter = [line for line in lines if _CHATTER.match(line)]
+                if chatter:
+                    first = chatter[0].decode(errors="replace").strip()
+                    logging.info(
+                        "%s: its decoder says: %s (%d lines)",
+                        *(path, first, len(chatter)),
+                    )
+
+
 def _sniff_open_file(file: BinaryIO) -> str:
     """Names the format of an open file; any may begin with an ID3 tag."""
     file.seek(0)
@@ -334,7 +398,11 @@ def _sniff_open_file(file: BinaryIO) -> str:
         inner = sniff_format(file.read(HEAD_BYTES))
         # Some encoders pad the tag with zeros, and MP3 follows these.
         return "mp3" if inner == "unknown" else inner
-    return sniff_format(head)
+    if (container := sniff_format(head)) == "unknown":
+        file.seek(0)
+        if find_mp3(file.read(2 * MAX_BYTES_BEFORE_MP3)) >= 0:
+            return "mp3"
+    return container
 
 
 class Mixer:
@@ -380,6 +448,19 @@ class Mixer:
         self.num_samples += len(samples)
         self._num_values += samples.size
 
+    def append(self, other: "Mixer", waveform: np.ndarray) -> None:
+        """Takes what another one counted, with its waveform or instead of it.
+
+        Args:
+          other: Not to be used afterwards.
+          waveform: float32 `[num_samples]`.
+        """
+        self._blocks.append(waveform)
+        self.num_samples += len(waveform)
+        self.file_peak = max(self.file_peak, other.file_peak)
+        self._num_values += other._num_values
+        self._num_clipped += other._num_clipped
+
     @property
     def clipped_fraction(self) -> float:
         """Share of the samples of all channels that are clipped."""
@@ -421,6 +502,39 @@ def _count_clipped(samples: np.ndarray) -> int:
     return int(np.count_nonzero(is_clipped))
 
 
+class _Mended(io.RawIOBase):
+    """A file with a few bytes replaced."""
+
+    def __init__(self, file: BinaryIO, at: int, new_bytes: bytes) -> None:
+        self._file, self._at, self._bytes = file, at, new_bytes
+
+    def readinto(self, buffer: Any) -> int:
+        """Reads from the present position on."""
+        start = self._file.tell()
+        contents = bytearray(self._file.read(len(buffer)))
+        for number, byte in enumerate(self._bytes, self._at - start):
+            if 0 <= number < len(contents):
+                contents[number] = byte
+        buffer[: len(contents)] = contents
+        return len(contents)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Moves to a position."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Returns the position."""
+        return self._file.tell()
+
+    def readable(self) -> bool:
+        """Says that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Says that it can be read from anywhere."""
+        return True
+
+
 class ReadAudio(NamedTuple):
     """What a decoder read.
 
@@ -446,12 +560,83 @@ def _read_samples(
     max_seconds: float | None,
     start_seconds: float,
 ) -> ReadAudio:
-    """Reads with libsndfile if that can, otherwise with PyAV."""
+    """Reads the streams of a file, most often one.
+
+    Later streams take the sample rate of the first. A stream that cannot be
+    read ends the audio: what follows would come too early.
+    """
+    streams = find_streams(file, container)
+    if not streams:
+        read = _read_stream(file, container, max_seconds, start_seconds)
+        if not read.file_seconds and not isinstance(file, _Mended):
+            num_bytes = file.seek(0, os.SEEK_END)
+            place = find_missing_size(file, container, num_bytes)
+            if place:
+                mended = cast(BinaryIO, _Mended(file, *place))
+                return _read_samples(
+                    mended, container, max_seconds, start_seconds
+                )
+        return read
+    whole, position = None, 0  # in samples
+    for number, stream in enumerate(streams, 1):
+        seconds, later_seconds = max_seconds, start_seconds
+        if whole:
+            rate = whole.sample_rate
+            start, end = _bounds(rate, max_seconds, start_seconds)
+            first = max(start, position)
+            later_seconds = (first - position) / rate
+            if max_seconds is not None:
+                # Half a sample more, as it is rounded down.
+                seconds = (max(end - first, 0) + 0.5) / rate
+        try:
+            read = _read_stream(
+                io.BytesIO(stream.content),
+                container,
+                seconds,
+                later_seconds,
+                stream,
+            )
+        except NotDecodableError as error:
+            if whole is None:
+                raise
+            problem = f"stream {number} of {len(streams)}: {error}"
+            return whole._replace(truncation=problem)
+        if whole is None:
+            whole = read
+        else:
+            waveform = read.mixer.waveform()  # [num_stream_samples]
+            if read.sample_rate != rate and len(waveform):
+                # [num_stream_samples * rate / read.sample_rate]
+                waveform = soxr.resample(waveform, read.sample_rate, rate)
+            whole.mixer.append(read.mixer, waveform)
+        position += round(read.file_seconds * whole.sample_rate)
+        whole = whole._replace(
+            num_channels=max(whole.num_channels, read.num_channels),
+            file_seconds=position / whole.sample_rate,
+            truncation=read.truncation or stream.truncation,
+        )
+        if whole.truncation:
+            break
+    assert whole
+    return whole
+
+
+def _read_stream(
+    file: BinaryIO,
+    container: str,
+    max_seconds: float | None,
+    start_seconds: float,
+    stream: Stream | None = None,
+) -> ReadAudio:
+    """Reads with libsndfile if that can, otherwise with PyAV.
+
+    `stream` is what `file` holds if it is not all of a file.
+    """
     failure = f"libsndfile does not read {container}"
     if container in (*SOUNDFILE_FORMATS, "unknown"):
         try:
             return read_with_soundfile(
-                file, container, max_seconds, start_seconds
+                file, container, max_seconds, start_seconds, stream
             )
         except NotDecodableError as error:
             if container == "unknown":
@@ -491,6 +676,7 @@ def read_with_soundfile(
     container: str,
     max_seconds: float | None,
     start_seconds: float = 0.0,
+    stream: Stream | None = None,
 ) -> ReadAudio:
     """Reads the samples of a file, block by block.
 
@@ -501,6 +687,7 @@ def read_with_soundfile(
       max_seconds: Audio after this is not kept, and not read where the header
         says how long the file is; None for all of it.
       start_seconds: Audio before this is not kept (`decode_audio`).
+      stream: What the file holds if it was taken out of another one.
 
     Raises:
       NotDecodableError: libsndfile does not read the file.
@@ -508,7 +695,9 @@ def read_with_soundfile(
     """
     mp3_samples = None
     if container == "mp3":
-        mp3_samples = claimed_mp3_samples(file)
+        mp3_samples = (
+            stream.num_samples if stream else claimed_mp3_samples(file)
+        )
         file.seek(0)
         if file.read(3) != b"ID3":
             # Without a tag libsndfile knows MP3 by the extension only.
@@ -538,9 +727,9 @@ def _read_blocks(
 ) -> ReadAudio:
     """Reads to the end of the part, or to an error if that may be."""
     file.seek(0)
-    in_memory = isinstance(file, io.BytesIO)
+    on_disk = isinstance(file, io.FileIO)
     with soundfile.SoundFile(
-        file if in_memory else file.fileno(), closefd=False
+        file.fileno() if on_disk else file, closefd=False
     ) as sound:
         rate, num_channels, mixer = sound.samplerate, sound.channels, Mixer()
         _check_sample_rate(rate)
@@ -634,9 +823,9 @@ def read_with_pyav(
         with av.open(file, format=demuxer, metadata_errors="ignore") as opened:
             if not opened.streams.audio:
                 raise NotDecodableError("PyAV: it has no audio stream")
-            reader = _PyavReader(opened, max_seconds, start_seconds)
+            reader = _PyavReader(opened, container, max_seconds, start_seconds)
             reader.read_packets()
-            return reader.result(container not in _WITHOUT_SECONDS)
+            return reader.result()
     except _pyav_errors() as error:
         message = getattr(error, "strerror", None) or str(error)
         raise NotDecodableError(f"PyAV: {message}") from error
@@ -653,9 +842,14 @@ class _PyavReader:
     """Reads the first audio stream of a file that PyAV opened."""
 
     def __init__(
-        self, opened: Any, max_seconds: float | None, start_seconds: float
+        self,
+        opened: Any,
+        container: str,
+        max_seconds: float | None,
+        start_seconds: float,
     ) -> None:
         self._opened, self._stream = opened, opened.streams.audio[0]
+        self._container = container
         self._max_seconds, self._start_seconds = max_seconds, start_seconds
         self._mixer = Mixer()
         # Until the first frame.
@@ -666,6 +860,7 @@ class _PyavReader:
         self._num_waiting = 0
         self._packets_seconds = 0.0
         self._first_packet_seconds: float | None = None
+        self._delay_seconds = 0.0
         self._error = ""
 
     def read_packets(self) -> None:
@@ -708,20 +903,51 @@ class _PyavReader:
                     self._start, self._end = _bounds(
                         self._rate, self._max_seconds, self._start_seconds
                     )
+                    self._delay_seconds = self._find_delay(frame)
+                    num_silent = round(self._delay_seconds * self._rate)
+                    if num_silent:
+                        silence = np.zeros((layout[1], num_silent), np.float32)
+                        self._keep(silence)
                 if layout != (self._rate, self._num_channels):
                     raise ValueError("its rate or channels change on the way")
-                samples = _frame_to_float(frame)  # [num_channels, num_samples]
-                num_left = self._end - self._num_read
-                num_new = int(min(samples.shape[1], num_left))
-                num_before = min(max(self._start - self._num_read, 0), num_new)
-                self._waiting.append(samples[:, num_before:num_new])
-                self._num_read += num_new
-                self._num_waiting += num_new - num_before
-                if self._num_waiting * self._num_channels >= _BLOCK_VALUES:
-                    self._mix()
+                # [num_channels, num_samples]
+                self._keep(_frame_to_float(frame))
         except _pyav_errors() as error:
             if self._num_read:
                 self._error = str(error)
+
+    def _find_delay(self, first: Any) -> float:
+        """Returns how late the audio starts in the file, by its first frame.
+
+        FFmpeg takes what encoders put before the sound into account.
+        """
+        opened, stream = self._opened, self._stream
+        if self._container in _WITHOUT_TIMES or first.time is None:
+            return 0.0
+        is_alone = len(opened.streams) == 1
+        is_from_zero = is_alone and self._container in _FROM_ZERO
+        origin = 0.0 if is_from_zero else (opened.start_time or 0) / 1e6
+        delay = float(first.time) - origin
+        if is_from_zero:
+            # Times of a piece of a broadcast count from when that began.
+            seconds = (opened.duration or 0) / 1e6 - delay
+            if stream.duration and stream.time_base:
+                seconds = float(stream.duration * stream.time_base)
+            if delay >= seconds:
+                return 0.0
+        is_late = _MIN_DELAY_SECONDS < delay <= _MAX_DELAY_SECONDS
+        return delay if is_late else 0.0
+
+    def _keep(self, samples: np.ndarray) -> None:
+        """Takes the wanted ones of float32 `[num_channels, num_samples]`."""
+        num_left = self._end - self._num_read
+        num_new = int(min(samples.shape[1], num_left))
+        num_before = min(max(self._start - self._num_read, 0), num_new)
+        self._waiting.append(samples[:, num_before:num_new])
+        self._num_read += num_new
+        self._num_waiting += num_new - num_before
+        if self._num_waiting * self._num_channels >= _BLOCK_VALUES:
+            self._mix()
 
     def _mix(self) -> None:
         """Passes the waiting samples to the mixer."""
@@ -731,22 +957,28 @@ class _PyavReader:
             self._mixer.add(np.ascontiguousarray(block))
         self._waiting, self._num_waiting = [], 0
 
-    def result(self, has_claimed_seconds: bool) -> ReadAudio:
+    def result(self) -> ReadAudio:
         """Reports on the file once its packets are read."""
+        has_claimed_seconds = self._container not in _WITHOUT_SECONDS
         if not self._rate:
             raise NotDecodableError(f"PyAV: nothing decodes {self._error}")
         found = self._num_read / self._rate
         # What was decoded, or was counted and not decoded.
         claimed = found
         if self._num_read >= self._end:
-            claimed = max(found, self._packets_seconds)
+            claimed = max(found, self._packets_seconds + self._delay_seconds)
         stream, opened = self._stream, self._opened
         if has_claimed_seconds and stream.duration and stream.time_base:
             claimed = float(stream.duration * stream.time_base)
+            claimed += self._delay_seconds
         elif (
             has_claimed_seconds and opened.duration and len(opened.streams) == 1
         ):
             claimed = float(opened.duration / 1e6)
+            if self._container in ("webm", "matroska"):
+                # Theirs is the time of the end; all before the delay is none.
+                first_seconds = (opened.start_time or 0) / 1e6
+                claimed -= max(first_seconds - self._delay_seconds, 0.0)
         expected = min(claimed, self._end / self._rate)
         truncation = ""
         if self._error:

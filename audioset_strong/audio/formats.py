@@ -3,17 +3,24 @@
 Nothing is decoded here, and extensions are not trusted. A format is named after
 its container: "ogg" may hold Vorbis, Opus or FLAC, and "mp4" AAC or others.
 
+Some files hold several streams one after the other, each with a head of its
+own: recorded radio, and files that were joined by `cat`. `find_streams` takes
+them apart, and counts the frames of MP3 that does not say how long it is.
+
 A container says somewhere how much it holds: WAV and AIFF before the samples,
 MP4 before each box, Matroska before its segment, and Ogg marks the last page. A
 file that says nothing, such as a recorded stream, counts as whole.
 
 Sources: EBU Tech 3306 (RF64), AIFF 1.3, RFC 3533 (Ogg), ISO/IEC 14496-12 (MP4),
-RFC 8794 and 9559 (Matroska).
+RFC 8794 and 9559 (Matroska), ISO/IEC 11172-3 and 13818-3 (MP3).
 """
 
+import functools
+import io
+import itertools
 import os
 import struct
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 # Extensions in use for each format, the usual one first.
 EXTENSIONS_OF_FORMAT = {
@@ -85,6 +92,36 @@ _MAX_CHUNKS = 100_000
 
 # Header, segment table, and 255 segments of at most 255 bytes.
 _MAX_OGG_PAGE_BYTES = 27 + 255 + 255 * 255
+
+# What may come before the first frame of MP3, which is then looked for.
+MAX_BYTES_BEFORE_MP3 = 1 << 20
+
+# Bytes between two frames that libsndfile's decoder passes over.
+_MAX_GAP_BYTES = 1024
+
+# So many frames of one kind in a row are no accident.
+_MIN_FRAMES = 4
+
+# So many more frames than its head says are no stream of their own.
+_MAX_MORE_FRAMES = 2
+
+# kbit/s of MPEG audio by index, for version 1 and for the others, by layer.
+_BIT_RATES_1 = {
+    1: (*range(0, 449, 32),),
+    2: (
+        *(0, 32, 48, 56, 64, 80, 96, 112, 128),
+        *(160, 192, 224, 256, 320, 384),
+    ),
+    3: (*(0, 32, 40, 48, 56, 64, 80, 96, 112), *(128, 160, 192, 224, 256, 320)),
+}
+_BIT_RATES_2 = {
+    1: (
+        *(0, 32, 48, 56, 64, 80, 96, 112, 128),
+        *(144, 160, 176, 192, 224, 256),
+    ),
+    2: (0, *range(8, 65, 8), *range(80, 161, 16)),
+    3: (0, *range(8, 65, 8), *range(80, 161, 16)),
+}
 
 # Byte order of a chunk's name and size, and the name of the chunk of samples.
 _CHUNKS = {
@@ -181,6 +218,234 @@ def claimed_mp3_samples(file: BinaryIO) -> int | None:
     return max(num_samples, 0)
 
 
+class Stream(NamedTuple):
+    """One of the streams that follow each other in a file.
+
+    Attributes:
+      content: The stream, with a head that decoders understand.
+      num_samples: Samples per channel by its own head; None if it has none.
+      truncation: What is wrong after it, so that it is the last; or "".
+    """
+
+    content: bytes
+    num_samples: int | None = None
+    truncation: str = ""
+
+
+def find_streams(file: BinaryIO, container: str) -> list[Stream]:
+    """Takes apart what decoders would not read to its end.
+
+    Args:
+      file: The whole file.
+      container: The format that `sniff_format` found.
+
+    Returns:
+      The streams in their order; none if the file can be decoded as it is.
+    """
+    if container not in ("ogg", "mp3"):
+        return []
+    file.seek(0)
+    contents = file.read()
+    if container == "mp3":
+        return _mp3_streams(contents)
+    starts, at, was_first = [], 0, False
+    # A search is slower than to go from page to page.
+    while (at := contents.find(b"OggS\0", at)) >= 0:
+        head = contents[at : at + 282]
+        if len(head) < 27:
+            break
+        is_first = bool(head[5] & 2)
+        # The first pages of streams that run side by side follow each other.
+        if is_first and not was_first:
+            starts.append(at)
+        was_first = is_first
+        num_sizes = head[26]
+        at += 27 + num_sizes + sum(head[27 : 27 + num_sizes])
+    if len(starts) < 2:
+        return []
+    bounds = itertools.pairwise([*starts, len(contents)])
+    return [Stream(contents[start:end]) for start, end in bounds]
+
+
+class _MpegFrame(NamedTuple):
+    """What the header of a frame of MPEG audio says.
+
+    Attributes:
+      num_bytes: Its size.
+      kind: What may not change within a stream: version (3 is 1, 2 is 2, 0 is
+        2.5), layer, sample rate, and whether it is mono.
+    """
+
+    num_bytes: int
+    kind: tuple[int, int, int, bool]
+
+
+@functools.cache
+def _mpeg_frame(b: int, c: int, is_mono: bool) -> _MpegFrame | None:
+    """Reads the second and third byte of a header; None if it is none."""
+    version, layer = b >> 3 & 3, 4 - (b >> 1 & 3)
+    index, rate_index = c >> 4, c >> 2 & 3
+    is_known = version != 1 and layer != 4 and rate_index != 3
+    if b < 0xE0 or not is_known or index in (0, 15):
+        return None
+    rate = (44100, 48000, 32000)[rate_index] >> {3: 0, 2: 1, 0: 2}[version]
+    kbits = (_BIT_RATES_1 if version == 3 else _BIT_RATES_2)[layer][index]
+    if layer == 1:
+        num_samples, unit = 384, 4
+    else:
+        num_samples, unit = 576 if layer == 3 and version != 3 else 1152, 1
+    num_units = num_samples * 125 * kbits // unit // rate + (c >> 1 & 1)
+    return _MpegFrame(num_units * unit, (version, layer, rate, is_mono))
+
+
+def _frame_at(contents: bytes, at: int) -> _MpegFrame | None:
+    """Reads the header of a frame; None if there is none."""
+    if not 0 <= at <= len(contents) - 4 or contents[at] != 0xFF:
+        return None
+    return _mpeg_frame(
+        contents[at + 1], contents[at + 2], contents[at + 3] >> 6 == 3
+    )
+
+
+def find_mp3(contents: bytes, start: int = 0) -> int:
+    """Finds several frames of MPEG audio in a row; -1 if there are none."""
+    limit = start + MAX_BYTES_BEFORE_MP3
+    while (start := contents.find(b"\xff", start, limit)) >= 0:
+        at = start
+        kinds: list[tuple[int, int, int, bool]] = []
+        while len(kinds) < _MIN_FRAMES and (frame := _frame_at(contents, at)):
+            kinds.append(frame.kind)
+            at += frame.num_bytes
+        is_end = at >= len(contents) and len(kinds) > 1
+        if (is_end or len(kinds) == _MIN_FRAMES) and len(set(kinds)) == 1:
+            return start
+        start += 1
+    return -1
+
+
+def _tag_bytes(contents: bytes, at: int) -> int:
+    """Returns the size of a tag in an MP3 file, or 0."""
+    head = contents[at : at + 32]
+    if head.startswith(b"TAG"):
+        return 128  # ID3v1
+    if head.startswith(b"APETAGEX") and len(head) == 32:
+        size, _, flags = struct.unpack("<3I", head[12:24])
+        return 32 + int(size * (flags >> 29 & 1))  # of a header, or a footer
+    return id3_bytes(head)
+
+
+def _xing_offset(kind: tuple[int, int, int, bool]) -> int:
+    """Returns where in a frame of layer 3 Xing's tag is."""
+    version, _, _, is_mono = kind
+    side_bytes = (32, 17) if version == 3 else (17, 9)
+    return 4 + side_bytes[is_mono]
+
+
+def _xing_at(contents: bytes, at: int, frame: _MpegFrame) -> int:
+    """Returns where Xing's tag is in a frame without sound; 0 in others."""
+    has_checksum = not contents[at + 1] & 1
+    tag = at + _xing_offset(frame.kind) + 2 * has_checksum
+    return tag if contents[tag : tag + 4] in (b"Xing", b"Info") else 0
+
+
+def _is_as_long_as_xing_says(contents: bytes) -> bool:
+    """Whether a file is one stream, by the number of bytes in its head."""
+    start = id3_bytes(contents[:10])
+    frame = _frame_at(contents, start)
+    tag = _xing_at(contents, start, frame) if frame else 0
+    if not tag or contents[tag + 7] & 3 != 3:
+        return False
+    end = start + int.from_bytes(contents[tag + 12 : tag + 16], "big")
+    return len(contents) - end in (0, 128)  # with ID3v1
+
+
+def _make_xing(header: bytes, num_frames: int) -> bytes:
+    """Makes a frame with Xing's tag from the header of another."""
+    b, d = header[1] | 1, header[3]  # without a checksum
+    # 128 kbit/s, or 64 in version 2: there is room for all of the tag.
+    c = header[2] & 0x0C | (0x90 if b >> 3 & 3 == 3 else 0x80)
+    frame = _mpeg_frame(b, c, d >> 6 == 3)
+    assert frame is not None
+    tag = b"Xing" + struct.pack(">II", 1, num_frames)
+    start = bytes([0xFF, b, c, d]).ljust(_xing_offset(frame.kind), b"\0")
+    return (start + tag).ljust(frame.num_bytes, b"\0")
+
+
+def _find_mp3_frames(contents: bytes) -> tuple[list[list[int]], str]:
+    """Finds all frames.
+
+    Returns:
+      For each stream where its frames begin, and where the last one ends; and
+      what ends the search before the end of the file, or "".
+    """
+    found: list[list[int]] = []
+    at, kind = 0, None
+    while at < len(contents):
+        frame, is_new = _frame_at(contents, at), False
+        if frame is None or frame.kind != kind:
+            gap_start = at
+            while num_tag_bytes := _tag_bytes(contents, at):
+                at, is_new = at + num_tag_bytes, True
+            at = find_mp3(contents, at)
+            frame = _frame_at(contents, at)
+            if frame is None:
+                break
+            is_new = is_new or frame.kind != kind
+            gap = at - gap_start
+            is_new = is_new or bool(_xing_at(contents, at, frame))
+            if not is_new and gap > _MAX_GAP_BYTES:
+                # A stream that goes on after that would come too early.
+                return found, f"{gap:,} bytes at {gap_start:,} are no MP3"
+            kind = frame.kind
+        if is_new or _xing_at(contents, at, frame):
+            found.append([at])
+        found[-1][-1] = at
+        at += frame.num_bytes
+        found[-1].append(at)
+    return found, ""
+
+
+def _mp3_streams(contents: bytes) -> list[Stream]:
+    """Does what `find_streams` does, for MP3."""
+    if _is_as_long_as_xing_says(contents):
+        return []
+    found, truncation = _find_mp3_frames(contents)
+    is_plain = len(found) == 1 and not truncation
+    is_plain = is_plain and found[0][0] == id3_bytes(contents[:10])
+    streams = []
+    for bounds in found:
+        frame = _frame_at(contents, bounds[0])
+        assert frame is not None
+        if tag := _xing_at(contents, bounds[0], frame):
+            num_frames = 0
+            if contents[tag + 7] & 1:
+                num_frames = int.from_bytes(contents[tag + 8 : tag + 12], "big")
+            after = bounds[1:]  # the frame with the tag
+            if num_frames:
+                more = after[num_frames:]
+                if len(more) <= 1 + _MAX_MORE_FRAMES:
+                    more = []
+                end = more[0] if more else after[-1]
+                content = contents[bounds[0] : end]
+                samples = claimed_mp3_samples(io.BytesIO(content))
+                streams.append(Stream(content, samples))
+                after = more
+            bounds = after
+            is_plain = is_plain and not bounds
+        if len(bounds) > 1:
+            content = contents[bounds[0] : bounds[-1]]
+            sizes = [end - start for start, end in itertools.pairwise(bounds)]
+            # Of a constant bit rate decoders know the length.
+            if frame.kind[1] == 3 and max(sizes) > min(sizes) + 1:
+                is_plain = False
+                head = contents[bounds[0] : bounds[0] + 4]
+                content = _make_xing(head, len(bounds) - 1) + content
+            streams.append(Stream(content))
+    if truncation and streams:
+        streams[-1] = streams[-1]._replace(truncation=truncation)
+    return [] if is_plain else streams
+
+
 def find_truncation(file: BinaryIO, container: str, num_bytes: int) -> str:
     """Looks for signs in the structure of a file that its end is missing.
 
@@ -246,6 +511,39 @@ def find_samples_chunk(
             return None
         start += size + size % 2  # chunks begin at even positions
     return None
+
+
+def find_missing_size(
+    file: BinaryIO, container: str, num_bytes: int
+) -> tuple[int, bytes] | None:
+    """Mends a head that was never completed: no samples, although some follow.
+
+    Programs write such a head first, and the sizes when a recording ends.
+
+    Returns:
+      A position and the bytes that belong there; None if nothing is missing.
+    """
+    head = _read_at(file, 0, 36)
+    if container == "au":
+        start = int.from_bytes(head[4:8], "big")
+        is_missing = head[8:12] == bytes(4) and start < num_bytes
+        return (8, b"\xff" * 4) if is_missing else None
+    chunk = find_samples_chunk(file, num_bytes)
+    if container not in ("wav", "aiff") or chunk is None:
+        return None
+    start, size = chunk
+    place = start - 4, b"\xff" * 4
+    if container == "aiff":
+        # Two numbers come before the samples, and are all there is.
+        place, size, start = (start - 4, bytes(4)), max(size - 8, 0), start + 8
+    elif head[12:16] == b"ds64":
+        size = int.from_bytes(head[28:36], "little")
+        place = 28, struct.pack("<Q", max(num_bytes - start, 0))
+    name = _read_at(file, start, 4)
+    is_big = head[:4] in (b"RIFX", b"FORM")
+    next_size = int.from_bytes(file.read(4), "big" if is_big else "little")
+    is_chunk = name.isalnum() and start + 8 + next_size <= num_bytes
+    return None if size or start >= num_bytes or is_chunk else place
 
 
 def _read_at(file: BinaryIO, start: int, num_bytes: int) -> bytes:

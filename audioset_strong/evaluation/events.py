@@ -19,7 +19,8 @@ Conventions:
     play no part, so that these numbers do not compare with the paper's.
   * Evaluated are the clips that are scored and have an event, and the classes
     that are scored and have an event in these clips. A strong label file does
-    not name clips that annotators found empty; `clips` can.
+    not name clips that annotators found empty; `clips`, a list of annotated
+    clips, can: they hold no event, but false alarms and their length count.
   * Events of one class that overlap or touch are one event: metrics that match
     events cannot tell which of two overlapping ones a detection is. (Framing
     never merges: `labels/frame_rule.py`.)
@@ -39,7 +40,7 @@ sound event detection scores", ICASSP 2022. Defaults: PSDS1 and the F1 of DCASE
 import dataclasses
 import importlib
 import importlib.metadata
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +48,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation.items import within_clips
 from audioset_strong.evaluation.scores import ScoreFile
+from audioset_strong.labels.clips import check_listed, warn_of_late_events
 from audioset_strong.labels.frame_rule import to_milliseconds
 
 # Score table of each clip.
@@ -72,6 +75,7 @@ class EventTruth:
       clips_not_scored: Labelled clips without scores.
       clips_without_labels: Scored clips without an event, unless they were
         named as labelled.
+      clips_without_events: Evaluated clips without an event of any class.
       mids_not_scored: Labelled classes without scores.
       mids_without_events: Scored classes without an event in these clips.
       events_left_out: How many events were left out, for each reason.
@@ -83,6 +87,7 @@ class EventTruth:
     num_events_merged: int
     clips_not_scored: tuple[str, ...]
     clips_without_labels: tuple[str, ...]
+    clips_without_events: tuple[str, ...]
     mids_not_scored: tuple[str, ...]
     mids_without_events: tuple[str, ...]
     events_left_out: dict[str, int]
@@ -92,7 +97,7 @@ def make_event_truth(
     strong: pd.DataFrame,
     scored_clips: Sequence[str],
     scored_mids: Sequence[str],
-    clips: Collection[str] | None = None,
+    clips: pd.DataFrame | None = None,
 ) -> EventTruth:
     """Finds the clips, classes and events to evaluate.
 
@@ -103,9 +108,14 @@ def make_event_truth(
       clips: As in `psds_scores`.
 
     Raises:
-      InputError: No scored clip has an event of a scored class.
+      InputError: No scored clip has an event of a scored class, or a clip with
+        an event is not listed.
     """
-    labelled = set(strong["segment_id"]) if clips is None else set(clips)
+    labelled = with_events = set(strong["segment_id"])
+    if clips is not None:
+        check_listed(strong["segment_id"], clips)
+        warn_of_late_events(strong, clips)
+        labelled = set(clips["segment_id"])
     segment_ids = tuple(clip for clip in scored_clips if clip in labelled)
     # All bool [num_events].
     in_clip = strong["segment_id"].isin(segment_ids).to_numpy()
@@ -132,6 +142,9 @@ def make_event_truth(
         clips_not_scored=tuple(sorted(labelled - set(scored_clips))),
         clips_without_labels=tuple(
             clip for clip in scored_clips if clip not in labelled
+        ),
+        clips_without_events=tuple(
+            clip for clip in segment_ids if clip not in with_events
         ),
         mids_not_scored=tuple(sorted(set(strong["mid"]) - set(scored_mids))),
         mids_without_events=tuple(
@@ -367,11 +380,13 @@ class EventScores:
             title = f"{name.capitalize()} F1"
             lines.append(_line(f"{title}, mean of classes", mean, shown))
             lines.append(_line(f"{title}, all together", micro, shown))
+        num_empty = len(truth.clips_without_events)
+        empty = f" ({num_empty} without any event)" if num_empty else ""
         lines.append(
             f"over {len(truth.events)} events ({truth.num_events_merged} "
             f"overlapped one of their class and were merged) of "
-            f"{len(truth.mids)} classes in {len(truth.segment_ids)} clips, "
-            f"{self.audio_seconds / 3600:.2f} hours; sed_scores_eval "
+            f"{len(truth.mids)} classes in {len(truth.segment_ids)} clips"
+            f"{empty}, {self.audio_seconds / 3600:.2f} hours; sed_scores_eval "
             f"{self.version}"
         )
         return lines
@@ -395,7 +410,7 @@ def psds_scores(
     thresholds: Thresholds = 0.5,
     *,
     audio_seconds: float | Mapping[str, float] = 10.0,
-    clips: Collection[str] | None = None,
+    clips: pd.DataFrame | None = None,
     display_names: Mapping[str, str] | None = None,
     num_jobs: int = 1,
 ) -> EventScores:
@@ -409,19 +424,31 @@ def psds_scores(
       params: What the numbers depend on.
       thresholds: Of the F1: least score of an event, or that of each mid, such
         as `thresholds.ThresholdFile.thresholds`. PSDS needs none.
-      audio_seconds: Length of the clips, or of each: what false alarms are
-        counted by.
-      clips: Clips that annotators listened to, with or without an event; None
-        for those with one.
+      audio_seconds: Length of the clips, or of each, unless `clips` says it:
+        what false alarms are counted by.
+      clips: Clips table (`labels/clips.py`): clips that annotators listened to,
+        with or without an event, and their lengths; None for those with one.
       display_names: Name of each mid.
       num_jobs: Processes.
 
     Raises:
       InputError: `sed_scores_eval` is not installed, no scored clip has an
-        event of a scored class, or a threshold or length is missing or not a
-        number.
+        event of a scored class, a clip with an event is not listed, or a
+        threshold or length is missing or not a number.
     """
     library = _import_library()
+    if isinstance(scores, ScoreFile):
+        scores, _ = within_clips(scores, clips)
+    if clips is not None:
+        audio_seconds = dict(
+            zip(clips["segment_id"], clips["duration_seconds"], strict=True)
+        )
+        if not isinstance(scores, ScoreFile):
+            # Models pad clips; what they hear in the padding is no false alarm.
+            scores = {
+                clip: table[table["onset"] < audio_seconds.get(clip, np.inf)]
+                for clip, table in scores.items()
+            }
     truth = make_event_truth(strong, *_scored_clips_and_mids(scores), clips)
     threshold_of = _checked("threshold", thresholds, truth.mids, low=-np.inf)
     seconds_of = _checked(

@@ -376,23 +376,34 @@ def overall_lwlrap(per_class: _Floats, num_positives: npt.ArrayLike) -> float:
 def strong_validation_d_prime(
     scores: _Scores, targets: npt.NDArray[Any]
 ) -> tuple[float, float]:
-    """Scores a checkpoint on held-out label frames.
+    """Scores a checkpoint on held-out label frames, or clips.
 
     Every item that is not positive for a class is a negative: held-out clips
     of the training set need no explicit negatives.
+
+    Where every pair is in the right order, as in a small held-out part, d'
+    would be infinite: a number that nothing can beat and JSON cannot hold. Then
+    half of the smallest error that a mean AUC can have is put in its place, and
+    likewise where every pair is in the wrong order.
 
     Args:
       scores: float `[num_items, num_classes]`.
       targets: float, int or bool, same shape; > 0 is positive.
 
     Returns:
-      d_prime: d' of the mean AUC, NaN if no class has both kinds of items.
+      d_prime: d' of the mean AUC, finite; NaN if no class has both kinds of
+        items.
       lwlrap: Ranked over all classes, NaN without any positive.
     """
     is_positive = np.asarray(targets) > 0
     aucs = per_class_auc(scores, is_positive, ~is_positive)
     per_class = per_class_lwlrap(scores, is_positive)
-    return (
-        d_prime_of_mean_auc(aucs),
-        overall_lwlrap(per_class, is_positive.sum(axis=0)),
-    )
+    num_positives = is_positive.sum(axis=0)  # [num_classes]
+    d_prime = d_prime_of_mean_auc(aucs)
+    if np.isinf(d_prime):
+        num_pairs = num_positives * (len(is_positive) - num_positives)
+        num_classes = np.count_nonzero(num_pairs)
+        # One tie in the class with most pairs is twice this.
+        error = 0.25 / num_classes / num_pairs.max()
+        d_prime = float(-np.sign(d_prime) * d_prime_from_auc(error))
+    return d_prime, overall_lwlrap(per_class, num_positives)

@@ -22,6 +22,7 @@ Source: our choice (BUILD_NOTES.md "Annotated clips").
 """
 
 import os
+import re
 
 import numpy as np
 import numpy.typing as npt
@@ -38,6 +39,10 @@ CLIPS_HEADER = "segment_id\tduration_seconds\tgroup"
 _Path = str | os.PathLike[str]
 _COLUMNS = CLIPS_HEADER.split("\t")
 _NUM_REQUIRED = 2
+_DECIMAL = re.compile(r"[0-9]+\.?[0-9]*(e[+-]?[0-9]+)?", re.ASCII | re.I)
+_CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
+# Times are written with three decimals.
+_LEAST_SECONDS = 0.0005
 
 
 def read_annotated_clips(path: _Path) -> pd.DataFrame:
@@ -55,12 +60,13 @@ def read_annotated_clips(path: _Path) -> pd.DataFrame:
     line_of_clip: dict[str, int] = {}
     # Bytes that are not UTF-8 become characters that no segment id has.
     with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
-        columns = file.readline().rstrip("\r\n").split("\t")
+        first = file.readline().rstrip("\r\n")
+        columns = first.split("\t")
         if columns not in (_COLUMNS[:_NUM_REQUIRED], _COLUMNS):
             raise InputError(
                 f"{path}:1: expected the header {header!r}, with <TAB>group if "
-                f"you like, found {columns!r}. Give a list of annotated clips, "
-                f"such as import_labels writes."
+                f"you like, found {first[:80]!r}. Give a list of annotated "
+                f"clips, such as import_labels writes."
             )
         for number, line in enumerate(file, start=2):
             if not line.strip():
@@ -82,16 +88,20 @@ def read_annotated_clips(path: _Path) -> pd.DataFrame:
                     f"{path}:{number}: expected each clip once, {segment_id!r} "
                     f"is also in line {line_of_clip[segment_id]}."
                 )
-            try:
-                seconds = float(fields[1])
-            except ValueError:
-                seconds = float("nan")
-            if not 0 < seconds < float("inf"):
+            # Python reads "1_0" and other scripts' digits as numbers too.
+            is_number = _DECIMAL.fullmatch(fields[1]) is not None
+            seconds = float(fields[1]) if is_number else float("nan")
+            if not _LEAST_SECONDS <= seconds < float("inf"):
                 raise InputError(
                     f"{path}:{number}: expected a duration in seconds above 0, "
-                    f"found {fields[1]!r}."
+                    f"such as 37.25, found {fields[1][:80]!r}."
                 )
-            group = fields[2] if len(fields) > _NUM_REQUIRED else ""
+            group = fields[2].strip() if len(fields) > _NUM_REQUIRED else ""
+            if _CONTROL.search(group):
+                raise InputError(
+                    f"{path}:{number}: expected a group in UTF-8, without "
+                    f"control characters, found {group[:80]!r}."
+                )
             rows[segment_id] = (seconds, group or group_of_segment(segment_id))
             line_of_clip[segment_id] = number
     if not rows:

@@ -455,7 +455,7 @@ def check_file(path: str, released: ReleasedFile) -> FileCheck:
     Raises:
       FileNotFoundError: The file is not there.
     """
-    problems = ProblemLog()
+    problems = ProblemLog(skip_bad_lines=True)
     try:
         counts = _count(path, released.kind, problems)
     except InputError as error:

@@ -26,6 +26,7 @@ tables; DESED, FSD50K and ESC-50 as released. Why not with crowsetta:
 BUILD_NOTES.md "Labels of other tools".
 """
 
+import bisect
 import csv
 import dataclasses
 import json
@@ -42,7 +43,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import ClassMap, KnownClasses
 from audioset_strong.labels.ids import make_segment_id
 from audioset_strong.labels.line_parser import shown
-from audioset_strong.labels.problems import ProblemLog, listed
+from audioset_strong.labels.problems import ProblemLog, listed, log_or_stop
 
 # Extensions of the label files that are read from a folder.
 FORMATS = {
@@ -57,6 +58,7 @@ FORMATS = {
 
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
+_NOT_UTF8 = re.compile(r"[\ud800-\udfff]")
 _LINE_END = re.compile(r"\r\n|\r|\n")
 _MID = re.compile(r"/[a-z]/[a-z0-9_]+")
 _RAVEN_ENDING = re.compile(
@@ -204,7 +206,7 @@ def read_foreign_labels(
       labels: A file, or a folder with those of several recordings.
       label_format: One of `FORMATS`.
       params: `point_seconds` and `label_column` count here.
-      problems: Takes the lines that cannot be read; None to refuse the first.
+      problems: Takes the lines that cannot be read; None to refuse them.
 
     Returns:
       The rows in file order, without repeated ones; all with times, or none.
@@ -213,11 +215,11 @@ def read_foreign_labels(
       InputError: A file is not of this format, some labels have times and
         others have none, or there is no row.
     """
-    log = problems or ProblemLog(stops_at_first=True)
     rows: list[Row] = []
-    for path in list_label_files(labels, label_format):
-        rows += _read_file(path, labels, label_format, params, log)
-    rows = _once(rows, log)
+    with log_or_stop(problems) as log:
+        for path in list_label_files(labels, label_format):
+            rows += _read_file(path, labels, label_format, params, log)
+        rows = _once(rows, log)
     if not rows:
         raise InputError(
             f"{labels}: expected at least one recording in {label_format} "
@@ -291,7 +293,7 @@ def _read_lines(path: str, log: ProblemLog) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(_LINE_END.split(text), start=1):
         if not line.strip():
             continue
-        if any("\ud800" <= character <= "\udfff" for character in line):
+        if _NOT_UTF8.search(line):
             log.add(path, number, f"expected UTF-8 text, found {shown(line)}")
         elif _CONTROL.search(line):
             log.add(
@@ -832,7 +834,7 @@ def name_classes(
       class_map: Classes that there are, which labels name by id, by display
         name, or by a display name that differs in capitals and spaces; None to
         make a class of each label, sorted by id.
-      problems: Takes labels that are none of them; None to refuse the first.
+      problems: Takes labels that are none of them; None to refuse them.
 
     Returns:
       The class map, and the mid of each label; unknown labels have none.
@@ -840,7 +842,6 @@ def name_classes(
     Raises:
       InputError: Two labels would have one id.
     """
-    log = problems or ProblemLog(stops_at_first=True)
     first_rows: dict[str, Row] = {}
     counts: dict[str, int] = {}
     for row in rows:
@@ -849,16 +850,15 @@ def name_classes(
             counts[row.label] = counts.get(row.label, 0) + 1
     if class_map is not None:
         found = _find_classes(first_rows, class_map)
-        for label, row in first_rows.items():
-            if label in found:
-                continue
-            log.add(
-                row.path,
-                row.line,
-                f"expected one of the {class_map.num_classes} classes of the "
-                f"class map, found {label!r}",
-                num_lines=counts[label],
-            )
+        with log_or_stop(problems) as log:
+            for label in (n for n in first_rows if n not in found):
+                log.add(
+                    first_rows[label].path,
+                    first_rows[label].line,
+                    f"expected one of the {class_map.num_classes} classes of "
+                    f"the class map, found {label!r}",
+                    num_lines=counts[label],
+                )
         return class_map, found
     if not first_rows:
         raise InputError(
@@ -1045,25 +1045,39 @@ def events_of_clips(
       The strong table, ordered by clip, then onset; and how many events lie
       across an edge.
     """
-    events = []
-    is_cut: set[Row] = set()
+    clips_of_recording: dict[str, list[ImportedClip]] = {}
     for clip in clips:
-        end_ms = clip.start_ms + clip.duration_ms
-        of_clip = []
-        for row in rows_of_recording.get(clip.recording.recording_id, ()):
+        of_recording = clips_of_recording.setdefault(
+            clip.recording.recording_id, []
+        )
+        of_recording.append(clip)
+    events: list[tuple[str, float, float, str]] = []
+    num_cut = 0
+    for recording_id, of_recording in clips_of_recording.items():
+        ends = [clip.start_ms + clip.duration_ms for clip in of_recording]
+        parts = [set[tuple[int, int, str]]() for _ in of_recording]
+        for row in rows_of_recording.get(recording_id, ()):
             if row.onset_ms is None or row.offset_ms is None:
                 continue
-            onset = max(row.onset_ms, clip.start_ms) - clip.start_ms
-            offset = min(row.offset_ms, end_ms) - clip.start_ms
-            if offset <= onset:
-                continue
-            if offset - onset < row.offset_ms - row.onset_ms:
-                is_cut.add(row)
-            of_clip.append((onset, offset, mid_of_label[row.label]))
-        events += [
-            (clip.segment_id, onset / 1000, offset / 1000, mid)
-            for onset, offset, mid in sorted(set(of_clip))
-        ]
+            is_cut = False
+            # Clips are in order, so those of an event are neighbours.
+            index = bisect.bisect_right(ends, row.onset_ms)
+            while index < len(ends):
+                start = of_recording[index].start_ms
+                if start >= row.offset_ms:
+                    break
+                onset = max(row.onset_ms, start)
+                offset = min(row.offset_ms, ends[index])
+                is_cut |= (onset, offset) != (row.onset_ms, row.offset_ms)
+                mid = mid_of_label[row.label]
+                parts[index].add((onset - start, offset - start, mid))
+                index += 1
+            num_cut += is_cut
+        for clip, of_clip in zip(of_recording, parts, strict=True):
+            events += [
+                (clip.segment_id, onset / 1000, offset / 1000, mid)
+                for onset, offset, mid in sorted(of_clip)
+            ]
     columns = ["segment_id", "onset_seconds", "offset_seconds", "mid"]
     table = pd.DataFrame(events, columns=columns).astype(
         {
@@ -1073,4 +1087,4 @@ def events_of_clips(
             "mid": object,
         }
     )
-    return table, len(is_cut)
+    return table, num_cut

@@ -14,27 +14,46 @@ integer index and texts of dtype object:
   pairs   one row a (clip,       segment_id str, mid str
           class) pair:
 
-Event times are seconds from the start of the clip. Writers give back the bytes
-of the released files: times have three decimals, and more only where a table
-has more. Readers check every row. A row that cannot be used is left out: it
-ends before it starts, repeats a segment, or is off the grid of label frames. A
-row that looks wrong is kept, because the file says so, but reported: a repeated
-event, a time outside the clip, rows out of order, an unknown class.
+Event times are seconds from the start of the clip, rounded to milliseconds.
+Writers give back the bytes of the released files: times have three decimals,
+and more only where a table has more. Readers check every row. A row that cannot
+be used is bad: it ends before it starts, contradicts an earlier one, is off the
+grid of label frames, or has a label that is no class. A row that looks wrong is
+kept, because the file says so, but noted: a repeated event, a time outside the
+clip, an unknown class.
 
 All readers return the rows in file order and take
 
-  problems    the log of these rows; None to refuse the first to leave out
+  problems    the log (`problems.py`); None to stop at bad lines
   known_mids  the vocabulary; None to take any class
+  names       the mids of each display name (`KnownClasses.mids_of_name`), so
+              that labels that are a name become its mid; None to take none
   params      the length of a clip and the grid of label frames
 
-and raise InputError for another header and, without `problems`, for a malformed
-line. Writers expect that the folder exists.
+and raise InputError for another header, for bad lines that are not to be
+skipped, and where most lines are bad. Writers expect that the folder exists.
+
+A class is any text without spaces, commas and quotes. Where half of a file's
+labels, or of the classes known, are AudioSet's mids (`/m/09x0r`), a text of
+another form is a display name or a mistake, never a class of its own.
 
 Source: https://research.google.com/audioset/download.html and the files.
 """
 
+import collections
+import contextlib
 import csv
-from collections.abc import Callable, Collection, Iterable, Sequence
+import itertools
+import os
+import re
+from collections.abc import (
+    Callable,
+    Collection,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+)
 from datetime import datetime
 from typing import Any
 
@@ -47,13 +66,20 @@ import pyarrow.compute as pc
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
 from audioset_strong.labels.frame_rule import label_frames_of_clips
+from audioset_strong.labels.ids import (
+    MID_PATTERN,
+    YTID_PATTERN,
+    make_segment_id,
+)
 from audioset_strong.labels.line_parser import (
+    EXPECTED_SECONDS,
     FRAMED_LINE,
     NAME_LINE,
     PAIR_LINE,
     STRONG_LINE,
     WEAK_LINE,
     LabelText,
+    LineFormat,
     ParsedLines,
     Path,
     encode_texts,
@@ -77,15 +103,19 @@ _CTIME = "%a %b %d %H:%M:%S %Y"
 # equal tables give equal bytes.
 _NO_DATE = datetime(2017, 3, 5)
 
+# Freebase ids and those that AudioSet made like them.
+_AUDIOSET_MID = re.compile(r"/[mtg]/[^\s\",]+")
+_CLASS_ID = re.compile(MID_PATTERN)
 _YOUTUBE_SEGMENT = "^[A-Za-z0-9_-]{11}_[0-9]+$"
-# Times are written with three decimals.
-_TOLERANCE_SECONDS = 1e-6
+# Ten digits of milliseconds: more is no time of a recording.
+_MAX_SECONDS = 1e7
 # Label frames are multiples of 0.96 s written with 2 or 3 decimals, so a start
 # further than this from the grid is another grid, not a rounding.
 _GRID_TOLERANCE_SECONDS = 0.0015
 # Joining a file of millions of lines at once would double the memory.
 _ROWS_AT_ONCE = 1 << 17
 
+Names = Mapping[str, Sequence[str]]
 _Bools = npt.NDArray[np.bool_]
 _Ints = npt.NDArray[np.int64]
 
@@ -119,14 +149,22 @@ class _Rows:
         for name, column in parsed.columns.items():
             if name.endswith("_seconds"):
                 texts = column.dictionary.to_pylist()
-                # Texts can differ in zeros at their end.
+                seconds = np.array([t.rstrip(",") for t in texts], np.float64)
+                # Not more than a file can mean, and no noise of floats; zero
+                # is added to make 0.0 of -0.0.
+                seconds = np.rint(seconds * 1000) / 1000 + 0.0
                 self.values[name], code_of_text = np.unique(
-                    np.array([t.rstrip(",") for t in texts], dtype=np.float64),
-                    return_inverse=True,
+                    seconds, return_inverse=True
                 )
                 self.codes[name] = code_of_text[column.indices.to_numpy()]
             else:
                 self.add_texts(name, column)
+        for name, values in self.values.items():
+            if name.endswith("_seconds"):
+                is_bad = ~((values >= 0) & (values < _MAX_SECONDS))
+                if is_bad.any():
+                    is_bad = is_bad[self.codes[name]]
+                    self.leave_out(is_bad, EXPECTED_SECONDS)
 
     def add_texts(self, name: str, column: Any) -> None:
         """Adds a `pa.DictionaryArray`, without the texts that no row has."""
@@ -159,31 +197,28 @@ class _Rows:
         self, is_bad: _Bools, expected: str | Callable[[int], str]
     ) -> None:
         """Drops rows, bool `[num_rows]`, and reports each."""
-        self.report(is_bad, expected, is_left_out=True)
-        if is_bad.any():
-            self.line_numbers = self.line_numbers[~is_bad]
+        for row in np.flatnonzero(is_bad).tolist():
+            reason = expected if isinstance(expected, str) else expected(row)
+            self._add(row, reason, 1, is_left_out=True)
+        self._drop(is_bad)
+
+    def _drop(self, is_dropped: _Bools) -> None:
+        if is_dropped.any():
+            self.line_numbers = self.line_numbers[~is_dropped]
             for name, codes in self.codes.items():
-                self.codes[name] = codes[~is_bad]
+                self.codes[name] = codes[~is_dropped]
             for name, values in self.values.items():
                 if isinstance(values, pa.Array):
                     self.add_texts(name, self.encoded(name))
 
-    def report(
-        self,
-        is_odd: _Bools,
-        expected: str | Callable[[int], str],
-        is_left_out: bool = False,
+    def report_as_one(
+        self, is_odd: _Bools, expected: str | Callable[[int], str]
     ) -> None:
-        """Reports each of these rows; `expected` can be a function of it."""
-        for row in np.flatnonzero(is_odd).tolist():
-            reason = expected if isinstance(expected, str) else expected(row)
-            self._add(row, reason, 1, is_left_out)
-
-    def report_as_one(self, is_odd: _Bools, expected: str) -> None:
-        """Reports these rows as one problem, at the first of them."""
+        """Notes these rows as one doubt, at the first of them."""
         if is_odd.any():
             row = int(np.argmax(is_odd))
-            self._add(row, expected, int(np.sum(is_odd)))
+            reason = expected if isinstance(expected, str) else expected(row)
+            self._add(row, reason, int(np.sum(is_odd)))
 
     def report_texts(
         self,
@@ -229,16 +264,20 @@ class _Rows:
             f"expected {what} that ends after it starts",
         )
 
-    def report_repeated(
-        self, keys: list[str], what: str, is_left_out: bool = False
-    ) -> None:
-        """Reports rows that repeat an earlier one in these columns."""
+    def find_repeated(self, keys: list[str]) -> tuple[_Ints, _Ints]:
+        """Finds rows that repeat an earlier one in these columns.
+
+        Returns:
+          repeated: int64 `[num_repeated]`, rows.
+          first: int64, same shape, the first row that each repeats.
+        """
+        none = np.zeros(0, np.int64)
         codes: _Ints = np.zeros(len(self.line_numbers), np.int64)
         num_codes = 1
         for key in keys:
             num_values = len(self.values[key])
             if num_values == len(codes):
-                return  # all differ
+                return none, none  # all differ
             if num_codes * num_values >= 2**63:
                 codes, distinct = pd.factorize(codes)
                 num_codes = len(distinct)
@@ -248,15 +287,74 @@ class _Rows:
         # Numbered as they appear: a row is new if its number is.
         largest_before = np.maximum.accumulate(np.append(-1, codes))[:-1]
         is_new = codes > largest_before  # [num_rows]
-        first_rows = np.flatnonzero(is_new)  # [num_codes]
-        report = self.leave_out if is_left_out else self.report
-        report(
-            ~is_new,
+        repeated = np.flatnonzero(~is_new)
+        return repeated, np.flatnonzero(is_new)[codes[repeated]]
+
+    def report_repeated(self, keys: list[str], what: str) -> None:
+        """Notes rows that repeat an earlier one in these columns."""
+        repeated, first = self.find_repeated(keys)
+        is_odd = np.zeros(len(self.line_numbers), dtype=bool)
+        is_odd[repeated] = True
+        self.report_as_one(is_odd, lambda _: self._once(what, first[0]))
+
+    def merge_repeated(
+        self, keys: list[str], what: str, is_same: Callable[[_Ints, _Ints], Any]
+    ) -> None:
+        """Takes rows that repeat an earlier one once; contradictions are bad.
+
+        Args:
+          keys: The columns in which rows are repeated.
+          what: A row, for messages.
+          is_same: Says of rows and those that they repeat, int64
+            `[num_repeated]` each, which say the same: bool, same shape.
+        """
+        repeated, first = self.find_repeated(keys)
+        if not len(repeated):
+            return
+        same = np.asarray(is_same(repeated, first), dtype=bool)
+        is_merged = np.zeros(len(self.line_numbers), dtype=bool)
+        is_bad = np.zeros(len(self.line_numbers), dtype=bool)
+        is_merged[repeated[same]] = True
+        is_bad[repeated[~same]] = True
+        first_of = dict(zip(repeated.tolist(), first.tolist(), strict=True))
+        self.report_as_one(
+            is_merged,
             lambda row: (
-                f"expected each {what} once, this one stands at line "
-                f"{self.line_numbers[first_rows[codes[row]]]} already"
+                f"{self._once(what, first_of[row])} and says the same, so it "
+                f"is taken once"
             ),
         )
+        for row in repeated[~same].tolist():
+            text = f"{self._once(what, first_of[row])} and says something else"
+            self._add(row, text, 1, is_left_out=True)
+        self._drop(is_merged | is_bad)
+
+    def _once(self, what: str, first_row: int) -> str:
+        return (
+            f"expected each {what} once, this one stands at line "
+            f"{self.line_numbers[first_row]} already"
+        )
+
+    def resolve_labels(
+        self, known_mids: Collection[str] | None, names: Names | None
+    ) -> None:
+        """Replaces display names by mids; leaves out what is no class."""
+        labels = self.values["mid"].to_pylist()
+        codes = self.codes["mid"]
+        counts = np.bincount(codes, minlength=len(labels))
+        mids, reasons = _find_mids(labels, counts, known_mids, names)
+        if mids == labels and not reasons:
+            return
+        self.report_as_one(
+            np.array([m not in (None, n) for m, n in zip(mids, labels)])[codes],
+            lambda row: _note_of_names(labels[codes[row]], mids[codes[row]]),
+        )
+        self.values["mid"] = pa.array(mids, pa.string())
+        is_bad = np.array([mid is None for mid in mids])[codes]
+        self.leave_out(is_bad, lambda row: reasons[labels[codes[row]]])
+        # Two labels can have become one mid.
+        mid_of_row = self.encoded("mid").dictionary_decode()
+        self.add_texts("mid", mid_of_row.dictionary_encode())
 
     def report_strange_ids(self) -> None:
         """Reports ids that are not YouTube's, in a file where most are.
@@ -268,11 +366,9 @@ class _Rows:
         is_youtube = pc.match_substring_regex(ids, _YOUTUBE_SEGMENT)
         is_odd = ~is_youtube.to_numpy(zero_copy_only=False)  # [num_clips]
         if is_odd.any() and is_odd.mean() < 0.5:
-            self.report_texts(
-                self.codes["segment_id"],
-                None,
-                is_odd,
-                lambda _: "expected a YouTube id of 11 characters, as most are",
+            self.report_as_one(
+                is_odd[self.codes["segment_id"]],
+                "expected a YouTube id of 11 characters, as most are",
             )
 
     def report_unknown_mids(
@@ -303,21 +399,107 @@ class _Rows:
                 ),
             )
 
-    def report_scattered(self, within: str | None, expected: str) -> None:
-        """Reports, as one problem, rows of clips that are not together.
 
-        Within a clip, the column `within` must not fall.
-        """
-        # Numbered as they appear, so a clip whose rows are together never makes
-        # the number fall.
-        clips = self.codes["segment_id"]
-        is_odd = np.zeros(len(clips), dtype=bool)
-        is_odd[1:] = clips[1:] < clips[:-1]
-        if within is not None:
-            values = self.array(within)
-            falls = values[1:] < values[:-1]
-            is_odd[1:] |= (clips[1:] == clips[:-1]) & falls
-        self.report_as_one(is_odd, expected)
+@contextlib.contextmanager
+def _read_rows(
+    path: Path,
+    parse: LineFormat | Callable[[LabelText, ProblemLog], ParsedLines],
+    header: str,
+    example: str,
+    problems: ProblemLog | None,
+    num_header_lines: int = 1,
+) -> Iterator[_Rows]:
+    """Yields the rows of a file; stops at bad lines when the block ends.
+
+    Raises:
+      InputError: The header is not `header`, there are bad lines that are not
+        to be skipped, or most lines are bad.
+    """
+    text = LabelText(path, num_header_lines)
+    if header:
+        text.check_header(header, example)
+    with log_or_stop(problems) as log:
+        num_before = log.num_left_out
+        if isinstance(parse, LineFormat):
+            parsed = parse_lines(text, parse, log)
+        else:
+            parsed = parse(text, log)
+        rows = _Rows(text, parsed, log)
+        yield rows
+        num_bad = log.num_left_out - num_before
+        if log.skip_bad_lines and num_bad > text.num_lines / 2:
+            first = next(p for p in log.problems if p.path == os.fspath(path))
+            raise InputError(
+                f"{num_bad:,} of {text.num_lines:,} lines of {path} cannot be "
+                f"used, too many to skip. The first: {first}. Give a file such "
+                f"as {example}."
+            )
+
+
+def _note_of_names(label: str, mid: str | None) -> str:
+    return (
+        f"expected class ids; display names were taken for theirs, such as "
+        f"{label!r} for {mid}"
+    )
+
+
+def _find_mids(
+    labels: list[str],
+    counts: _Ints,
+    known_mids: Collection[str] | None,
+    names: Names | None,
+) -> tuple[list[str | None], dict[str, str]]:
+    """Finds the class that each label means (module docstring).
+
+    Args:
+      labels: Distinct labels.
+      counts: int64 `[num_labels]`, how often each stands in the file.
+      known_mids: The vocabulary.
+      names: The mids of each display name.
+
+    Returns:
+      mids: The class of each label; None for a bad one.
+      reasons: What was expected of each bad label.
+    """
+    known = {mid for mids in (names or {}).values() for mid in mids}
+    known.update(known_mids or ())
+    is_mid = [_AUDIOSET_MID.fullmatch(label) is not None for label in labels]
+    if known:
+        num_mids = sum(map(bool, map(_AUDIOSET_MID.fullmatch, known)))
+        has_mids = num_mids >= len(known) / 2
+    else:
+        num_mids = int(counts[np.array(is_mid, dtype=bool)].sum())
+        has_mids = num_mids > 0 and num_mids >= counts.sum() / 2
+    name_of = f", or one of {len(names)} display names" if names else ""
+    mids: list[str | None] = []
+    reasons = {}
+    for label, is_audioset_mid in zip(labels, is_mid, strict=True):
+        found = (names or {}).get(label.strip(), ())
+        mid: str | None = None
+        if label in known or is_audioset_mid:
+            mid = label
+        elif len(found) == 1:
+            mid = found[0]
+        elif found:
+            reasons[label] = (
+                f"expected a class id: {label!r} is the display name of "
+                f"{' and of '.join(found)}"
+            )
+        elif has_mids:
+            reasons[label] = (
+                f"expected a class id such as /m/09x0r{name_of}, not {label!r}"
+            )
+        elif not label:
+            reasons[label] = "expected no comma without a class id on each side"
+        elif _CLASS_ID.fullmatch(label) is None:
+            what = "spaces" if any(map(str.isspace, label)) else "quotes"
+            reasons[label] = (
+                f"expected a class id without {what}{name_of}, not {label!r}"
+            )
+        else:
+            mid = label
+        mids.append(mid)
+    return mids, reasons
 
 
 # --- Weak labels ------------------------------------------------------------
@@ -328,6 +510,7 @@ def read_weak_labels(
     problems: ProblemLog | None = None,
     *,
     known_mids: Collection[str] | None = None,
+    names: Names | None = None,
     params: LabelFrameParams = LabelFrameParams(),
 ) -> pd.DataFrame:
     """Reads a weak CSV such as `eval_segments.csv`, or one of own labels.
@@ -341,48 +524,70 @@ def read_weak_labels(
       the file's first line; own labels have none, start at 0 and end at NaN,
       because the file does not say how long the clips are.
     """
+    return _read_weak(path, problems, known_mids, names, params)[0]
+
+
+def _read_weak(
+    path: Path,
+    problems: ProblemLog | None,
+    known_mids: Collection[str] | None,
+    names: Names | None,
+    params: LabelFrameParams,
+) -> tuple[pd.DataFrame, _Ints]:
+    """Reads a weak table and the line of each row."""
     if read_first_line(path).replace('"', "") == OWN_WEAK_HEADER:
-        return _read_own_weak_labels(path, problems, known_mids)
-    text = LabelText(path, 3)
-    text.check_header(WEAK_HEADER, "eval_segments.csv")
-    with log_or_stop(problems) as log:
-        rows = _Rows(text, parse_lines(text, WEAK_LINE, log), log)
-        _add_segment_ids(rows)
-        rows.leave_out_backward("a segment", "start_seconds", "end_seconds")
-        rows.report_repeated(["segment_id"], "segment", is_left_out=True)
-        seconds = rows.array("end_seconds") - rows.array("start_seconds")
-        rows.report(
-            seconds > params.clip_seconds + _TOLERANCE_SECONDS,
-            f"expected a segment of at most {params.clip_seconds:g} s",
+        source = _read_rows(
+            path, parse_own_weak_lines, "", "import_labels writes", problems
         )
-        rows.report_strange_ids()
-        ytids = rows.encoded("ytid").dictionary_decode()
-        is_odd = np.zeros(len(ytids), dtype=bool)
-        is_odd[1:] = pc.less(ytids[1:], ytids[:-1])
-        rows.report_as_one(is_odd, "expected YTIDs in ascending order")
-        mids_of_text, num_labels = _split_labels(rows, known_mids)
-        created = _check_comments(rows, num_labels)
-    table = rows.table(["segment_id", "start_seconds", "end_seconds"])
+        with source as rows:
+            _resolve_weak_labels(rows, known_mids, names)
+            _merge_weak(rows)
+            mids_of_text, _ = _split_labels(rows, known_mids)
+        table = rows.table(["segment_id"])
+        table = table.assign(start_seconds=0.0, end_seconds=np.nan)
+    else:
+        source = _read_rows(
+            path, WEAK_LINE, WEAK_HEADER, "eval_segments.csv", problems, 3
+        )
+        with source as rows:
+            # The texts keep the comma that follows them in the file.
+            rows.values["ytid"] = pc.ascii_rtrim(rows.values["ytid"], ",")
+            rows.leave_out_backward("a segment", "start_seconds", "end_seconds")
+            _add_segment_ids(rows)
+            _resolve_weak_labels(rows, known_mids, names)
+            _merge_weak(rows)
+            seconds = rows.array("end_seconds") - rows.array("start_seconds")
+            rows.report_as_one(
+                np.round(seconds, 3) > np.round(params.clip_seconds, 3),
+                f"expected a segment of at most {params.clip_seconds:g} s",
+            )
+            rows.report_strange_ids()
+            mids_of_text, num_labels = _split_labels(rows, known_mids)
+            created = _check_comments(rows, num_labels)
+        table = rows.table(["segment_id", "start_seconds", "end_seconds"])
+        table.attrs["created"] = created
     mids = mids_of_text[rows.codes["mids"]]
     table["mids"] = pd.Series(mids, dtype="object")
-    table.attrs["created"] = created
-    return table
+    return table, rows.line_numbers
 
 
-def _read_own_weak_labels(
-    path: Path, problems: ProblemLog | None, known_mids: Collection[str] | None
-) -> pd.DataFrame:
-    """Reads own weak labels below their header."""
-    text = LabelText(path, 1)
-    with log_or_stop(problems) as log:
-        rows = _Rows(text, parse_own_weak_lines(text, log), log)
-        rows.report_repeated(["segment_id"], "clip", is_left_out=True)
-        mids_of_text, _ = _split_labels(rows, known_mids)
-    table = rows.table(["segment_id"])
-    table = table.assign(start_seconds=0.0, end_seconds=np.nan)
-    mids = mids_of_text[rows.codes["mids"]]
-    table["mids"] = pd.Series(mids, dtype="object")
-    return table
+def _merge_weak(rows: _Rows) -> None:
+    """Takes clips that are repeated with the same labels once."""
+
+    def is_same(repeated: _Ints, first: _Ints) -> Any:
+        texts, codes = rows.values["mids"].to_pylist(), rows.codes["mids"]
+        pairs = zip(codes[repeated], codes[first], strict=True)
+        # In any order.
+        is_same = [
+            set(texts[a].split(",")) == set(texts[b].split(","))
+            for a, b in pairs
+        ]
+        if "end_seconds" in rows.codes:
+            ends = rows.array("end_seconds")
+            return np.array(is_same) & (ends[repeated] == ends[first])
+        return is_same
+
+    rows.merge_repeated(["segment_id"], "clip", is_same)
 
 
 def _add_segment_ids(rows: _Rows) -> None:
@@ -390,11 +595,64 @@ def _add_segment_ids(rows: _Rows) -> None:
     starts_ms = np.rint(rows.values["start_seconds"] * 1000)
     endings = pa.array([f"_{int(ms)}" for ms in starts_ms], pa.string())
     ending_of_row = endings.take(pa.array(rows.codes["start_seconds"]))
-    # The texts keep the comma that follows them in the file.
-    rows.values["ytid"] = pc.ascii_rtrim(rows.values["ytid"], ",")
     ytids = rows.encoded("ytid").dictionary_decode()
     ids = pc.binary_join_element_wise(ytids, ending_of_row, "")
     rows.add_texts("segment_id", encode_texts(ids))
+
+
+def _resolve_weak_labels(
+    rows: _Rows, known_mids: Collection[str] | None, names: Names | None
+) -> None:
+    """Replaces display names by mids; leaves out lines with no class."""
+    rows.values["mids"] = pc.utf8_trim(rows.values["mids"], '"')
+    labels = pc.split_pattern(rows.values["mids"], ",").flatten()
+    distinct = labels.unique().to_pylist()
+    counts = np.ones(len(distinct), np.int64)
+    mids, reasons = _find_mids(distinct, counts, known_mids, names)
+    if mids == distinct and not reasons:
+        return
+    texts = rows.values["mids"].to_pylist()
+    parts_of_text = [_split_at_names(text, names or {}) for text in texts]
+    number = collections.Counter(itertools.chain.from_iterable(parts_of_text))
+    distinct, counts = list(number), np.array(list(number.values()))
+    mids, reasons = _find_mids(distinct, counts, known_mids, names)
+    mid_of = dict(zip(distinct, mids, strict=True))
+    new = [
+        ",".join(mid_of[part] or "" for part in parts)
+        for parts in parts_of_text
+    ]
+    reason_of = [
+        next((reasons[part] for part in parts if part in reasons), "")
+        for parts in parts_of_text
+    ]
+    codes = rows.codes["mids"]
+    is_bad = np.array([reason != "" for reason in reason_of], dtype=bool)
+    is_named = ~is_bad & (np.array(new, object) != np.array(texts, object))
+    rows.report_as_one(
+        is_named[codes],
+        lambda row: _note_of_names(texts[codes[row]], new[codes[row]]),
+    )
+    rows.values["mids"] = pa.array(new, pa.string())
+    rows.leave_out(is_bad[codes], lambda row: reason_of[codes[row]])
+    # Two texts can have become one.
+    mids_of_row = rows.encoded("mids").dictionary_decode()
+    rows.add_texts("mids", mids_of_row.dictionary_encode())
+
+
+def _split_at_names(text: str, names: Names) -> list[str]:
+    """Splits labels at commas, but for those inside of a display name."""
+    pieces = text.split(",")
+    parts: list[str] = []
+    start = 0
+    while start < len(pieces):
+        end = len(pieces)
+        while (
+            end > start + 1 and ",".join(pieces[start:end]).strip() not in names
+        ):
+            end -= 1
+        parts.append(",".join(pieces[start:end]))
+        start = end
+    return parts
 
 
 def _split_labels(
@@ -406,7 +664,7 @@ def _split_labels(
       The mids of each distinct text, object `[num_texts]` of tuples, each mid
       once; and the number of labels of all rows.
     """
-    texts = pc.utf8_trim(rows.values["mids"], '"')
+    texts = rows.values["mids"]
     lists = pc.split_pattern(texts, ",")
     labels = lists.flatten().dictionary_encode()  # [num_labels_of_texts]
     rows.values["label"] = labels.dictionary
@@ -417,7 +675,7 @@ def _split_labels(
     is_repeated = pd.Series(text_of_label * len(mids) + codes).duplicated()
     is_odd = np.zeros(len(texts), dtype=bool)
     is_odd[text_of_label[is_repeated]] = True
-    rows.report(
+    rows.report_as_one(
         is_odd[rows.codes["mids"]],
         "expected each mid of a segment once, counted once",
     )
@@ -499,9 +757,21 @@ def write_weak_labels(
 
     The date of the first comment line is `created`, by default the table's own
     (`attrs["created"]`), or else the release's.
+
+    Raises:
+      InputError: A segment id is not of the form `<ytid>_<start ms>`.
     """
     created = created or table.attrs.get("created") or _NO_DATE
-    ytids = [s.rsplit("_", 1)[0] for s in table["segment_id"]]
+    ytids = []
+    for segment_id, start in zip(table["segment_id"], table["start_seconds"]):
+        ytid = segment_id.removesuffix(make_segment_id("", start))
+        if ytid == segment_id or not re.fullmatch(YTID_PATTERN, ytid):
+            raise InputError(
+                f"A weak CSV of the release's form holds ids such as "
+                f"<ytid>_{start * 1000:.0f}. Received: {segment_id!r}. Write "
+                f"own weak labels (write_own_weak_labels) instead."
+            )
+        ytids.append(ytid)
     mids = [mid for of_clip in table["mids"] for mid in of_clip]
     counts = (len(set(ytids)), len(table), len(set(mids)), len(mids))
     columns = (
@@ -530,31 +800,39 @@ def read_strong_labels(
     problems: ProblemLog | None = None,
     *,
     known_mids: Collection[str] | None = None,
+    names: Names | None = None,
     params: LabelFrameParams = LabelFrameParams(),
 ) -> pd.DataFrame:
     """Reads a strong TSV such as `audioset_eval_strong.tsv`.
 
     It has a header, then one line an event. Returns the strong table.
     """
-    text = LabelText(path, 1)
-    text.check_header(STRONG_HEADER, "audioset_eval_strong.tsv")
-    names = ["segment_id", "onset_seconds", "offset_seconds", "mid"]
-    with log_or_stop(problems) as log:
-        rows = _Rows(text, parse_lines(text, STRONG_LINE, log), log)
+    return _read_strong(path, problems, known_mids, names, params)[0]
+
+
+def _read_strong(
+    path: Path,
+    problems: ProblemLog | None,
+    known_mids: Collection[str] | None,
+    names: Names | None,
+    params: LabelFrameParams,
+) -> tuple[pd.DataFrame, _Ints]:
+    """Reads a strong table and the line of each row."""
+    columns = ["segment_id", "onset_seconds", "offset_seconds", "mid"]
+    example = "audioset_eval_strong.tsv"
+    with _read_rows(
+        path, STRONG_LINE, STRONG_HEADER, example, problems
+    ) as rows:
         rows.leave_out_backward("an event", "onset_seconds", "offset_seconds")
-        rows.report(
-            rows.array("offset_seconds")
-            > params.clip_seconds + _TOLERANCE_SECONDS,
+        rows.resolve_labels(known_mids, names)
+        rows.report_as_one(
+            rows.array("offset_seconds") > np.round(params.clip_seconds, 3),
             f"expected an event inside the clip of {params.clip_seconds:g} s",
         )
-        rows.report_repeated(names, "event")
+        rows.report_repeated(columns, "event")
         rows.report_strange_ids()
-        rows.report_scattered(
-            "onset_seconds",
-            "expected a clip's events together, in order of onset",
-        )
         rows.report_unknown_mids(known_mids)
-    return rows.table(names)
+    return rows.table(columns), rows.line_numbers
 
 
 def empty_strong_labels() -> pd.DataFrame:
@@ -582,6 +860,7 @@ def read_framed_labels(
     problems: ProblemLog | None = None,
     *,
     known_mids: Collection[str] | None = None,
+    names: Names | None = None,
     params: LabelFrameParams = LabelFrameParams(),
     clips: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
@@ -594,12 +873,12 @@ def read_framed_labels(
     Returns:
       The framed table (module docstring), with its negatives.
     """
-    text = LabelText(path, 1)
-    text.check_header(FRAMED_HEADER, "audioset_eval_strong_framed_posneg.tsv")
+    example = "audioset_eval_strong_framed_posneg.tsv"
     keys = ["segment_id", "label_frame", "mid"]
     seconds = params.label_frame_seconds
-    with log_or_stop(problems) as log:
-        rows = _Rows(text, parse_lines(text, FRAMED_LINE, log), log)
+    with _read_rows(
+        path, FRAMED_LINE, FRAMED_HEADER, example, problems
+    ) as rows:
         rows.leave_out_backward(
             "a label frame", "onset_seconds", "offset_seconds"
         )
@@ -624,9 +903,14 @@ def read_framed_labels(
         )
         longest = num_of_clip.max(initial=params.num_label_frames)
         rows.values["label_frame"] = np.arange(longest)
-        rows.report_repeated(keys, "label frame and class")
+        rows.resolve_labels(known_mids, names)
+        present = rows.codes["present"]
+        rows.merge_repeated(
+            keys,
+            "label frame and class",
+            lambda repeated, first: present[repeated] == present[first],
+        )
         rows.report_strange_ids()
-        rows.report_scattered(None, "expected a clip's label frames together")
         rows.report_unknown_mids(known_mids)
     is_present = pc.equal(rows.values["present"], "PRESENT").to_numpy(False)
     return rows.table(keys).assign(is_present=is_present[rows.codes["present"]])
@@ -678,6 +962,7 @@ def read_pairs(
     problems: ProblemLog | None = None,
     *,
     known_mids: Collection[str] | None = None,
+    names: Names | None = None,
 ) -> pd.DataFrame:
     """Reads (clip, class) pairs, such as what annotators marked absent.
 
@@ -685,10 +970,9 @@ def read_pairs(
     the header `segment_id<TAB>label`, then a segment id and a mid a line.
     Returns the table of pairs (module docstring).
     """
-    text = LabelText(path, 1)
-    text.check_header(PAIR_HEADER, "explicit_negatives.tsv")
-    with log_or_stop(problems) as log:
-        rows = _Rows(text, parse_lines(text, PAIR_LINE, log), log)
+    example = "explicit_negatives.tsv"
+    with _read_rows(path, PAIR_LINE, PAIR_HEADER, example, problems) as rows:
+        rows.resolve_labels(known_mids, names)
         rows.report_repeated(["segment_id", "mid"], "pair")
         rows.report_strange_ids()
         rows.report_unknown_mids(known_mids)
@@ -727,6 +1011,7 @@ def read_explicit_negatives(
     path: Path,
     problems: ProblemLog | None = None,
     *,
+    names: Names | None = None,
     params: LabelFrameParams = LabelFrameParams(),
     clips: pd.DataFrame | None = None,
 ) -> pd.DataFrame:
@@ -736,11 +1021,12 @@ def read_explicit_negatives(
     `read_framed_labels`.
     """
     if read_first_line(path) != FRAMED_HEADER:
-        return read_pairs(path, problems)
+        return read_pairs(path, problems, names=names)
     keys = ["segment_id", "mid"]
     with log_or_stop(problems) as log:
-        framed = read_framed_labels(path, log, params=params, clips=clips)
-        framed = framed.drop_duplicates()
+        framed = read_framed_labels(
+            path, log, names=names, params=params, clips=clips
+        )
         absent = absent_pairs(framed, params, clips)
         # Pairs without a PRESENT row that list too few label frames.
         present = framed.loc[framed["is_present"], keys].drop_duplicates()
@@ -770,10 +1056,16 @@ def read_display_names(
 
     It has a mid and a name a line, and no header.
     """
-    text = LabelText(path, 0)
-    with log_or_stop(problems) as log:
-        rows = _Rows(text, parse_lines(text, NAME_LINE, log), log)
-        rows.report_repeated(["mid"], "mid", is_left_out=True)
+    example = "mid_to_display_name.tsv"
+    with _read_rows(path, NAME_LINE, "", example, problems, 0) as rows:
+        display_names = rows.codes["display_name"]
+        rows.merge_repeated(
+            ["mid"],
+            "mid",
+            lambda repeated, first: (
+                display_names[repeated] == display_names[first]
+            ),
+        )
         rows.report_repeated(["display_name"], "display name")
     table = rows.table(["mid", "display_name"])
     return dict(zip(table["mid"], table["display_name"], strict=True))
@@ -783,6 +1075,124 @@ def write_display_names(names: Iterable[tuple[str, str]], path: Path) -> None:
     """Writes (mid, display name) pairs as `mid_to_display_name.tsv`."""
     pairs = list(names)
     _write_lines([], [[pair[i] for pair in pairs] for i in (0, 1)], path)
+
+
+# --- Several files ----------------------------------------------------------
+
+
+def read_label_files(
+    kind: str,
+    paths: Sequence[Path],
+    problems: ProblemLog | None = None,
+    names: Names | None = None,
+    params: LabelFrameParams = LabelFrameParams(),
+) -> pd.DataFrame:
+    """Reads weak CSVs or strong TSVs into one table.
+
+    A clip that stands in several files with the same labels is taken once, and
+    noted. With others, its lines in the later file are bad.
+
+    Args:
+      kind: "weak" or "strong".
+      paths: The files.
+      problems: As in the readers of one file, as the rest.
+      names: The mids of each display name.
+      params: The length of a clip.
+    """
+    read = {"weak": _read_weak, "strong": _read_strong}[kind]
+    with log_or_stop(problems) as log:
+        read_files = [read(path, log, None, names, params) for path in paths]
+        if not read_files:
+            return (
+                empty_weak_labels() if kind == "weak" else empty_strong_labels()
+            )
+        tables, lines = zip(*read_files, strict=True)
+        is_kept = _find_first_files(paths, tables, lines, log)
+    table: pd.DataFrame = pd.concat(tables, ignore_index=True)
+    return table if is_kept.all() else table[is_kept].reset_index(drop=True)
+
+
+def _find_first_files(
+    paths: Sequence[Path],
+    tables: Sequence[pd.DataFrame],
+    lines: Sequence[_Ints],
+    log: ProblemLog,
+) -> _Bools:
+    """Finds, for each clip, the rows of the first file that has it.
+
+    Args:
+      paths: The files.
+      tables: Table of each file.
+      lines: int64 `[num_rows]` of each file, the line of each row.
+      log: Takes what the other files say of these clips.
+
+    Returns:
+      bool `[num_rows_of_all]`.
+    """
+    ids = np.concatenate([table["segment_id"].to_numpy() for table in tables])
+    clip, segment_ids = pd.factorize(ids)
+    file = np.repeat(np.arange(len(tables)), [len(table) for table in tables])
+    pair = clip * len(tables) + file
+    pairs, first_row, pair_of_row = np.unique(
+        pair, return_index=True, return_inverse=True
+    )  # [num_pairs], [num_pairs], [num_rows]
+    clip_of_pair, file_of_pair = np.divmod(pairs, len(tables))
+    # Pairs are sorted: the first of a clip is in the first file that has it.
+    _, firsts, number = np.unique(
+        clip_of_pair, return_index=True, return_inverse=True
+    )
+    first_pair = firsts[number]  # [num_pairs]
+    is_first = first_pair == np.arange(len(pairs))
+    if is_first.all():
+        return np.ones(len(ids), dtype=bool)
+
+    # What a file says of a clip: the sum of hashes of its distinct labels.
+    is_shared = np.bincount(clip_of_pair)[clip] > 1  # [num_rows]
+    labels = pd.concat(tables, ignore_index=True)[is_shared]
+    labels = labels.drop(columns="segment_id").reset_index(drop=True)
+    if "mids" in labels:
+        labels = labels.explode("mids")
+    hashes = pd.DataFrame(
+        {
+            "pair": pair_of_row[is_shared][labels.index],
+            "hash": pd.util.hash_pandas_object(labels, index=False).to_numpy(),
+        }
+    ).drop_duplicates()
+    content = np.zeros(len(pairs), dtype=np.uint64)
+    np.add.at(content, hashes["pair"], hashes["hash"])
+
+    line_of_pair = np.concatenate(lines)[first_row]
+    num_rows_of_pair = np.bincount(pair_of_row)
+    is_same = content == content[first_pair]
+    for index, path in enumerate(paths):
+        of_file = ~is_first & (file_of_pair == index)
+        for later in np.flatnonzero(of_file & ~is_same).tolist():
+            first = int(first_pair[later])
+            log.add(
+                path,
+                int(line_of_pair[later]),
+                f"expected each clip in one file; "
+                f"{segment_ids[clip_of_pair[later]]!r} also stands at "
+                f"{paths[file_of_pair[first]]}:{line_of_pair[first]}, with "
+                f"other labels",
+                num_lines=int(num_rows_of_pair[later]),
+            )
+        merged = np.flatnonzero(of_file & is_same)
+        if len(merged):
+            later = int(merged[np.argmin(line_of_pair[merged])])
+            first = int(first_pair[later])
+            log.add(
+                path,
+                int(line_of_pair[later]),
+                f"expected each clip in one file; {len(merged)} also stand in "
+                f"another with the same labels, and are taken once, such as "
+                f"{segment_ids[clip_of_pair[later]]!r} at "
+                f"{paths[file_of_pair[first]]}:{line_of_pair[first]}",
+                num_lines=int(num_rows_of_pair[merged].sum()),
+                is_left_out=False,
+            )
+    is_kept: _Bools = is_first[pair_of_row]
+    return is_kept
 
 
 # --- Writing ----------------------------------------------------------------

@@ -2,19 +2,19 @@ r"""Parses the lines of label files with pyarrow and names those that are bad.
 
 A file is read as columns at once, and each distinct text of a column is checked
 against the regular expression of its field. Only where that fails are the lines
-looked at one by one, to leave out the bad ones and to say what was expected.
-Both ways accept the same lines: those that match the fields' expressions,
-joined by the delimiter.
+matched one by one, to leave out the bad ones and to say what was expected. Both
+ways accept the same lines: those that match the fields' expressions, joined by
+the delimiter. Blank lines say nothing and are passed over.
 
-Numbers are plain decimals: at most seven digits before the point and nine after
-it, no sign, no exponent. Up to 1,000,000 s float64 gives back every digit.
+Numbers are decimals of any form, as pandas and spreadsheets write them. Labels
+are any text here: `label_files.py` decides what is a class.
 """
 
 import dataclasses
 import functools
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -34,8 +34,10 @@ from audioset_strong.labels.problems import ProblemLog
 Path = str | os.PathLike[str]
 
 _MAX_SHOWN_CHARS = 200
-_SECONDS = r"[0-9]{1,7}(?:\.[0-9]{1,9})?"
+_SECONDS = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _NAME = r"[^\t\n\r\x00-\x1f\ud800-\udfff]+"
+_LABELS = r'[^"\t\n\r\x00-\x1f\ud800-\udfff]+'
+EXPECTED_SECONDS = "expected times in seconds, 0 or more"
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -145,9 +147,14 @@ class LineFormat:
     explain: Callable[[str], str]
 
     @functools.cached_property
-    def line_pattern(self) -> re.Pattern[str]:
-        """Matches a line without its end."""
-        return re.compile(self.delimiter.join(self.fields.values()))
+    def _line_pattern(self) -> re.Pattern[str]:
+        fields = (f"({pattern})" for pattern in self.fields.values())
+        return re.compile(self.delimiter.join(fields))
+
+    def match(self, line: str) -> tuple[str, ...] | None:
+        """Returns the fields of a line without its end; None if it is bad."""
+        match = self._line_pattern.fullmatch(line)
+        return match.groups() if match else None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -170,13 +177,18 @@ def parse_lines(
 
     `problems` takes these lines, and a last line that is cut.
     """
-    numbers = np.arange(text.num_lines, dtype=np.int64) + text.first_line
     columns = _read_columns(text.body, text.num_lines, line_format)
-    if columns is None:
-        body, numbers = _leave_out_bad_lines(text, line_format, problems)
-        columns = _read_columns(body, len(numbers), line_format, len(body))
-    if columns is None:  # The two ways of reading differ: a bug of ours.
-        raise AssertionError(f"{text.path}: good lines cannot be parsed.")
+    if columns is not None:
+        numbers = np.arange(text.num_lines, dtype=np.int64) + text.first_line
+        parsed = ParsedLines(columns, numbers)
+    else:
+        parsed = _match_lines(
+            text,
+            list(line_format.fields),
+            line_format.match,
+            line_format.explain,
+            problems,
+        )
     if text.is_cut:
         line = text.first_line + text.num_lines - 1
         message = "expected a newline after the last line, as in a whole file"
@@ -184,7 +196,45 @@ def parse_lines(
         problems.add(
             text.path, line, f"{message}, found {found}", is_left_out=False
         )
-    return ParsedLines(columns, numbers)
+    return parsed
+
+
+def _match_lines(
+    text: LabelText,
+    names: Sequence[str],
+    match: Callable[[str], Sequence[str] | None],
+    explain: Callable[[str], str],
+    problems: ProblemLog,
+) -> ParsedLines:
+    """Parses line by line: slow, but says what is wrong.
+
+    Args:
+      text: The file.
+      names: Of the fields.
+      match: Returns the fields of a line, None if it is bad.
+      explain: Says what was expected of a bad line.
+      problems: Takes the bad lines.
+    """
+    rows: list[Sequence[str]] = []
+    numbers = []
+    for index, content in enumerate(text.body.split(b"\n")):
+        line = _decode(content)
+        if line.isspace() or not line:
+            continue
+        number = text.first_line + index
+        fields = match(line)
+        if fields is None:
+            reason = _explain_text(line) or explain(line)
+            problems.add(text.path, number, f"{reason}, found {shown(line)}")
+        else:
+            rows.append(fields)
+            numbers.append(number)
+    texts = zip(*rows) if rows else [[] for _ in names]
+    columns = {
+        name: encode_texts(pa.array(column, pa.string()))
+        for name, column in zip(names, texts, strict=True)
+    }
+    return ParsedLines(columns, np.array(numbers, dtype=np.int64))
 
 
 # The fields of own weak labels, as CSV writers quote them.
@@ -197,30 +247,27 @@ def parse_own_weak_lines(text: LabelText, problems: ProblemLog) -> ParsedLines:
 
     As `parse_lines`, with the columns `segment_id` and `mids`.
     """
-    rows: list[tuple[str, str]] = []
-    numbers = []
-    for number in range(text.first_line, text.first_line + text.num_lines):
-        line = text.line(number)
-        match = _OWN_WEAK_LINE.fullmatch(line)
-        segment_id = labels = ""
-        if match:
-            segment_id = (match[1] or match[2]).replace('""', '"')
-            labels = match[3] or match[4]
-        if re.fullmatch(SEGMENT_ID_PATTERN, segment_id) and re.fullmatch(
-            _MIDS, labels
-        ):
-            rows.append((segment_id, labels))
-            numbers.append(number)
-        else:
-            reason = _explain_text(line) or _explain_own_weak(
-                segment_id, labels
-            )
-            problems.add(text.path, number, f"{reason}, found {shown(line)}")
-    columns = {
-        name: encode_texts(pa.array([row[i] for row in rows], pa.string()))
-        for i, name in enumerate(("segment_id", "mids"))
-    }
-    return ParsedLines(columns, np.array(numbers, dtype=np.int64))
+    names = ("segment_id", "mids")
+    return _match_lines(
+        text, names, _match_own_weak, _explain_own_weak, problems
+    )
+
+
+def _split_own_weak(line: str) -> tuple[str, str]:
+    """Returns a line's segment id and labels; empty texts without them."""
+    match = _OWN_WEAK_LINE.fullmatch(line)
+    if match is None:
+        return "", ""
+    segment_id = match[1] or match[2]
+    return segment_id.replace('""', '"'), match[3] or match[4]
+
+
+def _match_own_weak(line: str) -> tuple[str, str] | None:
+    segment_id, labels = _split_own_weak(line)
+    is_good = re.fullmatch(SEGMENT_ID_PATTERN, segment_id) and re.fullmatch(
+        _LABELS, labels
+    )
+    return (segment_id, labels) if is_good else None
 
 
 def encode_texts(texts: Any) -> Any:
@@ -233,7 +280,7 @@ def encode_texts(texts: Any) -> Any:
 
 
 def _read_columns(
-    body: bytes, num_lines: int, line_format: LineFormat, block_size: int = 0
+    body: bytes, num_lines: int, line_format: LineFormat
 ) -> dict[str, Any] | None:
     """Reads all lines at once; None if a line is bad or longer than a block."""
     few_values = pa.dictionary(pa.int32(), pa.string())
@@ -252,7 +299,7 @@ def _read_columns(
             pa.BufferReader(body),
             pa.csv.ReadOptions(
                 column_names=list(types),
-                block_size=min(max(1 << 20, block_size + 4), 2**31 - 1),
+                block_size=1 << 20,
             ),
             pa.csv.ParseOptions(
                 delimiter=line_format.delimiter,
@@ -287,35 +334,12 @@ def _read_columns(
     return columns
 
 
-def _leave_out_bad_lines(
-    text: LabelText, line_format: LineFormat, problems: ProblemLog
-) -> tuple[bytes, npt.NDArray[np.int64]]:
-    """Notes the lines that do not match; returns the others and their numbers.
-
-    Not for speed: this is where a file with bad lines ends up.
-    """
-    lines = text.body.removesuffix(b"\n").split(b"\n") if text.body else []
-    good, numbers = [], []
-    for number, content in enumerate(lines, start=text.first_line):
-        line = _decode(content)
-        if line_format.line_pattern.fullmatch(line):
-            good.append(content)
-            numbers.append(number)
-        else:
-            reason = _explain_text(line) or line_format.explain(line)
-            problems.add(text.path, number, f"{reason}, found {shown(line)}")
-    body = b"".join(content + b"\n" for content in good)
-    return body, np.array(numbers, dtype=np.int64)
-
-
 # What was expected of a line that does not match: the first thing that a
 # person would correct.
 
 
 def _explain_text(line: str) -> str | None:
     """Says what no line of any format may hold, or None."""
-    if not line:
-        return "expected no empty line"
     if any("\ud800" <= character <= "\udfff" for character in line):
         return "expected UTF-8 text"
     if "\r" in line:
@@ -327,24 +351,19 @@ def _explain_weak(line: str) -> str:
     fields = line.split(", ", 3)
     if len(fields) != 4:
         return "expected '<YTID>, <start>, <end>, \"<mid>,<mid>,...\"'"
-    ytid, start, end, mids = fields
+    ytid, start, end, _ = fields
     if not re.fullmatch(YTID_PATTERN, ytid):
         return "expected a YTID without spaces, commas and quotes"
     if not (re.fullmatch(_SECONDS, start) and re.fullmatch(_SECONDS, end)):
-        return "expected times in seconds, 0 or more, such as 30.000"
-    if len(mids) < 3 or mids[0] != '"' or mids[-1] != '"':
-        return 'expected mids in quotes, such as "/m/09x0r,/m/04rlf"'
-    return "expected mids separated by commas without spaces"
+        return f"{EXPECTED_SECONDS}, such as 30.000"
+    return 'expected mids in quotes, such as "/m/09x0r,/m/04rlf"'
 
 
-def _explain_own_weak(segment_id: str, labels: str) -> str:
-    if not labels:
-        return "expected '<segment id>,\"<class>,<class>,...\"'"
-    if not re.fullmatch(SEGMENT_ID_PATTERN, segment_id):
+def _explain_own_weak(line: str) -> str:
+    segment_id, labels = _split_own_weak(line)
+    if labels and not re.fullmatch(SEGMENT_ID_PATTERN, segment_id):
         return "expected a segment id that does not begin with a space"
-    if any(map(str.isspace, labels)):
-        return "expected class ids without spaces, separated by commas"
-    return "expected class ids separated by commas, none of them empty"
+    return "expected '<segment id>,\"<class>,<class>,...\"'"
 
 
 def _explain_tabs(num_fields: int, line: str) -> str:
@@ -361,16 +380,15 @@ def _explain_tabs(num_fields: int, line: str) -> str:
     if not (
         re.fullmatch(_SECONDS, fields[1]) and re.fullmatch(_SECONDS, fields[2])
     ):
-        return "expected times in seconds, 0 or more, such as 1.234"
+        return f"{EXPECTED_SECONDS}, such as 1.234"
     return "expected a mid such as /m/09x0r after the times"
 
 
-_MIDS = f"{MID_PATTERN}(?:,{MID_PATTERN})*"
 _EVENT = {
     "segment_id": SEGMENT_ID_PATTERN,
     "onset_seconds": _SECONDS,
     "offset_seconds": _SECONDS,
-    "mid": MID_PATTERN,
+    "mid": _NAME,
 }
 # Split at spaces, as the delimiter is one character: fields keep their commas
 # and the mids their quotes.
@@ -380,7 +398,7 @@ WEAK_LINE = LineFormat(
         "ytid": f"{YTID_PATTERN},",
         "start_seconds": f"{_SECONDS},",
         "end_seconds": f"{_SECONDS},",
-        "mids": f'"{_MIDS}"',
+        "mids": f'"{_LABELS}"',
     },
     _explain_weak,
 )
@@ -392,7 +410,7 @@ FRAMED_LINE = LineFormat(
 )
 PAIR_LINE = LineFormat(
     "\t",
-    {"segment_id": SEGMENT_ID_PATTERN, "mid": MID_PATTERN},
+    {"segment_id": SEGMENT_ID_PATTERN, "mid": _NAME},
     functools.partial(_explain_tabs, 2),
 )
 NAME_LINE = LineFormat(

@@ -1,11 +1,11 @@
 """Collects the problems that readers find in label files.
 
-Readers take an optional `ProblemLog`. A line that cannot be read is left out; a
-line that can be read but looks wrong, such as a repeated event, is kept. Both
-are logged with file and line, so that a release-sized file with a broken line
-can be used and nothing is lost silently. A strict log turns every problem into
-an error. Without a log the first line to leave out is an error, and lines that
-look wrong are a warning.
+Readers take an optional `ProblemLog`. A *bad* line cannot be used, and an event
+on it would become a negative, so a file with bad lines stops the reader when it
+has seen the whole file; a log that skips them has them left out and counted. A
+*doubt* is a line that can be used but looks wrong, such as a repeated event: it
+is kept and noted. Each is logged with file and line, so nothing is lost
+silently.
 """
 
 import contextlib
@@ -20,6 +20,8 @@ from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
 
 _Path = str | os.PathLike[str]
+
+_NUM_BAD_LINES_SHOWN = 10
 
 
 def listed(
@@ -70,13 +72,11 @@ class ProblemLog:
     """Problems of label files, in the order found.
 
     Attributes:
-      is_strict: Whether `report` raises if there are problems.
-      stops_at_first: Whether the first line to leave out is an error at once.
+      skip_bad_lines: Whether files with bad lines are read without them.
       problems: In the order found.
     """
 
-    is_strict: bool = False
-    stops_at_first: bool = False
+    skip_bad_lines: bool = False
     problems: list[Problem] = dataclasses.field(default_factory=list)
 
     def add(
@@ -88,17 +88,32 @@ class ProblemLog:
         num_lines: int = 1,
         is_left_out: bool = True,
     ) -> None:
-        """Adds a problem (`Problem`).
+        """Adds a problem (`Problem`)."""
+        self.problems.append(
+            Problem(os.fspath(path), line, message, num_lines, is_left_out)
+        )
+
+    def stop_at_bad_lines(self) -> None:
+        """Stops if there are bad lines that are not to be skipped.
 
         Raises:
-          InputError: The lines are left out, and the log `stops_at_first`.
+          InputError: Names the first ten bad lines and how many there are.
         """
-        problem = Problem(
-            os.fspath(path), line, message, num_lines, is_left_out
+        bad = sorted(
+            (p for p in self.problems if p.is_left_out), key=lambda p: p.line
         )
-        if self.stops_at_first and is_left_out:
-            raise InputError(str(problem))
-        self.problems.append(problem)
+        if self.skip_bad_lines or not bad:
+            return
+        if len(bad) == 1:
+            raise InputError(
+                f"{bad[0]}. Correct this line, or leave it out with "
+                f"skip_bad_lines."
+            )
+        lines = listed(bad, _NUM_BAD_LINES_SHOWN, "\n  ")
+        raise InputError(
+            f"{self.num_left_out:,} label lines cannot be used:\n  {lines}\n"
+            f"Correct them, or leave them out with skip_bad_lines."
+        )
 
     @property
     def num_left_out(self) -> int:
@@ -114,13 +129,13 @@ class ProblemLog:
         """Logs how many problems there are, and the first of them.
 
         Raises:
-          InputError: There are problems, and the log is strict.
+          InputError: As `stop_at_bad_lines`.
         """
+        self.stop_at_bad_lines()
         kinds = {
             "label lines were left out": (True, self.num_left_out),
             "label lines look wrong and were kept": (False, self.num_doubtful),
         }
-        texts = []
         for what, (is_left_out, num_lines) in kinds.items():
             found = [p for p in self.problems if p.is_left_out == is_left_out]
             if found:
@@ -128,14 +143,8 @@ class ProblemLog:
                 if len(found) > max_problems:
                     num_more = len(found) - max_problems
                     lines.append(f"... and {num_more} more problems")
-                texts.append("\n  ".join([f"{num_lines} {what}:", *lines]))
-        if texts and self.is_strict:
-            raise InputError(
-                "Strict reading allows no problem in label files, and "
-                + "; ".join(texts)
-            )
-        for text in texts:
-            logging.warning("%s", text)
+                text = "\n  ".join([f"{num_lines} {what}:", *lines])
+                logging.warning("%s", text)
 
     def write_csv(self, path: _Path) -> None:
         """Writes all problems: path,line,num_lines,is_left_out,message."""
@@ -152,14 +161,13 @@ class ProblemLog:
 
 @contextlib.contextmanager
 def log_or_stop(problems: ProblemLog | None) -> Iterator[ProblemLog]:
-    """Yields the caller's log or, for None, one that stops at a bad line.
+    """Yields a log, which stops at bad lines when the block ends.
 
-    The latter makes an error of the first line to leave out, and warns of what
-    else looks wrong when the block ends.
+    That is the caller's log or, for None, a new one that skips no bad line and
+    warns of doubts.
     """
-    if problems is not None:
-        yield problems
-        return
-    own = ProblemLog(stops_at_first=True)
-    yield own
-    own.report()
+    log = ProblemLog() if problems is None else problems
+    yield log
+    log.stop_at_bad_lines()
+    if problems is None:
+        log.report()

@@ -43,14 +43,19 @@ import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.errors import InputError
+from audioset_strong.labels.clips import CLIPS_HEADER, read_annotated_clips
 from audioset_strong.labels.frame_rule import Event
 from audioset_strong.labels.ids import group_of_segment, stable_fraction
 from audioset_strong.labels.label_files import (
+    FRAMED_HEADER,
+    STRONG_HEADER,
+    Names,
     read_framed_labels,
     read_strong_labels,
     read_weak_labels,
 )
-from audioset_strong.labels.problems import ProblemLog, log_or_stop
+from audioset_strong.labels.line_parser import read_first_line
+from audioset_strong.labels.problems import ProblemLog, listed
 
 _Path = str | os.PathLike[str]
 _Ints = npt.NDArray[np.int64]
@@ -112,46 +117,51 @@ def is_in_strong_fraction(ytid: str, fraction: float, seed: int = 0) -> bool:
 
 
 def read_label_ytids(
-    paths: Sequence[_Path], problems: ProblemLog | None = None
+    paths: Sequence[_Path],
+    problems: ProblemLog | None = None,
+    names: Names | None = None,
 ) -> frozenset[str]:
-    """Reads the YouTube ids of the clips that label files name.
+    """Reads the groups of the clips that label files name.
 
-    Refuses any malformed line, because its clip would be missed.
+    Those are YouTube ids, or what a list of annotated clips says. Stops at any
+    bad line, because its clip would be missed.
 
     Args:
-      paths: Weak CSVs, strong or framed TSVs, told apart by their headers.
-      problems: Takes what looks wrong; None for warnings.
+      paths: Weak CSVs, strong or framed TSVs and lists of annotated clips, told
+        apart by their headers.
+      problems: Takes doubts; None for warnings.
+      names: As in the readers of label files.
     """
-    ytids: set[str] = set()
-    with log_or_stop(problems) as log:
-        for path in paths:
-            segment_ids = _read_any_labels(path, log)["segment_id"].unique()
-            ytids.update(map(group_of_segment, segment_ids))
-    return frozenset(ytids)
-
-
-def _read_any_labels(path: _Path, log: ProblemLog) -> pd.DataFrame:
-    """Reads a label file with the reader that knows its header."""
-    wrong_header: InputError | None = None
-    for reader in (read_framed_labels, read_strong_labels, read_weak_labels):
-        problems = ProblemLog()
-        try:
-            table = reader(path, problems)
-        except InputError as error:
-            # With a log, readers raise for nothing but the header.
-            wrong_header = error
+    groups: set[str] = set()
+    log = ProblemLog(skip_bad_lines=True)
+    for path in paths:
+        header = read_first_line(path)
+        if header and CLIPS_HEADER.startswith(header):
+            groups.update(read_annotated_clips(path)["group"])
             continue
-        if problems.num_left_out:
-            first = next(p for p in problems.problems if p.is_left_out)
+        read = {
+            FRAMED_HEADER: read_framed_labels,
+            STRONG_HEADER: read_strong_labels,
+        }.get(header, read_weak_labels)
+        try:
+            table = read(path, log, names=names)
+        except InputError as error:
             raise InputError(
-                f"{first}. Correct this file: a clip on a line that cannot be "
-                f"read would be missed."
-            )
-        log.problems.extend(problems.problems)
-        return table
-    raise InputError(
-        f"Expected a weak CSV, a strong TSV or a framed TSV. {wrong_header}"
-    )
+                f"Expected a weak CSV, a strong TSV, a framed TSV or a list of "
+                f"annotated clips. {error}"
+            ) from error
+        groups.update(map(group_of_segment, table["segment_id"].unique()))
+    bad = [problem for problem in log.problems if problem.is_left_out]
+    if bad:
+        raise InputError(
+            f"Expected evaluation labels without bad lines, as their clips "
+            f"would be missed: {listed(bad, 10, '; ')}."
+        )
+    if problems is None:
+        log.report()
+    else:
+        problems.problems.extend(log.problems)
+    return frozenset(groups)
 
 
 def weak_events(mids: tuple[str, ...], clip_seconds: float) -> list[Event]:

@@ -42,7 +42,10 @@ class ScoredClips(NamedTuple):
     @property
     def first_label_frames(self) -> np.ndarray:
         """int64 `[num_clips]`: where in `scores` each clip begins."""
-        return np.cumsum(self.num_label_frames) - self.num_label_frames
+        first: np.ndarray = (
+            np.cumsum(self.num_label_frames) - self.num_label_frames
+        )
+        return first
 
     def padded_scores(self, most: int) -> np.ndarray:
         """Scores clip by clip: float32 `[num_clips, most, num_classes]`.

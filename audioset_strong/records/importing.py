@@ -9,6 +9,7 @@ strong TSV or weak CSV, a class map, the list of annotated clips, and the index
 of where their audio is.
 """
 
+import csv
 import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,6 +21,8 @@ import pandas as pd
 import tqdm
 
 from audioset_strong import files
+from audioset_strong.audio.container_labels import read_container_labels
+from audioset_strong.audio.containers import is_container
 from audioset_strong.audio.decode import AudioError
 from audioset_strong.audio.listing import list_audio
 from audioset_strong.audio.recordings import (
@@ -30,7 +33,8 @@ from audioset_strong.audio.recordings import (
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
     ClassMap,
-    read_class_map,
+    KnownClasses,
+    read_known_classes,
     write_class_map,
 )
 from audioset_strong.labels.clips import (
@@ -49,8 +53,20 @@ from audioset_strong.labels.importers import (
     name_classes,
     read_foreign_labels,
 )
-from audioset_strong.labels.label_files import write_strong_labels
+from audioset_strong.labels.label_files import (
+    write_own_weak_labels,
+    write_strong_labels,
+)
 from audioset_strong.labels.problems import ProblemLog, listed
+
+CONTAINER_FORMATS = ("parquet", "webdataset")
+_INDEX_COLUMNS = (
+    "segment_id",
+    "path",
+    "start_seconds",
+    "duration_seconds",
+    "group",
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -58,7 +74,8 @@ class ImportSummary:
     """What an import wrote, and what it did not.
 
     Attributes:
-      label_path: The label file.
+      output_dir: The folder.
+      label_names: Names of the label files.
       num_recordings: Recordings that count as annotated.
       num_without_events: Those of them without a label.
       seconds: Length of them all.
@@ -72,7 +89,8 @@ class ImportSummary:
       num_bad_lines: Label lines that were left out.
     """
 
-    label_path: str
+    output_dir: str
+    label_names: tuple[str, ...]
     num_recordings: int
     num_without_events: int
     seconds: float
@@ -110,9 +128,8 @@ class ImportSummary:
             f"minutes), {self.num_without_events} of them without events.",
             f"Clips: {self.num_clips}. Classes: {self.num_classes}. Labels: "
             f"{self.num_labels}.",
-            f"Written to {os.path.dirname(self.label_path)}: "
-            f"{os.path.basename(self.label_path)}, class_map.csv, clips.tsv, "
-            f"audio_index.tsv.",
+            f"Written to {self.output_dir}: {', '.join(self.label_names)}, "
+            f"class_map.csv, clips.tsv, audio_index.tsv.",
         ]
 
 
@@ -122,6 +139,7 @@ def import_labels(
     audio_dir: str,
     output_dir: str,
     class_map_path: str | None = None,
+    display_names_path: str | None = None,
     params: ImportParams = ImportParams(),
     problems: ProblemLog | None = None,
 ) -> ImportSummary:
@@ -129,42 +147,58 @@ def import_labels(
 
     Args:
       labels: Label file, or folder of label files.
-      label_format: One of `labels.importers.FORMATS`.
-      audio_dir: Folder of the recordings, local or remote.
+      label_format: One of `labels.importers.FORMATS`, or "parquet" or
+        "webdataset" for containers that hold audio and labels.
+      audio_dir: Folder of the recordings, local or remote; "" for containers.
       output_dir: Receives `strong.tsv` or `weak.csv`, `class_map.csv`,
         `clips.tsv` and `audio_index.tsv`.
       class_map_path: Classes to use; None to make one of each label.
+      display_names_path: mid_to_display_name.tsv, for further names of classes
+        in containers.
       params: How.
-      problems: Takes what cannot be used; None to refuse the first.
+      problems: Takes what cannot be used; None to refuse it.
 
     Raises:
       InputError: There are no labels or recordings, they do not fit together,
         or `problems` refuses what cannot be used. Nothing is written.
     """
-    log = problems or ProblemLog(stops_at_first=True)
-    rows = read_foreign_labels(labels, label_format, params, log)
+    log = problems or ProblemLog()
+    known = read_known_classes(class_map_path, display_names_path, log)
+    class_map = known.class_map
+    if label_format in CONTAINER_FORMATS:
+        rows, id_of_path = _read_containers(labels, known, log)
+        found = {row.recording: row.recording for row in rows}
+    else:
+        rows = read_foreign_labels(labels, label_format, params, log)
+        found, id_of_path = _find_recordings(rows, audio_dir, log)
     is_weak = any(row.label and row.onset_ms is None for row in rows)
+    is_strong = not is_weak or any(row.onset_ms is not None for row in rows)
     if params.clip_seconds and is_weak:
         raise InputError(
             "Expected labels with times for clip_seconds; labels without "
             "times do not say in which clip of a recording they are."
         )
-    class_map, mid_of_label = name_classes(
-        rows, read_class_map(class_map_path) if class_map_path else None, log
-    )
-    names = ("weak.csv", "strong.tsv")
-    path, other = (
-        os.path.join(output_dir, name)
-        for name in (names if is_weak else names[::-1])
-    )
-    if files.exists(other):
-        raise InputError(
-            f"Expected a folder without labels of another import; {other} is "
-            f"there, and clips.tsv would no longer fit to it. Give another "
-            f"folder."
+    paths = {
+        os.path.join(output_dir, name): is_written
+        for name, is_written in (
+            ("weak.csv", is_weak),
+            ("strong.tsv", is_strong),
         )
-    annotated = _annotated_recordings(rows, audio_dir, params, log)
-    log.report(10)
+    }
+    for path, is_written in paths.items():
+        if files.exists(path) and not is_written:
+            raise InputError(
+                f"Expected a folder without labels of another import; {path} "
+                f"is there, and clips.tsv would no longer fit to it. Give "
+                f"another folder."
+            )
+    if class_map is not None and label_format in CONTAINER_FORMATS:
+        # Mids by now; those of other classes stay, as in the released files.
+        mid_of_label = {row.label: row.label for row in rows}
+    else:
+        class_map, mid_of_label = name_classes(rows, class_map, log)
+    annotated = _annotated_recordings(rows, found, id_of_path, params, log)
+    log.report()
     rows_of_recording = {
         recording_id: [row for row in of_recording if row.label in mid_of_label]
         for recording_id, of_recording in annotated.rows_of_recording.items()
@@ -176,20 +210,24 @@ def import_labels(
             f"be used, found none."
         )
     files.make_output_folder(output_dir)
-    num_at_edges = 0
+    num_at_edges = num_labels = 0
+    weak_path, strong_path = paths
     if is_weak:
         weak = _weak_table(rows_of_recording, mid_of_label)
-        _write_own_weak_labels(weak, path)
-        num_labels = sum(map(len, weak["mids"]))
-    else:
+        write_own_weak_labels(weak, weak_path)
+        num_labels += sum(map(len, weak["mids"]))
+    if is_strong:
         strong, num_at_edges = events_of_clips(
             clips, rows_of_recording, mid_of_label
         )
-        write_strong_labels(strong, path)
-        num_labels = len(strong)
+        write_strong_labels(strong, strong_path)
+        num_labels += len(strong)
     _write_clips(clips, class_map, output_dir)
     return ImportSummary(
-        label_path=path,
+        output_dir=output_dir,
+        label_names=tuple(
+            os.path.basename(path) for path, is_in in paths.items() if is_in
+        ),
         num_recordings=len(annotated.recordings),
         num_without_events=sum(
             not of_recording for of_recording in rows_of_recording.values()
@@ -222,13 +260,14 @@ class _Annotated(NamedTuple):
     unlabelled: list[str]
 
 
-def _annotated_recordings(
-    rows: Sequence[Row],
-    audio_dir: str,
-    params: ImportParams,
-    problems: ProblemLog,
-) -> _Annotated:
-    """Joins labels with the recordings that they name."""
+def _find_recordings(
+    rows: Sequence[Row], audio_dir: str, problems: ProblemLog
+) -> tuple[dict[str, str], dict[str, str]]:
+    """Finds the recordings that labels name.
+
+    Returns:
+      Path of each name, and recording id of each path, named or not.
+    """
     listing = list_audio(audio_dir)
     if not listing.paths:
         raise InputError(
@@ -237,29 +276,81 @@ def _annotated_recordings(
     rows_of_name: dict[str, list[Row]] = {}
     for row in rows:
         rows_of_name.setdefault(row.recording, []).append(row)
-    found, missing = find_recordings(
-        rows_of_name, listing.paths + listing.empty_paths, audio_dir
-    )
+    paths = listing.paths + listing.empty_paths
+    found, missing = find_recordings(rows_of_name, paths, audio_dir)
     for name, message in missing.items():
         _leave_out(rows_of_name[name], message, problems)
     if not found:
         raise InputError(
             f"None of the {len(rows_of_name)} recordings that the labels name "
             f"is in {audio_dir}. The labels name {listed(rows_of_name, 3)}; "
-            f"the folder has "
-            f"{listed((os.path.basename(p) for p in listing.paths), 3)}."
+            f"the folder has {listed(map(os.path.basename, listing.paths), 3)}."
         )
-    taken = set(found.values())
-    unlabelled = [path for path in listing.paths if path not in taken]
+    return found, {path: recording_id_of(path, audio_dir) for path in paths}
+
+
+def _read_containers(
+    labels: str, known: KnownClasses, problems: ProblemLog
+) -> tuple[list[Row], dict[str, str]]:
+    """Reads Parquet files or tars: labels, and recording id of each path."""
+    if known.class_map is None:
+        raise InputError(
+            "Expected a class map for labels of containers, which mix names "
+            "and mids; found none."
+        )
+    paths = [labels]
+    if not is_container(labels):
+        paths = [p for p, _ in files.list_files(labels) if is_container(p)]
+    if not paths:
+        raise InputError(
+            f"{labels}: expected Parquet files or tars, found none."
+        )
+    tables = read_container_labels(paths, known, problems)
+    id_of_path = dict(
+        zip(
+            tables.audio_index["path"],
+            tables.audio_index["segment_id"],
+            strict=True,
+        )
+    )
+    path_of_id = {clip: path for path, clip in id_of_path.items()}
+    rows = []
+    if tables.strong is not None:
+        for event in tables.strong.itertuples(index=False, name=None):
+            clip, onset, offset, mid = event
+            onset_ms, offset_ms = round(onset * 1000), round(offset * 1000)
+            path = path_of_id[clip]
+            rows.append(Row(path, 1, path, mid, onset_ms, offset_ms))
+    if tables.weak is not None:
+        for clip, mids in zip(
+            tables.weak["segment_id"], tables.weak["mids"], strict=True
+        ):
+            path = path_of_id[clip]
+            rows += [Row(path, 1, path, mid) for mid in mids]
+    return rows, id_of_path
+
+
+def _annotated_recordings(
+    rows: Sequence[Row],
+    found: Mapping[str, str],
+    id_of_path: Mapping[str, str],
+    params: ImportParams,
+    problems: ProblemLog,
+) -> _Annotated:
+    """Joins labels with the recordings that they name, `found`."""
+    rows_of_name: dict[str, list[Row]] = {}
+    for row in rows:
+        rows_of_name.setdefault(row.recording, []).append(row)
+    unlabelled = [p for p in id_of_path if p not in set(found.values())]
     if params.unlabelled == "negative":
         rows_of_name |= {path: [] for path in unlabelled}
-        found |= {path: path for path in unlabelled}
+        found = {**found} | {path: path for path in unlabelled}
     seconds = _measure(found.values())
 
     recordings, rows_of_recording, num_shortened = [], {}, 0
     for name, path in sorted(found.items(), key=lambda pair: pair[1]):
         of_name = rows_of_name[name] or [Row(path, 1, name)]
-        recording_id = recording_id_of(path, audio_dir)
+        recording_id = id_of_path[path]
         groups = sorted({row.group for row in of_name})
         measured = seconds[path]
         message = ""
@@ -315,6 +406,7 @@ def _measure(paths: Iterable[str]) -> dict[str, float | str]:
             total=len(paths),
             unit="recording",
             desc="Measuring",
+            delay=2,
         )
         return dict(zip(paths, measured, strict=True))
 
@@ -325,9 +417,11 @@ def _weak_table(
 ) -> pd.DataFrame:
     """Makes the weak table of recordings that have labels."""
     mids_of_clip = {
-        recording_id: tuple(sorted({mid_of_label[row.label] for row in rows}))
+        recording_id: tuple(
+            sorted({mid_of_label[r.label] for r in rows if r.onset_ms is None})
+        )
         for recording_id, rows in rows_of_recording.items()
-        if rows
+        if any(row.onset_ms is None for row in rows)
     }
     return pd.DataFrame(
         {
@@ -352,18 +446,19 @@ def _write_clips(
     write_annotated_clips(table, os.path.join(output_dir, "clips.tsv"))
     path = os.path.join(output_dir, "audio_index.tsv")
     with files.open_output(path) as file:
-        file.write("segment_id\tpath\tstart_seconds\tduration_seconds\tgroup\n")
-        file.writelines(
-            f"{clip.segment_id}\t{clip.recording.path}\t"
-            f"{clip.start_ms / 1000:.3f}\t{clip.duration_ms / 1000:.3f}\t"
-            f"{clip.recording.group}\n"
-            for clip in clips
-        )
-
-
-def _write_own_weak_labels(weak: pd.DataFrame, path: str) -> None:
-    weak = weak.assign(labels=[",".join(mids) for mids in weak["mids"]])
-    with files.open_output(path) as file:
-        weak[["segment_id", "labels"]].to_csv(
-            file, index=False, lineterminator="\n"
-        )
+        writer = csv.writer(file, delimiter="\t", lineterminator="\n")
+        writer.writerow(_INDEX_COLUMNS)
+        for clip in clips:
+            recording = clip.recording
+            writer.writerow(
+                [
+                    clip.segment_id,
+                    # So that it counts wherever commands run.
+                    recording.path
+                    if files.is_remote(recording.path)
+                    else os.path.abspath(recording.path),
+                    f"{clip.start_ms / 1000:.3f}",
+                    f"{clip.duration_ms / 1000:.3f}",
+                    recording.group,
+                ]
+            )

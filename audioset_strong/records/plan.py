@@ -55,12 +55,7 @@ from audioset_strong.labels.ids import (
     parse_audioset_id,
     stable_fraction,
 )
-from audioset_strong.labels.label_files import (
-    empty_strong_labels,
-    empty_weak_labels,
-    read_strong_labels,
-    read_weak_labels,
-)
+from audioset_strong.labels.label_files import Names, read_label_files
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.labels.training_sets import (
     is_held_out,
@@ -525,20 +520,22 @@ class Plan:
 
 
 def read_label_tables(
-    weak_paths: Sequence[str], strong_paths: Sequence[str], problems: ProblemLog
+    weak_paths: Sequence[str],
+    strong_paths: Sequence[str],
+    problems: ProblemLog,
+    names: Names | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Reads label files into one weak and one strong table (`label_files`).
 
-    `problems` takes the lines that are left out.
+    `problems` and `names` as in `read_label_files`.
 
     Raises:
-      InputError: A file has the wrong header.
+      InputError: A file has the wrong header, bad lines that are not to be
+        skipped, or labels that another file contradicts.
     """
-    weak = [read_weak_labels(path, problems) for path in weak_paths]
-    strong = [read_strong_labels(path, problems) for path in strong_paths]
     return (
-        pd.concat([empty_weak_labels(), *weak], ignore_index=True),
-        pd.concat([empty_strong_labels(), *strong], ignore_index=True),
+        read_label_files("weak", weak_paths, problems, names),
+        read_label_files("strong", strong_paths, problems, names),
     )
 
 

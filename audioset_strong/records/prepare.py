@@ -28,7 +28,11 @@ from audioset_strong import files
 from audioset_strong.audio.containers import is_container
 from audioset_strong.audio.listing import index_listing, list_audio
 from audioset_strong.errors import InputError
-from audioset_strong.labels.class_map import format_class_map, read_class_map
+from audioset_strong.labels.class_map import (
+    KnownClasses,
+    format_class_map,
+    read_class_map,
+)
 from audioset_strong.labels.clips import read_annotated_clips
 from audioset_strong.labels.frame_rule import num_label_frames_of
 from audioset_strong.labels.label_mapping import (
@@ -200,17 +204,23 @@ def prepare_records(
             return copies
 
         class_map = read_class_map(local("class_map", [class_map_path])[0])
-        eval_ytids = read_label_ytids(
-            local("eval_labels", eval_label_paths), problems
-        )
-        weak, strong = read_label_tables(
-            local("weak_labels", weak_paths),
-            local("strong_labels", strong_paths),
-            problems,
-        )
+        mids_of_name = KnownClasses(class_map).mids_of_name()
+        of_eval = local("eval_labels", eval_label_paths)
+        of_weak = local("weak_labels", weak_paths)
+        of_strong = local("strong_labels", strong_paths)
         clips = None
-        if clips_path:
-            clips = read_annotated_clips(local("clips", [clips_path])[0])
+        try:
+            eval_ytids = read_label_ytids(of_eval, problems, mids_of_name)
+            weak, strong = read_label_tables(
+                of_weak, of_strong, problems, mids_of_name
+            )
+            if clips_path:
+                clips = read_annotated_clips(local("clips", [clips_path])[0])
+        except InputError as error:
+            text = str(error)
+            for copy, path in original_of.items():
+                text = text.replace(copy, path)
+            raise InputError(text) from error
         if audio_index_path:
             local("audio_index", [audio_index_path])
     problems.problems[:] = [
