@@ -486,6 +486,13 @@ def warn_of_gaps(
             outcome,
             num_late,
         )
+    # Without a list their number is a guess, and short audio is common.
+    if has_clips and alignment.num_label_frames_not_scored:
+        logging.warning(
+            "%s: %d label frames of listed clips that were not scored.",
+            outcome,
+            alignment.num_label_frames_not_scored,
+        )
 
 
 def mine_candidates(

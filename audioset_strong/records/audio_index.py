@@ -51,7 +51,7 @@ class AudioIndex:
 
     Attributes:
       source: The file.
-      base_dir: What relative paths are relative to.
+      base_dir: What relative paths are relative to, with a slash at its end.
       row_of_clip: The row of each segment id.
       paths: As they stand in the file, `[num_rows]`.
       start_seconds: float64 `[num_rows]`, 0 or more; NaN where not given.
@@ -73,9 +73,9 @@ class AudioIndex:
     def path_of(self, row: int) -> str:
         """Where the audio of a row is."""
         path = self.paths[row]
-        if files.is_remote(path) or os.path.isabs(path):
+        if os.path.isabs(path) or ("://" in path and files.is_remote(path)):
             return path
-        return os.path.join(self.base_dir, path)
+        return self.base_dir + path
 
     def group_of(self, segment_id: str) -> str:
         """The group of a clip, "" if the index does not name the clip."""
@@ -120,13 +120,15 @@ def read_audio_index(path: str, audio_dir: str = "") -> AudioIndex:
             _check_rows(path, rows(path, file))
     index = AudioIndex(
         source=path,
-        base_dir=audio_dir or os.path.dirname(path),
+        base_dir=os.path.join(audio_dir or os.path.dirname(path), ""),
         row_of_clip=row_of_clip,
         paths=texts["path"],
         start_seconds=seconds[0],
         duration_seconds=seconds[1],
         groups=texts["group"],
     )
+    if len(set(index.paths)) == len(index.paths):
+        return index
     _check_places(index)
     return dataclasses.replace(index, mixed_paths=_mixed_paths(index))
 
@@ -149,8 +151,6 @@ def _mixed_paths(index: AudioIndex) -> frozenset[str]:
 
 def _check_places(index: AudioIndex) -> None:
     """Refuses two clips that would be the same audio."""
-    if len(set(index.paths)) == len(index.paths):
-        return
     places = zip(
         index.paths,
         np.nan_to_num(index.start_seconds).tolist(),
