@@ -117,6 +117,7 @@ def main(argv: Sequence[str]) -> None:
         problems=problems,
         clips=_CLIPS.value,
         clip_seconds=_CLIP_SECONDS.value,
+        names=known.mids_of_name(),
     )
     scores = read_scores(
         _SCORES.value,

@@ -40,10 +40,9 @@ from audioset_strong.label_analysis.label_spaces import (
 from audioset_strong.labels.class_map import (
     ClassMap,
     hash_of_mids,
-    read_class_map,
+    read_known_classes,
 )
 from audioset_strong.labels.label_files import (
-    read_display_names,
     read_framed_labels,
     read_strong_labels,
 )
@@ -79,24 +78,25 @@ _PRINTED_SETS = {
 
 def _read_table(problems: ProblemLog) -> tuple[pd.DataFrame, ClassMap | None]:
     """Reads what was given and puts the label spaces side by side."""
-    class_map = read_class_map(_CLASS_MAP.value) if _CLASS_MAP.value else None
-    table = label_space_table(
-        class_map,
-        read_display_names(_DISPLAY_NAMES.value, problems)
-        if _DISPLAY_NAMES.value
-        else None,
-        read_ontology(_ONTOLOGY.value) if _ONTOLOGY.value else None,
-        _strong_mids(_STRONG_TRAIN_LABELS.value, problems),
-        _strong_mids(_STRONG_EVAL_LABELS.value, problems),
-        evaluable_mids(read_framed_labels(_FRAMED_LABELS.value, problems))
-        if _FRAMED_LABELS.value
-        else None,
+    known = read_known_classes(_CLASS_MAP.value, _DISPLAY_NAMES.value, problems)
+    names = known.mids_of_name()
+    train, evaluation, framed = (
+        read(path, problems, names=names) if path else None
+        for read, path in (
+            (read_strong_labels, _STRONG_TRAIN_LABELS.value),
+            (read_strong_labels, _STRONG_EVAL_LABELS.value),
+            (read_framed_labels, _FRAMED_LABELS.value),
+        )
     )
-    return table, class_map
-
-
-def _strong_mids(path: str | None, problems: ProblemLog) -> set[str] | None:
-    return set(read_strong_labels(path, problems)["mid"]) if path else None
+    table = label_space_table(
+        known.class_map,
+        known.display_names if _DISPLAY_NAMES.value else None,
+        read_ontology(_ONTOLOGY.value) if _ONTOLOGY.value else None,
+        None if train is None else set(train["mid"]),
+        None if evaluation is None else set(evaluation["mid"]),
+        None if framed is None else evaluable_mids(framed),
+    )
+    return table, known.class_map
 
 
 def main(argv: Sequence[str]) -> None:

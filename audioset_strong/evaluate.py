@@ -146,6 +146,7 @@ def main(argv: Sequence[str]) -> None:
         problems,
         _CLIPS.value,
         _CLIP_SECONDS.value,
+        known.mids_of_name(),
     )
     known = dataclasses.replace(known, labelled_mids=frozenset(truth.mids()))
     settings = EvalSettings(

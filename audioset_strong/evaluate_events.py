@@ -83,7 +83,12 @@ def main(argv: Sequence[str]) -> None:
     clips = read_annotated_clips(_CLIPS.value) if _CLIPS.value else None
     clip_seconds = _CLIP_SECONDS.value
     params = params_of_longest(clips, params_of_length(clip_seconds))
-    strong = read_strong_labels(_STRONG_LABELS.value, problems, params=params)
+    strong = read_strong_labels(
+        _STRONG_LABELS.value,
+        problems,
+        names=known.mids_of_name(),
+        params=params,
+    )
     problems.report()
     known = dataclasses.replace(known, labelled_mids=frozenset(strong["mid"]))
     thresholds: Thresholds = _THRESHOLD.value

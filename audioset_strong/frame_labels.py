@@ -26,6 +26,7 @@ from absl import flags
 
 from audioset_strong import run_flags
 from audioset_strong.files import open_output
+from audioset_strong.labels.class_map import group_by_name
 from audioset_strong.labels.clips import read_annotated_clips
 from audioset_strong.labels.frame_rule import (
     frame_strong_labels,
@@ -85,9 +86,10 @@ def main(argv: Sequence[str]) -> None:
     """Frames, writes, and compares."""
     run_flags.refuse_arguments(argv)
     problems = ProblemLog(_SKIP_BAD_LINES.value)
-    names = None
+    names = mids_of_name = None
     if _DISPLAY_NAMES.value:
         names = read_display_names(_DISPLAY_NAMES.value, problems)
+        mids_of_name = group_by_name(names.items())
     clips = read_annotated_clips(_CLIPS.value) if _CLIPS.value else None
     params = params_of_length(_CLIP_SECONDS.value)
     longest = params_of_longest(clips, params)
@@ -95,17 +97,26 @@ def main(argv: Sequence[str]) -> None:
         _STRONG_LABELS.value,
         problems,
         known_mids=names,
+        names=mids_of_name,
         params=longest,
     )
     negatives = None
     if _EXPLICIT_NEGATIVES.value:
         negatives = read_explicit_negatives(
-            _EXPLICIT_NEGATIVES.value, problems, params=params, clips=clips
+            _EXPLICIT_NEGATIVES.value,
+            problems,
+            names=mids_of_name,
+            params=params,
+            clips=clips,
         )
     reference = None
     if _REFERENCE.value:
         reference = read_framed_labels(
-            _REFERENCE.value, problems, params=params, clips=clips
+            _REFERENCE.value,
+            problems,
+            names=mids_of_name,
+            params=params,
+            clips=clips,
         )
     problems.report()
 

@@ -66,21 +66,24 @@ def main(argv: Sequence[str]) -> None:
     """Mines, writes the candidates and says how many there are."""
     run_flags.refuse_arguments(argv)
     problems = ProblemLog(_SKIP_BAD_LINES.value)
+    known = read_known_classes(_CLASS_MAP.value, None)
     clips = read_annotated_clips(_CLIPS.value) if _CLIPS.value else None
     params = params_of_length(_CLIP_SECONDS.value)
     weak = read_weak_labels(
-        _WEAK_LABELS.value, problems, params=params_of_longest(clips, params)
+        _WEAK_LABELS.value,
+        problems,
+        names=known.mids_of_name(),
+        params=params_of_longest(clips, params),
     )
     problems.report()
     known = dataclasses.replace(
-        read_known_classes(_CLASS_MAP.value, None),
-        labelled_mids=frozenset(weak["mids"].explode().dropna()),
+        known, labelled_mids=frozenset(weak["mids"].explode().dropna())
     )
     scores = read_scores(
         _SCORES.value, known, clips=clips, clip_seconds=_CLIP_SECONDS.value
     )
     candidates, alignment = mine_candidates(
-        within_clips(scores, clips)[0], weak, _NUM_PER_CLASS.value
+        within_clips(scores, clips, params)[0], weak, _NUM_PER_CLASS.value
     )
     with open_output(_OUTPUT.value) as file:
         candidates.to_csv(file, index=False, lineterminator="\n")

@@ -94,10 +94,10 @@ def main(argv: Sequence[str]) -> None:
     if _COMMON_WITH.value:
         others = set(read_clip_list(_COMMON_WITH.value))
     problems = ProblemLog(_SKIP_BAD_LINES.value)
-    sets = read_labelled_sets(paths, problems)
     classes = read_known_classes(
         _CLASS_MAP.value, _DISPLAY_NAMES.value, problems
     )
+    sets = read_labelled_sets(paths, problems, classes.mids_of_name())
     problems.report()
     labelled = list(all_segment_ids(sets))
     present, audio, lines = _find_clips(labelled)

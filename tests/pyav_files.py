@@ -3,6 +3,7 @@
 Tests that import this are skipped where PyAV is not installed.
 """
 
+import fractions
 import pathlib
 import tempfile
 
@@ -22,19 +23,26 @@ _CODECS = {
     "oga": ("ogg", "flac"),
     "mp3": ("mp3", "libmp3lame"),
     "aac": ("adts", "aac"),
+    "mp2": ("mp2", "mp2"),
+    "wv": ("wv", "wavpack"),
+    "tta": ("tta", "tta"),
     "flv": ("flv", "aac"),
     "avi": ("avi", "libmp3lame"),
     "ts": ("mpegts", "aac"),
 }
 
 
-def encode_with_pyav(samples, sample_rate, extension, **options):
+def encode_with_pyav(
+    samples, sample_rate, extension, delay=0.0, has_video=False, **options
+):
     """Returns a file as bytes.
 
     Args:
       samples: `[num_samples, num_channels]`, in [-1, 1].
       sample_rate: In Hz.
       extension: A key of `_CODECS`, which chooses the format.
+      delay: When the audio begins, in seconds.
+      has_video: Whether there are two seconds of pictures, from zero on.
       **options: Of FFmpeg's muxer.
     """
     muxer, codec = _CODECS[extension]
@@ -43,9 +51,26 @@ def encode_with_pyav(samples, sample_rate, extension, **options):
         path = pathlib.Path(folder) / "audio"
         with av.open(path, "w", format=muxer, options=options) as output:
             stream = output.add_stream(codec, rate=sample_rate, layout=layout)
+            packets = []
+            if has_video:
+                video = output.add_stream(
+                    "libvpx" if muxer == "webm" else "mpeg4", rate=5
+                )
+                video.width = video.height = 32
+                for number in range(10):
+                    picture = np.full((32, 32, 3), number, np.uint8)
+                    picture = av.VideoFrame.from_ndarray(picture)
+                    picture.pts = number
+                    picture.time_base = fractions.Fraction(1, 5)
+                    packets += video.encode(picture)
+                packets += video.encode(None)
             planes = np.ascontiguousarray(samples.T, dtype=np.float32)
             frame = av.AudioFrame.from_ndarray(planes, "fltp", layout)
-            frame.sample_rate, frame.pts = sample_rate, 0
-            for packet in (*stream.encode(frame), *stream.encode(None)):
+            frame.sample_rate = sample_rate
+            frame.pts = round(delay * sample_rate)
+            frame.time_base = fractions.Fraction(1, sample_rate)
+            packets += (*stream.encode(frame), *stream.encode(None))
+            packets.sort(key=lambda p: (p.dts or 0) * p.time_base)
+            for packet in packets:
                 output.mux(packet)
         return path.read_bytes()

@@ -1,9 +1,11 @@
 """Decoding with libsndfile, mixing and resampling, of files in any state."""
 
+import contextlib
 import errno
 import io
 import os
 import pickle
+import re
 import struct
 import sys
 
@@ -195,6 +197,9 @@ def test_a_part_after_the_end_is_refused(tmp_path, container):
         ("FLAC", "PCM_24"),
         ("OGG", "OPUS"),
         ("CAF", "PCM_16"),
+        ("NIST", "PCM_16"),
+        ("NIST", "ULAW"),
+        ("VOC", "PCM_16"),
         ("MP3", "MPEG_LAYER_III"),
     ],
 )
@@ -564,6 +569,52 @@ def test_cut_files_are_seen_and_whole_ones_are_not(
         )
 
 
+# Where each format keeps the size of its samples, and what says "none".
+_SIZES = {
+    ("WAV", "PCM_16"): [("data", 4, "<I", 0)],
+    ("WAV", "MS_ADPCM"): [("data", 4, "<I", 0)],
+    ("WAVEX", "FLOAT"): [("data", 4, "<I", 0), ("RIFF", 4, "<I", 0)],
+    ("RF64", "PCM_24"): [("ds64", 16, "<Q", 0)],
+    ("AIFF", "PCM_16"): [("SSND", 4, ">I", 8), ("COMM", 10, ">I", 0)],
+    ("AU", "PCM_16"): [(".snd", 8, ">I", 0)],
+    ("CAF", "PCM_16"): [("data", 4, ">q", -1)],
+    ("W64", "PCM_16"): [("data", 16, "<Q", 24)],
+}
+
+
+@pytest.mark.parametrize(("container", "subtype"), _SIZES)
+def test_recordings_whose_head_was_never_completed(
+    tmp_path, container, subtype
+):
+    path = tmp_path / "a.x"
+    content = encode(noise(40_000, 2), 16000, container, subtype)
+    path.write_bytes(content)
+    expected = decode_audio(str(path), 16000)
+    begun = bytearray(content)
+    for name, offset, size_format, value in _SIZES[container, subtype]:
+        at = content.index(name.encode()) + offset
+        struct.pack_into(size_format, begun, at, value)
+    path.write_bytes(begun)
+    for audio in (
+        decode_audio(str(path), 16000),
+        decode_open_file(io.BytesIO(begun), "a", 16000),
+    ):
+        np.testing.assert_array_equal(audio.waveform, expected.waveform)
+        assert audio[1:] == expected[1:]
+    part = decode_audio(str(path), 16000, 0.5, 1.7)
+    np.testing.assert_array_equal(part.waveform, expected.waveform[27200:35200])
+
+
+def test_a_file_without_samples_stays_empty():
+    for container in ("WAV", "RF64", "AIFF", "AU"):
+        content = encode(noise(0), 16000, container)
+        byteorder = ">" if container == "AIFF" else "<"
+        tags = b"LIST" + struct.pack(f"{byteorder}I", 100) + bytes(100)
+        for end in (b"", tags) if container != "AU" else (b"",):
+            with pytest.raises(AudioError, match="no samples"):
+                decode_open_file(io.BytesIO(content + end), "a.x", 16000)
+
+
 def test_a_broken_middle_ends_flac(tmp_path):
     path = tmp_path / "a.flac"
     content = bytearray(encode(noise(160000), 16000, "FLAC"))
@@ -574,6 +625,28 @@ def test_a_broken_middle_ends_flac(tmp_path):
     assert audio.truncation
     assert 70000 < len(audio.waveform) < 80000
     assert audio.file_seconds == 10.0
+
+
+def test_decoders_say_nothing_without_the_name_of_the_file(capfd, caplog):
+    rng = np.random.default_rng(0)
+    whole = encode(noise(8000, 2), 16000, "MP3")
+    caplog.set_level("INFO", "absl")
+    for trial in range(60):
+        content = bytearray(whole)
+        for at in rng.integers(300, len(content), 20):
+            content[at] = rng.integers(256)
+        with contextlib.suppress(AudioError):
+            decode_open_file(io.BytesIO(content), f"{trial}.mp3", 16000)
+    assert capfd.readouterr() == ("", "")
+    lines = [record.getMessage() for record in caplog.records]
+    assert lines
+    for line in lines:
+        assert re.match(r"[0-9]+\.mp3: its decoder says: \S", line)
+    # What others write at that time is left alone.
+    with decode._log_chatter("a.mp3", "mp3"):
+        os.write(2, b"Note: Trying to resync...\nprogress 9 %\r12 %")
+    assert capfd.readouterr().err == "progress 9 %\r12 %"
+    assert "a.mp3: its decoder says: Note: Trying" in caplog.text
 
 
 @pytest.mark.parametrize("container", ["WAV", "FLAC", "OGG", "MP3", "AIFF"])

@@ -121,6 +121,27 @@ def test_settings_say_what_is_left_out():
     assert left_out == ["short", "clipped"]
 
 
+@pytest.mark.parametrize("container", ["WAV", "FLAC", "AIFF"])
+@pytest.mark.parametrize("sample_rate", [8000, 16000, 44100])
+def test_a_constant_is_silent(tmp_path, container, sample_rate):
+    path = str(tmp_path / "a.x")
+    noise = np.random.default_rng(0).uniform(-1, 1, 10 * sample_rate)
+    for level, gain, is_silent in (
+        (0.4, 0.0, True),
+        (-0.02, 3e-5, True),
+        (2e-4, 0.0, True),
+        (0.4, 3e-3, False),
+        (-2e-4, 1e-3, False),
+        (0.0, 1e-3, False),
+    ):
+        samples = level + gain * noise
+        soundfile.write(path, samples, sample_rate, format=container)
+        faults = _find(decode_audio(path, 16000, 10.0))
+        assert ("silent" in faults) == is_silent, (level, gain)
+        if is_silent:
+            assert "around a constant of" in faults["silent"]
+
+
 def test_conversions():
     assert conversions(_audio(), "a.wav", 16000) == []
     audio = _audio(num_channels=6, file_sample_rate=96000, container="flac")

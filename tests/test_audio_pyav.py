@@ -38,6 +38,9 @@ _CONTAINERS = {
     "opus": "ogg",
     "mp3": "mp3",
     "aac": "aac",
+    "mp2": "mp3",
+    "wv": "wv",
+    "tta": "tta",
     "flv": "flv",
     "avi": "avi",
     "ts": "mpegts",
@@ -124,6 +127,42 @@ def test_a_part_has_the_samples_of_the_whole(tmp_path, extension):
         assert audio.truncation == ""
     with pytest.raises(AudioError, match=r"too_short: .* begins at 12\.000 s"):
         decode_audio(str(path), rate, 1.0, 12.0)
+
+
+@pytest.mark.parametrize("extension", ["mp4", "webm", "mka", "ts"])
+@pytest.mark.parametrize("has_video", [True, False])
+def test_audio_that_starts_late_is_placed_late(extension, has_video):
+    samples, rate = 0.9 * np.sign(noise(2 * 48000)), 48000
+
+    def decode_late(delay, *seconds):
+        content = encode_with_pyav(samples, rate, extension, delay, has_video)
+        file = io.BytesIO(content)
+        return decode.decode_open_file(file, "a", 16000, *seconds)
+
+    on_time = decode_late(0.0)
+    # Times of MPEG-TS begin anywhere.
+    is_known = extension != "ts" or has_video
+    for delay in (0.7, 1.9):
+        audio = decode_late(delay)
+        is_loud = np.abs(audio.waveform) > 0.2
+        begin = is_loud.argmax() / 16000
+        assert begin == pytest.approx(delay * is_known, abs=0.05)
+        assert audio.truncation == ""
+        assert audio.file_seconds == pytest.approx(
+            on_time.file_seconds + delay * is_known, abs=0.05
+        )
+        part = decode_late(delay, 0.25, 0.5)
+        np.testing.assert_allclose(
+            part.waveform[100:-100], audio.waveform[8100:11900], atol=1e-3
+        )
+    # Less is how such files are made, and more than all of the audio is a piece
+    # of a broadcast.
+    for delay in (0.0, 0.03) if has_video else (0.0, 0.03, 100.0):
+        audio = decode_late(delay)
+        assert audio.truncation == ""
+        assert audio.file_seconds == pytest.approx(2.0, abs=0.1)
+        begin = (np.abs(audio.waveform) > 0.2).argmax()
+        assert begin < 800
 
 
 def test_all_of_a_file(tmp_path, monkeypatch):

@@ -185,7 +185,7 @@ def _coverage():
 
 
 def test_files(tmp_path):
-    problems = ProblemLog()
+    problems = ProblemLog(skip_bad_lines=True)
     problems.add("w.csv", 7, "expected something")
     folder = tmp_path / "new" / "folder"
     write_coverage(_coverage(), str(folder), problems, {"num_clips": 2})

@@ -115,9 +115,11 @@ def test_end_to_end(files):
         f"--weak_labels={files}/W.csv",
         f"--class_map={files}/C.csv",
         f"--display_names={files}/N.tsv",
+        "--skip_bad_lines",
         "--rank_over=evaluated",
         "--negatives=explicit",
         "--negatives=implied",
+        "--skip_bad_lines",
         f"--report_dir={files}/R",
     )
     assert done.returncode == 0, done.stderr
@@ -162,6 +164,69 @@ def test_bad_input_is_one_line(files, arguments, message):
     assert message in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (files / "R").exists()
+
+
+def test_own_recordings_of_any_length(tmp_path):
+    # Eight windows a label frame. Of `hush` and `still`, which hold no event,
+    # the model is sure that they hold a wren; `new` nobody has listened to.
+    rng = np.random.default_rng(9)
+    seconds = {"yard 7": 25.4, "007": 2.2, "hush": 41.0, "still": 5.0}
+    windows, frames = {}, {}
+    (tmp_path / "S").mkdir()
+    for name, length in {**seconds, "new": 9.0}.items():
+        windows[name] = 0.4 * rng.random((int(length / 0.12), 2))
+        if name in ("hush", "still"):
+            windows[name][:, 1] += 0.6
+        edges = np.arange(len(windows[name]) + 1) * 0.12
+        columns = ["dog_bark", "wren"]
+        write_table(
+            tmp_path / "S" / f"{name}.tsv", windows[name], edges, columns
+        )
+        count = int(length / 0.96)
+        frames[name] = windows[name][: 8 * count].reshape(count, 8, 2).mean(1)
+    (tmp_path / "C.tsv").write_text(
+        "segment_id\tduration_seconds\tgroup\n"
+        + "".join(
+            f"{name}\t{length}\tmy site\n" for name, length in seconds.items()
+        )
+    )
+    (tmp_path / "L.tsv").write_text(
+        "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
+        "007\t0.000\t1.920\tdog_bark\n"
+        "yard 7\t19.200\t24.000\twren\n"
+    )
+    flags = [
+        f"--scores={tmp_path}/S",
+        f"--strong_labels={tmp_path}/L.tsv",
+        "--negatives=implied",
+        "--num_resamples=0",
+        f"--report_dir={tmp_path}/R",
+    ]
+    done = run_evaluate(*flags, f"--clips={tmp_path}/C.tsv")
+    assert done.returncode == 0, done.stderr
+    assert "1 scored clips have no strong labels, such as new" in done.stderr
+    results = json.loads((tmp_path / "R" / "report.json").read_text())
+    assert results["inputs"]["clips"] == f"{tmp_path}/C.tsv"
+    found = results["strong"]["implied"]
+    # 26 and 2 label frames, and 42 and 5 of clips without events.
+    assert found["num_items"] == 26 + 2 + 42 + 5
+    assert found["num_positives"] == 2 + 5
+    assert found["alignment"]["num_clips_evaluated"] == 4
+    # Wren: all of both clips without events lie above all its positives.
+    scores = np.concatenate([frames[name][:, 1] for name in seconds])
+    positives, others = scores[20:25], np.delete(scores, range(20, 25))
+    [auc] = [c["auc"] for c in found["classes"] if c["mid"] == "wren"]
+    assert auc == pytest.approx((positives[:, np.newaxis] > others).mean())
+    assert auc < 28 / 70
+
+    # Without the list it is another world; the console says what is missing.
+    done = run_evaluate(*flags, "--clip_seconds=25.4")
+    assert done.returncode == 0, done.stderr
+    assert "3 scored clips have no strong labels (if somebody" in done.stderr
+    assert "1 tables go on long after 25.4 s" in done.stderr
+    results = json.loads((tmp_path / "R" / "report.json").read_text())
+    assert results["strong"]["implied"]["num_items"] == 28
+    assert "clips" not in results["inputs"]
 
 
 def test_labels_alone_give_their_eval(files):

@@ -295,7 +295,7 @@ def test_a_folder_keeps_its_subfolders_and_passes_over_others(tmp_path):
 def test_repeated_events_count_once(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("file,onset,offset,label\n" + "a,1,2,x\n" * 3 + "a,1,3,x\n")
-    log = ProblemLog()
+    log = ProblemLog(skip_bad_lines=True)
     rows = read_foreign_labels(str(path), "csv", problems=log)
     assert [(r.line, r.offset_ms) for r in rows] == [(2, 2000), (5, 3000)]
     [problem] = log.problems
@@ -442,7 +442,7 @@ def test_bad_files_get_one_clear_line(tmp_path, kind):
 def test_bad_lines_can_be_left_out_and_are_counted(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("1\t2\tx\n3\t2\tx\n\\\t1\t2\n4\t\tx\n5\t6\ty\n")
-    log = ProblemLog()
+    log = ProblemLog(skip_bad_lines=True)
     rows = read_foreign_labels(str(path), "audacity", problems=log)
     assert [row.label for row in rows] == ["", "x", "y"]
     assert log.num_left_out == 2
@@ -504,7 +504,7 @@ def test_labels_name_classes_of_a_class_map():
         ("/m/bark", "/m/wind", "own", "/m/wind2"),
         ("Bark", "Wind", "Own thing", "Wind"),
     )
-    log = ProblemLog()
+    log = ProblemLog(skip_bad_lines=True)
     labels = ["/m/bark", "own", "own  Thing", "BARK", "Wind", "cat", "cat"]
     _, mid_of_label = name_classes(_labels(*labels), class_map, log)
     assert mid_of_label == {
@@ -620,7 +620,7 @@ def test_no_second_of_an_event_is_lost():
     ],
 )
 def test_events_beyond_the_end(onset, offset, expected):
-    log = ProblemLog()
+    log = ProblemLog(skip_bad_lines=True)
     recording = Recording("r", "r.wav", 12345, "g")
     row = Row("l.txt", 4, "r", "a", onset, offset)
     fitted = fit_into_recording(row, recording, log)

@@ -124,17 +124,24 @@ def test_ytids_of_any_label_file(tmp_path):
         f"{_STRONG_HEADER}\tpresent\n"
         f"framedclip0_0\t0.000\t0.960\t/m/x\tNOT_PRESENT\n"
     )
-    found = read_label_ytids([tmp_path / name for name in "wsf"])
-    assert found == {"-a_bcdefghi", "strong_clip", "framedclip0"}
+    (tmp_path / "c").write_text(
+        "segment_id\tduration_seconds\tgroup\nsite 1_0\t9\tsite 1\n"
+    )
+    found = read_label_ytids([tmp_path / name for name in "wsfc"])
+    assert found == {"-a_bcdefghi", "strong_clip", "framedclip0", "site 1"}
     assert read_label_ytids([]) == frozenset()
 
 
 def test_files_that_do_not_name_every_clip(tmp_path):
     (tmp_path / "other").write_text("clip\n")
-    with pytest.raises(InputError, match=r"a weak CSV, a strong TSV or a fram"):
+    with pytest.raises(InputError, match="a framed TSV or a list of annotated"):
         read_label_ytids([tmp_path / "other"])
-    (tmp_path / "bad").write_text(f"{_STRONG_HEADER}\na_0\t2.0\t1.0\t/m/x\n")
-    with pytest.raises(InputError, match=r"bad:2: .* would be missed"):
+    (tmp_path / "bad").write_text(
+        f"{_STRONG_HEADER}\na_0\t0.0\t1.0\t/m/x\na_0\t2.0\t1.0\t/m/x\n"
+    )
+    with pytest.raises(
+        InputError, match="would be missed: .*bad:3: .* ends af"
+    ):
         read_label_ytids([tmp_path / "bad"])
 
 

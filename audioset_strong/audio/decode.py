@@ -21,28 +21,29 @@ import functools
 import io
 import math
 import os
+import re
 import stat
+import tempfile
+import threading
 from collections.abc import Iterator
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import soundfile
 import soxr
+from absl import logging
 
 from audioset_strong import files
 from audioset_strong.audio import containers
 from audioset_strong.audio.formats import (
     EXTENSIONS_OF_FORMAT,
-    HEAD_BYTES,
-    MAX_BYTES_BEFORE_MP3,
     SOUNDFILE_FORMATS,
     Stream,
     claimed_mp3_samples,
-    find_mp3,
+    find_missing_size,
     find_streams,
     find_truncation,
-    id3_bytes,
-    sniff_format,
+    sniff_open_file,
 )
 
 # A sample counts as clipped from here, in runs of at least three: converters
@@ -75,13 +76,28 @@ _MP3_TOLERANCE_SECONDS = 0.05
 # The same for FFmpeg's formats: several frames of AAC at a low rate.
 _PYAV_TOLERANCE_SECONDS = 0.25
 
+# Audio that starts later than this in its file is placed so; less is common,
+# and the decoders' own. More than the last is a wrong time stamp.
+_MIN_DELAY_SECONDS = 0.1
+_MAX_DELAY_SECONDS = 600.0
+
+# Formats whose times begin at zero even where audio is all they hold.
+_FROM_ZERO = ("mp4", "webm", "matroska")
+
 # Formats without a duration in the header; FFmpeg would guess it from the bit
 # rate.
 _WITHOUT_SECONDS = ("mp3", "aac", "ac3", "amr", "mpegts")
 
+# Formats without times; FFmpeg would count them from the bit rate.
+_WITHOUT_TIMES = ("mp3", "aac", "ac3", "amr", "wav", "flac", "aiff", "au")
+
 # PyAV reads past the end of FFmpeg's list of planes, one per channel, and
 # crashes if there are eight or more.
 _MAX_PLANES = 7
+
+# What libmpg123 writes, and what keeps threads from taking each other's stderr.
+_CHATTER = re.compile(rb"\[\S+\.c:|(Note|Warning|Error|WARNING): |\s*$")
+_CHATTER_LOCK = threading.Lock()
 
 # An ID3v2.4 tag that holds ten bytes of padding.
 _ID3_TAG = b"ID3\4\0\0\0\0\0\x0a" + bytes(10)
@@ -214,9 +230,12 @@ def decode_open_file(
 ) -> DecodedAudio:
     """Does the same for a file that `open_audio` opened; `path` is its name."""
     try:
-        container = _sniff_open_file(file)
+        container = sniff_open_file(file)
         try:
-            read = _read_samples(file, container, max_seconds, start_seconds)
+            with _log_chatter(path, container):
+                read = _read_samples(
+                    file, container, max_seconds, start_seconds
+                )
         except NotDecodableError:
             _read_through(file)
             raise
@@ -329,20 +348,41 @@ def open_audio(path: str) -> Iterator[BinaryIO]:
         yield file
 
 
-def _sniff_open_file(file: BinaryIO) -> str:
-    """Names the format of an open file; any may begin with an ID3 tag."""
-    file.seek(0)
-    head = file.read(HEAD_BYTES)
-    if tag_bytes := id3_bytes(head):
-        file.seek(tag_bytes)
-        inner = sniff_format(file.read(HEAD_BYTES))
-        # Some encoders pad the tag with zeros, and MP3 follows these.
-        return "mp3" if inner == "unknown" else inner
-    if (container := sniff_format(head)) == "unknown":
-        file.seek(0)
-        if find_mp3(file.read(2 * MAX_BYTES_BEFORE_MP3)) >= 0:
-            return "mp3"
-    return container
+@contextlib.contextmanager
+def _log_chatter(path: str, container: str) -> Iterator[None]:
+    """Logs what libsndfile's decoder of MP3 writes to stderr, with the path.
+
+    It cannot be told to be silent, and writes to the file of number 2; FFmpeg
+    is silent in PyAV unless it is told otherwise.
+    """
+    if container != "mp3":
+        yield
+        return
+    with _CHATTER_LOCK, tempfile.TemporaryFile() as caught:
+        try:
+            stderr = os.dup(2)
+        except OSError:  # there is none
+            yield
+            return
+        os.dup2(caught.fileno(), 2)
+        try:
+            yield
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)
+            if caught.seek(0, os.SEEK_END):
+                caught.seek(0)
+                lines = caught.read().splitlines(keepends=True)
+                # Another thread may write at the same time.
+                others = [line for line in lines if not _CHATTER.match(line)]
+                os.write(2, b"".join(others))
+                chatter = [line for line in lines if _CHATTER.match(line)]
+                if chatter:
+                    first = chatter[0].decode(errors="replace").strip()
+                    logging.info(
+                        "%s: its decoder says: %s (%d lines)",
+                        *(path, first, len(chatter)),
+                    )
 
 
 class Mixer:
@@ -442,6 +482,39 @@ def _count_clipped(samples: np.ndarray) -> int:
     return int(np.count_nonzero(is_clipped))
 
 
+class _Mended(io.RawIOBase):
+    """A file with a few bytes replaced."""
+
+    def __init__(self, file: BinaryIO, at: int, new_bytes: bytes) -> None:
+        self._file, self._at, self._bytes = file, at, new_bytes
+
+    def readinto(self, buffer: Any) -> int:
+        """Reads from the present position on."""
+        start = self._file.tell()
+        contents = bytearray(self._file.read(len(buffer)))
+        for number, byte in enumerate(self._bytes, self._at - start):
+            if 0 <= number < len(contents):
+                contents[number] = byte
+        buffer[: len(contents)] = contents
+        return len(contents)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Moves to a position."""
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        """Returns the position."""
+        return self._file.tell()
+
+    def readable(self) -> bool:
+        """Says that it can be read."""
+        return True
+
+    def seekable(self) -> bool:
+        """Says that it can be read from anywhere."""
+        return True
+
+
 class ReadAudio(NamedTuple):
     """What a decoder read.
 
@@ -474,7 +547,16 @@ def _read_samples(
     """
     streams = find_streams(file, container)
     if not streams:
-        return _read_stream(file, container, max_seconds, start_seconds)
+        read = _read_stream(file, container, max_seconds, start_seconds)
+        if not read.file_seconds and not isinstance(file, _Mended):
+            num_bytes = file.seek(0, os.SEEK_END)
+            place = find_missing_size(file, container, num_bytes)
+            if place:
+                mended = cast(BinaryIO, _Mended(file, *place))
+                return _read_samples(
+                    mended, container, max_seconds, start_seconds
+                )
+        return read
     whole, position = None, 0  # in samples
     for number, stream in enumerate(streams, 1):
         seconds, later_seconds = max_seconds, start_seconds
@@ -625,9 +707,9 @@ def _read_blocks(
 ) -> ReadAudio:
     """Reads to the end of the part, or to an error if that may be."""
     file.seek(0)
-    in_memory = not isinstance(file, io.FileIO)
+    on_disk = isinstance(file, io.FileIO)
     with soundfile.SoundFile(
-        file if in_memory else file.fileno(), closefd=False
+        file.fileno() if on_disk else file, closefd=False
     ) as sound:
         rate, num_channels, mixer = sound.samplerate, sound.channels, Mixer()
         _check_sample_rate(rate)
@@ -714,16 +796,18 @@ def read_with_pyav(
 
     if container not in EXTENSIONS_OF_FORMAT:
         raise NotDecodableError("PyAV: not a format of audio")
-    # FFmpeg's names are ours, but for this one.
-    demuxer = "matroska" if container == "webm" else container
+    # FFmpeg's names are ours, but for two.
+    demuxer = {"webm": "matroska", "nist": "nistsphere"}.get(container)
     file.seek(0)
     try:
-        with av.open(file, format=demuxer, metadata_errors="ignore") as opened:
+        with av.open(
+            file, format=demuxer or container, metadata_errors="ignore"
+        ) as opened:
             if not opened.streams.audio:
                 raise NotDecodableError("PyAV: it has no audio stream")
-            reader = _PyavReader(opened, max_seconds, start_seconds)
+            reader = _PyavReader(opened, container, max_seconds, start_seconds)
             reader.read_packets()
-            return reader.result(container not in _WITHOUT_SECONDS)
+            return reader.result()
     except _pyav_errors() as error:
         message = getattr(error, "strerror", None) or str(error)
         raise NotDecodableError(f"PyAV: {message}") from error
@@ -740,9 +824,14 @@ class _PyavReader:
     """Reads the first audio stream of a file that PyAV opened."""
 
     def __init__(
-        self, opened: Any, max_seconds: float | None, start_seconds: float
+        self,
+        opened: Any,
+        container: str,
+        max_seconds: float | None,
+        start_seconds: float,
     ) -> None:
         self._opened, self._stream = opened, opened.streams.audio[0]
+        self._container = container
         self._max_seconds, self._start_seconds = max_seconds, start_seconds
         self._mixer = Mixer()
         # Until the first frame.
@@ -753,6 +842,7 @@ class _PyavReader:
         self._num_waiting = 0
         self._packets_seconds = 0.0
         self._first_packet_seconds: float | None = None
+        self._delay_seconds = 0.0
         self._error = ""
 
     def read_packets(self) -> None:
@@ -795,20 +885,51 @@ class _PyavReader:
                     self._start, self._end = _bounds(
                         self._rate, self._max_seconds, self._start_seconds
                     )
+                    self._delay_seconds = self._find_delay(frame)
+                    num_silent = round(self._delay_seconds * self._rate)
+                    if num_silent:
+                        silence = np.zeros((layout[1], num_silent), np.float32)
+                        self._keep(silence)
                 if layout != (self._rate, self._num_channels):
                     raise ValueError("its rate or channels change on the way")
-                samples = _frame_to_float(frame)  # [num_channels, num_samples]
-                num_left = self._end - self._num_read
-                num_new = int(min(samples.shape[1], num_left))
-                num_before = min(max(self._start - self._num_read, 0), num_new)
-                self._waiting.append(samples[:, num_before:num_new])
-                self._num_read += num_new
-                self._num_waiting += num_new - num_before
-                if self._num_waiting * self._num_channels >= _BLOCK_VALUES:
-                    self._mix()
+                # [num_channels, num_samples]
+                self._keep(_frame_to_float(frame))
         except _pyav_errors() as error:
             if self._num_read:
                 self._error = str(error)
+
+    def _find_delay(self, first: Any) -> float:
+        """Returns how late the audio starts in the file, by its first frame.
+
+        FFmpeg takes what encoders put before the sound into account.
+        """
+        opened, stream = self._opened, self._stream
+        if self._container in _WITHOUT_TIMES or first.time is None:
+            return 0.0
+        is_alone = len(opened.streams) == 1
+        is_from_zero = is_alone and self._container in _FROM_ZERO
+        origin = 0.0 if is_from_zero else (opened.start_time or 0) / 1e6
+        delay = float(first.time) - origin
+        if is_from_zero:
+            # Times of a piece of a broadcast count from when that began.
+            seconds = (opened.duration or 0) / 1e6 - delay
+            if stream.duration and stream.time_base:
+                seconds = float(stream.duration * stream.time_base)
+            if delay >= seconds:
+                return 0.0
+        is_late = _MIN_DELAY_SECONDS < delay <= _MAX_DELAY_SECONDS
+        return delay if is_late else 0.0
+
+    def _keep(self, samples: np.ndarray) -> None:
+        """Takes the wanted ones of float32 `[num_channels, num_samples]`."""
+        num_left = self._end - self._num_read
+        num_new = int(min(samples.shape[1], num_left))
+        num_before = min(max(self._start - self._num_read, 0), num_new)
+        self._waiting.append(samples[:, num_before:num_new])
+        self._num_read += num_new
+        self._num_waiting += num_new - num_before
+        if self._num_waiting * self._num_channels >= _BLOCK_VALUES:
+            self._mix()
 
     def _mix(self) -> None:
         """Passes the waiting samples to the mixer."""
@@ -818,22 +939,28 @@ class _PyavReader:
             self._mixer.add(np.ascontiguousarray(block))
         self._waiting, self._num_waiting = [], 0
 
-    def result(self, has_claimed_seconds: bool) -> ReadAudio:
+    def result(self) -> ReadAudio:
         """Reports on the file once its packets are read."""
+        has_claimed_seconds = self._container not in _WITHOUT_SECONDS
         if not self._rate:
             raise NotDecodableError(f"PyAV: nothing decodes {self._error}")
         found = self._num_read / self._rate
         # What was decoded, or was counted and not decoded.
         claimed = found
         if self._num_read >= self._end:
-            claimed = max(found, self._packets_seconds)
+            claimed = max(found, self._packets_seconds + self._delay_seconds)
         stream, opened = self._stream, self._opened
         if has_claimed_seconds and stream.duration and stream.time_base:
             claimed = float(stream.duration * stream.time_base)
+            claimed += self._delay_seconds
         elif (
             has_claimed_seconds and opened.duration and len(opened.streams) == 1
         ):
             claimed = float(opened.duration / 1e6)
+            if self._container in ("webm", "matroska"):
+                # Theirs is the time of the end; all before the delay is none.
+                first_seconds = (opened.start_time or 0) / 1e6
+                claimed -= max(first_seconds - self._delay_seconds, 0.0)
         expected = min(claimed, self._end / self._rate)
         truncation = ""
         if self._error:

@@ -14,6 +14,9 @@ from audioset_strong.params import AudioParams
 # The most telling first: of several, the first one names the clip's state.
 FAULTS = ("truncated", "silent", "long", "short", "clipped", "low_rate")
 
+# 0.1 s at 16 kHz; codecs spread a step over less.
+_EDGE_SAMPLES = 1600
+
 
 def find_faults(
     audio: DecodedAudio,
@@ -90,16 +93,33 @@ def conversions(audio: DecodedAudio, path: str, sample_rate: int) -> list[str]:
 
 
 def _describe_silence(audio: DecodedAudio, params: AudioParams) -> str:
-    """Judges the mono waveform, which is what the features see."""
+    """Judges the mono waveform, which is what the features see.
+
+    A constant is no sound, and nor are the steps from nothing to it at the
+    ends, which filters spread; so these are left out where there is a constant.
+    """
     peak = np.abs(audio.waveform).max(initial=0.0)  # of [num_samples]
+    mean = float(audio.waveform.mean()) if audio.waveform.size else 0.0
     with np.errstate(divide="ignore"):  # silence is minus infinity
-        mono_dbfs, file_dbfs = 20 * np.log10([float(peak), audio.file_peak])
+        mono_dbfs, file_dbfs, mean_dbfs = 20 * np.log10(
+            [float(peak), audio.file_peak, abs(mean)]
+        )
+        constant = ""
+        if mean_dbfs > params.silent_peak_dbfs:
+            num_edge = min(_EDGE_SAMPLES, len(audio.waveform) // 4)
+            inner = audio.waveform[num_edge : len(audio.waveform) - num_edge]
+            level = float(inner.mean())
+            around = max(float(inner.max()) - level, level - float(inner.min()))
+            mono_dbfs = 20 * np.log10(max(around, 0.0))
+            constant = f" around a constant of {level:.3g}"
     if mono_dbfs > params.silent_peak_dbfs:
         return ""
     detail = (
-        f"peak of {mono_dbfs:.1f} dBFS, more than "
+        f"peak of {mono_dbfs:.1f} dBFS{constant}, more than "
         f"{params.silent_peak_dbfs:g} dBFS expected"
     )
+    if constant:
+        return detail
     if file_dbfs > params.silent_peak_dbfs:
         detail += (
             f"; its channels, which peak at {file_dbfs:.1f} dBFS, cancel each "

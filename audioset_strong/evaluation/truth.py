@@ -54,6 +54,7 @@ from audioset_strong.labels.frame_rule import (
 )
 from audioset_strong.labels.ids import group_of_segment
 from audioset_strong.labels.label_files import (
+    Names,
     absent_pairs,
     read_explicit_negatives,
     read_framed_labels,
@@ -215,6 +216,7 @@ def read_truth(
     problems: ProblemLog | None = None,
     clips: Labels | None = None,
     clip_seconds: float = LabelFrameParams().clip_seconds,
+    names: Names | None = None,
 ) -> Truth:
     """Reads labels, frames strong ones, and reports problems of the files.
 
@@ -229,14 +231,14 @@ def read_truth(
       clips: List of annotated clips, or a clips table (`labels/clips.py`);
         None for no list.
       clip_seconds: Length of the clips that are not listed.
+      names: The mids of each display name, which labels of files may be.
 
     Returns:
       The truth (module docstring).
 
     Raises:
       InputError: The labels given are none or contradict each other, a file or
-        table is not what it should be, a clip with an event is not listed, or a
-        strict log has problems.
+        table is not what it should be, or a clip with an event is not listed.
     """
     given = {
         "framed_labels": framed_labels,
@@ -249,7 +251,7 @@ def read_truth(
     params = params_of_length(clip_seconds)
     listed = None if clips is None else _read_clips(clips)
     tables = {
-        name: _read(name, labels, problems, params, listed)
+        name: _read(name, labels, problems, params, listed, names)
         for name, labels in given.items()
     }
     problems.report()
@@ -336,6 +338,7 @@ def _read(
     problems: ProblemLog,
     params: LabelFrameParams,
     clips: pd.DataFrame | None,
+    names: Names | None,
 ) -> pd.DataFrame | None:
     """Reads a label file; takes a table as it is, if it has the columns."""
     read, columns = _READERS[name]
@@ -345,8 +348,9 @@ def _read(
         _check_columns(name, labels, columns)
         return labels
     if name in ("framed_labels", "explicit_negatives"):
-        return read(labels, problems, params=params, clips=clips)
-    return read(labels, problems, params=params_of_longest(clips, params))
+        return read(labels, problems, names=names, params=params, clips=clips)
+    longest = params_of_longest(clips, params)
+    return read(labels, problems, names=names, params=longest)
 
 
 def _read_clips(clips: Labels) -> pd.DataFrame:

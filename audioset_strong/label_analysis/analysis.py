@@ -9,7 +9,7 @@
 
 import dataclasses
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -31,8 +31,7 @@ from audioset_strong.label_analysis.statistics import (
 )
 from audioset_strong.labels.label_files import (
     read_framed_labels,
-    read_strong_labels,
-    read_weak_labels,
+    read_label_files,
 )
 from audioset_strong.labels.problems import ProblemLog
 
@@ -67,8 +66,6 @@ class LabelAnalysis:
       classes: Names and groups of the classes.
       num_clips: Clips of each label set that was given: "weak", "strong",
         "framed".
-      num_repeated_clips: Clips that several files of a label set list: "weak",
-        "strong".
       num_partly_listed: Explicit negatives of which the framed file lists fewer
         label frames than of others; 0 without one.
       counts: What `count_classes` returned.
@@ -81,7 +78,6 @@ class LabelAnalysis:
 
     classes: ClassInfo
     num_clips: dict[str, int]
-    num_repeated_clips: dict[str, int]
     num_partly_listed: int
     counts: pd.DataFrame
     common: CommonClips
@@ -111,21 +107,18 @@ def analyze_files(
         both label sets if empty.
       params: Settings of the odds ratios.
       problems: Takes the problems of the files and is reported once all are
-        read; None to refuse the first line that would be left out.
+        read; None to stop at bad lines.
 
     Raises:
       InputError: A file is not what it should be, the files share no clip, or
         a chosen class is unknown or ambiguous.
     """
-    weak_table, num_repeated_weak = _read_all(
-        read_weak_labels, weak_paths, problems
-    )
-    strong_table, num_repeated_strong = _read_all(
-        read_strong_labels, strong_paths, problems
-    )
+    names = classes.mids_of_name()
+    weak_table = read_label_files("weak", weak_paths, problems, names)
+    strong_table = read_label_files("strong", strong_paths, problems, names)
     framed = None
     if framed_path is not None:
-        framed = read_framed_labels(framed_path, problems)
+        framed = read_framed_labels(framed_path, problems, names=names)
     if problems is not None:
         problems.report()
     weak = weak_clip_labels(weak_table)
@@ -142,10 +135,6 @@ def analyze_files(
     return LabelAnalysis(
         classes=classes,
         num_clips=num_clips,
-        num_repeated_clips={
-            "weak": num_repeated_weak,
-            "strong": num_repeated_strong,
-        },
         num_partly_listed=num_partly_listed,
         counts=count_classes(weak, strong, strong_table, framed_counts, mids),
         common=common,
@@ -154,18 +143,6 @@ def analyze_files(
         top_lists=_rank(common, pairs, classes, chosen, params),
         params=params,
     )
-
-
-def _read_all(
-    read: Callable[[_Path, ProblemLog | None], pd.DataFrame],
-    paths: Sequence[_Path],
-    problems: ProblemLog | None,
-) -> tuple[pd.DataFrame, int]:
-    """Reads files into one table; counts clips that several of them list."""
-    tables = [read(path, problems) for path in paths]
-    table = pd.concat(tables, ignore_index=True)
-    num_clips_by_file = [t["segment_id"].nunique() for t in tables]
-    return table, sum(num_clips_by_file) - table["segment_id"].nunique()
 
 
 def _rank(

@@ -12,7 +12,7 @@ import os
 from collections.abc import Collection, Iterable, Mapping
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.class_map import read_known_classes
+from audioset_strong.labels.class_map import group_by_name, read_known_classes
 from audioset_strong.labels.ontology import MUSIC_MID, read_ontology
 from audioset_strong.labels.problems import ProblemLog
 
@@ -52,6 +52,11 @@ class ClassInfo:
         """Returns the name, with the weak one where it differs."""
         weak_name = self.differing_weak_name(mid)
         return self.name(mid) + (f" (weak: {weak_name})" if weak_name else "")
+
+    def mids_of_name(self) -> dict[str, list[str]]:
+        """Returns the mids of each name in any of the files."""
+        files = (self.strong_names, self.weak_names, self.ontology_names)
+        return group_by_name(pair for names in files for pair in names.items())
 
     @functools.cached_property
     def _mids_of_text(self) -> dict[str, set[str]]:
@@ -122,7 +127,7 @@ def read_class_info(
 ) -> ClassInfo:
     """Reads the files that `ClassInfo` names; each is optional.
 
-    Lines that are left out go to `problems`; without it the first is refused.
+    `problems` takes those of the files; None to stop at bad lines.
 
     Raises:
       InputError: A file is not what it should be.

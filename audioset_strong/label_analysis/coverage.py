@@ -43,6 +43,7 @@ import pandas as pd
 import audioset_strong
 from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.labels.label_files import (
+    Names,
     read_framed_labels,
     read_strong_labels,
     read_weak_labels,
@@ -150,23 +151,27 @@ class Coverage:
 
 
 def read_labelled_sets(
-    paths: Mapping[str, Sequence[str]], problems: ProblemLog
+    paths: Mapping[str, Sequence[str]],
+    problems: ProblemLog,
+    names: Names | None = None,
 ) -> list[LabelledSet]:
     """Reads the files of each of `KINDS` as sets that are named after them.
+
+    `problems` and `names` as in the readers of label files.
 
     Raises:
       InputError: A file has the wrong header.
     """
     found = [(kind, path) for kind in KINDS for path in paths.get(kind, ())]
-    names = [os.path.basename(path) for _, path in found]
+    file_names = [os.path.basename(path) for _, path in found]
     return [
         make_labelled_set(
             # Two files of one name in different folders keep their paths.
-            name if names.count(name) == 1 else path,
+            name if file_names.count(name) == 1 else path,
             kind,
-            _READERS[kind](path, problems),
+            _READERS[kind](path, problems, names=names),
         )
-        for (kind, path), name in zip(found, names, strict=True)
+        for (kind, path), name in zip(found, file_names, strict=True)
     ]
 
 

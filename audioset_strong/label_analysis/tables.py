@@ -128,7 +128,7 @@ def summary_dict(analysis: LabelAnalysis) -> dict[str, Any]:
     Returns:
       A JSON-ready dict:
 
-        num_clips, num_repeated_clips   as in `LabelAnalysis`
+        num_clips         as in `LabelAnalysis`
         common_clips      {num_clips, num_weak_only, num_strong_only,
                           num_weak_instances, num_strong_instances,
                           weak_labels_per_clip, strong_labels_per_clip,
@@ -166,7 +166,6 @@ def summary_dict(analysis: LabelAnalysis) -> dict[str, Any]:
     no_weak = counts.loc[has_strong & ~has_weak, "mid"].tolist()
     return {
         "num_clips": analysis.num_clips,
-        "num_repeated_clips": analysis.num_repeated_clips,
         "common_clips": {
             "num_clips": common.num_clips,
             "num_weak_only": common.num_weak_only,
@@ -263,12 +262,6 @@ def _common_lines(summary: dict[str, Any]) -> list[str]:
         "",
         "The paper, on its training clips: 147k and 217k instances (1.48), "
         "2.4 and 3.5 labels per clip.",
-        *(
-            f"{count:,} clips stand in several {label_set} files and count "
-            f"once."
-            for label_set, count in summary["num_repeated_clips"].items()
-            if count
-        ),
     ]
 
 

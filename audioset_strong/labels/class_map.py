@@ -12,7 +12,7 @@ import hashlib
 import itertools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
@@ -176,8 +176,8 @@ def parse_class_map(content: str | None, path: _Path) -> ClassMap:
         match = _LINE.fullmatch(line)
         if match is None or match["index"] != str(index):
             raise InputError(
-                f"{text.path}:{number}: expected '{index},<mid>,<display "
-                f"name>', found {shown(line)}."
+                f"{text.path}:{number}: {_explain(line, index)}, found "
+                f"{shown(line)}."
             )
         if match["mid"] in line_of_mid:
             raise InputError(
@@ -192,6 +192,20 @@ def parse_class_map(content: str | None, path: _Path) -> ClassMap:
         )
     unquoted = tuple(name.replace('""', '"') for name in names)
     return ClassMap(tuple(line_of_mid), unquoted)
+
+
+def _explain(line: str, index: int) -> str:
+    """Says what was expected of a line of a class map."""
+    fields = line.split(",", 2)
+    if len(fields) < 3:
+        return f"expected '{index},<mid>,<display name>'"
+    if fields[0] != str(index):
+        return f"expected the index {index}, as indices count up from 0"
+    if any(map(str.isspace, fields[1])):
+        return f"expected a class id without spaces, not {fields[1]!r}"
+    if not re.fullmatch(MID_PATTERN, fields[1]):
+        return f"expected a class id without quotes, not {fields[1]!r}"
+    return "expected a display name, in quotes if it has a comma or a quote"
 
 
 def write_class_map(class_map: ClassMap, path: _Path) -> None:
@@ -237,17 +251,21 @@ class KnownClasses:
 
     def mids_of_name(self) -> dict[str, list[str]]:
         """Mids of each name in either file; rarely more than one."""
-        mids: dict[str, list[str]] = {}
-        for names in (self._class_map_names(), self.display_names.items()):
-            for mid, name in names:
-                named = mids.setdefault(name, [])
-                if mid not in named:
-                    named.append(mid)
-        return mids
+        return group_by_name(
+            [*self._class_map_names(), *self.display_names.items()]
+        )
 
     def _class_map_names(self) -> list[tuple[str, str]]:
         names = self.class_map.display_names if self.class_map else ()
         return list(zip(self.mids, names, strict=True))
+
+
+def group_by_name(named: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """Returns the mids of each name, from pairs of a mid and its name."""
+    mids: dict[str, list[str]] = {}
+    for mid, name in dict.fromkeys(named):
+        mids.setdefault(name, []).append(mid)
+    return mids
 
 
 def read_known_classes(
@@ -260,7 +278,7 @@ def read_known_classes(
     Args:
       class_map: `class_labels_indices.csv`, or a class map.
       display_names: `mid_to_display_name.tsv`, or the name of each mid.
-      problems: Takes the bad lines of the latter; None to refuse the first.
+      problems: Takes the problems of the latter; None to stop at bad lines.
     """
     if isinstance(class_map, str | os.PathLike):
         class_map = read_class_map(class_map)

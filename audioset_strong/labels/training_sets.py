@@ -43,7 +43,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.clips import read_annotated_clips
+from audioset_strong.labels.clips import CLIPS_HEADER, read_annotated_clips
 from audioset_strong.labels.frame_rule import Event
 from audioset_strong.labels.ids import group_of_segment, stable_fraction
 from audioset_strong.labels.label_files import (
@@ -55,7 +55,7 @@ from audioset_strong.labels.label_files import (
     read_weak_labels,
 )
 from audioset_strong.labels.line_parser import read_first_line
-from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.problems import ProblemLog, listed
 
 _Path = str | os.PathLike[str]
 _Ints = npt.NDArray[np.int64]
@@ -133,10 +133,10 @@ def read_label_ytids(
       names: As in the readers of label files.
     """
     groups: set[str] = set()
-    log = ProblemLog()
+    log = ProblemLog(skip_bad_lines=True)
     for path in paths:
         header = read_first_line(path)
-        if header.startswith("segment_id\tduration_seconds"):
+        if header and CLIPS_HEADER.startswith(header):
             groups.update(read_annotated_clips(path)["group"])
             continue
         read = {
@@ -147,10 +147,16 @@ def read_label_ytids(
             table = read(path, log, names=names)
         except InputError as error:
             raise InputError(
-                f"Expected label files of the evaluation clips, all of whose "
-                f"lines can be read. {error}"
+                f"Expected a weak CSV, a strong TSV, a framed TSV or a list of "
+                f"annotated clips. {error}"
             ) from error
         groups.update(map(group_of_segment, table["segment_id"].unique()))
+    bad = [problem for problem in log.problems if problem.is_left_out]
+    if bad:
+        raise InputError(
+            f"Expected evaluation labels without bad lines, as their clips "
+            f"would be missed: {listed(bad, 10, '; ')}."
+        )
     if problems is None:
         log.report()
     else:

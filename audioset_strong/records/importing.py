@@ -192,9 +192,13 @@ def import_labels(
                 f"is there, and clips.tsv would no longer fit to it. Give "
                 f"another folder."
             )
-    class_map, mid_of_label = name_classes(rows, class_map, log)
+    if class_map is not None and label_format in CONTAINER_FORMATS:
+        # Mids by now; those of other classes stay, as in the released files.
+        mid_of_label = {row.label: row.label for row in rows}
+    else:
+        class_map, mid_of_label = name_classes(rows, class_map, log)
     annotated = _annotated_recordings(rows, found, id_of_path, params, log)
-    log.report(10)
+    log.report()
     rows_of_recording = {
         recording_id: [row for row in of_recording if row.label in mid_of_label]
         for recording_id, of_recording in annotated.rows_of_recording.items()

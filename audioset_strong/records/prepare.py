@@ -26,9 +26,17 @@ from absl import logging
 
 from audioset_strong import files
 from audioset_strong.audio.containers import is_container
-from audioset_strong.audio.listing import index_listing, list_audio
+from audioset_strong.audio.listing import (
+    index_listing,
+    indexed_audio,
+    list_audio,
+)
 from audioset_strong.errors import InputError
-from audioset_strong.labels.class_map import format_class_map, read_class_map
+from audioset_strong.labels.class_map import (
+    KnownClasses,
+    format_class_map,
+    read_class_map,
+)
 from audioset_strong.labels.clips import read_annotated_clips
 from audioset_strong.labels.frame_rule import num_label_frames_of
 from audioset_strong.labels.label_mapping import (
@@ -178,10 +186,10 @@ def prepare_records(
     problems = problems or ProblemLog()
     mapping = mapping or LabelMapping()
     original_of: dict[str, str] = {}
-    hash_of_input: dict[str, str] = {}
+    inputs: list[dict[str, str]] = []
     with tempfile.TemporaryDirectory() as folder:
 
-        def local(paths: Sequence[str]) -> list[str]:
+        def local(kind: str, paths: Sequence[str]) -> list[str]:
             """Copies what is not local, each file to a folder of its own."""
             copies = []
             for path in paths:
@@ -191,21 +199,34 @@ def prepare_records(
                     own_folder = tempfile.mkdtemp(dir=folder)
                     copy = os.path.join(own_folder, os.path.basename(path))
                     files.copy_here(path, copy)
-                hash_of_input[path] = _hash_file(copy)
+                name = os.path.basename(path)
+                inputs.append(
+                    {"kind": kind, "name": name, "hash": _hash_file(copy)}
+                )
                 copies.append(copy)
             original_of.update(zip(copies, paths, strict=True))
             return copies
 
-        class_map = read_class_map(local([class_map_path])[0])
-        eval_ytids = read_label_ytids(local(eval_label_paths), problems)
-        weak, strong = read_label_tables(
-            local(weak_paths), local(strong_paths), problems
-        )
+        class_map = read_class_map(local("class_map", [class_map_path])[0])
+        mids_of_name = KnownClasses(class_map).mids_of_name()
+        of_eval = local("eval_labels", eval_label_paths)
+        of_weak = local("weak_labels", weak_paths)
+        of_strong = local("strong_labels", strong_paths)
         clips = None
-        if clips_path:
-            clips = read_annotated_clips(local([clips_path])[0])
+        try:
+            eval_ytids = read_label_ytids(of_eval, problems, mids_of_name)
+            weak, strong = read_label_tables(
+                of_weak, of_strong, problems, mids_of_name
+            )
+            if clips_path:
+                clips = read_annotated_clips(local("clips", [clips_path])[0])
+        except InputError as error:
+            text = str(error)
+            for copy, path in original_of.items():
+                text = text.replace(copy, path)
+            raise InputError(text) from error
         if audio_index_path:
-            local([audio_index_path])
+            local("audio_index", [audio_index_path])
     problems.problems[:] = [
         dataclasses.replace(p, path=original_of.get(p.path, p.path))
         for p in problems.problems
@@ -239,7 +260,7 @@ def prepare_records(
     max_loss = 1.0 if max_loss is None else max_loss
     num_missing = sum(not clip.is_there for clip in planned)
     check_loss(num_missing, len(planned), max_loss, "they have no audio file")
-    names = index.row_of_clip if index else set(path_of_stem.values())
+    names = index.row_of_clip if index else indexed_audio(path_of_stem)
     _name_unused(planned, plan, names, index)
     if num_missing > _MOST_CLIPS * len(planned) and not is_limited:
         _stop_for_want_of_audio(planned, names, audio_index_path or audio_dir)
@@ -293,7 +314,7 @@ def prepare_records(
                 Shard(**report["shard"]) for report in reports
             ),
             "versions": _merge_versions(reports),
-            "input_hashes": hash_of_input,
+            "inputs": inputs,
             "label_problems": [str(problem) for problem in problems.problems],
         }
         write_json(manifest, os.path.join(output_dir, MANIFEST_NAME))

@@ -1,4 +1,4 @@
-"""--strict of every command that reads labels; pipes that close, full disks."""
+"""Bad label lines stop every command; pipes that close, full disks."""
 
 import os
 import pathlib
@@ -15,15 +15,15 @@ _ROOT = pathlib.Path(__file__).parents[1]
 
 
 def _commands(release, folder):
-    """Commands by name, each with a label file that looks wrong."""
+    """Commands by name, each with a label file that has a bad line."""
     write_score_file(hand_score_file(), folder / "S.npz")
     write_weak_labels(hand_weak(), folder / "W.csv")
     with open(folder / "W.csv", "a") as file:
-        file.write('zz, 0.000, 20.000, "/m/x"\n')  # longer than a clip
+        file.write('zz, 0.000, "/m/x"\n')  # no end
     strong = (release / "strong.tsv").read_text()
     line = strong.splitlines()[1]
-    (folder / "T.tsv").write_text(f"{strong}{line}\n")  # repeated
-    (folder / "N.tsv").write_text("/m/x\tX\n/m/y\tX\n")  # repeated name
+    (folder / "T.tsv").write_text(f"{strong}{line.replace('.000', 's')}\n")
+    (folder / "N.tsv").write_text("/m/x\tX\n/m/x\tY\n")  # two names
     (folder / "O.json").write_text(
         '[{"id": "/m/04rlf", "name": "Music", "child_ids": []}]'
     )
@@ -76,38 +76,55 @@ def _commands(release, folder):
     }
 
 
-@pytest.fixture(scope="module")
-def done(tiny_release, tmp_path_factory):
-    """Status, standard error and output path of each command."""
-    folder = tmp_path_factory.mktemp("strict")
+def _run_all(commands, folder, extra):
+    """Returns the status, standard error and output path of each command."""
     processes = []
-    for name, arguments in _commands(tiny_release, folder).items():
+    for name, arguments in commands.items():
         output = folder / f"out_{name.replace(' ', '_')}"
         arguments = [
             a.replace(f"{folder}/out_", str(output)) for a in arguments
         ]
         process = subprocess.Popen(
             [sys.executable, "-m", f"audioset_strong.{name.split()[0]}"]
-            + ["--strict", *arguments],
+            + [*extra, *arguments],
             cwd=_ROOT,
             env={**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
         )
-        processes.append((process, output))
-    return [
-        (process.communicate(timeout=300)[1], process.returncode, output)
-        for process, output in processes
-    ]
+        processes.append((name, process, output))
+    return {
+        name: (process.communicate(timeout=300)[1], process.returncode, output)
+        for name, process, output in processes
+    }
 
 
-def test_strict_stops_before_anything_is_written(done):
-    for errors, status, output in done:
+def test_a_bad_line_stops_before_anything_is_written(tiny_release, tmp_path):
+    commands = _commands(tiny_release, tmp_path)
+    for name, (errors, status, output) in _run_all(
+        commands, tmp_path, []
+    ).items():
         assert status == 2, errors
-        assert "error: Strict reading allows no problem in label fil" in errors
+        [line] = [line for line in errors.splitlines() if "error: " in line]
+        assert ".tsv:" in line or ".csv:" in line
+        assert ": expected " in line
+        # Clips of evaluation that are left out would be trained on.
+        is_of_eval = name == "prepare_records eval"
+        assert ("skip_bad_lines" in line) != is_of_eval
         assert "Traceback" not in errors
         assert not output.exists()
+
+
+def test_bad_lines_can_be_left_out(tiny_release, tmp_path):
+    commands = _commands(tiny_release, tmp_path)
+    names = ("evaluate", "select_clips", "frame_labels")
+    commands = {name: commands[name] for name in names}
+    done = _run_all(commands, tmp_path, ["--skip_bad_lines"])
+    for errors, status, output in done.values():
+        assert status == 0, errors
+        assert "1 label lines were left out:" in errors
+        assert output.exists()
 
 
 def test_a_pipe_that_closes_is_no_error(tmp_path):
