@@ -396,6 +396,17 @@ def test_coverage_counts_members(release):
     assert len(survey.matches.unmatched_paths) == _NUM_CLIPS - 5
 
 
+def test_members_of_no_clip_are_called_by_their_names(
+    release, tmp_path, caplog
+):
+    audio = [*_audio_column(), {"bytes": _CONTENTS[0], "path": "other.wav"}]
+    _write_parquet(tmp_path / "a.parquet", audio=audio)
+    with caplog.at_level("INFO"):
+        _prepare(release, tmp_path / "a.parquet", tmp_path / "out")
+    assert f"a.parquet#row={_NUM_CLIPS}" in caplog.text
+    assert "(the first is called 'other')" in caplog.text
+
+
 def test_a_replaced_container_is_noticed(release, tmp_path):
     # Same offsets and names, another size and other audio.
     audio = tmp_path / "audio"
