@@ -17,6 +17,7 @@ from audioset_strong import files
 from audioset_strong.errors import InputError
 from audioset_strong.labels.label_mapping import LabelMapping
 from audioset_strong.labels.ontology import Ontology
+from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import (
     FeatureParams,
     LabelMappingParams,
@@ -223,7 +224,7 @@ def test_what_has_to_be_there(tiny_release, tmp_path):
         ({"weak_paths": []}, "weak or strong label files"),
         (
             {"weak_paths": [], "strong_paths": [str(strong)]},
-            r"name no clip \(1 bad lines",
+            "strong.tsv:2: expected an event that ends after it starts",
         ),
         ({"audio_dir": tmp_path / "none"}, "none is not a folder"),
         ({"audio_dir": tmp_path / "empty"}, "holds no audio files"),
@@ -249,6 +250,7 @@ def test_bad_label_lines_are_in_the_manifest(tiny_release, tmp_path):
         weak_paths=[],
         strong_paths=[str(path)],
         params=RecordParams(held_out_fraction=0.0),
+        problems=ProblemLog(skip_bad_lines=True),
     )
     [problem] = manifest["label_problems"]
     assert problem.startswith(f"{path}:3: expected an event that ends after")
