@@ -115,9 +115,11 @@ def test_end_to_end(files):
         f"--weak_labels={files}/W.csv",
         f"--class_map={files}/C.csv",
         f"--display_names={files}/N.tsv",
+        "--skip_bad_lines",
         "--rank_over=evaluated",
         "--negatives=explicit",
         "--negatives=implied",
+        "--skip_bad_lines",
         f"--report_dir={files}/R",
     )
     assert done.returncode == 0, done.stderr

@@ -40,13 +40,13 @@ def test_hand_written_labels(tmp_path):
         f"--explicit_negatives={tmp_path / 'n.tsv'}",
         f"--output={tmp_path / 'framed.tsv'}",
     ]
-    strict = _run(*arguments, "--strict")
-    assert strict.returncode == 2
-    assert "frame_labels: error: Strict reading allows no" in strict.stderr
-    assert "n.tsv:3: expected 2 tab-separated fields" in strict.stderr
+    stopped = _run(*arguments)
+    assert stopped.returncode == 2
+    assert "frame_labels: error: " in stopped.stderr
+    assert "n.tsv:3: expected 2 tab-separated fields" in stopped.stderr
     assert not (tmp_path / "framed.tsv").exists()
 
-    done = _run(*arguments)
+    done = _run(*arguments, "--skip_bad_lines")
     assert done.returncode == 0
     assert "1 label lines were left out" in done.stderr
     lines = done.stdout.splitlines()
