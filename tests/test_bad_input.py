@@ -82,7 +82,13 @@ def _commands(release, records_dir, folder):
             release, folder / "2", strong_labels=folder / "header.tsv"
         ),
         "events": _prepare(
-            release, folder / "3", strong_labels=folder / "bad_event.tsv"
+            release,
+            folder / "3",
+            strong_labels=folder / "bad_event.tsv",
+            skip_bad_lines=True,
+        ),
+        "bad event": _prepare(
+            release, folder / "10", strong_labels=folder / "bad_event.tsv"
         ),
         "misspelt": _prepare(release, folder / "8", strong_lables="s.tsv"),
         "too much lost": _prepare(release, folder / "9", max_loss=0.05),
@@ -128,6 +134,7 @@ def done(tiny_release, tiny_records_dir, tmp_path_factory):
     ("name", "message"),
     [
         ("no audio", "none is not a folder. Give that of the clips"),
+        ("bad event", "bad_event.tsv:32: expected an event that ends after"),
         ("header", "header.tsv:1: expected the header"),
         ("no ontology", "subsume_music needs an ontology and display_nam"),
         ("misspelt", "Did you mean --strong_labels? See --help"),

@@ -115,6 +115,7 @@ def test_end_to_end(files):
         f"--weak_labels={files}/W.csv",
         f"--class_map={files}/C.csv",
         f"--display_names={files}/N.tsv",
+        "--skip_bad_lines",
         "--rank_over=evaluated",
         "--negatives=explicit",
         "--negatives=implied",

@@ -372,7 +372,10 @@ def test_metrics_of_all_annotated_clips_are_those_of_an_oracle():
         assert row["auc"] == pytest.approx(metrics.roc_auc_score(*arrays))
     assert result.num_items == len(scores)
     # Without the list half of the negatives, and those that matter, are lost.
-    assert result_of().mean_auc > result.mean_auc + 0.1
+    assert result_of(clip_seconds=30).mean_auc > result.mean_auc + 0.1
+    # And of clips of more than 10 s their later events would be.
+    with pytest.raises(InputError, match="start after the end, such as cat"):
+        result_of()
 
     weak = weak_table(
         {n: set(t["mid"]) for n, t in strong.groupby("segment_id")}
@@ -427,7 +430,10 @@ def test_a_model_that_hears_events_in_empty_clips_is_seen_through():
 def test_scored_clips_that_no_label_names_are_counted_on_the_console(caplog):
     score_file, strong, clips = annotated()
     settings = EvalSettings(has_details=False)
-    evaluate_scores(score_file, read_truth(strong_labels=strong), settings)
+    truth = read_truth(strong_labels=strong, clip_seconds=12.0)
+    evaluate_scores(score_file, truth, settings)
+    # 12 label frames of 30, of 23 clips.
+    assert f"{18 * 23} scored label frames lie after the end" in caplog.text
     [message] = [m for m in caplog.messages if "scored clips have no" in m]
     assert message.startswith(
         "Left out of the Strong eval of the scores: 10 scored clips have no "
@@ -441,9 +447,10 @@ def test_scored_clips_that_no_label_names_are_counted_on_the_console(caplog):
         "1 scored clips have no strong labels, such as unknown" in caplog.text
     )
     num_after = (30 - num_label_frames_of(clips["duration_seconds"])).sum()
+    num_after += 30 - 10  # Of the clip that is not listed.
     assert report.inputs["scores_notes"] == (
-        f"{num_after} scored label frames lie after the end of their listed "
-        f"clip and were left out"
+        f"{num_after} scored label frames lie after the end of their clip (of "
+        f"10 s, unless a list says otherwise) and were left out"
     )
     caplog.clear()
     few = make_score_file(

@@ -20,12 +20,13 @@ as it stands in the index, so that a moved folder is split as before. Clips of
 AudioSet keep their YouTube id as their group.
 """
 
+import contextlib
 import csv
 import dataclasses
 import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import IO, Any
 
 import numpy as np
@@ -43,6 +44,9 @@ _REQUIRED = ("segment_id", "path")
 _SECONDS = ("start_seconds", "duration_seconds")
 _COLUMNS = (*_REQUIRED, *_SECONDS, "group")
 _NAMED = ", ".join(_REQUIRED)
+
+# Each row with its place, in words.
+_Rows = Generator[tuple[str, dict[str, str]], None, None]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -290,10 +294,8 @@ def _is_group(text: str) -> bool:
 # --- Slow: rows, to name the line of what is wrong ----------------------------
 
 
-def _text_rows(
-    path: str, file: IO[bytes]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yields each row of a text file with its place, in words."""
+def _text_rows(path: str, file: IO[bytes]) -> _Rows:
+    """Yields each row of a text file."""
     header, delimiter = _header_and_delimiter(file)
     # Bytes that are not UTF-8 become halves of surrogate pairs.
     text = io.TextIOWrapper(
@@ -328,10 +330,8 @@ def _text_rows(
         text.detach()
 
 
-def _parquet_rows(
-    path: str, file: IO[bytes]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yields each row of a Parquet file with its place, in words."""
+def _parquet_rows(path: str, file: IO[bytes]) -> _Rows:
+    """Yields each row of a Parquet file."""
     table = _read_parquet(path, file)
     for number, row in enumerate(table.to_pylist(), start=1):
         yield (
@@ -340,8 +340,13 @@ def _parquet_rows(
         )
 
 
-def _check_rows(path: str, rows: Iterator[tuple[str, dict[str, str]]]) -> None:
+def _check_rows(path: str, rows: _Rows) -> None:
     """Raises `InputError` for the first row that is not right."""
+    with contextlib.closing(rows):
+        _check_each(path, rows)
+
+
+def _check_each(path: str, rows: _Rows) -> None:
     place_of_clip: dict[str, str] = {}
     for place, row in rows:
         segment_id = row["segment_id"]

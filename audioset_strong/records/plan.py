@@ -42,7 +42,7 @@ from audioset_strong.audio.containers import (
     row_groups_of,
 )
 from audioset_strong.audio.decode import AudioError, open_audio
-from audioset_strong.audio.listing import find_audio
+from audioset_strong.audio.listing import find_audio, is_of_whole_video
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
     ClassMap,
@@ -595,9 +595,8 @@ class _Places:
         if self._index is None:
             path = find_audio(segment_id, self._path_of_stem) or ""
             audioset_id = parse_audioset_id(segment_id) if path else None
-            if audioset_id and path in (
-                self._path_of_stem.get(audioset_id.ytid),
-                self._path_of_stem.get("Y" + audioset_id.ytid),
+            if audioset_id and is_of_whole_video(
+                segment_id, path, self._path_of_stem
             ):
                 # It is named after the video alone.
                 start, extent = audioset_id.start_ms / 1000, "video"
