@@ -775,8 +775,9 @@ def test_compressed_tars_are_refused(name, tmp_path):
     with tarfile.open(tmp_path / name, "w:gz") as tar:
         tar.addfile(tarfile.TarInfo("a.wav"))
     path = str(tmp_path / name)
-    with pytest.raises(InputError, match=f"uncompressed tar.*{name}"):
-        list_container(path)
+    for list_it in (list_container, list_audio):
+        with pytest.raises(InputError, match=f"uncompressed tar.*{name}"):
+            list_it(path)
     # In a folder it is named and the rest is used.
     (tmp_path / "x.wav").write_bytes(b"RIFF")
     listing = list_audio(str(tmp_path))
