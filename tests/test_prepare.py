@@ -586,7 +586,7 @@ def test_finished_records_are_not_taken_away(own_data, tmp_path):
         assert _contents(output_dir) == contents
     # Other settings.
     features = FeatureParams(log_offset=0.001)
-    with pytest.raises(InputError, match="features: .* may be replaced"):
+    with pytest.raises(InputError, match="features: .* replace=True"):
         _prepare_own(folder, output_dir, features=features)
     assert _contents(output_dir) == contents
     _prepare_own(folder, output_dir, features=features, replace=True)

@@ -488,8 +488,8 @@ def check_settings(
         if differing:
             raise InputError(
                 f"{output_dir} holds records made with other settings "
-                f"({'; '.join(differing)}). Give another output folder, or say "
-                f"that these may be replaced."
+                f"({'; '.join(differing)}). Give another output folder; with "
+                f"replace=True these are replaced."
             )
 
 

@@ -419,8 +419,8 @@ def _check_shrinking(tasks: Sequence[ShardTask], output_dir: str) -> None:
         raise InputError(
             f"{output_dir} holds {losses.num_clips:,} finished clips, and this "
             f"run would take from them: {'; '.join(texts)}. Give the audio and "
-            f"the labels that they were made of, or another output folder; or "
-            f"say that they may be replaced."
+            f"the labels that they were made of, or another output folder; "
+            f"with replace=True the run does it."
         )
 
 
