@@ -11,6 +11,7 @@ from audio_bytes import encode, noise
 from audioset_strong.audio import formats
 from audioset_strong.audio.decode import decode_open_file
 from audioset_strong.audio.formats import find_streams
+from audioset_strong.audio.recordings import measure_seconds
 
 
 def _decode(content, sample_rate=16000, *seconds):
@@ -208,3 +209,25 @@ def test_what_looks_like_mp3_but_is_none():
 )
 def test_frames_by_hand(head, num_bytes, kind):
     assert formats._frame_at(head, 0) == (num_bytes, kind)
+
+
+@pytest.mark.parametrize("container", ["OGG", "MP3"])
+def test_nothing_is_too_damaged_to_take_apart(container):
+    rng = np.random.default_rng(0)
+    whole = encode(noise(16000), 16000, container) * 2
+    for trial in range(200):
+        content = bytearray(whole)
+        for at in rng.integers(0, 2000 if trial % 2 else len(whole), 20):
+            content[at] = rng.integers(256)
+        content = bytes(content[: rng.integers(len(whole))])
+        for stream in find_streams(io.BytesIO(content), container.lower()):
+            assert stream.content
+    assert find_streams(io.BytesIO(b""), container.lower()) == []
+
+
+def test_joined_recordings_are_measured_to_the_end(tmp_path):
+    for container in ("OGG", "MP3"):
+        path = tmp_path / f"a.{container}"
+        contents = [encode(noise(n), 16000, container) for n in (16000, 40000)]
+        path.write_bytes(b"".join(contents))
+        assert measure_seconds(str(path)) == pytest.approx(3.5, abs=1e-3)
