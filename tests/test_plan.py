@@ -588,13 +588,16 @@ def test_evaluation_clips_take_their_recordings_with_them(tmp_path):
             "a,x.wav,0,1,",
             "b,x.wav,1,1,",
             "c,y.wav,0,1,",
-            "evaluated,x.wav,2,1,",
+            "tested,x.wav,2,1,",
         ],
     )
     plan = _plan_clips(
         strong=_strong("a", "b", "c"), index=index, eval_ytids={"tested"}
     )
-    assert _groups(plan) == {"c": "strong"}
+    by_group = _plan_clips(
+        strong=_strong("a", "b", "c"), index=index, eval_ytids={"x.wav"}
+    )
+    assert _groups(plan) == _groups(by_group) == {"c": "strong"}
     assert [row[:2] for row in plan.left_out] == [
         ("a", "eval_clip"),
         ("b", "eval_clip"),

@@ -309,6 +309,24 @@ def by_hand(score_file, strong, clips):
     return np.array(scores), np.array(truth), np.array(clip_of_item)
 
 
+def test_events_after_the_last_label_frame_leave_a_clip_of_negatives():
+    # 20 whole label frames end at 19.2 s.
+    rows = [("rec 1", 19.3, 19.9, "dog"), ("rec 2", 0.0, 1.0, "dog")]
+    columns = ["segment_id", "onset_seconds", "offset_seconds", "mid"]
+    names = ["rec 1", "rec 2", "rec 3"]
+    score_file = make_score_file(
+        np.zeros((3, 20, 2), np.float32), names, ["cat", "dog"]
+    )
+    truth = read_truth(
+        strong_labels=pd.DataFrame(rows, columns=columns),
+        clips=make_clips_table(names, [19.95, 5.0, 8.0], names),
+    )
+    items = truth.items(score_file, "strong", "implied")
+    assert items.alignment.clips_without_labels == ()
+    assert np.bincount(items.clip_of_item).tolist() == [20, 5, 8]
+    assert items.is_positive.sum() == 1
+
+
 def test_clips_without_events_are_negatives_of_every_class():
     score_file, strong, clips = annotated()
     truth = read_truth(strong_labels=strong, clips=clips)

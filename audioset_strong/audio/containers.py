@@ -12,9 +12,10 @@ Nothing but this exact form is a locator; any other `#` belongs to a file name.
 
 Nothing in a container is trusted. Nothing is unpacked or unpickled, and names
 of members never become paths: they are texts that a clip may match. Sizes are
-checked before anything is read. Links, devices, sparse files, members of absurd
-size and rows without audio are left out and counted. A cut tar gives what comes
-before the cut, and says so; a Parquet file without its end gives nothing.
+checked before anything is read. Links, devices, sparse files and members of
+absurd size are left out and counted; a row without audio is an empty file. A
+cut tar gives what comes before the cut, and says so; a Parquet file without its
+end gives nothing.
 BUILD_NOTES.md "Hosted copies" has the reasons.
 """
 
@@ -444,12 +445,10 @@ class _AudioColumns(NamedTuple):
 
     Attributes:
       content: Of the bytes, such as "audio.bytes".
-      content_index: Index of that column among all that hold values.
       names: Columns that may name a clip.
     """
 
     content: str
-    content_index: int
     names: list[str]
 
 
@@ -472,7 +471,7 @@ def _open_parquet(path: str) -> pq.ParquetFile:
 
 
 def _list_parquet(container: Container, field_columns: Sequence[str]) -> None:
-    """Lists the rows with audio, without reading the audio where it can."""
+    """Lists the rows; whether one has audio only reading tells."""
     path = container.path
     try:
         with _open_parquet(path) as parquet:
@@ -485,19 +484,15 @@ def _list_parquet(container: Container, field_columns: Sequence[str]) -> None:
                     f"{', '.join(map(_shown, present)) or 'no column'}."
                 )
                 return
+            if parquet.metadata.num_rows > container.num_bytes:
+                raise ValueError("it has fewer bytes than rows")
             fields = [name for name in field_columns if name in present]
             rows = _iterate_rows(parquet, [*columns.names, *fields])
-            has_audio = _rows_with_audio(parquet, columns)
-            for row, (values, is_there) in enumerate(
-                zip(rows, has_audio, strict=True)
-            ):
-                if is_there:
-                    container.members.append(
-                        _make_row(f"{path}#row={row}", values, columns, fields)
-                    )
-                else:
-                    container.num_left_out["rows without audio"] += 1
-    except (pa.ArrowException, OSError) as error:
+            for row, values in enumerate(rows):
+                container.members.append(
+                    _make_row(f"{path}#row={row}", values, columns, fields)
+                )
+    except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the machine
         raise InputError(
@@ -529,7 +524,7 @@ def _find_audio_columns(parquet: pq.ParquetFile) -> _AudioColumns | None:
         return None
     names = [name for name in _NAME_COLUMNS if name in leaves]
     names += ["audio.path"] if "audio.path" in leaves else []
-    return _AudioColumns(content, leaves.index(content), names)
+    return _AudioColumns(content, names)
 
 
 def _iterate_rows(
@@ -550,26 +545,6 @@ def _iterate_rows(
             for name in columns
         ]
         yield from zip(*(array.to_pylist() for array in arrays), strict=True)
-
-
-def _rows_with_audio(
-    parquet: pq.ParquetFile, columns: _AudioColumns
-) -> Iterator[bool]:
-    """Tells which rows have audio, by the statistics of their group.
-
-    The audio itself is read only of groups where some rows have none.
-    """
-    for group in range(parquet.num_row_groups):
-        metadata = parquet.metadata.row_group(group)
-        statistics = metadata.column(columns.content_index).statistics
-        num_null = 0
-        if statistics is not None and statistics.has_null_count:
-            num_null = statistics.null_count
-        if num_null in (0, metadata.num_rows):
-            yield from itertools.repeat(not num_null, metadata.num_rows)
-        else:
-            for array in _iterate_audio(parquet, group, columns.content):
-                yield from array.is_valid().to_pylist()
 
 
 def _make_row(

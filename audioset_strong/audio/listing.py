@@ -365,6 +365,9 @@ def find_audio(segment_id: str, path_of_key: Mapping[str, str]) -> str | None:
     whose name does not say that it is audio counts after all others, and only
     if its content is.
     """
+    path = path_of_key.get(segment_id)
+    if path is not None and "/" not in segment_id:
+        return path  # most are named so
     keys = _keys_of_clip(segment_id)
     for key in keys:
         if key in path_of_key:

@@ -436,9 +436,6 @@ def psds_scores(
         threshold or length is missing or not a number.
     """
     library = _import_library()
-    if clips is not None or not isinstance(audio_seconds, Mapping):
-        one = np.inf if isinstance(audio_seconds, Mapping) else audio_seconds
-        check_onsets(strong, clips, one)
     if isinstance(scores, ScoreFile):
         scores, _ = within_clips(scores, clips)
     if clips is not None:
@@ -456,6 +453,9 @@ def psds_scores(
     seconds_of = _checked(
         "length in seconds", audio_seconds, truth.segment_ids, low=0.0
     )
+    # Clips that are not evaluated have no length to check.
+    of_all = np.inf if isinstance(audio_seconds, Mapping) else audio_seconds
+    check_onsets(strong, clips, of_all)
     # `sed_scores_eval` detects above a threshold, we from it on.
     just_below = {
         mid: float(np.nextafter(threshold, -np.inf))

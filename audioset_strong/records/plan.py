@@ -650,8 +650,8 @@ def plan_clips(
       path_of_stem: Audio files by what their names may mean
         (`listing.index_listing`); not used with an index.
       params: Held-out share, share of Strong and clip length.
-      eval_ytids: Groups of evaluation clips by their names; all clips of the
-        groups that these clips are in are left out.
+      eval_ytids: Groups of evaluation clips (`read_label_ytids`); all clips of
+        the groups that these clips are in are left out.
       clips: Table of annotated clips (`labels.clips`), or None. A clip without
         an event becomes one of negatives.
       index: Where the clips are, or None to find them by their names.
@@ -834,7 +834,9 @@ def _eval_clips(
     if not eval_ytids:
         return set()
     segment_ids = {*weak["segment_id"], *strong["segment_id"], *places.listed}
-    eval_groups = {
+    # Those that the evaluation labels name, and those that the list or the
+    # index has for clips that they name.
+    eval_groups = set(eval_ytids) | {
         places.group_of(segment_id)
         for segment_id in segment_ids | places.names()
         if group_of_segment(segment_id) in eval_ytids
