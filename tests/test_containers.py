@@ -4,6 +4,7 @@ import io
 import json
 import os
 import pickle
+import re
 import shutil
 import struct
 import tarfile
@@ -37,6 +38,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import ClassMap, KnownClasses
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import RecordParams
+from audioset_strong.records.importing import import_labels
 from audioset_strong.records.plan import (
     Clip,
     Plan,
@@ -208,6 +210,17 @@ def release(tmp_path_factory):
     return folder
 
 
+def _read_records(manifest, output_dir):
+    """Returns all records, with the groups of their shards."""
+    return {
+        (shard["group"], serialized)
+        for shard in manifest["shards"]
+        for serialized in read_frames(
+            files.read_bytes(f"{output_dir}/{shard['name']}")
+        )
+    }
+
+
 def _prepare(release, audio_dir, output_dir, held_out_fraction=0.3):
     """Returns the manifest and all records, by shards' groups."""
     manifest = prepare_records(
@@ -219,14 +232,7 @@ def _prepare(release, audio_dir, output_dir, held_out_fraction=0.3):
         RecordParams(held_out_fraction, clips_per_shard=3),
         workers=WorkerParams(num_workers=1),
     )
-    records = {
-        (shard["group"], serialized)
-        for shard in manifest["shards"]
-        for serialized in read_frames(
-            files.read_bytes(f"{output_dir}/{shard['name']}")
-        )
-    }
-    return manifest, records
+    return manifest, _read_records(manifest, output_dir)
 
 
 @pytest.fixture(scope="module")
@@ -396,6 +402,17 @@ def test_coverage_counts_members(release):
     assert len(survey.matches.unmatched_paths) == _NUM_CLIPS - 5
 
 
+def test_members_of_no_clip_are_called_by_their_names(
+    release, tmp_path, caplog
+):
+    audio = [*_audio_column(), {"bytes": _CONTENTS[0], "path": "other.wav"}]
+    _write_parquet(tmp_path / "a.parquet", audio=audio)
+    with caplog.at_level("INFO"):
+        _prepare(release, tmp_path / "a.parquet", tmp_path / "out")
+    assert f"a.parquet#row={_NUM_CLIPS}" in caplog.text
+    assert "(the first is called 'other')" in caplog.text
+
+
 def test_a_replaced_container_is_noticed(release, tmp_path):
     # Same offsets and names, another size and other audio.
     audio = tmp_path / "audio"
@@ -446,6 +463,45 @@ def test_labels_lie_beside_the_audio(layout, release):
         for onset, offset, index in _events(i)
     ]
     assert list(labels.strong.itertuples(index=False, name=None)) == expected
+
+
+@pytest.mark.parametrize(
+    ("layout", "label_format"),
+    [
+        ("agkphysics", "parquet"),
+        ("enyoukai", "parquet"),
+        ("confit", "webdataset"),
+        ("clap", "parquet"),
+    ],
+)
+def test_imported_layouts_give_the_records_of_files(
+    layout, label_format, release, tmp_path
+):
+    own = tmp_path / "own"
+    classes = str(release / "classes.csv")
+    import_labels(str(release / layout), label_format, "", str(own), classes)
+    index = (own / "audio_index.tsv").read_text()
+    for i in range(_NUM_CLIPS):
+        path = release / "files" / f"{_segment_id(i)}.{_extension(i)}"
+        index = re.sub(rf"(?m)^({_ytid(i)}\t)[^\t]*", rf"\g<1>{path}", index)
+    (own / "files.tsv").write_text(index)
+    assert index.count("/files/") == _NUM_CLIPS
+    records = []
+    for name in ("audio_index.tsv", "files.tsv"):
+        manifest = prepare_records(
+            "",
+            [str(p) for p in own.glob("weak.csv")],
+            [str(p) for p in own.glob("strong.tsv")],
+            str(own / "class_map.csv"),
+            str(tmp_path / name),
+            RecordParams(held_out_fraction=0.0, clips_per_shard=4),
+            workers=WorkerParams(num_workers=1),
+            clips_path=str(own / "clips.tsv"),
+            audio_index_path=str(own / name),
+        )
+        records.append(_read_records(manifest, tmp_path / name))
+    assert records[0] == records[1]
+    assert len(records[0]) == _NUM_CLIPS
 
 
 def test_a_struct_of_lists_is_a_list_of_events(tmp_path):
@@ -719,8 +775,9 @@ def test_compressed_tars_are_refused(name, tmp_path):
     with tarfile.open(tmp_path / name, "w:gz") as tar:
         tar.addfile(tarfile.TarInfo("a.wav"))
     path = str(tmp_path / name)
-    with pytest.raises(InputError, match=f"uncompressed tar.*{name}"):
-        list_container(path)
+    for list_it in (list_container, list_audio):
+        with pytest.raises(InputError, match=f"uncompressed tar.*{name}"):
+            list_it(path)
     # In a folder it is named and the rest is used.
     (tmp_path / "x.wav").write_bytes(b"RIFF")
     listing = list_audio(str(tmp_path))

@@ -136,8 +136,8 @@ class Container:
 
 
 def is_container(path: str) -> bool:
-    """Whether a file is named like a container."""
-    return path.lower().endswith(EXTENSIONS)
+    """Whether a file is named like a container, or a compressed one."""
+    return path.lower().endswith((*EXTENSIONS, *COMPRESSED_EXTENSIONS))
 
 
 def container_of(path: str) -> str:

@@ -176,12 +176,12 @@ class AudioListing:
         stem, extension = os.path.splitext(os.path.basename(path).lower())
         if extension.startswith(_UNFINISHED) or stem.endswith(_UNFINISHED):
             self.unfinished_paths.append(path)
-        elif is_container(path):
-            self.container_paths.append(path)
         elif path.lower().endswith(COMPRESSED_EXTENSIONS):
             self.container_notes.append(
                 f"{path} is compressed and not looked into; make a .tar of it."
             )
+        elif is_container(path):
+            self.container_paths.append(path)
         elif extension not in AUDIO_EXTENSIONS:
             self.num_other_files[extension] += 1
             if extension not in _OTHER_EXTENSIONS and num_bytes:

@@ -14,6 +14,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain, groupby
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +23,7 @@ import tqdm
 
 from audioset_strong import files
 from audioset_strong.audio.container_labels import read_container_labels
-from audioset_strong.audio.containers import is_container
+from audioset_strong.audio.containers import container_of, is_container
 from audioset_strong.audio.decode import AudioError
 from audioset_strong.audio.listing import list_audio
 from audioset_strong.audio.recordings import (
@@ -42,15 +43,17 @@ from audioset_strong.labels.clips import (
     write_annotated_clips,
 )
 from audioset_strong.labels.ids import group_of_segment, is_segment_id
-from audioset_strong.labels.importers import (
+from audioset_strong.labels.imported_clips import (
     ImportedClip,
-    ImportParams,
     Recording,
-    Row,
     cut_into_clips,
     events_of_clips,
     fit_into_recording,
     name_classes,
+)
+from audioset_strong.labels.importers import (
+    ImportParams,
+    Row,
     read_foreign_labels,
 )
 from audioset_strong.labels.label_files import (
@@ -400,9 +403,14 @@ def _measure(paths: Iterable[str]) -> dict[str, float | str]:
         return seconds if seconds >= 0.001 else f"{path} holds no sound"
 
     paths = list(paths)
+    # Members of a container in their order: rows of Parquet are decoded from
+    # the start of their row group.
+    groups = [list(group) for _, group in groupby(paths, container_of)]
     with ThreadPoolExecutor() as pool:
         measured = tqdm.tqdm(
-            pool.map(measure, paths),
+            chain.from_iterable(
+                pool.map(lambda group: list(map(measure, group)), groups)
+            ),
             total=len(paths),
             unit="recording",
             desc="Measuring",

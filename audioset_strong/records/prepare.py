@@ -25,7 +25,7 @@ from typing import Any
 from absl import logging
 
 from audioset_strong import files
-from audioset_strong.audio.containers import is_container
+from audioset_strong.audio.containers import is_container, is_member
 from audioset_strong.audio.listing import (
     index_listing,
     indexed_audio,
@@ -45,7 +45,7 @@ from audioset_strong.labels.label_mapping import (
     map_strong_labels,
     map_weak_labels,
 )
-from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.problems import ProblemLog, listed
 from audioset_strong.labels.training_sets import read_label_ytids
 from audioset_strong.params import (
     AudioParams,
@@ -256,12 +256,19 @@ def prepare_records(
     )
     del weak, strong
     planned = [clip for of_group in plan.clips.values() for clip in of_group]
+    if plan.unmapped and not any(any(c.events.values()) for c in planned):
+        raise InputError(
+            f"No label is of a class of the class map {class_map_path} "
+            f"({listed(class_map.mids, 3)}); labels are of "
+            f"{listed(sorted(plan.unmapped), 3)}. Give the class map of these "
+            f"labels."
+        )
     is_limited = max_loss is not None
     max_loss = 1.0 if max_loss is None else max_loss
     num_missing = sum(not clip.is_there for clip in planned)
     check_loss(num_missing, len(planned), max_loss, "they have no audio file")
     names = index.row_of_clip if index else indexed_audio(path_of_stem)
-    _name_unused(planned, plan, names, index)
+    _name_unused(planned, plan, names, index, path_of_stem)
     if num_missing > _MOST_CLIPS * len(planned) and not is_limited:
         _stop_for_want_of_audio(planned, names, audio_index_path or audio_dir)
 
@@ -360,6 +367,7 @@ def _name_unused(
     plan: Plan,
     names: Iterable[str],
     index: AudioIndex | None,
+    path_of_stem: Mapping[str, str],
 ) -> None:
     """Says how much audio no clip uses; `names` are of clips or files."""
     if index:
@@ -371,9 +379,13 @@ def _name_unused(
         what = "audio files are no labelled clip, or a second copy of one"
     unused = sorted(name for name in names if name not in used)
     if unused:
-        logging.info(
-            "%s %s, such as %s.", f"{len(unused):,}", what, name_some(unused)
-        )
+        named = name_some(unused)
+        if is_member(unused[0]):  # its path does not say what it is called
+            keys = [k for k, path in path_of_stem.items() if path == unused[0]]
+            named += (
+                f" (the first is called {' or '.join(map(repr, keys[:3]))})"
+            )
+        logging.info("%s %s, such as %s.", f"{len(unused):,}", what, named)
 
 
 def _stop_for_want_of_audio(
