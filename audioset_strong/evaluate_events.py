@@ -32,7 +32,7 @@ from audioset_strong.evaluation.events import (
     Thresholds,
     psds_scores,
 )
-from audioset_strong.evaluation.items import NO_LIST_ADVICE
+from audioset_strong.evaluation.items import NO_LIST_ADVICE, within_clips
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import POOLING
 from audioset_strong.evaluation.thresholds import read_threshold_file
@@ -82,26 +82,27 @@ def main(argv: Sequence[str]) -> None:
     known = read_known_classes(_CLASS_MAP.value, _DISPLAY_NAMES.value, problems)
     clips = read_annotated_clips(_CLIPS.value) if _CLIPS.value else None
     clip_seconds = _CLIP_SECONDS.value
-    params = params_of_longest(clips, params_of_length(clip_seconds))
+    params = params_of_length(clip_seconds)
     strong = read_strong_labels(
         _STRONG_LABELS.value,
         problems,
         names=known.mids_of_name(),
-        params=params,
+        params=params_of_longest(clips, params),
     )
     problems.report()
     known = dataclasses.replace(known, labelled_mids=frozenset(strong["mid"]))
     thresholds: Thresholds = _THRESHOLD.value
     if _THRESHOLDS.value:
         thresholds = read_threshold_file(_THRESHOLDS.value).thresholds
+    scores = read_scores(
+        _SCORES.value,
+        known,
+        _POOLING.value,
+        clips=clips,
+        clip_seconds=clip_seconds,
+    )
     found = psds_scores(
-        read_scores(
-            _SCORES.value,
-            known,
-            _POOLING.value,
-            clips=clips,
-            clip_seconds=clip_seconds,
-        ),
+        within_clips(scores, clips, params)[0],
         strong,
         run_flags.read_params(EventScoreParams, _PARAMS_FLAGS),
         thresholds,

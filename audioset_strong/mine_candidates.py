@@ -83,7 +83,7 @@ def main(argv: Sequence[str]) -> None:
         _SCORES.value, known, clips=clips, clip_seconds=_CLIP_SECONDS.value
     )
     candidates, alignment = mine_candidates(
-        within_clips(scores, clips)[0], weak, _NUM_PER_CLASS.value
+        within_clips(scores, clips, params)[0], weak, _NUM_PER_CLASS.value
     )
     with open_output(_OUTPUT.value) as file:
         candidates.to_csv(file, index=False, lineterminator="\n")

@@ -60,7 +60,8 @@ _AUDIO_DIR = flags.DEFINE_string(
     None,
     "Folder with the clips, searched with its subfolders. Files are named "
     "<ytid>, <ytid>_<start ms>, <ytid>_<start s>_<end s> or the like, with or "
-    "without Y before, and any extension that libsndfile reads. With "
+    "without Y before, and any extension that libsndfile reads. Parquet files "
+    "and uncompressed tars are read in place, in a folder or alone. With "
     "--audio_index, the folder that its paths are relative to.",
 )
 _AUDIO_INDEX = flags.DEFINE_string(

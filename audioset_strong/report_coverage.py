@@ -46,7 +46,10 @@ from audioset_strong.labels.ids import (
 from audioset_strong.labels.problems import ProblemLog, listed
 
 _AUDIO_DIR = flags.DEFINE_string(
-    "audio_dir", None, "Folder of audio, searched with its subfolders."
+    "audio_dir",
+    None,
+    "Folder of audio, searched with its subfolders; files in Parquet and tars "
+    "count.",
 )
 _CLIPS = flags.DEFINE_string(
     "clips", None, "List of the clips that are there, in place of --audio_dir."

@@ -197,6 +197,9 @@ def test_a_part_after_the_end_is_refused(tmp_path, container):
         ("FLAC", "PCM_24"),
         ("OGG", "OPUS"),
         ("CAF", "PCM_16"),
+        ("NIST", "PCM_16"),
+        ("NIST", "ULAW"),
+        ("VOC", "PCM_16"),
         ("MP3", "MPEG_LAYER_III"),
     ],
 )

@@ -30,6 +30,8 @@ from audioset_strong.audio.formats import (
         ("AIFF", "PCM_16", "aiff"),
         ("AU", "PCM_16", "au"),
         ("CAF", "PCM_16", "caf"),
+        ("NIST", "PCM_16", "nist"),
+        ("VOC", "PCM_16", "voc"),
     ],
 )
 def test_what_libsndfile_writes(container, subtype, expected):
@@ -56,6 +58,11 @@ def test_what_libsndfile_writes(container, subtype, expected):
         (b"\xff\xf3\x88\xc4", "mp3"),  # MPEG 2 layer 3
         (b"\xff\xfb\xf0\x64", "unknown"),  # no such bit rate
         (b"\xff\xfb\x9c\x64", "unknown"),  # no such sample rate
+        (b"\xff\xfd\xa8\xc4", "mp3"),  # MPEG 1 layer 2
+        (b"NIST_1A\n   1024\n", "nist"),
+        (b"wvpk\x2e\1\0\0\x10\4", "wv"),
+        (b"TTA1\1\0\2\0", "tta"),
+        (b"MAC \x96\x0f\0\0", "ape"),
         (b"\xff\xf1\x50\x80", "aac"),  # ADTS, 44.1 kHz
         (b"\xff\xf1\x7c\x80", "unknown"),  # no such sample rate
         (b"ID3\4\0\0\0\0\0\x0a", "mp3"),

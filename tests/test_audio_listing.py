@@ -5,6 +5,7 @@ import os
 import pathlib
 
 import pytest
+from audio_bytes import encode, noise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,6 +17,8 @@ from audioset_strong.audio.listing import (
     find_audio,
     index_listing,
     index_paths,
+    indexed_audio,
+    is_of_whole_video,
     list_audio,
     match_audio,
     name_scheme,
@@ -45,7 +48,7 @@ _TRICKY_YTIDS = (
 def _names(ytid, start_seconds):
     """Names of a clip's audio by all schemes, written out.
 
-    14 for a start in whole seconds, else 10.
+    20 for a start in whole seconds, else 16.
     """
     s, e = start_seconds, start_seconds + 10
     names = [
@@ -57,7 +60,16 @@ def _names(ytid, start_seconds):
     ]
     if s == int(s):
         names += [f"{ytid}_{int(s)}_{int(e)}", f"{ytid}_{int(s)}_{e:.3f}"]
-    return names + [f"Y{name}" for name in names]
+    names += [f"Y{name}" for name in names]
+    # One start is as many seconds as another is milliseconds: not both.
+    dashed = [f"{ytid}_{s:.1f}-{e:.1f}", f"{ytid}-{s:.3f}-{e:.3f}"]
+    dashed += [f"Y{name}" for name in dashed]
+    return [
+        *names,
+        *dashed,
+        f"A [b] {s} [{ytid}]",
+        f"id_{ytid}_{s:.2f}_{e:.2f}",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -73,6 +85,17 @@ def _names(ytid, start_seconds):
         ("s9d-2nhuJCQ_30000_40000", "<ytid>_<start>_<end>"),
         ("s9d-2nhuJCQ_30.000", "<ytid>_<start>"),
         ("Ys9d-2nhuJCQ_30.0", "Y<ytid>_<start>"),
+        ("s9d-2nhuJCQ_30.0-40.0", "<ytid>_<start>-<end>"),
+        ("Ys9d-2nhuJCQ_30-40", "Y<ytid>_<start>-<end>"),
+        ("s9d-2nhuJCQ-30.000-40.000", "<ytid>-<start>-<end>"),
+        ("s9d-2nhuJCQ-30000-40000", "<ytid>-<start>-<end>"),
+        ("id_s9d-2nhuJCQ", "id_<ytid>"),
+        ("id_Ys9d-2nhuJCQ", "id_Y<ytid>"),
+        ("id_s9d-2nhuJCQ_30_40", "id_<ytid>_<start>_<end>"),
+        ("id_s9d-2nhuJCQ_30.000_40.000", "id_<ytid>_<start>_<end>"),
+        ("id_s9d-2nhuJCQ_30000", "id_<ytid>_<ms>"),
+        ("A dog [2019] - barks [s9d-2nhuJCQ]", "<title> [<ytid>]"),
+        ("[s9d-2nhuJCQ]", "<title> [<ytid>]"),
     ],
 )
 def test_each_scheme(stem, scheme):
@@ -100,6 +123,15 @@ def test_each_scheme(stem, scheme):
         "YYs9d-2nhuJCQ",
         "s9D-2nhuJCQ",  # ytids differ in case
         "xs9d-2nhuJCQ_30000",
+        "s9d-2nhuJCQ-30",
+        "s9d-2nhuJCQ_40.0-50.0",
+        "s9d-2nhuJCQ-0.000-10.000",
+        "id-s9d-2nhuJCQ",
+        "ids9d-2nhuJCQ",
+        "[s9d-2nhuJCQ] a dog",
+        "a dog s9d-2nhuJCQ",
+        "a dog [s9d-2nhuJC]",
+        "a dog [s9d-2nhuJCQ_30000]",
         "",
     ],
 )
@@ -120,7 +152,7 @@ def test_starts_are_rounded_to_milliseconds():
     assert find_audio("abcdefghijk_30", index_paths(paths)) == paths[0]
 
 
-@pytest.mark.parametrize("scheme", range(14))
+@pytest.mark.parametrize("scheme", range(20))
 def test_tricky_ytids_are_told_apart(scheme):
     """Every clip finds its own file when all are named by one scheme."""
     for start in (0.0, 5.0, 30.0, 40.0):
@@ -148,7 +180,7 @@ _YTIDS = st.one_of(
     starts=st.lists(
         st.sampled_from([0.0, 0.3, 3.0, 30.0, 30.5]), min_size=20, max_size=20
     ),
-    schemes=st.lists(st.integers(0, 9), min_size=20, max_size=20),
+    schemes=st.lists(st.integers(0, 15), min_size=20, max_size=20),
 )
 def test_files_are_never_taken_for_another_clip(ytids, starts, schemes):
     path_of_clip = {
@@ -174,6 +206,8 @@ def test_of_two_files_the_most_exact_counts_and_then_the_first():
         "Yabcdefghijk_30_40",
         "abcdefghijk",
         "Yabcdefghijk",
+        "id_abcdefghijk",
+        "A title [abcdefghijk]",
     ]
     for better, worse in itertools.combinations(exact_first, 2):
         paths = [f"a/{worse}.wav", f"b/{better}.wav", f"c/{better}.wav"]
@@ -188,6 +222,40 @@ def test_files_and_clips_that_are_shared_or_given_twice():
     paths = ["abcdefghijk.wav", "abcdefghijk_10_20.wav", "x.wav"]
     expected = {clips[0]: paths[0], clips[1]: paths[1]}
     assert match_audio(clips, paths) == (expected, [], paths[2:])
+
+
+@pytest.mark.parametrize(
+    "segment_id", ["rec_105", "007", "dog 1", "a-1.0-2.0", "b.c", "d [e]", "é"]
+)
+def test_own_ids_are_all_of_a_name(segment_id):
+    path = f"x/{segment_id}.wav"
+    others = [
+        *(f"Y{segment_id}.wav", f"id_{segment_id}.wav", f"{segment_id}_0.wav"),
+        *(f"{segment_id}_0_10.wav", f"t [{segment_id}].wav", "105.wav"),
+        *(f"0{segment_id}.wav", "rec.wav", "7.wav", "a_1.0_2.0.wav", "b.wav"),
+    ]
+    assert find_audio(segment_id, index_paths(others)) is None
+    assert find_audio(segment_id, index_paths([*others, path])) == path
+    matches = match_audio([segment_id], [*others, path])
+    assert matches == ({segment_id: path}, [], others)
+    assert name_scheme(segment_id, path) == "<segment_id>"
+    with pytest.raises(ValueError, match="not named after"):
+        name_scheme(segment_id, others[0])
+
+
+@pytest.mark.parametrize("name", ["a.wav", "Yab_3.0_13.0.MP3", "b 1.flac"])
+def test_ids_that_are_file_names(name):
+    stem = os.path.splitext(name)[0]
+    other, path = f"0/{stem}.ogg", f"1/{name}"
+    for paths in ([path], [other, path], [path, other]):
+        assert find_audio(name, index_paths(paths)) == path
+        matches = match_audio([name], paths)
+        assert matches.path_of_clip == {name: path}
+        assert matches.unmatched_paths == []
+    assert find_audio(name, index_paths([other])) == other  # as FLAC, say
+    assert name_scheme(name, path) == "<segment_id>"
+    assert find_audio(stem, index_paths([path])) == path
+    assert find_audio(f"x/{name}", index_paths([path])) is None
 
 
 # Folders.
@@ -227,6 +295,68 @@ def test_the_better_file_is_taken(tmp_path):
     assert find_audio("d_0", index) == str(tmp_path / "d_0.wav")
 
 
+_SOUND = encode(noise(2000), 16000, "WAV")
+
+
+def test_files_are_told_by_content_where_names_do_not_say(tmp_path):
+    for name in ("abcdefghij-_30.000_40.000", "bcdefghijk-", "rec 1", "c.tape"):
+        (tmp_path / name).write_bytes(_SOUND)
+    (tmp_path / "d.json").write_bytes(_SOUND)
+    _write(tmp_path, "d", "e", "rec 2.take", content="no sound")
+    (tmp_path / "rec 2").write_bytes(_SOUND)
+    (tmp_path / "f").write_bytes(_SOUND)
+    _write(tmp_path, "deeper/f.wav")
+    index = _index(tmp_path)
+    names = {
+        "abcdefghij-_30000": "abcdefghij-_30.000_40.000",
+        "bcdefghijk-_5000": "bcdefghijk-",
+        "rec 1": "rec 1",
+        "rec 2": "rec 2",
+        "c": "c.tape",
+        "d": None,
+        "e": None,
+        "f": "deeper/f.wav",  # its name says that it is audio
+    }
+    paths = {i: n and str(tmp_path / n) for i, n in names.items()}
+    for segment_id, path in paths.items():
+        assert find_audio(segment_id, index) == path, segment_id
+    assert indexed_audio(index) == {paths["f"]}
+    survey = survey_audio(str(tmp_path), names)
+    there = {i: path for i, path in paths.items() if path}
+    assert survey.matches.path_of_clip == there
+    assert survey.matches.unmatched_paths == []
+    assert survey.num_of_scheme == {
+        "<segment_id>": 4,
+        "<ytid>_<start>_<end>": 1,
+        "<ytid>": 1,
+    }
+    for segment_id, is_whole in (
+        ("abcdefghij-_30000", False),
+        ("bcdefghijk-_5000", True),
+        ("rec 1", False),
+    ):
+        path = paths[segment_id]
+        assert is_of_whole_video(segment_id, path, index) == is_whole
+
+
+@pytest.mark.parametrize(
+    ("stem", "is_whole"),
+    [
+        ("abcdefghijk", True),
+        ("Yabcdefghijk", True),
+        ("id_abcdefghijk", True),
+        ("A title [abcdefghijk]", True),
+        ("abcdefghijk_30000", False),
+        ("id_abcdefghijk_30_40", False),
+        ("abcdefghijk-30.0-40.0", False),
+    ],
+)
+def test_which_names_are_of_whole_videos(stem, is_whole):
+    path = f"{stem}.webm"
+    index = index_paths([path])
+    assert is_of_whole_video("abcdefghijk_30000", path, index) == is_whole
+
+
 def test_listing_tells_files_apart(tmp_path):
     _write(tmp_path, "b.wav", "a/c.FLAC", "a.mp3", content="xyz")
     _write(tmp_path, "zero.wav", content="")
@@ -242,8 +372,11 @@ def test_listing_tells_files_apart(tmp_path):
     audio, empty = paths("a.mp3", "b.wav", "a/c.FLAC"), paths("dead.wav")
     empty += paths("zero.wav")
     sizes = dict.fromkeys(audio, 3) | dict.fromkeys(empty, 0)
+    sizes |= dict.fromkeys(paths("README"), 1)
     assert list_audio(str(tmp_path)) == AudioListing(
-        audio, empty, paths(*sorted(unfinished)), {".txt": 2, "": 1}, [], sizes
+        *(audio, empty, paths(*sorted(unfinished)), {".txt": 2, "": 1}),
+        *([], sizes),
+        unknown_paths=paths("README"),
     )
 
 
@@ -349,8 +482,7 @@ def test_a_survey_by_hand(tmp_path):
         "cdefghijkl-_0.wav",
         "  unfinished files, not counted as there: 1, such as "
         "defghijklm-.wav.part",
-        "  files with other extensions, not looked at: 2 "
-        "(1 .jpg, 1 without one)",
+        "  files with other extensions: 2 (1 .jpg, 1 without one)",
     ]
 
 

@@ -7,10 +7,10 @@ import pytest
 from audioset_strong.errors import InputError
 from audioset_strong.labels.clips import (
     check_listed,
+    check_onsets,
     lengths_of_clips,
     make_clips_table,
     read_annotated_clips,
-    warn_of_late_events,
     write_annotated_clips,
 )
 
@@ -115,15 +115,26 @@ def test_clips_that_are_not_listed_are_counted_and_named():
         check_listed(pd.Series(["a ", "b", "c", "d", "c", "e"]), clips)
 
 
-def test_events_after_the_end_of_their_clip_are_counted(caplog):
+def test_events_that_start_long_after_their_clip_are_refused():
     clips = make_clips_table(["a", "b"], [3.5, 40.0], ["a", "b"])
     strong = pd.DataFrame(
-        [("a", 3.4, 5.0, "dog"), ("b", 39.0, 41.0, "dog")],
+        [
+            ("a", 4.4, 5.0, "dog"),
+            ("b", 39.0, 44.0, "dog"),
+            ("c", 12, 13, "owl"),
+        ],
         columns=["segment_id", "onset_seconds", "offset_seconds", "mid"],
     )
-    warn_of_late_events(strong, clips)
-    assert not caplog.records
-    strong.loc[1, ["onset_seconds", "offset_seconds"]] = 40_000.0, 41_000.0
-    warn_of_late_events(strong, clips)
-    assert "1 of 2 events start after the end of their clip" in caplog.text
-    assert "dog at 40000 s in 'b' of 40 s" in caplog.text
+    # Less than a second late is a rounding; events may end whenever they do.
+    check_onsets(strong, clips, 11.5)
+    with pytest.raises(
+        InputError, match="1 of 3 start.*owl at 12 s of 'c', wh"
+    ):
+        check_onsets(strong, clips, 11.0)
+    strong["onset_seconds"] *= 1000
+    with pytest.raises(
+        InputError, match="3 of 3 .*dog at 4400 s of 'a', which"
+    ):
+        check_onsets(strong, clips, 11.5)
+    with pytest.raises(InputError, match="which has 11.5 s. Give a list"):
+        check_onsets(strong, None, 11.5)

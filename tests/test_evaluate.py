@@ -119,6 +119,7 @@ def test_end_to_end(files):
         "--rank_over=evaluated",
         "--negatives=explicit",
         "--negatives=implied",
+        "--skip_bad_lines",
         f"--report_dir={files}/R",
     )
     assert done.returncode == 0, done.stderr

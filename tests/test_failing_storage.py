@@ -1,12 +1,17 @@
-"""Output that cannot be written: one clear line, and nothing half-written."""
+"""Storage that fails: one clear line, nothing half-written, nothing lost."""
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
 import pytest
 from tiny_release import prepare_tiny
+
+from audioset_strong.audio import decode
+from audioset_strong.errors import InputError
+from audioset_strong.records import prepare
 
 # A tiny release takes 1.8 MB: shards of 0.5 MB, then others.
 _BYTES = 1_000_000
@@ -137,3 +142,56 @@ def test_a_read_only_folder(tiny_release, tmp_path):
         words in _last_line(done)
         for words in ("Read-only file system", "Permission denied")
     )
+
+
+def _contents(output_dir):
+    return {p.name: p.read_bytes() for p in output_dir.glob("*.tfrecord")}
+
+
+def test_audio_that_vanishes_is_read_by_the_next_run(
+    tiny_release, tiny_records_dir, tmp_path, monkeypatch
+):
+    """A mount that is gone after the files were listed, or not on a worker."""
+    release, output_dir = tmp_path / "release", tmp_path / "out"
+    shutil.copytree(tiny_release, release)
+    gone = release / "audio" / "more"  # with all clips that have weak labels
+
+    def save_and_unmount(tasks):
+        save_tasks(tasks)
+        gone.rename(tmp_path / "elsewhere")
+
+    save_tasks = prepare.save_tasks
+    with monkeypatch.context() as patched:
+        patched.setattr(prepare, "save_tasks", save_and_unmount)
+        message = (
+            r"2 of 5 shards are not written, 2 because a machine cannot read "
+            r".* The first, on .*: .*/more/Ynuka_weak\d\d\.flac: No such file"
+        )
+        with pytest.raises(InputError, match=message):
+            prepare_tiny(release, output_dir)
+    assert not (output_dir / "manifest.json").exists()
+    # The other shards are finished.
+    assert {name[:5] for name in _contents(output_dir)} == {"stron", "held_"}
+    # While it is gone the finished clips are kept, and the others are missing.
+    (tmp_path / "elsewhere").rename(gone)
+    prepare_tiny(release, output_dir)
+    assert _contents(output_dir) == _contents(pathlib.Path(tiny_records_dir))
+    assert not list(output_dir.glob("reports/*.failed.json"))
+    # A folder that was lost between two runs takes nothing away.
+    gone.rename(tmp_path / "elsewhere")
+    with pytest.raises(InputError, match="14 finished clips.* 4 would have no"):
+        prepare_tiny(release, output_dir)
+    assert _contents(output_dir) == _contents(pathlib.Path(tiny_records_dir))
+
+
+def test_a_package_that_is_installed_later_is_used(
+    tiny_release, tmp_path, monkeypatch
+):
+    with monkeypatch.context() as patched:
+        # Files that only PyAV reads, and no PyAV.
+        patched.setattr(decode, "SOUNDFILE_FORMATS", ())
+        patched.setitem(sys.modules, "av", None)
+        with pytest.raises(InputError, match="cannot read .* PyAV reads more"):
+            prepare_tiny(tiny_release, tmp_path)
+    manifest = prepare_tiny(tiny_release, tmp_path)
+    assert sum(manifest["clips"].values()) == 14

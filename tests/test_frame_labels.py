@@ -42,6 +42,7 @@ def test_hand_written_labels(tmp_path):
     ]
     stopped = _run(*arguments)
     assert stopped.returncode == 2
+    assert "frame_labels: error: " in stopped.stderr
     assert "n.tsv:3: expected 2 tab-separated fields" in stopped.stderr
     assert not (tmp_path / "framed.tsv").exists()
 

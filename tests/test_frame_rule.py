@@ -326,11 +326,16 @@ _lengths_ms = st.lists(st.integers(1, 9000), min_size=3, max_size=3)
 @settings(max_examples=60, deadline=None)
 @given(_rows, _lengths_ms)
 def test_clips_of_any_length_are_framed_one_by_one(rows, lengths_ms):
-    strong = _strong(
-        *((i, on / 1000, off / 1000, f"/m/{m}") for i, (on, off), m in rows)
-    )
     names = ["a_0", "b_0", "c_0"]
     seconds = [length / 1000 for length in lengths_ms]
+    length_of = dict(zip(names, lengths_ms, strict=True))
+    strong = _strong(
+        *(
+            (name, onset / 1000, offset / 1000, f"/m/{mid}")
+            for name, (onset, offset), mid in rows
+            if onset < length_of[name]
+        )
+    )
     framed = frame_strong_labels(
         strong, clips=make_clips_table(names, seconds, names)
     )

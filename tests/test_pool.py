@@ -222,3 +222,34 @@ def test_neither_tensorflow_nor_beam_is_imported(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+@pytest.mark.parametrize("num_workers", [1, 2])
+def test_a_machine_that_reads_nothing_is_given_up(tone, tmp_path, num_workers):
+    """Its shards fail; one such shard among others does not stop them."""
+    tasks = _plan(tmp_path / "out", tone, 14, 1)
+    gone = [
+        dataclasses.replace(
+            task,
+            clips=(
+                dataclasses.replace(
+                    task.clips[0],
+                    audio_path=str(tmp_path / "gone.wav"),
+                    audio_version="1",
+                ),
+            ),
+        )
+        for task in tasks
+    ]
+    save_tasks(gone[:1])
+    _write(tasks, num_workers)
+    assert os.path.exists(gone[0].failure_path)
+    written = [os.path.exists(task.path) for task in tasks]
+    assert written == [False] + [True] * 13
+    for task in tasks[1:]:
+        os.remove(task.path)
+    save_tasks(gone)
+    _write(gone, num_workers)
+    num_failed = sum(os.path.exists(task.failure_path) for task in gone)
+    # Several workers may be done with others by then.
+    assert num_failed == 10 if num_workers == 1 else num_failed >= 10

@@ -3,14 +3,17 @@
 import collections
 import csv
 import json
+import os
 import pathlib
 import shutil
 
 import numpy as np
 import pytest
+import soundfile
 import tensorflow as tf
 from tiny_release import HELD_OUT, MIDS, prepare_tiny
 
+from audioset_strong import files
 from audioset_strong.errors import InputError
 from audioset_strong.labels.label_mapping import LabelMapping
 from audioset_strong.labels.ontology import Ontology
@@ -21,7 +24,7 @@ from audioset_strong.params import (
     RecordParams,
 )
 from audioset_strong.records import prepare
-from audioset_strong.records.manifest import read_records
+from audioset_strong.records.manifest import check_no_shared_clips, read_records
 from audioset_strong.records.parse import parse_records
 from audioset_strong.records.plan import Clip, Plan, ShardTask
 from audioset_strong.records.prepare import (
@@ -436,3 +439,215 @@ def test_loss_up_to_the_threshold_is_accepted():
         InputError, match=r"6 of 10 clips \(60.0%\) .* max_loss=0.5 .*: here"
     ):
         check_loss(6, 10, 0.5, "here")
+
+
+@pytest.fixture(scope="module")
+def own_data(tmp_path_factory):
+    """Two recordings of 40 and 12 s, cut into clips by an index."""
+    folder = tmp_path_factory.mktemp("own")
+    rng = np.random.default_rng(0)
+    (folder / "takes").mkdir()
+    for name, seconds in (("a", 40), ("b", 12)):
+        samples = 0.1 * rng.standard_normal(seconds * 16000)
+        soundfile.write(folder / "takes" / f"{name} 1.wav", samples, 16000)
+    (folder / "index.tsv").write_text(
+        "segment_id\tpath\tstart_seconds\tduration_seconds\n"
+        "007\ttakes/a 1.wav\t0\t5.5\n"
+        "rec_105\ttakes/a 1.wav\t20\t13.25\n"
+        "rec 106\ttakes/b 1.wav\t1.5\t\n"
+        "quiet\ttakes/b 1.wav\t8\t3\n"
+        "over\ttakes/b 1.wav\t50\t3\n"
+        "not labelled\ttakes/a 1.wav\t1\t1\n"
+    )
+    (folder / "clips.tsv").write_text(
+        "segment_id\tduration_seconds\n"
+        "007\t5.5\nrec_105\t13.25\nrec 106\t6.5\nquiet\t3\nover\t3\n"
+    )
+    (folder / "strong.tsv").write_text(
+        "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
+        "007\t1.0\t2.0\tdog_bark\nrec_105\t12.0\t13.0\tdog_bark\n"
+        "rec 106\t0.0\t1.0\tdog_bark\nover\t0.0\t1.0\tdog_bark\n"
+    )
+    (folder / "classes.csv").write_text(
+        "index,mid,display_name\n0,dog_bark,Dog bark\n"
+    )
+    return folder
+
+
+def _prepare_own(folder, output_dir, held_out_fraction=0.0, **arguments):
+    defaults = {
+        "audio_dir": "",
+        "weak_paths": [],
+        "strong_paths": [str(folder / "strong.tsv")],
+        "class_map_path": str(folder / "classes.csv"),
+        "params": RecordParams(held_out_fraction=held_out_fraction),
+        "workers": _ONE,
+        "clips_path": str(folder / "clips.tsv"),
+        "audio_index_path": str(folder / "index.tsv"),
+    }
+    return prepare_records(
+        output_dir=str(output_dir), **{**defaults, **arguments}
+    )
+
+
+def test_records_of_own_recordings(own_data, tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        manifest = _prepare_own(own_data, tmp_path)
+    assert "1 rows of" in caplog.text
+    assert "'not labelled'" in caplog.text
+    assert manifest["clips"] == {"weak": 0, "strong": 4, "held_out": 0}
+    assert manifest["left_out"] == {"too_short": ["over"]}
+    assert manifest["faults"] == {}
+    assert manifest["events_per_class"]["strong"] == [3]
+    # As many label frames as fit into the longest clip.
+    assert manifest["label_frames"]["clip_seconds"] == 13.25
+    assert manifest["label_frames"]["num_label_frames"] == 13
+    assert [i["kind"] for i in manifest["inputs"]] == [
+        *("class_map", "strong_labels", "clips", "audio_index")
+    ]
+    [serialized] = tf.data.TFRecordDataset(
+        [str(path) for path in _shards(tmp_path)]
+    ).batch(9)
+    parsed = parse_records(serialized, "strong", FeatureParams())
+    names = [name.decode() for name in parsed.segment_id.numpy()]
+    lengths = dict(zip(names, parsed.num_stft_frames.numpy().tolist()))
+    assert lengths == {
+        "007": 548,
+        "rec_105": 1323,
+        "rec 106": 648,
+        "quiet": 298,
+    }
+    assert parsed.is_known.numpy().all()
+    assert (tmp_path / "groups.tsv").read_text() == (
+        "segment_id\tgroup\n007\ttakes/a 1.wav\nquiet\ttakes/b 1.wav\n"
+        "rec 106\ttakes/b 1.wav\nrec_105\ttakes/a 1.wav\n"
+    )
+    records = read_records(str(tmp_path))
+    assert records.records_hash == manifest["records_hash"]
+
+
+def test_recordings_are_not_shared(own_data, tmp_path):
+    header, *rows = (own_data / "strong.tsv").read_text().splitlines()
+    for name, kept in (("one", [0]), ("same", [1]), ("other", [2])):
+        labels = tmp_path / f"{name}.tsv"
+        labels.write_text("\n".join([header, *(rows[i] for i in kept)]) + "\n")
+        _prepare_own(
+            own_data,
+            tmp_path / name,
+            strong_paths=[str(labels)],
+            clips_path="",
+        )
+    check_no_shared_clips(str(tmp_path / "one"), str(tmp_path / "other"))
+    with pytest.raises(InputError, match=r"1 groups .*such as takes/a 1\.wav"):
+        check_no_shared_clips(str(tmp_path / "one"), str(tmp_path / "same"))
+    # Evaluation clips take their whole recording with them.
+    manifest = _prepare_own(
+        own_data,
+        tmp_path / "train",
+        eval_label_paths=[str(tmp_path / "one.tsv")],
+    )
+    assert manifest["left_out"]["eval_clip"] == ["007", "rec_105"]
+    check_no_shared_clips(str(tmp_path / "train"), str(tmp_path / "one"))
+
+
+def test_finished_records_are_not_taken_away(own_data, tmp_path):
+    folder, output_dir = tmp_path / "own", tmp_path / "out"
+    shutil.copytree(own_data, folder)
+    first = _prepare_own(folder, output_dir)
+    contents = _contents(output_dir)
+    strong = (folder / "strong.tsv").read_text()
+    take_b = (folder / "takes" / "b 1.wav").read_bytes()
+    for change, message, written in (
+        (
+            lambda: (folder / "takes" / "b 1.wav").unlink(),
+            "4 finished clips.*2 would have no label or no audio .*'quiet'",
+            2,
+        ),
+        (
+            lambda: (folder / "strong.tsv").write_text(
+                strong.replace("007\t1.0\t2.0\tdog_bark\n", "")
+            ),
+            "1 would have fewer events or be shorter, such as '007'",
+            4,
+        ),
+    ):
+        change()
+        with pytest.raises(InputError, match=message):
+            _prepare_own(folder, output_dir)
+        assert _contents(output_dir) == contents
+        assert _manifest(output_dir) == first
+        manifest = _prepare_own(folder, output_dir, replace=True)
+        assert sum(manifest["clips"].values()) == written
+        assert _contents(output_dir) != contents
+        # What comes back is added without being asked.
+        (folder / "takes" / "b 1.wav").write_bytes(take_b)
+        (folder / "strong.tsv").write_text(strong)
+        _prepare_own(folder, output_dir)
+        assert _contents(output_dir) == contents
+    # Other settings.
+    features = FeatureParams(log_offset=0.001)
+    with pytest.raises(InputError, match="features: .* may be replaced"):
+        _prepare_own(folder, output_dir, features=features)
+    assert _contents(output_dir) == contents
+    _prepare_own(folder, output_dir, features=features, replace=True)
+    assert read_records(str(output_dir)).features == features
+
+
+def test_audio_replaced_in_place_is_written_again(own_data, tmp_path):
+    folder, output_dir = tmp_path / "own", tmp_path / "out"
+    shutil.copytree(own_data, folder)
+    first = _prepare_own(folder, output_dir)
+    path = folder / "takes" / "b 1.wav"
+    status, content = path.stat(), path.read_bytes()
+    os.utime(path, ns=(1, 1))  # copied: nothing to do
+    times = [p.stat().st_mtime_ns for p in _shards(output_dir)]
+    assert _prepare_own(folder, output_dir) == first
+    assert [p.stat().st_mtime_ns for p in _shards(output_dir)] == times
+    path.write_bytes(content[:200_000] + bytes(8000) + content[208_000:])
+    assert path.stat().st_size == status.st_size
+    second = _prepare_own(folder, output_dir)
+    assert second["records_hash"] != first["records_hash"]
+
+
+def test_two_runs_do_not_write_to_one_folder(own_data, tmp_path):
+    with (
+        files.hold_lock(tmp_path),
+        pytest.raises(InputError, match=f"process {os.getpid()} on .* another"),
+    ):
+        _prepare_own(own_data, tmp_path)
+    assert not (tmp_path / "settings.json").exists()
+    _prepare_own(own_data, tmp_path)
+
+
+def test_audio_that_is_not_that_of_the_labels(own_data, tmp_path):
+    names = [f"take {n}" for n in range(20)]
+    rows = [f"{name}\t0.0\t1.0\tdog_bark\n" for name in names]
+    strong = tmp_path / "strong.tsv"
+    strong.write_text((own_data / "strong.tsv").read_text() + "".join(rows[:8]))
+    arguments = {"strong_paths": [str(strong)], "clips_path": ""}
+    # A third is there: a part of a data set.
+    manifest = _prepare_own(own_data, tmp_path / "part", **arguments)
+    assert len(manifest["left_out"]["missing"]) == 8
+    header = strong.read_text().splitlines()[0]
+    strong.write_text(f"{header}\n007\t1.0\t2.0\tdog_bark\n{''.join(rows)}")
+    message = r"20 of 21 .*no audio.* 'take 0', .*index\.tsv has such as '007'"
+    with pytest.raises(InputError, match=message):
+        _prepare_own(own_data, tmp_path / "out", **arguments)
+    assert not (tmp_path / "out").exists()
+    index = tmp_path / "index.csv"
+    index.write_text(
+        "segment_id,path\n" + "".join(f"{n},x/{n}\n" for n in names)
+    )
+    arguments["audio_index_path"] = str(index)
+    with pytest.raises(
+        InputError, match="names files that are not there, .*/x/t"
+    ):
+        _prepare_own(own_data, tmp_path / "out", **arguments)
+    arguments["audio_index_path"] = str(own_data / "index.tsv")
+    manifest = _prepare_own(
+        own_data, tmp_path / "out", max_loss=1.0, **arguments
+    )
+    assert manifest["clips"]["strong"] == 1
+    for paths in ({"audio_index_path": ""}, {"clips_path": "no.tsv"}):
+        with pytest.raises((InputError, FileNotFoundError)):
+            _prepare_own(own_data, tmp_path / "none", **paths)

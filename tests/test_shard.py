@@ -2,6 +2,8 @@
 
 import dataclasses
 import hashlib
+import json
+import os
 import pathlib
 
 import numpy as np
@@ -25,6 +27,7 @@ from audioset_strong.records.plan import (
     save_tasks,
 )
 from audioset_strong.records.shard import (
+    MachineError,
     ShardError,
     make_record,
     write_planned_shard,
@@ -227,3 +230,138 @@ def test_faults_that_are_left_out_give_the_reason(tmp_path):
     kept = ShardSettings(audio=AudioParams(leave_out_silent=False))
     checked = make_record(Clip("a_0", path, 10.0, {}), kept)
     assert list(checked.faults) == ["silent"]
+
+
+def _write_steps(path, seconds, rate=16000):
+    """Each second of the file is a tone of its own, louder than the last."""
+    time = np.arange(seconds * rate) / rate
+    samples = 0.01 * (1 + np.floor(time)) * np.sin(2 * np.pi * 440 * time)
+    soundfile.write(path, samples, rate, subtype="FLOAT")
+    return str(path)
+
+
+def _loudness(record):
+    """Mean of the log-mel of each whole second."""
+    num_seconds = len(record.log_mel) // 100
+    return record.log_mel[: num_seconds * 100].reshape(num_seconds, -1).mean(1)
+
+
+@pytest.mark.parametrize("extent", ["part", "video"])
+@pytest.mark.parametrize("start", [0.0, 7.0])
+def test_clips_are_cut_out_of_long_files(tmp_path, extent, start):
+    path = _write_steps(tmp_path / "long.wav", 20)
+    whole = make_record(Clip("a", path, 20.0, {}), ShardSettings()).record
+    clip = Clip("a", path, 4.0, {}, 0, start, extent)
+    checked = make_record(clip, ShardSettings())
+    assert checked.faults == {}
+    assert checked.record.audio_seconds == 4.0
+    first = int(start)
+    np.testing.assert_allclose(
+        _loudness(checked.record),
+        _loudness(whole)[first : first + 3],
+        atol=0.05,
+    )
+    is_video = extent == "video"
+    assert checked.notes == ["cut out of the whole video"] * is_video
+
+
+def test_a_clip_that_its_file_does_not_hold(tmp_path):
+    path = _write_steps(tmp_path / "long.wav", 9)
+    # It ends before the clip does: short. Before it starts: no clip.
+    part = Clip("a", path, 6.0, {}, 0, 5.0, "part")
+    checked = make_record(part, ShardSettings())
+    assert checked.record.audio_seconds == 4.0
+    assert checked.faults == {"short": "4.000 s, 6 s expected, within 0.5 s"}
+    for start in (9.5, 60.0):
+        with pytest.raises(AudioError, match="begins at .* file has 9.000 s"):
+            make_record(
+                dataclasses.replace(part, start_seconds=start), ShardSettings()
+            )
+    # A file that is named after its video: too short to be the whole of it, so
+    # it is a clip that has the wrong length.
+    video = Clip("a", path, 6.0, {}, 0, 60.0, "video")
+    with pytest.raises(AudioError, match="long: .*9.000 s, 6 s expected"):
+        make_record(video, ShardSettings())
+    # It is the clip.
+    video = dataclasses.replace(video, clip_seconds=9.0, start_seconds=3.0)
+    checked = make_record(video, ShardSettings())
+    assert checked.record.audio_seconds == 9.0
+    assert checked.notes == []
+
+
+def test_whole_files_have_the_length_that_they_have(tmp_path):
+    path = _write_steps(tmp_path / "a.wav", 13)
+    events = {"weak": [(2, 0.0, 0.0)], "strong": [(1, 0.5, 1.5)]}
+    clip = Clip("a", path, 0.0, events)
+    record = make_record(clip, ShardSettings()).record
+    assert record.audio_seconds == 13.0
+    assert record.events["weak"].offset_seconds.tolist() == [13.0]
+    assert record.events["strong"].offset_seconds.tolist() == [1.5]
+    part = dataclasses.replace(clip, start_seconds=4.0, extent="part")
+    checked = make_record(part, ShardSettings())
+    assert checked.record.audio_seconds == 9.0
+    assert checked.faults == {}
+
+
+def test_reports_hold_what_the_shard_was_made_of(task, clips):
+    clips = tuple(
+        dataclasses.replace(clip, audio_version=f"v{number}")
+        for number, clip in enumerate(clips[:5])
+    )
+    report = write_shard(dataclasses.replace(task, clips=clips))
+    assert report["audio_versions"] == ["v0", "v1", "v2", "v3", "v4"]
+    assert report["audio_hashes"] == [
+        hashlib.sha256(pathlib.Path(c.audio_path).read_bytes()).hexdigest()[:16]
+        for c in clips
+    ]
+    assert report["longest_clip_seconds"] == 10.0
+    assert report["versions"]["libsndfile"] == soundfile.__libsndfile_version__
+    assert {"audioset_strong", "records", "numpy", "soxr"} < {
+        *report["versions"]
+    }
+
+
+def _raise(error):
+    def compute_log_mel(*_):
+        raise error
+
+    return compute_log_mel
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AudioError("unreadable", "x.m4a: PyAV is not installed", True),
+        AudioError("missing", "x.m4a: No such file", True),
+        PermissionError(13, "Denied"),
+        OSError("the object storage does not answer"),
+    ],
+    ids=["package", "gone since", "permission", "storage"],
+)
+def test_what_the_machine_lacks_is_no_loss(task, clips, monkeypatch, error):
+    (pathlib.Path(task.output_dir) / "plan").mkdir()
+    listed = dataclasses.replace(clips[0], audio_version="1")
+    task = dataclasses.replace(task, clips=(listed,))
+    save_tasks([task])
+    with monkeypatch.context() as patched:
+        patched.setattr(shard, "compute_log_mel", _raise(error))
+        with pytest.raises(MachineError):
+            write_shard(task)
+        # Workers say it in a file, and go on with other shards.
+        assert write_planned_shard(task.output_dir, task.name) is None
+    failure = json.loads(pathlib.Path(task.failure_path).read_text())
+    assert failure["detail"].endswith(getattr(error, "detail", str(error)))
+    assert not os.path.exists(task.path)
+    assert not read_reports([task])
+    report = write_planned_shard(task.output_dir, task.name)
+    assert report["shard"]["num_clips"] == 1
+
+
+def test_a_file_that_was_never_there_is_a_loss(task, clips):
+    gone = clips[-1]
+    assert not os.path.exists(gone.audio_path)
+    report = write_shard(dataclasses.replace(task, clips=(gone,)))
+    assert report["left_out"][0][1] == "missing"
+    listed = dataclasses.replace(gone, audio_version="1")
+    with pytest.raises(MachineError, match=gone.audio_path):
+        write_shard(dataclasses.replace(task, clips=(listed,)))

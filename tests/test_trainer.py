@@ -5,22 +5,40 @@ kernels are a setting of the whole process.
 """
 
 import dataclasses
+import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
 import time
 
+import keras
 import numpy as np
 import pytest
+import soundfile
 import tensorflow as tf
+from tiny_release import MIDS
+from untrained_run import MODEL_PARAMS as _UNTRAINED
+from untrained_run import save_untrained_run
 
 from audioset_strong.errors import InputError
-from audioset_strong.params import ModelParams, TrainParams
+from audioset_strong.evaluation.metrics import strong_validation_d_prime
+from audioset_strong.files import hold_lock
+from audioset_strong.labels.class_map import ClassMap
+from audioset_strong.models.frame_classifier import HEAD_NAME
+from audioset_strong.params import ModelParams, RecordParams, TrainParams
+from audioset_strong.records.manifest import read_records
+from audioset_strong.records.prepare import WorkerParams, prepare_records
+from audioset_strong.records.streams import label_frame_batches
 from audioset_strong.training import trainer
 from audioset_strong.training.trainer import learning_rate_schedule, train
-from audioset_strong.training.workdir import read_metrics, read_run
+from audioset_strong.training.workdir import (
+    load_classifier,
+    read_metrics,
+    read_run,
+)
 
 _ROOT = pathlib.Path(__file__).parents[1]
 # Tracing a ResNet-50 takes half a minute on a busy machine, several times that
@@ -241,6 +259,333 @@ def test_settings_that_do_not_fit(workdirs, tiny_records_dir, changes, message):
     params = dataclasses.replace(_PARAMS, **changes)
     with pytest.raises(InputError, match=message):
         train(tiny_records_dir, workdirs[0], _NETWORK, params)
+
+
+# --- Refused starts ----------------------------------------------------------
+
+# Starts from the run in the folder `source`, of a smaller network and of the
+# classes Bell, Dog and Rain.
+_REFUSED = {
+    "no steps": ({"num_steps": 0}, "num_steps of at least 1. Received: 0"),
+    "never a checkpoint": ({"checkpoint_interval_steps": -5}, "Received: -5"),
+    "rate": ({"learning_rate": float("nan")}, "learning_rate above 0"),
+    "decay": ({"learning_rate_decay": "linear"}, "Received: 'linear'"),
+    "device": ({"strategy": "cuda"}, "Received: 'cuda'"),
+    "mu": ({"mu": 1.5}, "0 <= mu <= 1. Received: 1.5"),
+    "set": ({"training_set": "loud"}, "Received: 'loud'"),
+    "no such records": ({"records_dir": "none"}, "no finished records"),
+    "no such run": ({"warm_start_workdir": "none"}, "holds no params"),
+    "score": ({"initial_score": 1.0}, "initial_score in .0, 1.. Rec.* 1.0"),
+    "no clips": ({"records_dir": "weak_only"}, "no clip for the training set"),
+    "what to match": ({"warm_start_classes": "match"}, "Give its folder"),
+    "classes": (
+        {"warm_start_workdir": "source"},
+        "class 0 is /m/bell there, .*warm_start_classes match",
+    ),
+    "nothing to match": (
+        {"warm_start_workdir": "source", "warm_start_classes": "match"},
+        "a class that the records share with .*run., found none",
+    ),
+    "network": (
+        {
+            "warm_start_workdir": "source",
+            "warm_start_classes": "new",
+            "width": 0.5,
+        },
+        r"another network \(width: 0\.0625 there, 0\.5 in this run\)",
+    ),
+    "no checkpoint": (
+        {"warm_start_workdir": "begun", "warm_start_classes": "new"},
+        "has no best checkpoint yet",
+    ),
+}
+
+
+@pytest.fixture
+def small_network(monkeypatch):
+    """Stands in for the ResNet where only what is around it matters."""
+
+    def build(num_classes, *_):
+        patches = keras.Input((96, 64))
+        means = keras.layers.GlobalAveragePooling1D()(patches)
+        logits = keras.layers.Dense(num_classes, name=HEAD_NAME)(means)
+        return keras.Model(patches, {"logits": logits})
+
+    monkeypatch.setattr(trainer, "build_frame_classifier", build)
+
+
+@pytest.mark.parametrize("case", _REFUSED)
+def test_a_refused_start_leaves_nothing(
+    case, untrained_workdir, tiny_records_dir, tmp_path, monkeypatch, request
+):
+    if case != "score":
+        request.getfixturevalue("small_network")
+    # Everything fits but for the one thing.
+    monkeypatch.setattr(trainer, "_run_steps", lambda *_: pytest.fail("began"))
+    changes, message = _REFUSED[case]
+    settings = {
+        "deterministic": False,
+        "records_dir": tiny_records_dir,
+        **{n: getattr(_UNTRAINED, n) for n in ("width", "initial_score")},
+        **changes,
+    }
+    folders = {"source": untrained_workdir}
+    for name in ("records_dir", "warm_start_workdir"):
+        folder = settings.get(name)
+        if folder == "begun":
+            shutil.copytree(untrained_workdir, tmp_path / "begun")
+            shutil.rmtree(tmp_path / "begun" / "best")
+        if folder == "weak_only":
+            _copy_records(tiny_records_dir, tmp_path / folder, ["weak"])
+        if folder and folder != tiny_records_dir:
+            settings[name] = folders.get(folder, str(tmp_path / folder))
+    records_dir = settings.pop("records_dir")
+    network = dataclasses.replace(
+        _UNTRAINED,
+        width=settings.pop("width"),
+        initial_score=settings.pop("initial_score"),
+    )
+    workdir = tmp_path / "above" / "new"
+    with pytest.raises(InputError, match=message):
+        train(
+            records_dir,
+            str(workdir),
+            network,
+            dataclasses.replace(_PARAMS, **settings),
+        )
+    assert not workdir.parent.exists()
+
+
+def test_other_records_are_refused(small_network, tiny_records_dir, tmp_path):
+    params = dataclasses.replace(_PARAMS, num_steps=2, deterministic=False)
+    workdir = str(tmp_path / "run")
+    train(tiny_records_dir, workdir, _NETWORK, params)
+    before = read_records(tiny_records_dir).records_hash
+    # The same records in another place resume it.
+    moved = tmp_path / "moved"
+    _copy_records(tiny_records_dir, moved, ["weak", "strong", "held_out"])
+    train(str(moved), workdir, _NETWORK, params)
+    manifest = json.loads((moved / "manifest.json").read_text())
+    manifest["shards"][-1]["content_hash"] = "f" * 16
+    (moved / "manifest.json").write_text(json.dumps(manifest))
+    after = read_records(str(moved)).records_hash
+    with pytest.raises(InputError, match=f"{before} there, {after} now"):
+        train(str(moved), workdir, _NETWORK, params)
+    with (
+        hold_lock(workdir),
+        pytest.raises(InputError, match=rf"process {os.getpid()} on .* does"),
+    ):
+        train(tiny_records_dir, workdir, _NETWORK, params)
+
+
+# --- Validation --------------------------------------------------------------
+
+
+def _copy_records(records_dir, folder, groups, held_out=None):
+    """Copies records with shards of some groups; may hold a group out."""
+    shutil.copytree(records_dir, folder)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    manifest["shards"] = [
+        {**shard, "group": "held_out"} if shard["group"] == held_out else shard
+        for shard in manifest["shards"]
+        if shard["group"] in groups
+    ]
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return str(folder)
+
+
+def _score_by_loudness(_):
+    """Gives all classes but the first the loudness of the patch."""
+
+    def score_patches(patches):
+        loudness = tf.sigmoid(tf.reduce_mean(patches, [1, 2]))
+        return tf.stack([1 - loudness, loudness, loudness, loudness], axis=1)
+
+    return score_patches
+
+
+def test_without_a_held_out_part_the_last_is_the_best(
+    small_network, tiny_records_dir, tmp_path
+):
+    records_dir = _copy_records(
+        tiny_records_dir, tmp_path / "records", ["weak", "strong"]
+    )
+    params = dataclasses.replace(
+        _PARAMS, num_steps=7, checkpoint_interval_steps=3, deterministic=False
+    )
+    workdir = str(tmp_path / "run")
+    for _ in range(2):  # a finished run says the same
+        found = train(records_dir, workdir, _NETWORK, params)
+        assert found == {"best_step": 7, "best_d_prime": None}
+    assert _variables(workdir, "best")[0] == "ckpt-7"
+    text = pathlib.Path(workdir, "metrics.jsonl").read_text()
+    assert "validation" not in text
+    assert "nfinity" not in text
+
+
+def test_weak_labels_alone_validate_by_clip(
+    small_network, tiny_records_dir, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(trainer, "make_score_patches", _score_by_loudness)
+    records_dir = _copy_records(
+        tiny_records_dir, tmp_path / "records", ["weak", "strong"], "weak"
+    )
+    params = dataclasses.replace(
+        _PARAMS, training_set="strong", mixed_training_set="", mu=0.0,
+        num_steps=1, deterministic=False,
+    )  # fmt: skip
+    workdir = str(tmp_path / "run")
+    found = train(records_dir, workdir, _NETWORK, params)
+    # By hand: means of the label frames of each clip, against its weak labels.
+    records = read_records(records_dir)
+    score_patches = _score_by_loudness(None)
+    scores, targets = [], []
+    for clip in label_frame_batches(records, ["held_out"], "weak").unbatch():
+        number = int(clip["num_label_frames"])
+        scores.append(score_patches(clip["patches"][:number]).numpy().mean(0))
+        targets.append(clip["targets"].numpy()[:number].max(0))
+    assert {tuple(t) for t in targets} == {(1, 0, 1, 0), (0, 1, 1, 0)}
+    d_prime, lwlrap = strong_validation_d_prime(
+        np.array(scores), np.array(targets)
+    )
+    validated = _metrics(workdir)[-1]
+    assert validated == {
+        "step": 1,
+        "validation_weak_d_prime": pytest.approx(d_prime),
+        "validation_weak_lwlrap": pytest.approx(lwlrap),
+    }
+    assert found == {"best_step": 1, "best_d_prime": pytest.approx(d_prime)}
+    assert np.isfinite(d_prime)
+
+
+# --- Other classes -----------------------------------------------------------
+
+
+@pytest.mark.parametrize("classes", ["match", "new"])
+def test_a_warm_start_with_other_classes(
+    classes, tiny_records_dir, tmp_path, monkeypatch, caplog
+):
+    # A step that changes nothing shows the weights that training starts from.
+    monkeypatch.setattr(
+        trainer, "_make_train_step", lambda *_: lambda _: tf.zeros([2])
+    )
+    monkeypatch.setattr(trainer, "_validate", lambda *_: ({}, None))
+    source_map = ClassMap(
+        ("dog_bark", MIDS[3], "site_3", MIDS[0], "/m/x"), tuple("DNSLX")
+    )
+    source_dir, workdir = str(tmp_path / "source"), str(tmp_path / "new")
+    save_untrained_run(source_dir, source_map)
+    params = dataclasses.replace(
+        _PARAMS,
+        num_steps=1,
+        deterministic=False,
+        warm_start_workdir=source_dir,
+        warm_start_classes=classes,
+    )
+    with caplog.at_level("INFO", logger="absl"):
+        train(tiny_records_dir, workdir, _UNTRAINED, params)
+    source, *_ = load_classifier(source_dir)
+    model, run_params, class_map = load_classifier(workdir)
+    assert (run_params.model, class_map.mids) == (_UNTRAINED, MIDS)
+    for found, expected in zip(model.layers[:-1], source.layers[:-1]):
+        for one, other in zip(found.get_weights(), expected.get_weights()):
+            np.testing.assert_array_equal(one, other)
+    kernel, bias = model.layers[-1].get_weights()
+    source_kernel, source_bias = source.layers[-1].get_weights()
+    is_equal = (kernel[:, :, np.newaxis] == source_kernel[:, np.newaxis]).all(0)
+    # [4 classes, 5 classes of the source]
+    shared = [[0, 3], [3, 1]] if classes == "match" else []
+    assert np.argwhere(is_equal).tolist() == shared
+    for index, source_index in shared:
+        assert bias[index] == source_bias[source_index]
+    # The others as in a new head.
+    is_new = ~is_equal.any(1)
+    np.testing.assert_allclose(bias[is_new], np.log(0.4 / 0.6), rtol=1e-6)
+    assert 0.005 < kernel[:, is_new].std() < 0.015
+    expected = "2 classes keep" if shared else "0 classes keep their weights (n"
+    assert expected in caplog.text
+
+
+def _write_tones(folder, pitches, num_clips, seed):
+    """A release with one pitch a class, and noise: audio, strong.tsv, classes.
+
+    `pitches` are those of each class id.
+    """
+    rng = np.random.default_rng(seed)
+    (folder / "audio").mkdir(parents=True)
+    lines = ["segment_id\tstart_time_seconds\tend_time_seconds\tlabel"]
+    time_seconds = np.arange(4 * 16000) / 16000
+    for index, (class_id, pitch) in enumerate(pitches.items()):
+        for number in range(num_clips):
+            clip = f"{seed:02d}{index:04d}{number:04d}A_0"
+            onset = rng.uniform(0, 1.5)
+            is_on = (time_seconds > onset) & (time_seconds < onset + 2)
+            level = 10 ** rng.uniform(-1.5, -0.3)
+            tone = level * np.sin(2 * np.pi * pitch * time_seconds) * is_on
+            noise = 0.01 * rng.standard_normal(len(time_seconds))
+            soundfile.write(folder / f"audio/{clip}.wav", tone + noise, 16000)
+            lines.append(f"{clip}\t{onset:.3f}\t{onset + 2:.3f}\t{class_id}")
+    (folder / "strong.tsv").write_text("\n".join(lines) + "\n")
+    names = [f'{i},{c},"{c}"' for i, c in enumerate(pitches)]
+    (folder / "classes.csv").write_text(
+        "\n".join(["index,mid,display_name", *names]) + "\n"
+    )
+
+
+@pytest.mark.slow
+def test_fine_tuning_to_other_classes_is_ahead_of_training_anew(tmp_path):
+    mels = np.linspace(3, 7.4, 40)  # of the logarithm: 20 to 1,600 Hz, times 5
+    pitches = 4 * np.exp(mels)
+    first = {f"tone_{i:02d}": pitches[i] for i in range(35)}
+    # Three of these are old ones, under their ids, and two are new.
+    second = {
+        "whistle": pitches[37],
+        "tone_31": pitches[31],
+        "tone_04": pitches[4],
+        "hum": pitches[39],
+        "tone_18": pitches[18],
+    }
+    for name, classes, number, seed in (
+        ("many", first, 8, 1),
+        ("few", second, 20, 2),
+    ):
+        _write_tones(tmp_path / name, classes, number, seed)
+        prepare_records(
+            str(tmp_path / name / "audio"),
+            [],
+            [str(tmp_path / name / "strong.tsv")],
+            str(tmp_path / name / "classes.csv"),
+            str(tmp_path / f"{name}_records"),
+            RecordParams(held_out_fraction=0.25, clips_per_shard=100),
+            workers=WorkerParams(num_workers=1),
+        )
+    network = ModelParams(width=1 / 16, stem_stride=4)
+    params = TrainParams(
+        training_set="strong",
+        num_steps=300,
+        global_batch_size=32,
+        learning_rate=0.003,
+        checkpoint_interval_steps=300,
+        deterministic=False,
+        strategy="cpu",
+    )
+    source_dir = str(tmp_path / "source")
+    train(str(tmp_path / "many_records"), source_dir, network, params)
+    d_primes = {}
+    for start in ("", source_dir):
+        found = train(
+            str(tmp_path / "few_records"),
+            str(tmp_path / f"few_{bool(start)}"),
+            network,
+            dataclasses.replace(
+                params,
+                num_steps=10,
+                warm_start_workdir=start,
+                warm_start_classes="match" if start else "same",
+            ),
+        )
+        d_primes[bool(start)] = found["best_d_prime"]
+    assert d_primes[True] > d_primes[False] + 0.3, d_primes
 
 
 def _learning_rates(steps, **settings):

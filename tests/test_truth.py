@@ -309,6 +309,24 @@ def by_hand(score_file, strong, clips):
     return np.array(scores), np.array(truth), np.array(clip_of_item)
 
 
+def test_events_after_the_last_label_frame_leave_a_clip_of_negatives():
+    # 20 whole label frames end at 19.2 s.
+    rows = [("rec 1", 19.3, 19.9, "dog"), ("rec 2", 0.0, 1.0, "dog")]
+    columns = ["segment_id", "onset_seconds", "offset_seconds", "mid"]
+    names = ["rec 1", "rec 2", "rec 3"]
+    score_file = make_score_file(
+        np.zeros((3, 20, 2), np.float32), names, ["cat", "dog"]
+    )
+    truth = read_truth(
+        strong_labels=pd.DataFrame(rows, columns=columns),
+        clips=make_clips_table(names, [19.95, 5.0, 8.0], names),
+    )
+    items = truth.items(score_file, "strong", "implied")
+    assert items.alignment.clips_without_labels == ()
+    assert np.bincount(items.clip_of_item).tolist() == [20, 5, 8]
+    assert items.is_positive.sum() == 1
+
+
 def test_clips_without_events_are_negatives_of_every_class():
     score_file, strong, clips = annotated()
     truth = read_truth(strong_labels=strong, clips=clips)
@@ -372,7 +390,10 @@ def test_metrics_of_all_annotated_clips_are_those_of_an_oracle():
         assert row["auc"] == pytest.approx(metrics.roc_auc_score(*arrays))
     assert result.num_items == len(scores)
     # Without the list half of the negatives, and those that matter, are lost.
-    assert result_of().mean_auc > result.mean_auc + 0.1
+    assert result_of(clip_seconds=30).mean_auc > result.mean_auc + 0.1
+    # And of clips of more than 10 s their later events would be.
+    with pytest.raises(InputError, match="start after the end, such as cat"):
+        result_of()
 
     weak = weak_table(
         {n: set(t["mid"]) for n, t in strong.groupby("segment_id")}
@@ -427,7 +448,10 @@ def test_a_model_that_hears_events_in_empty_clips_is_seen_through():
 def test_scored_clips_that_no_label_names_are_counted_on_the_console(caplog):
     score_file, strong, clips = annotated()
     settings = EvalSettings(has_details=False)
-    evaluate_scores(score_file, read_truth(strong_labels=strong), settings)
+    truth = read_truth(strong_labels=strong, clip_seconds=12.0)
+    evaluate_scores(score_file, truth, settings)
+    # 12 label frames of 30, of 23 clips.
+    assert f"{18 * 23} scored label frames lie after the end" in caplog.text
     [message] = [m for m in caplog.messages if "scored clips have no" in m]
     assert message.startswith(
         "Left out of the Strong eval of the scores: 10 scored clips have no "
@@ -441,9 +465,10 @@ def test_scored_clips_that_no_label_names_are_counted_on_the_console(caplog):
         "1 scored clips have no strong labels, such as unknown" in caplog.text
     )
     num_after = (30 - num_label_frames_of(clips["duration_seconds"])).sum()
+    num_after += 30 - 10  # Of the clip that is not listed.
     assert report.inputs["scores_notes"] == (
-        f"{num_after} scored label frames lie after the end of their listed "
-        f"clip and were left out"
+        f"{num_after} scored label frames lie after the end of their clip (of "
+        f"10 s, unless a list says otherwise) and were left out"
     )
     caplog.clear()
     few = make_score_file(
@@ -457,7 +482,9 @@ def test_scored_clips_that_no_label_names_are_counted_on_the_console(caplog):
     frames = num_label_frames_of(clips["duration_seconds"])[:9]
     assert num_lost >= (frames - 2).sum()
     assert f"{num_lost} labels are of label frames that were not" in caplog.text
-    assert explicit.alignment.num_label_frames_not_scored == (frames - 2).sum()
+    num_unscored = (frames - 2).sum()
+    assert explicit.alignment.num_label_frames_not_scored == num_unscored
+    assert f"{num_unscored} label frames of listed clips that" in caplog.text
 
 
 def test_clips_that_labels_name_must_be_listed():

@@ -13,6 +13,8 @@ from audioset_strong.params import (
 from audioset_strong.training import workdir as workdirs
 
 CLASS_MAP = ClassMap(("/m/bell", "/m/dog", "/m/rain"), ("Bell", "Dog", "Rain"))
+# Scores in the middle, where a wrong feature would show.
+MODEL_PARAMS = ModelParams(width=0.0625, stem_stride=4, initial_score=0.4)
 
 
 def save_untrained_run(workdir, class_map=CLASS_MAP):
@@ -21,8 +23,7 @@ def save_untrained_run(workdir, class_map=CLASS_MAP):
     params = workdirs.RunParams(
         FeatureParams(),
         LabelFrameParams(),
-        # Scores in the middle, where a wrong feature would show.
-        ModelParams(width=0.0625, stem_stride=4, initial_score=0.4),
+        MODEL_PARAMS,
         TrainParams(),
     )
     with workdirs.begin(workdir, params, class_map):

@@ -12,9 +12,10 @@ Nothing but this exact form is a locator; any other `#` belongs to a file name.
 
 Nothing in a container is trusted. Nothing is unpacked or unpickled, and names
 of members never become paths: they are texts that a clip may match. Sizes are
-checked before anything is read. Links, devices, sparse files, members of absurd
-size and rows without audio are left out and counted. A cut tar gives what comes
-before the cut, and says so; a Parquet file without its end gives nothing.
+checked before anything is read. Links, devices, sparse files and members of
+absurd size are left out and counted; a row without audio is an empty file. A
+cut tar gives what comes before the cut, and says so; a Parquet file without its
+end gives nothing.
 BUILD_NOTES.md "Hosted copies" has the reasons.
 """
 
@@ -34,7 +35,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, BinaryIO, NamedTuple, cast
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
+import tqdm
 
 from audioset_strong import files
 from audioset_strong.errors import InputError
@@ -62,6 +65,9 @@ _MAX_NAME_CHARACTERS = 1000
 
 # Columns that may name a clip.
 _NAME_COLUMNS = ("segment_id", "video_id", "id")
+
+# Rows whose names are read at a time.
+_NAMES_AT_ONCE = 1 << 14
 
 # Rows decoded at a time: few, as they are whole audio files.
 _ROWS_AT_ONCE = 8
@@ -184,10 +190,21 @@ def list_containers(
     paths: Sequence[str], field_columns: Sequence[str] | None = None
 ) -> Iterator[Container]:
     """Does what `list_container` does for many, in their order."""
-    with concurrent.futures.ThreadPoolExecutor(_NUM_THREADS) as executor:
-        yield from executor.map(
+    # Local ones are limited by the processor, which threads share.
+    is_slow = any(map(files.is_remote, paths))
+    with (
+        concurrent.futures.ThreadPoolExecutor(
+            _NUM_THREADS if is_slow else 1
+        ) as executor,
+        tqdm.tqdm(
+            total=len(paths), desc="containers", unit="file", delay=1
+        ) as bar,
+    ):
+        for container in executor.map(
             lambda path: list_container(path, field_columns), paths
-        )
+        ):
+            yield container
+            bar.update()
 
 
 def open_member(path: str) -> BinaryIO:
@@ -428,12 +445,10 @@ class _AudioColumns(NamedTuple):
 
     Attributes:
       content: Of the bytes, such as "audio.bytes".
-      content_index: Index of that column among all that hold values.
       names: Columns that may name a clip.
     """
 
     content: str
-    content_index: int
     names: list[str]
 
 
@@ -456,7 +471,7 @@ def _open_parquet(path: str) -> pq.ParquetFile:
 
 
 def _list_parquet(container: Container, field_columns: Sequence[str]) -> None:
-    """Lists the rows with audio, without reading the audio where it can."""
+    """Lists the rows; whether one has audio only reading tells."""
     path = container.path
     try:
         with _open_parquet(path) as parquet:
@@ -469,20 +484,15 @@ def _list_parquet(container: Container, field_columns: Sequence[str]) -> None:
                     f"{', '.join(map(_shown, present)) or 'no column'}."
                 )
                 return
+            if parquet.metadata.num_rows > container.num_bytes:
+                raise ValueError("it has fewer bytes than rows")
             fields = [name for name in field_columns if name in present]
-            first_row = 0
-            for group in range(parquet.num_row_groups):
-                rows = _read_names(parquet, group, [*columns.names, *fields])
-                has_audio = _rows_with_audio(parquet, group, columns)
-                for row, values in enumerate(rows):
-                    if has_audio[row]:
-                        container.members.append(
-                            _make_row(path, first_row + row, values, fields)
-                        )
-                    else:
-                        container.num_left_out["rows without audio"] += 1
-                first_row += len(rows)
-    except (pa.ArrowException, OSError) as error:
+            rows = _iterate_rows(parquet, [*columns.names, *fields])
+            for row, values in enumerate(rows):
+                container.members.append(
+                    _make_row(f"{path}#row={row}", values, columns, fields)
+                )
+    except (pa.ArrowException, OSError, ValueError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the machine
         raise InputError(
@@ -514,56 +524,48 @@ def _find_audio_columns(parquet: pq.ParquetFile) -> _AudioColumns | None:
         return None
     names = [name for name in _NAME_COLUMNS if name in leaves]
     names += ["audio.path"] if "audio.path" in leaves else []
-    return _AudioColumns(content, leaves.index(content), names)
+    return _AudioColumns(content, names)
 
 
-def _read_names(
-    parquet: pq.ParquetFile, group: int, columns: Sequence[str]
-) -> list[dict[str, Any]]:
-    """Reads some columns of a row group, a dictionary a row."""
+def _iterate_rows(
+    parquet: pq.ParquetFile, columns: Sequence[str]
+) -> Iterator[tuple[Any, ...]]:
+    """Yields the values of some columns, row by row."""
     if not columns:
-        return [{}] * parquet.metadata.row_group(group).num_rows
-    table = parquet.read_row_group(group, list(columns), use_threads=False)
-    rows: list[dict[str, Any]] = table.to_pylist()
-    return rows
-
-
-def _rows_with_audio(
-    parquet: pq.ParquetFile, group: int, columns: _AudioColumns
-) -> Sequence[bool]:
-    """Tells which rows of a group have audio, by its statistics if these say.
-
-    The audio itself is read only of groups where some rows have none.
-    """
-    metadata = parquet.metadata.row_group(group)
-    statistics = metadata.column(columns.content_index).statistics
-    num_rows = metadata.num_rows
-    num_null = 0
-    if statistics is not None and statistics.has_null_count:
-        num_null = statistics.null_count
-    if num_null == 0:
-        return [True] * num_rows
-    if num_null == num_rows:
-        return [False] * num_rows
-    batches = _iterate_audio(parquet, group, columns.content)
-    is_valid = [batch.is_valid().to_pylist() for batch in batches]
-    return list(itertools.chain.from_iterable(is_valid))
+        yield from itertools.repeat((), parquet.metadata.num_rows)
+        return
+    for batch in parquet.iter_batches(
+        _NAMES_AT_ONCE, columns=list(columns), use_threads=False
+    ):
+        # "audio.path" is the only field that is read of "audio".
+        arrays = [
+            pc.struct_field(batch["audio"], "path")
+            if name == "audio.path"
+            else batch[name]
+            for name in columns
+        ]
+        yield from zip(*(array.to_pylist() for array in arrays), strict=True)
 
 
 def _make_row(
-    path: str, row: int, values: Mapping[str, Any], fields: Sequence[str]
+    path: str,
+    values: Sequence[Any],
+    columns: _AudioColumns,
+    fields: Sequence[str],
 ) -> Member:
-    """Makes the member of a row from its columns but the audio."""
-    audio = values.get("audio") or {}
-    file_name = _as_name(audio.get("path"))
-    names = [_as_name(values.get(name)) for name in _NAME_COLUMNS]
-    stem = os.path.splitext(os.path.basename(file_name))[0]
+    """Makes the member of a row from the columns of names and `fields`."""
+    num_names = len(columns.names)
+    names = [_as_name(value) for value in values[:num_names]]
+    file_name = ""
+    if columns.names[-1:] == ["audio.path"]:
+        file_name = names[-1]
+        names[-1] = os.path.splitext(os.path.basename(file_name))[0]
     return Member(
-        f"{path}#row={row}",
+        path,
         file_name or "audio",
-        _unique_names((*names, stem)),
+        _unique_names(names),
         -1,
-        {name: values[name] for name in fields},
+        dict(zip(fields, values[num_names:], strict=True)),
     )
 
 

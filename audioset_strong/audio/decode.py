@@ -37,17 +37,13 @@ from audioset_strong import files
 from audioset_strong.audio import containers
 from audioset_strong.audio.formats import (
     EXTENSIONS_OF_FORMAT,
-    HEAD_BYTES,
-    MAX_BYTES_BEFORE_MP3,
     SOUNDFILE_FORMATS,
     Stream,
     claimed_mp3_samples,
     find_missing_size,
-    find_mp3,
     find_streams,
     find_truncation,
-    id3_bytes,
-    sniff_format,
+    sniff_open_file,
 )
 
 # A sample counts as clipped from here, in runs of at least three: converters
@@ -234,7 +230,7 @@ def decode_open_file(
 ) -> DecodedAudio:
     """Does the same for a file that `open_audio` opened; `path` is its name."""
     try:
-        container = _sniff_open_file(file)
+        container = sniff_open_file(file)
         try:
             with _log_chatter(path, container):
                 read = _read_samples(
@@ -387,22 +383,6 @@ def _log_chatter(path: str, container: str) -> Iterator[None]:
                         "%s: its decoder says: %s (%d lines)",
                         *(path, first, len(chatter)),
                     )
-
-
-def _sniff_open_file(file: BinaryIO) -> str:
-    """Names the format of an open file; any may begin with an ID3 tag."""
-    file.seek(0)
-    head = file.read(HEAD_BYTES)
-    if tag_bytes := id3_bytes(head):
-        file.seek(tag_bytes)
-        inner = sniff_format(file.read(HEAD_BYTES))
-        # Some encoders pad the tag with zeros, and MP3 follows these.
-        return "mp3" if inner == "unknown" else inner
-    if (container := sniff_format(head)) == "unknown":
-        file.seek(0)
-        if find_mp3(file.read(2 * MAX_BYTES_BEFORE_MP3)) >= 0:
-            return "mp3"
-    return container
 
 
 class Mixer:
@@ -816,11 +796,13 @@ def read_with_pyav(
 
     if container not in EXTENSIONS_OF_FORMAT:
         raise NotDecodableError("PyAV: not a format of audio")
-    # FFmpeg's names are ours, but for this one.
-    demuxer = "matroska" if container == "webm" else container
+    # FFmpeg's names are ours, but for two.
+    demuxer = {"webm": "matroska", "nist": "nistsphere"}.get(container)
     file.seek(0)
     try:
-        with av.open(file, format=demuxer, metadata_errors="ignore") as opened:
+        with av.open(
+            file, format=demuxer or container, metadata_errors="ignore"
+        ) as opened:
             if not opened.streams.audio:
                 raise NotDecodableError("PyAV: it has no audio stream")
             reader = _PyavReader(opened, container, max_seconds, start_seconds)

@@ -27,11 +27,13 @@ EXTENSIONS_OF_FORMAT = {
     "wav": (".wav", ".wave"),
     "flac": (".flac",),
     "ogg": (".ogg", ".oga", ".opus"),
-    "mp3": (".mp3",),
+    "mp3": (".mp3", ".mp2", ".mpga"),
     "aiff": (".aiff", ".aif", ".aifc"),
     "au": (".au", ".snd"),
     "caf": (".caf",),
     "w64": (".w64",),
+    "nist": (".sph", ".nist"),
+    "voc": (".voc",),
     "mp4": (".m4a", ".mp4", ".m4b", ".mov", ".3gp"),
     # WebM is a kind of Matroska.
     "webm": (".webm", ".weba", ".mka", ".mkv"),
@@ -43,10 +45,24 @@ EXTENSIONS_OF_FORMAT = {
     "mpegts": (".ts",),
     "ac3": (".ac3",),
     "amr": (".amr",),
+    "wv": (".wv",),
+    "tta": (".tta",),
+    "ape": (".ape",),
 }
 
 # Formats that libsndfile reads; the others need PyAV.
-SOUNDFILE_FORMATS = ("wav", "flac", "ogg", "mp3", "aiff", "au", "caf", "w64")
+SOUNDFILE_FORMATS = (
+    "wav",
+    "flac",
+    "ogg",
+    "mp3",
+    "aiff",
+    "au",
+    "caf",
+    "w64",
+    "nist",
+    "voc",
+)
 
 _MAGIC_BYTES = {
     b"fLaC": "flac",
@@ -61,6 +77,11 @@ _MAGIC_BYTES = {
     b"FLV\x01": "flv",
     b"\x0b\x77": "ac3",
     b"#!AMR": "amr",
+    b"NIST_1A\n": "nist",
+    b"Creative Voice File": "voc",
+    b"wvpk": "wv",
+    b"TTA1": "tta",
+    b"MAC ": "ape",
 }
 
 # The same by the bytes before and after the size of the whole.
@@ -155,6 +176,22 @@ def sniff_format(head: bytes) -> str:
     if head[:1] == head[_MPEG_TS_PACKET_BYTES:][:1] == b"G":
         return "mpegts"
     return "mp3" if head[:3] == b"ID3" else _sniff_mpeg_audio(head)
+
+
+def sniff_open_file(file: BinaryIO) -> str:
+    """Names the format of a file, whatever tags or zeros come before."""
+    file.seek(0)
+    head = file.read(HEAD_BYTES)
+    if tag_bytes := id3_bytes(head):
+        file.seek(tag_bytes)
+        inner = sniff_format(file.read(HEAD_BYTES))
+        # Some encoders pad the tag with zeros, and MP3 follows these.
+        return "mp3" if inner == "unknown" else inner
+    if (container := sniff_format(head)) == "unknown":
+        file.seek(0)
+        if find_mp3(file.read(2 * MAX_BYTES_BEFORE_MP3)) >= 0:
+            return "mp3"
+    return container
 
 
 def _sniff_mpeg_audio(head: bytes) -> str:

@@ -1,14 +1,22 @@
 """Lists audio files, and finds the one that holds a clip; decodes none.
 
 People name the audio of clip `s9d-2nhuJCQ_30000` in many ways. These count, in
-folders of any depth and also with a `Y` before the ytid:
+folders of any depth and also with `Y`, `id_` or `id_Y` before the ytid, the
+most exact first:
 
   <ytid>_<ms>           s9d-2nhuJCQ_30000           the segment id
   <ytid>_<start>_<end>  s9d-2nhuJCQ_30_40           seconds, whole or decimal
                         Ys9d-2nhuJCQ_30.000_40.000
-                        s9d-2nhuJCQ_30000_40000     or milliseconds
+                        s9d-2nhuJCQ_30.0-40.0       also with dashes
+                        s9d-2nhuJCQ-30.000-40.000
+                        id_s9d-2nhuJCQ_30000_40000  or milliseconds
   <ytid>_<start>        s9d-2nhuJCQ_30.000          seconds, decimal
   <ytid>                Ys9d-2nhuJCQ
+  <title> [<ytid>]      A dog [s9d-2nhuJCQ]         as yt-dlp does
+
+The audio of a clip with any other id is named after all of the id, and nothing
+else: `rec_105.wav` holds clip `rec_105`, and so it does for an id that is a
+file name itself, `rec_105.wav`.
 
 A single whole number is milliseconds, so `_30` is never 30 s; two numbers, or
 one with a decimal point, are seconds. Two whole numbers that are 1,000 or more
@@ -18,7 +26,12 @@ belongs to another clip. The end is ignored: label files do not agree on it.
 Ytids contain `-` and `_` and may begin with `-` or `Y`, so a name cannot be
 split without knowing the clips. Instead each file is indexed under everything
 that its name may mean, and a clip looks for its own names. All ytids have 11
-characters, so no name can mean two of them.
+characters, so no name can mean two of them; but for those that begin with
+`id_`, of which there is one in 260,000.
+
+Files are told by content. Names only say which to look at first: those with an
+extension of audio; then, where a clip has none, those with an extension that is
+not known or with none. Known others such as `.json` are not looked at.
 
 Parquet files and tars among the files are looked into (`containers.py`); what
 names their members counts as a file name does.
@@ -46,10 +59,10 @@ from audioset_strong.audio.containers import (
 from audioset_strong.audio.formats import (
     EXTENSIONS_OF_FORMAT,
     SOUNDFILE_FORMATS,
+    sniff_open_file,
 )
 from audioset_strong.errors import InputError
 from audioset_strong.labels.ids import (
-    group_of_segment,
     make_segment_id,
     parse_audioset_id,
 )
@@ -65,8 +78,23 @@ _SOUNDFILE_EXTENSIONS = tuple(
 # programs, as the last extension or the one before it.
 _UNFINISHED = (".part", ".tmp", ".temp", ".ytdl", ".crdownload")
 
+# Extensions of files that lie beside audio and are none.
+_OTHER_EXTENSIONS = frozenset(
+    (
+        *(".txt", ".csv", ".tsv", ".json", ".jsonl", ".md", ".rst", ".html"),
+        *(".htm", ".xml", ".yaml", ".yml", ".toml", ".ini", ".cfg", ".log"),
+        *(".lab", ".jams", ".textgrid", ".srt", ".vtt", ".ass", ".lrc", ".nfo"),
+        *(".url", ".description", ".jpg", ".jpeg", ".png", ".gif", ".webp"),
+        *(".svg", ".bmp", ".tif", ".tiff", ".pdf", ".py", ".sh", ".ipynb"),
+        *(".r", ".m", ".js", ".npy", ".npz", ".pkl", ".pt", ".pth", ".h5"),
+        *(".hdf5", ".mat", ".db", ".sqlite", ".tfrecord", ".arrow", ".zip"),
+        *(".gz", ".bz2", ".xz", ".zst", ".7z", ".rar", ".md5", ".sha256"),
+    )
+)
+
 _NUMBER = r"[0-9]+(?:\.[0-9]+)?"
-_RANGE = re.compile(rf"(.+)_({_NUMBER})_({_NUMBER})", re.DOTALL)
+_RANGE = re.compile(rf"(.+)[_-]({_NUMBER})[_-]({_NUMBER})", re.DOTALL)
+_TITLE = re.compile(r".*\[([A-Za-z0-9_-]+)\]", re.DOTALL)
 _DECIMAL_START = re.compile(r"(.+)_([0-9]+\.[0-9]+)", re.DOTALL)
 
 # What a name may have after the ytid, and what that form is called; the most
@@ -74,12 +102,24 @@ _DECIMAL_START = re.compile(r"(.+)_([0-9]+\.[0-9]+)", re.DOTALL)
 _FORMS = (
     (re.compile("_[0-9]+"), "<ytid>_<ms>"),
     (re.compile(f"_{_NUMBER}_{_NUMBER}"), "<ytid>_<start>_<end>"),
+    (re.compile(f"_{_NUMBER}-{_NUMBER}"), "<ytid>_<start>-<end>"),
+    (re.compile(f"-{_NUMBER}[_-]{_NUMBER}"), "<ytid>-<start>-<end>"),
     (re.compile(r"_[0-9]+\.[0-9]+"), "<ytid>_<start>"),
     (re.compile(""), "<ytid>"),
 )
 
+# What a name may have before the ytid.
+_PREFIXES = ("", "Y", "id_", "id_Y")
+
 # What `name_scheme` returns, the most exact first.
-SCHEMES = tuple(before + form for _, form in _FORMS for before in ("", "Y"))
+SCHEMES = (
+    "<segment_id>",
+    *(before + form for _, form in _FORMS for before in _PREFIXES),
+    "<title> [<ytid>]",
+)
+
+# Stands before what the name of a file of unknown kind may mean.
+_UNKNOWN = "/"
 
 # What a survey says of the kinds of files that hold no clip.
 _MEANINGS = {
@@ -106,12 +146,14 @@ class AudioListing:
       num_other_files: Number of other files by extension, such as `.txt`.
       unreadable_folders: Folders that may not be read; what they hold is not
         listed.
-      num_bytes_of_path: Size of each of `paths` and `empty_paths`; of a member
+      num_bytes_of_path: Size of each of these but unfinished ones; of a member
         of a container, that of the container, whose change it shows.
       names_of_path: Names of each member of a container; a file's name is in
         its path.
       container_paths: The containers.
       container_notes: What containers hold that is not used, as lines.
+      unknown_paths: Files that are not empty, whose extension does not say what
+        they are; they count among `num_other_files`, too.
     """
 
     paths: list[str] = dataclasses.field(default_factory=list)
@@ -127,6 +169,7 @@ class AudioListing:
     )
     container_paths: list[str] = dataclasses.field(default_factory=list)
     container_notes: list[str] = dataclasses.field(default_factory=list)
+    unknown_paths: list[str] = dataclasses.field(default_factory=list)
 
     def add(self, path: str, num_bytes: int) -> None:
         """Adds a file of a size (0 for a link to nothing) by its kind."""
@@ -141,6 +184,9 @@ class AudioListing:
             )
         elif extension not in AUDIO_EXTENSIONS:
             self.num_other_files[extension] += 1
+            if extension not in _OTHER_EXTENSIONS and num_bytes:
+                self.unknown_paths.append(path)
+                self.num_bytes_of_path[path] = num_bytes
         else:
             (self.empty_paths if num_bytes == 0 else self.paths).append(path)
             self.num_bytes_of_path[path] = num_bytes
@@ -249,7 +295,40 @@ def index_listing(listing: AudioListing) -> dict[str, str]:
     for line in _first_lines(listing.container_notes):
         logging.warning("%s", line)
     paths = _soundfile_first(listing.paths) + listing.empty_paths
-    return index_paths(paths, listing.names_of_path)
+    path_of_key = index_paths(paths, listing.names_of_path)
+    for path in listing.unknown_paths:
+        for name in _names_of_unknown(path):
+            for key in _keys_of_stem(name):
+                key = _UNKNOWN + key
+                while key in path_of_key:
+                    key = _UNKNOWN + key
+                path_of_key[key] = path
+    return path_of_key
+
+
+def indexed_audio(path_of_key: Mapping[str, str]) -> set[str]:
+    """Returns the files of an index whose names say that they are audio."""
+    return {
+        path
+        for key, path in path_of_key.items()
+        if not key.startswith(_UNKNOWN)
+    }
+
+
+def _names_of_unknown(path: str) -> tuple[str, str]:
+    """What looks like an extension may be none: `s9d-2nhuJCQ_30.000_40.000`."""
+    return os.path.basename(path), _stem_of(path)
+
+
+def _is_audio(path: str) -> bool:
+    """Whether a file holds audio, by its content."""
+    if files.is_remote(path):
+        return True  # decoding will tell
+    try:
+        with open(path, "rb") as file:
+            return sniff_open_file(file) != "unknown"
+    except OSError:
+        return True  # and say why it cannot be read
 
 
 def _first_lines(lines: Sequence[str]) -> list[str]:
@@ -272,7 +351,9 @@ def index_paths(
     path_of_key: dict[str, str] = {}
     for path in paths:
         for key in _keys_of_path(path, names_of_path):
-            path_of_key.setdefault(key, path)
+            if path_of_key.setdefault(key, path) is not path:
+                # Only the extension tells `a.flac` from `a.wav`.
+                path_of_key.setdefault(os.path.basename(path), path)
     return path_of_key
 
 
@@ -280,10 +361,38 @@ def find_audio(segment_id: str, path_of_key: Mapping[str, str]) -> str | None:
     """Finds the audio of a clip among indexed files; None if it is not there.
 
     Of several files of a clip the most exact name counts: a whole segment id
-    before a time in seconds before a bare ytid, each without `Y` first.
+    before a time in seconds before a bare ytid, each without `Y` first. A file
+    whose name does not say that it is audio counts after all others, and only
+    if its content is.
     """
+    path = path_of_key.get(segment_id)
+    if path is not None and "/" not in segment_id:
+        return path  # most are named so
     keys = _keys_of_clip(segment_id)
-    return next((path_of_key[key] for key in keys if key in path_of_key), None)
+    for key in keys:
+        if key in path_of_key:
+            return path_of_key[key]
+    for key in keys:
+        key = _UNKNOWN + key
+        while key in path_of_key:
+            if _is_audio(path_of_key[key]):
+                return path_of_key[key]
+            key = _UNKNOWN + key
+    return None
+
+
+def is_of_whole_video(
+    segment_id: str, path: str, path_of_key: Mapping[str, str]
+) -> bool:
+    """Whether a file that `find_audio` found is named after the video alone."""
+    parts = parse_audioset_id(segment_id)
+    if parts is None or path_of_key.get(segment_id) == path:
+        return False
+    return any(
+        path_of_key.get(before + key) == path
+        for before in ("", _UNKNOWN)
+        for key in _keys_of_video(parts.ytid)
+    )
 
 
 class AudioMatches(NamedTuple):
@@ -316,6 +425,7 @@ def match_audio(
         for key in _keys_of_path(path, names_of_path):
             if first.setdefault(key, number) != number:
                 further.setdefault(key, []).append(number)
+                first.setdefault(os.path.basename(path), number)
     path_of_clip: dict[str, str] = {}
     taken: set[int] = set()
     # One byte a file, 1 where it is named after a clip.
@@ -348,12 +458,19 @@ def name_scheme(segment_id: str, path: str, names: Sequence[str] = ()) -> str:
     Raises:
       ValueError: The file does not belong to this clip.
     """
-    ytid = group_of_segment(segment_id)
-    for stem, before in itertools.product(names or [_stem_of(path)], ("", "Y")):
-        rest = stem.removeprefix(before + ytid)
+    parts, stems = parse_audioset_id(segment_id), names or [_stem_of(path)]
+    if parts is None:
+        if {*stems, os.path.basename(path)} & {*_keys_of_clip(segment_id)}:
+            return "<segment_id>"
+        stems = []
+    for stem, before in itertools.product(stems, _PREFIXES):
+        rest = stem.removeprefix(before + parts.ytid if parts else "")
         for pattern, form in _FORMS:
             if rest != stem and pattern.fullmatch(rest):
                 return before + form
+    for stem in stems:
+        if parts and {*_keys_of_stem(stem)} & {*_keys_of_video(parts.ytid)}:
+            return "<title> [<ytid>]"
     raise ValueError(f"{path} is not named after {segment_id}.")
 
 
@@ -372,11 +489,14 @@ def _keys_of_path(
 def _keys_of_stem(stem: str) -> Iterator[str]:
     """Yields everything that a name may mean.
 
-    The name itself, and `<prefix>/<start ms>` where it ends like a time in
-    seconds. Both readings of `a_30_40.5` count, since `a_30` may be a ytid.
+    The name itself, `[<ytid>]` where it ends so, and `<prefix>/<start ms>`
+    where it ends like a time in seconds. Both readings of `a_30_40.5` count,
+    since `a_30` may be a ytid.
     """
     yield stem
-    if "_" not in stem:
+    if stem.endswith("]") and (match := _TITLE.fullmatch(stem)):
+        yield f"[{match[1]}]"
+    if not stem[-1:].isdigit():
         return
     if (match := _RANGE.fullmatch(stem)) and float(match[2]) < float(match[3]):
         start, end = match[2], match[3]
@@ -397,10 +517,23 @@ def _keys_of_clip(segment_id: str) -> tuple[str, ...]:
     """Lists the keys that the audio of a clip may have, most exact first."""
     parts = parse_audioset_id(segment_id)
     if parts is None:
-        return (segment_id,)
-    ytid, start_ms = parts
-    names = (segment_id, f"{ytid}/{start_ms}", ytid)
-    return tuple(before + name for name in names for before in ("", "Y"))
+        if "/" in segment_id:
+            return ()  # no name holds one, but keys do
+        stem, extension = os.path.splitext(segment_id)
+        is_file_name = extension.lower() in AUDIO_EXTENSIONS
+        return (segment_id, stem) if is_file_name else (segment_id,)
+    timed = f"{parts.ytid}/{parts.start_ms}"
+    return (
+        *(before + segment_id for before in _PREFIXES),
+        *(before + timed for before in _PREFIXES),
+        *_keys_of_video(parts.ytid),
+    )
+
+
+def _keys_of_video(ytid: str) -> tuple[str, ...]:
+    """Lists the keys of a file that may hold all of a video."""
+    bare = (before + ytid for before in _PREFIXES)
+    return (*bare, f"[{ytid}]", f"[Y{ytid}]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -463,8 +596,7 @@ class AudioSurvey:
             num_others = sum(self.listing.num_other_files.values())
             named = ", ".join(f"{n:,} {e or 'without one'}" for e, n in others)
             lines.append(
-                f"  files with other extensions, not looked at: "
-                f"{num_others:,} ({named})"
+                f"  files with other extensions: {num_others:,} ({named})"
             )
         notes = _first_lines(self.listing.container_notes)
         return [*lines, *(f"  {note}" for note in notes)]
@@ -483,10 +615,21 @@ def survey_audio(audio_dir: str, segment_ids: Iterable[str]) -> AudioSurvey:
             f"{audio_dir} is not a folder. Give the folder of the clips."
         )
     listing = list_audio(audio_dir)
-    names_of_path = listing.names_of_path
+    names_of_path = dict(listing.names_of_path)
+    segment_ids = list(segment_ids)
     matches = match_audio(
         segment_ids, _soundfile_first(listing.paths), names_of_path
     )
+    names_of_path |= {p: _names_of_unknown(p) for p in listing.unknown_paths}
+    missing = [i for i in segment_ids if i not in matches.path_of_clip]
+    unknown_paths = list(listing.unknown_paths)
+    while unknown_paths:
+        found = match_audio(missing, unknown_paths, names_of_path).path_of_clip
+        not_audio = {path for path in found.values() if not _is_audio(path)}
+        if not not_audio:
+            matches.path_of_clip.update(found)
+            break
+        unknown_paths = [p for p in unknown_paths if p not in not_audio]
     counter = collections.Counter(
         name_scheme(segment_id, path, names_of_path.get(path, ()))
         for segment_id, path in matches.path_of_clip.items()

@@ -167,13 +167,8 @@ def evaluate_scores(
         if system is None:
             continue
         notes = list(system.notes)
-        system, num_late = within_clips(system, truth.clips)
-        if num_late:
-            notes.append(
-                f"{num_late} scored label frames lie after the end of their "
-                f"listed clip and were left out"
-            )
-            logging.info("%s: %s.", name, notes[-1])
+        system, text = within_clips(system, truth.clips, truth.params, name)
+        notes.append(text)
         if settings.clips is not None:
             system, text = on_listed_clips(system, settings.clips, name)
             notes.append(text)

@@ -50,7 +50,7 @@ import pandas as pd
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.items import within_clips
 from audioset_strong.evaluation.scores import ScoreFile
-from audioset_strong.labels.clips import check_listed, warn_of_late_events
+from audioset_strong.labels.clips import check_listed, check_onsets
 from audioset_strong.labels.frame_rule import to_milliseconds
 
 # Score table of each clip.
@@ -114,7 +114,6 @@ def make_event_truth(
     labelled = with_events = set(strong["segment_id"])
     if clips is not None:
         check_listed(strong["segment_id"], clips)
-        warn_of_late_events(strong, clips)
         labelled = set(clips["segment_id"])
     segment_ids = tuple(clip for clip in scored_clips if clip in labelled)
     # All bool [num_events].
@@ -454,6 +453,9 @@ def psds_scores(
     seconds_of = _checked(
         "length in seconds", audio_seconds, truth.segment_ids, low=0.0
     )
+    # Clips that are not evaluated have no length to check.
+    of_all = np.inf if isinstance(audio_seconds, Mapping) else audio_seconds
+    check_onsets(strong, clips, of_all)
     # `sed_scores_eval` detects above a threshold, we from it on.
     just_below = {
         mid: float(np.nextafter(threshold, -np.inf))

@@ -161,28 +161,40 @@ def check_negatives(negatives: str) -> None:
 
 
 def within_clips(
-    score_file: ScoreFile, clips: pd.DataFrame | None
-) -> tuple[ScoreFile, int]:
-    """Leaves out label frames after the end of listed clips.
+    score_file: ScoreFile,
+    clips: pd.DataFrame | None,
+    params: LabelFrameParams | None = None,
+    name: str = "scores",
+) -> tuple[ScoreFile, str]:
+    """Leaves out label frames after the end of clips, and logs how many.
 
     Args:
       score_file: What the model scored, perhaps padded clips.
       clips: Clips table (`labels/clips.py`); None for no list.
+      params: How many label frames clips have that are not listed; None to
+        leave out none of theirs.
+      name: What to call the scores in the message.
 
     Returns:
-      The scores, and how many label frames were left out.
+      The scores, and what was left out; "" for nothing.
     """
-    if clips is None:
-        return score_file, 0
     counts = score_file.num_label_frames
-    longest = LabelFrameParams(num_label_frames=score_file.scores.shape[1])
+    if params is None:
+        params = LabelFrameParams(num_label_frames=score_file.scores.shape[1])
     least = np.minimum(
-        label_frames_of_clips(score_file.segment_ids, clips, longest), counts
+        label_frames_of_clips(score_file.segment_ids, clips, params), counts
     )
     if (least == counts).all():
-        return score_file, 0
-    cut = dataclasses.replace(score_file, num_label_frames=least)
-    return cut, int((counts - least).sum())
+        return score_file, ""
+    text = (
+        f"{(counts - least).sum()} scored label frames lie after the end of "
+        f"their clip (of {params.clip_seconds:g} s, unless a list says "
+        f"otherwise) and were left out"
+    )
+    # Without a list, the length is an assumption.
+    level = logging.WARNING if clips is None else logging.INFO
+    logging.log(level, "%s: %s.", name, text)
+    return dataclasses.replace(score_file, num_label_frames=least), text
 
 
 def strong_items(
@@ -207,7 +219,7 @@ def strong_items(
         of its values.
     """
     check_negatives(negatives)
-    score_file, _ = within_clips(score_file, clips)
+    score_file, _ = within_clips(score_file, clips, params)
     labelled = _with_empty_clips(framed["segment_id"], clips)
     rows, alignment = _align(score_file, labelled, framed["mid"])
     labels, left_out = _without_repeated(framed)
@@ -298,7 +310,7 @@ def weak_items(
             "Explicit negatives come from framed labels or from a table of "
             "pairs; found both. Give one."
         )
-    score_file, _ = within_clips(score_file, clips)
+    score_file, _ = within_clips(score_file, clips, params)
     absent = explicit_negatives
     if framed is not None:
         absent = absent_pairs(_without_repeated(framed)[0], params, clips)
@@ -485,6 +497,13 @@ def warn_of_gaps(
             "%s: %d labels are of label frames that were not scored.",
             outcome,
             num_late,
+        )
+    # Without a list their number is a guess, and short audio is common.
+    if has_clips and alignment.num_label_frames_not_scored:
+        logging.warning(
+            "%s: %d label frames of listed clips that were not scored.",
+            outcome,
+            alignment.num_label_frames_not_scored,
         )
 
 

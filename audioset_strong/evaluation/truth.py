@@ -281,6 +281,9 @@ def read_truth(
         # every class and label frame.
         framed = frame_strong_labels(strong, absent, params, listed, ())
         notes.append(_describe_framing(framed, strong, absent))
+        if listed is not None:
+            # Events that fill no label frame leave their clip without any.
+            listed = _find_empty_clips(listed, framed, None, weak)
     for note in notes:
         logging.info("Truth: %s.", note)
     return Truth(

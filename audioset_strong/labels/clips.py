@@ -27,7 +27,6 @@ import re
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from absl import logging
 
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
@@ -43,6 +42,7 @@ _DECIMAL = re.compile(r"[0-9]+\.?[0-9]*(e[+-]?[0-9]+)?", re.ASCII | re.I)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 # Times are written with three decimals.
 _LEAST_SECONDS = 0.0005
+_ONSET_SLACK_SECONDS = 1.0
 
 
 def read_annotated_clips(path: _Path) -> pd.DataFrame:
@@ -169,26 +169,32 @@ def lengths_of_clips(
     return seconds
 
 
-def warn_of_late_events(strong: pd.DataFrame, clips: pd.DataFrame) -> None:
-    """Warns of events (`label_files`) that start after the end of their clip.
+def check_onsets(
+    strong: pd.DataFrame, clips: pd.DataFrame | None, clip_seconds: float
+) -> None:
+    """Raises `InputError` if events start long after the end of their clip.
 
-    They reach no label frame. Events that only end later are cut.
+    They would be lost: lengths are missing, wrong or in another unit. An event
+    that starts less than a second late is taken for a rounding.
+
+    Args:
+      strong: Strong table (`label_files`).
+      clips: Clips table; None for no list.
+      clip_seconds: Length of the clips that are not listed.
     """
-    seconds = clips.set_index("segment_id")["duration_seconds"]
-    end_of_clip = strong["segment_id"].map(seconds)
-    late = strong[strong["onset_seconds"] >= end_of_clip]
-    if len(late):
-        first = late.iloc[0]
-        logging.warning(
-            "%d of %d events start after the end of their clip and have no "
-            "label frame, such as %s at %g s in %r of %g s. Are the lengths in "
-            "the list of annotated clips in seconds?",
-            len(late),
-            len(strong),
-            first["mid"],
-            first["onset_seconds"],
-            first["segment_id"],
-            seconds[first["segment_id"]],
+    ids = strong["segment_id"].to_numpy(dtype=object)
+    ends = lengths_of_clips(ids, clips, clip_seconds)
+    onsets = strong["onset_seconds"].to_numpy()
+    is_late = onsets >= ends + _ONSET_SLACK_SECONDS
+    if is_late.any():
+        row = int(np.argmax(is_late))
+        raise InputError(
+            f"Expected events inside their clips; {is_late.sum()} of "
+            f"{len(strong)} start after the end, such as "
+            f"{strong['mid'].iloc[row]} at {onsets[row]:g} s of {ids[row]!r}, "
+            f"which has {ends[row]:g} s. Give a list of annotated clips "
+            f"(clips) with their lengths in seconds, or the length of all "
+            f"(clip_seconds)."
         )
 
 

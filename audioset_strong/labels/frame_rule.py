@@ -27,8 +27,8 @@ import pandas as pd
 from audioset_strong.errors import InputError
 from audioset_strong.labels.clips import (
     check_listed,
+    check_onsets,
     lengths_of_clips,
-    warn_of_late_events,
 )
 from audioset_strong.params import LabelFrameParams
 
@@ -234,15 +234,17 @@ def frame_strong_labels(
       as the released one.
 
     Raises:
-      InputError: A clip with an event is not on the list.
+      InputError: A clip with an event is not on the list, or an event starts
+        after the end of its clip.
     """
     keys = ["segment_id", "mid"]
+    if clips is not None:
+        check_listed(strong["segment_id"], clips)
+    check_onsets(strong, clips, params.clip_seconds)
     rows = strong[keys]
     if explicit_negatives is not None:
         rows = pd.concat([rows, explicit_negatives[keys]])
     if clips is not None:
-        check_listed(strong["segment_id"], clips)
-        warn_of_late_events(strong, clips)
         mids = rows["mid"].unique() if known_mids is None else [*known_mids]
         is_empty = ~clips["segment_id"].isin(strong["segment_id"])
         absent = clips.loc[is_empty, ["segment_id"]].merge(

@@ -20,12 +20,13 @@ as it stands in the index, so that a moved folder is split as before. Clips of
 AudioSet keep their YouTube id as their group.
 """
 
+import contextlib
 import csv
 import dataclasses
 import io
 import math
 import os
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import IO, Any
 
 import numpy as np
@@ -44,6 +45,9 @@ _SECONDS = ("start_seconds", "duration_seconds")
 _COLUMNS = (*_REQUIRED, *_SECONDS, "group")
 _NAMED = ", ".join(_REQUIRED)
 
+# Each row with its place, in words.
+_Rows = Generator[tuple[str, dict[str, str]], None, None]
+
 
 @dataclasses.dataclass(frozen=True)
 class AudioIndex:
@@ -51,7 +55,7 @@ class AudioIndex:
 
     Attributes:
       source: The file.
-      base_dir: What relative paths are relative to.
+      base_dir: What relative paths are relative to, with a slash at its end.
       row_of_clip: The row of each segment id.
       paths: As they stand in the file, `[num_rows]`.
       start_seconds: float64 `[num_rows]`, 0 or more; NaN where not given.
@@ -73,9 +77,9 @@ class AudioIndex:
     def path_of(self, row: int) -> str:
         """Where the audio of a row is."""
         path = self.paths[row]
-        if files.is_remote(path) or os.path.isabs(path):
+        if os.path.isabs(path) or ("://" in path and files.is_remote(path)):
             return path
-        return os.path.join(self.base_dir, path)
+        return self.base_dir + path
 
     def group_of(self, segment_id: str) -> str:
         """The group of a clip, "" if the index does not name the clip."""
@@ -120,13 +124,15 @@ def read_audio_index(path: str, audio_dir: str = "") -> AudioIndex:
             _check_rows(path, rows(path, file))
     index = AudioIndex(
         source=path,
-        base_dir=audio_dir or os.path.dirname(path),
+        base_dir=os.path.join(audio_dir or os.path.dirname(path), ""),
         row_of_clip=row_of_clip,
         paths=texts["path"],
         start_seconds=seconds[0],
         duration_seconds=seconds[1],
         groups=texts["group"],
     )
+    if len(set(index.paths)) == len(index.paths):
+        return index
     _check_places(index)
     return dataclasses.replace(index, mixed_paths=_mixed_paths(index))
 
@@ -149,8 +155,6 @@ def _mixed_paths(index: AudioIndex) -> frozenset[str]:
 
 def _check_places(index: AudioIndex) -> None:
     """Refuses two clips that would be the same audio."""
-    if len(set(index.paths)) == len(index.paths):
-        return
     places = zip(
         index.paths,
         np.nan_to_num(index.start_seconds).tolist(),
@@ -290,10 +294,8 @@ def _is_group(text: str) -> bool:
 # --- Slow: rows, to name the line of what is wrong ----------------------------
 
 
-def _text_rows(
-    path: str, file: IO[bytes]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yields each row of a text file with its place, in words."""
+def _text_rows(path: str, file: IO[bytes]) -> _Rows:
+    """Yields each row of a text file."""
     header, delimiter = _header_and_delimiter(file)
     # Bytes that are not UTF-8 become halves of surrogate pairs.
     text = io.TextIOWrapper(
@@ -328,10 +330,8 @@ def _text_rows(
         text.detach()
 
 
-def _parquet_rows(
-    path: str, file: IO[bytes]
-) -> Iterator[tuple[str, dict[str, str]]]:
-    """Yields each row of a Parquet file with its place, in words."""
+def _parquet_rows(path: str, file: IO[bytes]) -> _Rows:
+    """Yields each row of a Parquet file."""
     table = _read_parquet(path, file)
     for number, row in enumerate(table.to_pylist(), start=1):
         yield (
@@ -340,8 +340,13 @@ def _parquet_rows(
         )
 
 
-def _check_rows(path: str, rows: Iterator[tuple[str, dict[str, str]]]) -> None:
+def _check_rows(path: str, rows: _Rows) -> None:
     """Raises `InputError` for the first row that is not right."""
+    with contextlib.closing(rows):
+        _check_each(path, rows)
+
+
+def _check_each(path: str, rows: _Rows) -> None:
     place_of_clip: dict[str, str] = {}
     for place, row in rows:
         segment_id = row["segment_id"]

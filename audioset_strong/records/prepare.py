@@ -26,7 +26,11 @@ from absl import logging
 
 from audioset_strong import files
 from audioset_strong.audio.containers import is_container
-from audioset_strong.audio.listing import index_listing, list_audio
+from audioset_strong.audio.listing import (
+    index_listing,
+    indexed_audio,
+    list_audio,
+)
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
     KnownClasses,
@@ -263,7 +267,7 @@ def prepare_records(
     max_loss = 1.0 if max_loss is None else max_loss
     num_missing = sum(not clip.is_there for clip in planned)
     check_loss(num_missing, len(planned), max_loss, "they have no audio file")
-    names = index.row_of_clip if index else set(path_of_stem.values())
+    names = index.row_of_clip if index else indexed_audio(path_of_stem)
     _name_unused(planned, plan, names, index)
     if num_missing > _MOST_CLIPS * len(planned) and not is_limited:
         _stop_for_want_of_audio(planned, names, audio_index_path or audio_dir)
