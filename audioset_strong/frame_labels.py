@@ -25,6 +25,7 @@ import pandas as pd
 from absl import flags
 
 from audioset_strong import run_flags
+from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
 from audioset_strong.labels.class_map import group_by_name
 from audioset_strong.labels.clips import read_annotated_clips
@@ -119,6 +120,11 @@ def main(argv: Sequence[str]) -> None:
             clips=clips,
         )
     problems.report()
+    if strong.empty:
+        raise InputError(
+            f"{_STRONG_LABELS.value} names no event, so there is nothing to "
+            f"frame. Give a strong TSV with events."
+        )
 
     framed = frame_strong_labels(
         strong, negatives, known_mids=names, params=params, clips=clips

@@ -16,6 +16,7 @@ be given too, and holds for that class.
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -30,6 +31,7 @@ from audioset_strong.files import open_output
 from audioset_strong.inference.event_decoding import ScoredEvent, decode_events
 from audioset_strong.inference.saved_model import Export, load_export
 from audioset_strong.labels.class_map import ClassMap
+from audioset_strong.labels.problems import listed
 
 _SAVED_MODEL = flags.DEFINE_string(
     "saved_model", None, "Folder that export_saved_model wrote.", required=True
@@ -98,20 +100,31 @@ def main(argv: Sequence[str]) -> None:
         raise InputError(
             "Expected audio files after the flags. Received: none."
         )
+    segment_ids = [os.path.splitext(os.path.basename(p))[0] for p in paths]
+    repeated = [n for n, c in Counter(segment_ids).items() if c > 1]
+    if repeated:
+        raise InputError(
+            f"Expected files with names of their own, found more than one of "
+            f"{listed(map(repr, repeated))}: their events could not be told "
+            f"apart. Rename them, or run once for each folder."
+        )
     export = load_export(_SAVED_MODEL.value)
     class_map = export.class_map
     thresholds = _read_thresholds(class_map)
     num_events, num_failed = 0, 0
     with open_output(_OUTPUT.value) as output:
         output.write(_HEADER)
-        for path in tqdm.tqdm(paths, unit="file", disable=len(paths) == 1):
+        for path, segment_id in zip(
+            tqdm.tqdm(paths, unit="file", disable=len(paths) == 1),
+            segment_ids,
+            strict=True,
+        ):
             try:
                 events = _find_events(path, export, thresholds)
             except (AudioError, OSError) as error:
                 logging.error("Left out: %s", error)
                 num_failed += 1
                 continue
-            segment_id = os.path.splitext(os.path.basename(path))[0]
             output.write(_format_events(segment_id, events, class_map))
             num_events += len(events)
     logging.info(

@@ -43,7 +43,7 @@ from audioset_strong.labels.ids import (
     read_clip_list,
     write_clip_list,
 )
-from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.problems import ProblemLog, listed
 
 _AUDIO_DIR = flags.DEFINE_string(
     "audio_dir",
@@ -100,6 +100,11 @@ def main(argv: Sequence[str]) -> None:
     sets = read_labelled_sets(paths, problems, classes.mids_of_name())
     problems.report()
     labelled = list(all_segment_ids(sets))
+    if not labelled:
+        raise InputError(
+            f"The label files name no clip: {listed([s.name for s in sets])}. "
+            f"Give label files with labels."
+        )
     present, audio, lines = _find_clips(labelled)
     coverage = cover_sets(sets, present, classes.name_of_mid, classes.mids)
     write_coverage(coverage, _OUTPUT_DIR.value, problems, audio)

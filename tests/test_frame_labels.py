@@ -60,6 +60,17 @@ def test_hand_written_labels(tmp_path):
     assert present.to_numpy().tolist() == [["a_0", 0, "/m/x", True]]
 
 
+def test_no_event_is_an_error(tmp_path):
+    (tmp_path / "s.tsv").write_text(_STRONG.splitlines()[0] + "\n")
+    done = _run(
+        f"--strong_labels={tmp_path / 's.tsv'}",
+        f"--output={tmp_path / 'framed.tsv'}",
+    )
+    assert done.returncode == 2
+    assert "s.tsv names no event, so there is nothing to frame" in done.stderr
+    assert not (tmp_path / "framed.tsv").exists()
+
+
 def test_released_rows(strong_excerpts, audioset_labels, tmp_path):
     reference = strong_excerpts / "audioset_eval_strong_framed_posneg.gun.tsv"
     names = audioset_labels / "mid_to_display_name.tsv"

@@ -14,16 +14,18 @@ import pytest
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import ClassMap
-from audioset_strong.labels.importers import (
-    FORMATS,
-    ImportParams,
+from audioset_strong.labels.imported_clips import (
     Recording,
-    Row,
     class_id_of_label,
     cut_into_clips,
     events_of_clips,
     fit_into_recording,
     name_classes,
+)
+from audioset_strong.labels.importers import (
+    FORMATS,
+    ImportParams,
+    Row,
     read_foreign_labels,
 )
 from audioset_strong.labels.problems import ProblemLog

@@ -165,6 +165,10 @@ def test_own_weak_labels_are_told_by_their_header(tmp_path):
 def test_files_without_rows_keep_columns_and_types(tmp_path):
     path = tmp_path / "empty"
     path.write_text(_WEAK_HEADER)
+    problems = ProblemLog()
+    label_files.read_weak_labels(path, problems)
+    note = problems.problems[-1]
+    assert str(note).startswith(f"{path}:4: expected lines below the header")
     pd.testing.assert_frame_equal(
         label_files.read_weak_labels(path), label_files.empty_weak_labels()
     )
@@ -655,6 +659,103 @@ def test_a_wrong_header_is_refused_also_with_a_log(tmp_path, kind, text):
     for problems in (None, ProblemLog()):
         with pytest.raises(InputError, match="labels:[13]: expected the head"):
             read(path, problems)
+
+
+_FOREIGN_FILES = {
+    "of DESED": (
+        "strong",
+        "filename\tonset\toffset\tevent_label\na.wav\t0\t1\tSpeech\n",
+        ":1: expected the header 'segment_id",
+    ),
+    "with commas": (
+        "strong",
+        _STRONG_HEADER.replace("\t", ",") + "a,0,1,/m/x\n",
+        ":1: expected the header 'segment_id",
+    ),
+    "with an index of pandas": (
+        "strong",
+        f"\t{_STRONG_HEADER}0\ta\t0\t1\t/m/x\n",
+        ":1: expected the header 'segment_id",
+    ),
+    "in UTF-16": (
+        "strong",
+        (_STRONG_HEADER + "a\t0\t1\t/m/x\n").encode("utf-16"),
+        ":1: expected the header 'segment_id",
+    ),
+    "with decimal commas": (
+        "strong",
+        f"{_STRONG_HEADER}a\t0,5\t1,5\t/m/x\n",
+        f":2: {_SECONDS}",
+    ),
+    "with minutes": (
+        "strong",
+        f"{_STRONG_HEADER}a\t0:00.5\t0:01.5\t/m/x\n",
+        f":2: {_SECONDS}",
+    ),
+    "with a column more": (
+        "strong",
+        f"{_STRONG_HEADER}a\t0\t1\t/m/x\tannotator 1\n",
+        ":2: expected 4 tab-separated fields, not 5",
+    ),
+    "with names among mids": (
+        "strong",
+        f"{_STRONG_HEADER}a\t0\t1\t/m/x\na\t0\t1\tBuzz\n",
+        ":3: expected a class id such as /m/09x0r, not 'Buzz'",
+    ),
+    "with names of classes": (
+        "strong",
+        f"{_STRONG_HEADER}a\t0\t1\tdoor slam\n",
+        ":2: expected a class id without spaces, not 'door slam'",
+    ),
+    "with 0 and 1": (
+        "framed",
+        f"{_FRAMED_HEADER}a\t0\t0.96\t/m/x\t1\n",
+        ":2: expected PRESENT or NOT_PRESENT in the fifth field",
+    ),
+    "with frames of 1 s": (
+        "framed",
+        f"{_FRAMED_HEADER}a\t1\t2\t/m/x\tPRESENT\n",
+        ":2: expected one of the 10 label frames of 0.96 s",
+    ),
+    "without spaces": (
+        "weak",
+        f'{_WEAK_HEADER}a,0.000,10.000,"/m/x"\n',
+        ":4: expected '<YTID>, <start>, <end>",
+    ),
+    "saved by a spreadsheet": (
+        "weak",
+        f'{_WEAK_HEADER}"a, 0.000, 10.000, ""/m/x"""\n',
+        ":4: expected a YTID without spaces, commas and quotes",
+    ),
+    "with semicolons between mids": (
+        "weak",
+        f'{_WEAK_HEADER}a, 0, 9, "/m/x"\nb, 0, 9, "/m/x;/m/y"\n',
+        ":5: expected a class id such as /m/09x0r, not '/m/x;/m/y'",
+    ),
+    "with semicolons": (
+        "own",
+        "segment_id;labels\na;dog\n",
+        ":1: expected the header 'segment_id,labels', found 'segment_id;lab",
+    ),
+    "without labels": (
+        "own",
+        'segment_id,labels\na,""\n',
+        ":2: expected '<segment id>,\"<class>,<class>,...\"'",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", _FOREIGN_FILES)
+def test_files_of_others_end_in_one_line(tmp_path, name):
+    kind, content, message = _FOREIGN_FILES[name]
+    path = tmp_path / "labels"
+    if isinstance(content, str):
+        content = content.encode()
+    path.write_bytes(content)
+    with pytest.raises(InputError) as error:
+        _KINDS[kind][0](path)
+    assert str(error.value).startswith(f"{path}{message}")
+    assert "\n" not in str(error.value)
 
 
 def test_other_encodings_are_refused(tmp_path):

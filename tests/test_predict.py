@@ -67,6 +67,19 @@ def test_folder_that_is_no_export_is_one_clear_line(tmp_path):
     assert not (tmp_path / "e.tsv").exists()
 
 
+def test_files_of_one_name_are_refused(tmp_path):
+    finished = _predict(
+        f"--saved_model={tmp_path}",
+        f"--output={tmp_path / 'events.tsv'}",
+        "monday/door 7.wav",
+        "monday/door 8.wav",
+        "tuesday/door 7.flac",
+    )
+    assert finished.returncode == 2
+    assert "found more than one of 'door 7': their" in finished.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_thresholds_of_classes(export_dir, tmp_path):
     sound = tmp_path / "a.wav"
     soundfile.write(sound, np.full(16000, 0.1), 16000)

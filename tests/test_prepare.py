@@ -220,11 +220,16 @@ def test_what_has_to_be_there(tiny_release, tmp_path):
     strong = tmp_path / "strong.tsv"
     header = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel"
     strong.write_text(f"{header}\nclip_0\t3.0\t2.0\t/m/x\n")
+    (tmp_path / "c.csv").write_text("index,mid,display_name\n0,/m/a,A\n")
     for arguments, message in (
         ({"weak_paths": []}, "weak or strong label files"),
         (
             {"weak_paths": [], "strong_paths": [str(strong)]},
             "strong.tsv:2: expected an event that ends after it starts",
+        ),
+        (
+            {"class_map_path": str(tmp_path / "c.csv")},
+            r"No label is of a class of .*c.csv \(/m/a\); labels are of /m/no",
         ),
         ({"audio_dir": tmp_path / "none"}, "none is not a folder"),
         ({"audio_dir": tmp_path / "empty"}, "holds no audio files"),
@@ -581,7 +586,7 @@ def test_finished_records_are_not_taken_away(own_data, tmp_path):
         assert _contents(output_dir) == contents
     # Other settings.
     features = FeatureParams(log_offset=0.001)
-    with pytest.raises(InputError, match="features: .* may be replaced"):
+    with pytest.raises(InputError, match="features: .* replace=True"):
         _prepare_own(folder, output_dir, features=features)
     assert _contents(output_dir) == contents
     _prepare_own(folder, output_dir, features=features, replace=True)

@@ -10,7 +10,9 @@ import tensorflow as tf
 from audioset_strong.audio.decode import decode_audio
 from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.errors import InputError
+from audioset_strong.inference import saved_model
 from audioset_strong.inference.saved_model import (
+    Export,
     WaveformClassifier,
     _compare_reloaded,
     check_waveforms,
@@ -109,3 +111,26 @@ def test_wrong_folders_are_refused(untrained_workdir, tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="is not empty"):
         export_saved_model(untrained_workdir, str(tmp_path))
+
+
+@pytest.mark.parametrize("num_samples", [1, 15600, 15601, 46319, 46320, 160007])
+def test_long_recordings_are_scored_in_parts(num_samples, monkeypatch):
+    # Parts of three patches; 46,320 samples are those of three and no more.
+    monkeypatch.setattr(saved_model, "_PATCHES_PER_CALL", 3)
+    lengths = []
+
+    def model(waveform):
+        lengths.append(len(waveform))
+        padded = np.pad(waveform, (0, max(0, 15600 - len(waveform))))
+        log_mel = waveform_to_log_mel(padded, _FEATURES)
+        num_patches = len(log_mel) // 96
+        patches = log_mel[: num_patches * 96].reshape(num_patches, 96, 64)
+        return {"scores": tf.constant(patches.mean(axis=1))}
+
+    rng = np.random.default_rng(0)
+    waveform = rng.uniform(-1, 1, num_samples).astype(np.float32)
+    found = Export(model, _FEATURES, None).score(waveform)
+    assert max(lengths) <= 46320
+    np.testing.assert_allclose(
+        found, model(tf.constant(waveform))["scores"], rtol=1e-4, atol=1e-4
+    )

@@ -74,7 +74,10 @@ def test_half_of_the_real_inputs_is_an_error(tmp_path):
 
 
 def test_evaluation_clips_in_training_records_are_refused(tmp_path):
-    for part, clip in (("train", "b_5000"), ("eval", "b_0")):
+    for part, clip in (
+        ("train", "video-----b_5000"),
+        ("eval", "video-----b_0"),
+    ):
         (tmp_path / part).mkdir()
         (tmp_path / part / "segment_ids.txt").write_text(f"{part}_0\n{clip}\n")
     finished = _table1(
@@ -86,7 +89,8 @@ def test_evaluation_clips_in_training_records_are_refused(tmp_path):
     )
     assert finished.returncode == 2
     message = finished.stderr.splitlines()[-1]
-    assert "1 YouTube ids, such as b, are both in" in message
+    assert "1 groups of clips" in message
+    assert "such as video-----b, are both in" in message
     assert "eval_labels" in message
 
 

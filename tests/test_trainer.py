@@ -458,6 +458,66 @@ def test_weak_labels_alone_validate_by_clip(
     assert np.isfinite(d_prime)
 
 
+def test_own_recordings_with_weak_labels(small_network, tmp_path):
+    rng = np.random.default_rng(0)
+    audio = tmp_path / "audio"
+    audio.mkdir()
+    weak = ["segment_id,labels"]
+    clips = ["segment_id\tduration_seconds\tgroup"]
+    index = ["segment_id\tpath"]
+    for number in range(24):
+        name, seconds = f"Küche {number:03d}", 1.1 + number / 4
+        path = audio / f"{number}.wav"
+        waveform = rng.uniform(-0.1, 0.1, round(seconds * 16000))
+        soundfile.write(path, waveform, 16000)
+        labels = ("dog_bark", "cat", "dog_bark,cat", "")[number % 4]
+        if labels:
+            weak.append(f'"{name}","{labels}"')
+        clips.append(f"{name}\t{seconds}\tsite {number // 4}")
+        index.append(f"{name}\t{path}")
+    classes = ["index,mid,display_name", '0,dog_bark,"Dog"', '1,cat,"Cat"']
+    paths = {}
+    for name, lines in {
+        "weak.csv": weak,
+        "clips.tsv": clips,
+        "index.tsv": index,
+        "classes.csv": classes,
+    }.items():
+        paths[name] = str(tmp_path / name)
+        pathlib.Path(paths[name]).write_text("\n".join(lines) + "\n")
+    records_dir = str(tmp_path / "records")
+    prepare_records(
+        "",
+        [paths["weak.csv"]],
+        [],
+        paths["classes.csv"],
+        records_dir,
+        RecordParams(held_out_fraction=0.5),
+        workers=WorkerParams(num_workers=1),
+        clips_path=paths["clips.tsv"],
+        audio_index_path=paths["index.tsv"],
+    )
+    params = dataclasses.replace(
+        _PARAMS, mixed_training_set="", mu=0.0, num_steps=3, deterministic=False
+    )
+    workdir = str(tmp_path / "run")
+    found = train(records_dir, workdir, _NETWORK, params)
+    validated = _metrics(workdir)[-1]
+    assert validated["validation_weak_d_prime"] == found["best_d_prime"]
+    assert np.isfinite(found["best_d_prime"])
+    # Whole groups are held out: 1.1 to 6.85 s, each as long as it is.
+    records = read_records(records_dir)
+    batches = label_frame_batches(records, ["weak", "held_out"], "weak")
+    for clip in batches.unbatch():
+        number = int(clip["segment_id"].numpy().decode().removeprefix("Küche "))
+        inside = int(clip["num_label_frames"])
+        assert inside == int((1.1 + number / 4 - 0.015) / 0.96)
+        expected = [(1, 0), (0, 1), (1, 1), (0, 0)][number % 4]
+        assert {tuple(t) for t in clip["targets"].numpy()[:inside]} == {
+            expected
+        }
+
+
 # --- Other classes -----------------------------------------------------------
 
 

@@ -1,6 +1,7 @@
 """From audio files to log-mel features.
 
 listing.py       which files a folder holds, and which of them holds a clip
+recordings.py    the files that labels of other tools name, and their lengths
 formats.py       what a file is by its bytes, and whether its end is missing
 decode.py        any file to 16 kHz mono, and why if that fails
 faults.py        faults of decoded audio: silent, truncated, too long, ...

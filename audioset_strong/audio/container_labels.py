@@ -77,7 +77,7 @@ def read_container_labels(
       known_classes: Classes and names that labels may have. Mids of AudioSet
         may be others: they are kept as they are.
       problems: Takes the clips that are left out, by the number of the row or
-        file; None to refuse the first.
+        file; None to stop at them.
 
     Raises:
       InputError: A container cannot be read, or there is no audio with labels.

@@ -26,7 +26,7 @@ import stat
 import tempfile
 import threading
 from collections.abc import Iterator
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
 import soundfile
@@ -348,6 +348,13 @@ def open_audio(path: str) -> Iterator[BinaryIO]:
         yield file
 
 
+def _open_scratch() -> IO[bytes]:
+    """Opens a nameless file, in memory where there are such files."""
+    if hasattr(os, "memfd_create"):
+        return open(os.memfd_create("decoder"), "w+b")
+    return tempfile.TemporaryFile()
+
+
 @contextlib.contextmanager
 def _log_chatter(path: str, container: str) -> Iterator[None]:
     """Logs what libsndfile's decoder of MP3 writes to stderr, with the path.
@@ -358,7 +365,7 @@ def _log_chatter(path: str, container: str) -> Iterator[None]:
     if container != "mp3":
         yield
         return
-    with _CHATTER_LOCK, tempfile.TemporaryFile() as caught:
+    with _CHATTER_LOCK, _open_scratch() as caught:
         try:
             stderr = os.dup(2)
         except OSError:  # there is none
@@ -372,11 +379,13 @@ def _log_chatter(path: str, container: str) -> Iterator[None]:
             os.close(stderr)
             if caught.seek(0, os.SEEK_END):
                 caught.seek(0)
-                lines = caught.read().splitlines(keepends=True)
-                # Another thread may write at the same time.
-                others = [line for line in lines if not _CHATTER.match(line)]
-                os.write(2, b"".join(others))
-                chatter = [line for line in lines if _CHATTER.match(line)]
+                chatter = []
+                for line in caught.read().splitlines(keepends=True):
+                    if _CHATTER.match(line):
+                        chatter.append(line)
+                    else:
+                        # Another thread wrote at the same time.
+                        os.write(2, line)
                 if chatter:
                     first = chatter[0].decode(errors="replace").strip()
                     logging.info(

@@ -5,16 +5,18 @@ without an extension. Unlike AudioSet's (`listing.py`) such a name is never
 taken apart: it is that of one file below the folder of audio, or an error.
 """
 
+import contextlib
 import os
 from collections.abc import Iterable, Sequence
 
 import soundfile
 
 from audioset_strong.audio.decode import decode_audio, open_audio
+from audioset_strong.audio.formats import sniff_open_file
 from audioset_strong.audio.listing import AUDIO_EXTENSIONS
 
-# libsndfile's names of formats whose header need not say how long they are.
-_WITHOUT_LENGTH = ("OGG", "MP3", "MPEG")
+# Formats whose header need not say how long they are.
+_WITHOUT_LENGTH = ("ogg", "mp3")
 # No recording has more samples; where a header leaves the length open,
 # libsndfile gives a larger number.
 _MAX_SAMPLES = 1 << 40
@@ -96,15 +98,12 @@ def measure_seconds(path: str) -> float:
       OSError: Object storage does not answer.
     """
     with open_audio(path) as file:
-        try:
-            info = soundfile.info(file)
-        except soundfile.LibsndfileError:
-            info = None
-    if (
-        info is None
-        or info.format in _WITHOUT_LENGTH
-        or not 0 < info.frames < _MAX_SAMPLES
-    ):
+        info = None
+        if sniff_open_file(file) not in _WITHOUT_LENGTH:
+            file.seek(0)
+            with contextlib.suppress(soundfile.LibsndfileError):
+                info = soundfile.info(file)
+    if info is None or not 0 < info.frames < _MAX_SAMPLES:
         return decode_audio(path, _SAMPLE_RATE).file_seconds
     return float(info.frames / info.samplerate)
 

@@ -48,6 +48,9 @@ from audioset_strong.training.workdir import load_classifier
 # The two run the same kernels, so this is room for another order of additions.
 _MAX_SCORE_DIFFERENCE = 1e-4
 
+# Patches scored at a time: two and a half minutes.
+_PATCHES_PER_CALL = 160
+
 # Run in a process of its own that cannot import this package.
 _RELOAD_SCRIPT = """
 import sys
@@ -119,9 +122,24 @@ class Export(NamedTuple):
     class_map: ClassMap
 
     def score(self, waveform: np.ndarray) -> np.ndarray:
-        """Scores a waveform: float32 `[num_patches, num_classes]`."""
-        scores: np.ndarray = self.model(tf.constant(waveform))["scores"].numpy()
-        return scores
+        """Scores a waveform: float32 `[num_patches, num_classes]`.
+
+        Long ones a part at a time, so that memory is bounded.
+        """
+        features = self.features
+        patch_samples = features.patch_stft_frames * features.stft_hop_samples
+        part_samples = _PATCHES_PER_CALL * patch_samples
+        # The last STFT window of a patch reaches into the next.
+        overlap_samples = features.patch_window_samples - patch_samples
+        # A rest that is shorter than a patch is left out, as in one call.
+        end = max(1, len(waveform) - features.patch_window_samples + 1)
+        parts = [
+            waveform[start : start + part_samples + overlap_samples]
+            for start in range(0, end, part_samples)
+        ]
+        return np.concatenate(
+            [self.model(tf.constant(part))["scores"].numpy() for part in parts]
+        )
 
 
 def load_export(path: str) -> Export:

@@ -5,6 +5,9 @@
   problems          the log of bad lines, and lists in messages
   line_parser       lines of label files -> columns, or what is wrong with them
   label_files       readers, checks and writers of all label files
+  clips             lists of annotated clips
+  importers         label files of other tools -> rows
+  imported_clips    rows and recordings -> classes, clips and events
   frame_rule        events -> label frames (Section 3.2 of the paper)
   framed_agreement  comparison of framed labels with a reference
   ontology          the graph of classes

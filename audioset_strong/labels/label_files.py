@@ -104,7 +104,7 @@ _CTIME = "%a %b %d %H:%M:%S %Y"
 _NO_DATE = datetime(2017, 3, 5)
 
 # Freebase ids and those that AudioSet made like them.
-_AUDIOSET_MID = re.compile(r"/[mtg]/[^\s\",]+")
+_AUDIOSET_MID = re.compile(r"/[mtg]/[0-9A-Za-z_]+")
 _CLASS_ID = re.compile(MID_PATTERN)
 _YOUTUBE_SEGMENT = "^[A-Za-z0-9_-]{11}_[0-9]+$"
 # Ten digits of milliseconds: more is no time of a recording.
@@ -426,6 +426,9 @@ def _read_rows(
             parsed = parse(text, log)
         rows = _Rows(text, parsed, log)
         yield rows
+        if not text.body.strip():
+            message = "expected lines below the header, found none"
+            log.add(path, num_header_lines + 1, message, is_left_out=False)
         num_bad = log.num_left_out - num_before
         if log.skip_bad_lines and num_bad > text.num_lines / 2:
             first = next(p for p in log.problems if p.path == os.fspath(path))
@@ -535,9 +538,10 @@ def _read_weak(
     params: LabelFrameParams,
 ) -> tuple[pd.DataFrame, _Ints]:
     """Reads a weak table and the line of each row."""
-    if read_first_line(path).replace('"', "") == OWN_WEAK_HEADER:
+    if read_first_line(path).lstrip('"').startswith("segment_id"):
+        example = "weak.csv of import_labels"
         source = _read_rows(
-            path, parse_own_weak_lines, "", "import_labels writes", problems
+            path, parse_own_weak_lines, OWN_WEAK_HEADER, example, problems
         )
         with source as rows:
             _resolve_weak_labels(rows, known_mids, names)
@@ -1106,6 +1110,8 @@ def read_label_files(
             return (
                 empty_weak_labels() if kind == "weak" else empty_strong_labels()
             )
+        if len(read_files) == 1:
+            return read_files[0][0]
         tables, lines = zip(*read_files, strict=True)
         is_kept = _find_first_files(paths, tables, lines, log)
     table: pd.DataFrame = pd.concat(tables, ignore_index=True)
@@ -1184,8 +1190,8 @@ def _find_first_files(
             log.add(
                 path,
                 int(line_of_pair[later]),
-                f"expected each clip in one file; {len(merged)} also stand in "
-                f"another with the same labels, and are taken once, such as "
+                f"expected each clip in one file; {len(merged):,} also stand "
+                f"in another with the same labels, and are taken once, such as "
                 f"{segment_ids[clip_of_pair[later]]!r} at "
                 f"{paths[file_of_pair[first]]}:{line_of_pair[first]}",
                 num_lines=int(num_rows_of_pair[merged].sum()),

@@ -184,7 +184,7 @@ def read_label_mapping(
 ) -> LabelMapping:
     """Makes a mapping from ontology.json and mid_to_display_name.tsv.
 
-    `problems` takes the bad lines of the latter; None refuses the first.
+    `problems` takes those of the latter; None to stop at bad lines.
 
     Raises:
       InputError: A file that is needed is missing, or is not what it should be.

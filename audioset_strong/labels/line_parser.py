@@ -82,7 +82,8 @@ class LabelText:
         """Refuses a file whose last header line is not `header`."""
         number = self.first_line - 1
         is_whole = len(self.header) == number
-        if not is_whole or self.header[-1] != header:
+        # Writers of CSV may quote names.
+        if not is_whole or self.header[-1].replace('"', "") != header:
             found = f"{len(self.header)} lines"
             if is_whole:
                 found = shown(self.header[-1])

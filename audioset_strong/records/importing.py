@@ -43,15 +43,17 @@ from audioset_strong.labels.clips import (
     write_annotated_clips,
 )
 from audioset_strong.labels.ids import group_of_segment, is_segment_id
-from audioset_strong.labels.importers import (
+from audioset_strong.labels.imported_clips import (
     ImportedClip,
-    ImportParams,
     Recording,
-    Row,
     cut_into_clips,
     events_of_clips,
     fit_into_recording,
     name_classes,
+)
+from audioset_strong.labels.importers import (
+    ImportParams,
+    Row,
     read_foreign_labels,
 )
 from audioset_strong.labels.label_files import (

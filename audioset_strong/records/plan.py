@@ -408,17 +408,18 @@ def find_shrinking(tasks: Sequence[ShardTask], output_dir: str) -> Shrinking:
     folder = os.path.join(output_dir, REPORTS_DIR_NAME)
     old: dict[str, Clip] = {}
     num_clips = 0
-    for name in files.list_names(folder):
-        match = SHARD_FILE.fullmatch(name)
-        if not match or match[2] or not match[3]:
-            continue
-        report = read_json(os.path.join(folder, name))
+    matches = map(SHARD_FILE.fullmatch, files.list_names(folder))
+    names = [m[1] for m in matches if m and m[3] and not m[2]]
+    paths = [os.path.join(folder, f"{name}.json") for name in names]
+    with concurrent.futures.ThreadPoolExecutor(_NUM_THREADS) as executor:
+        reports = list(executor.map(read_json, paths))
+    for name, report in zip(names, reports, strict=True):
         num_clips += report["shard"]["num_clips"]
-        new_task = task_of.get(match[1])
+        new_task = task_of.get(name)
         if new_task and new_task.fingerprint == report["fingerprint"]:
             continue
-        path = _plan_path(output_dir, match[1])
-        task = load_task(output_dir, match[1]) if files.exists(path) else None
+        path = _plan_path(output_dir, name)
+        task = load_task(output_dir, name) if files.exists(path) else None
         # Otherwise an unfinished run has planned this shard anew.
         if task is not None and task.fingerprint == report["fingerprint"]:
             left_out = {row[0] for row in report["left_out"]}
@@ -488,8 +489,8 @@ def check_settings(
         if differing:
             raise InputError(
                 f"{output_dir} holds records made with other settings "
-                f"({'; '.join(differing)}). Give another output folder, or say "
-                f"that these may be replaced."
+                f"({'; '.join(differing)}). Give another output folder; with "
+                f"replace=True these are replaced."
             )
 
 

@@ -45,7 +45,7 @@ from audioset_strong.labels.label_mapping import (
     map_strong_labels,
     map_weak_labels,
 )
-from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.problems import ProblemLog, listed
 from audioset_strong.labels.training_sets import read_label_ytids
 from audioset_strong.params import (
     AudioParams,
@@ -256,6 +256,13 @@ def prepare_records(
     )
     del weak, strong
     planned = [clip for of_group in plan.clips.values() for clip in of_group]
+    if plan.unmapped and not any(any(c.events.values()) for c in planned):
+        raise InputError(
+            f"No label is of a class of the class map {class_map_path} "
+            f"({listed(class_map.mids, 3)}); labels are of "
+            f"{listed(sorted(plan.unmapped), 3)}. Give the class map of these "
+            f"labels."
+        )
     is_limited = max_loss is not None
     max_loss = 1.0 if max_loss is None else max_loss
     num_missing = sum(not clip.is_there for clip in planned)
@@ -417,8 +424,8 @@ def _check_shrinking(tasks: Sequence[ShardTask], output_dir: str) -> None:
         raise InputError(
             f"{output_dir} holds {losses.num_clips:,} finished clips, and this "
             f"run would take from them: {'; '.join(texts)}. Give the audio and "
-            f"the labels that they were made of, or another output folder; or "
-            f"say that they may be replaced."
+            f"the labels that they were made of, or another output folder; "
+            f"with replace=True the run does it."
         )
 
 

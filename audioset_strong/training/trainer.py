@@ -151,6 +151,17 @@ def train(
             logging.info("%s is finished, at step %d.", workdir, first_step)
         elif first_step:
             logging.info("Resuming %s at step %d.", workdir, first_step)
+        validation_set = _validation_label_set(records)
+        if not validation_set:
+            logging.info(
+                "No validation, for the records hold no held-out clip: the "
+                "last checkpoint counts as the best."
+            )
+        elif validation_set == "weak":
+            logging.info(
+                "Validation is of whole clips, for those held out have weak "
+                "labels only."
+            )
 
         metrics_log = workdirs.MetricsLog(workdir, first_step)
         train_step = _make_train_step(strategy, model, optimizer, params)
@@ -370,6 +381,15 @@ def _run_steps(
             sums, num_summed, started = tf.zeros([2]), 0, time.monotonic()
 
 
+def _validation_label_set(records: Records) -> str:
+    """Which labels held-out clips are validated by: "strong", "weak" or ""."""
+    shards = records.shards_of("held_out")
+    for label_set in ("strong", "weak"):
+        if any(shard.num_clips_with(label_set) for shard in shards):
+            return label_set
+    return ""
+
+
 def _validate(
     score_patches: Callable[[tf.Tensor], tf.Tensor], records: Records
 ) -> tuple[dict[str, float], float | None]:
@@ -383,11 +403,8 @@ def _validate(
       metrics: What to log.
       d_prime: By which to choose the checkpoint; None if there is none.
     """
-    shards = records.shards_of("held_out")
-    label_set = "weak"
-    if any(shard.num_clips_with("strong") for shard in shards):
-        label_set = "strong"
-    elif not any(shard.num_clips_with("weak") for shard in shards):
+    label_set = _validation_label_set(records)
+    if not label_set:
         return {}, None
     scored = score_clips(
         score_patches, records, ["held_out"], label_set, only_known=True
