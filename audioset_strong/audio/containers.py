@@ -71,8 +71,8 @@ _NAMES_AT_ONCE = 1 << 14
 
 # Rows decoded at a time: few, as they are whole audio files.
 _ROWS_AT_ONCE = 8
-# Files with larger row groups are read in pieces, others a column of a row group
-# at a time. Row groups of 100 clips, as Hugging Face writes, hold 20 to 100 MB.
+# Files with larger row groups are read in pieces, others by whole columns of a
+# row group. Those of 100 clips, as Hugging Face writes, hold 20 to 100 MB.
 _MAX_GROUP_BYTES = 128 << 20
 _PARQUET_BUFFER_BYTES = 1 << 20
 # Headers of a tar lie between the audio. A remote one is read through: with
