@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels import label_files
+from audioset_strong.labels import label_files, line_parser
 from audioset_strong.labels.class_map import read_class_map
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import LabelFrameParams
@@ -21,6 +21,13 @@ _WEAK_HEADER = """# Segments csv created Sun Mar  5 00:00:00 2017
 _STRONG_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
 _FRAMED_HEADER = _STRONG_HEADER.replace("label\n", "label\tpresent\n")
 _PAIR_HEADER = "segment_id\tlabel\n"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _small_files_are_read_as_large_ones():
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(line_parser, "_MIN_BYTES_AT_ONCE", 0)
+        yield
 
 
 # --- Round trips ------------------------------------------------------------

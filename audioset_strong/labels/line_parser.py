@@ -38,6 +38,9 @@ _SECONDS = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"
 _NAME = r"[^\t\n\r\x00-\x1f\ud800-\udfff]+"
 _LABELS = r'[^"\t\n\r\x00-\x1f\ud800-\udfff]+'
 EXPECTED_SECONDS = "expected times in seconds, 0 or more"
+# Of smaller files pyarrow would only start threads, which abort a process
+# (pyarrow 25) that ends while they start, as a command with bad input does.
+_MIN_BYTES_AT_ONCE = 1 << 17
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -178,7 +181,9 @@ def parse_lines(
 
     `problems` takes these lines, and a last line that is cut.
     """
-    columns = _read_columns(text.body, text.num_lines, line_format)
+    columns = None
+    if len(text.body) >= _MIN_BYTES_AT_ONCE:
+        columns = _read_columns(text.body, text.num_lines, line_format)
     if columns is not None:
         numbers = np.arange(text.num_lines, dtype=np.int64) + text.first_line
         parsed = ParsedLines(columns, numbers)
