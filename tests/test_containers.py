@@ -407,7 +407,7 @@ def test_members_of_no_clip_are_called_by_their_names(
 ):
     audio = [*_audio_column(), {"bytes": _CONTENTS[0], "path": "other.wav"}]
     _write_parquet(tmp_path / "a.parquet", audio=audio)
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="absl"):
         _prepare(release, tmp_path / "a.parquet", tmp_path / "out")
     assert f"a.parquet#row={_NUM_CLIPS}" in caplog.text
     assert "(the first is called 'other')" in caplog.text

@@ -491,7 +491,7 @@ def _prepare_own(folder, output_dir, held_out_fraction=0.0, **arguments):
 
 
 def test_records_of_own_recordings(own_data, tmp_path, caplog):
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="absl"):
         manifest = _prepare_own(own_data, tmp_path)
     assert "1 rows of" in caplog.text
     assert "'not labelled'" in caplog.text
