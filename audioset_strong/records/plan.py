@@ -66,6 +66,7 @@ from audioset_strong.labels.training_sets import (
 from audioset_strong.params import (
     AudioParams,
     FeatureParams,
+    LabelFrameParams,
     RecordParams,
     from_dict,
 )
@@ -525,18 +526,19 @@ def read_label_tables(
     strong_paths: Sequence[str],
     problems: ProblemLog,
     names: Names | None = None,
+    params: LabelFrameParams = LabelFrameParams(),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Reads label files into one weak and one strong table (`label_files`).
 
-    `problems` and `names` as in `read_label_files`.
+    `problems`, `names` and `params` as in `read_label_files`.
 
     Raises:
       InputError: A file has the wrong header, bad lines that are not to be
         skipped, or labels that another file contradicts.
     """
     return (
-        read_label_files("weak", weak_paths, problems, names),
-        read_label_files("strong", strong_paths, problems, names),
+        read_label_files("weak", weak_paths, problems, names, params),
+        read_label_files("strong", strong_paths, problems, names, params),
     )
 
 
