@@ -567,3 +567,23 @@ def test_lines_about_any_recording_leave_none_empty(recordings):
         )
     _import(*args, problems=ProblemLog(skip_bad_lines=True))
     assert _names_of_clips(recordings) == ["007", "yard/rec_105"]
+
+
+def test_recordings_are_told_by_content(recordings):
+    audio = recordings / "audio"
+    for name, number in (("take.1", 1), ("rec 7.DAT", 2), ("x.y.raw2", 3)):
+        source = audio / "hall.wav"
+        (audio / name).write_bytes(source.read_bytes())
+        (recordings / "tracks" / f"{name.removesuffix('.DAT')}.txt").write_text(
+            f"0\t{number}\tdog\n"
+        )
+    (audio / "notes.data").write_text("no audio")
+    (audio / "hall.wav").unlink()
+    summary = _import(recordings, unlabelled="negative")
+    assert _names_of_clips(recordings) == [
+        *("007", "kitchen 1", "rec 7.DAT", "take.1", "x.y.raw2"),
+        *("yard/rec-_106", "yard/rec_105"),
+    ]
+    assert [os.path.basename(p) for p in summary.unlabelled] == ["rec-_106.wav"]
+    events = _rows(recordings / "own" / "strong.tsv")
+    assert ["x.y.raw2", "0.000", "3.000", "dog"] in events

@@ -25,7 +25,7 @@ from audioset_strong import files
 from audioset_strong.audio.container_labels import read_container_labels
 from audioset_strong.audio.containers import container_of, is_container
 from audioset_strong.audio.decode import AudioError
-from audioset_strong.audio.listing import list_audio
+from audioset_strong.audio.listing import is_audio, list_audio
 from audioset_strong.audio.recordings import (
     find_recordings,
     measure_seconds,
@@ -291,22 +291,26 @@ def _find_recordings(
       Path of each name, and recording id of each path, named or not.
     """
     listing = list_audio(audio_dir)
-    if not listing.paths:
+    if not listing.paths and not listing.unknown_paths:
         raise InputError(
             f"{audio_dir}: expected a folder of recordings, found none."
         )
     rows_of_name: dict[str, list[Row]] = {}
     for row in rows:
         rows_of_name.setdefault(row.recording, []).append(row)
-    paths = listing.paths + listing.empty_paths
+    unknown = set(filter(is_audio, listing.unknown_paths))
+    paths = [*listing.paths, *listing.empty_paths, *sorted(unknown)]
     found, missing = find_recordings(rows_of_name, paths, audio_dir)
+    if files.is_remote(audio_dir):  # whether these are audio is not known
+        unknown.difference_update(found.values())
+        paths = [path for path in paths if path not in unknown]
     for name, message in missing.items():
         _leave_out(rows_of_name[name], message, problems)
     if not found:
         raise InputError(
             f"None of the {len(rows_of_name)} recordings that the labels name "
             f"is in {audio_dir}. The labels name {listed(rows_of_name, 3)}; "
-            f"the folder has {listed(map(os.path.basename, listing.paths), 3)}."
+            f"the folder has {listed(map(os.path.basename, paths), 3)}."
         )
     return found, {path: recording_id_of(path, audio_dir) for path in paths}
 
@@ -468,7 +472,9 @@ def _without_unknown(
 def _leave_out(rows: Sequence[Row], message: str, problems: ProblemLog) -> None:
     """Notes that the labels of a recording cannot be used, at the first."""
     first = rows[0]
-    problems.add(first.path, first.line, message, num_lines=len(rows))
+    # Audacity's tracks have a row more, which says that there is a track.
+    num_lines = len({(row.path, row.line) for row in rows})
+    problems.add(first.path, first.line, message, num_lines=num_lines)
 
 
 def _measure(paths: Iterable[str]) -> dict[str, float | str]:
