@@ -571,13 +571,27 @@ def test_events_of_long_clips_are_no_doubts(own_data, tmp_path, caplog):
     # The index alone knows the length, too.
     _prepare_own(own_data, tmp_path / "b", clips_path="")
     assert "look wrong" not in caplog.text
-    for text in ("0\t40\tdog_bark", "30\t31\tdog_bark"):
-        strong = tmp_path / "late.tsv"
-        lines = (own_data / "strong.tsv").read_text()
-        strong.write_text(f"{lines}007\t{text}\n")
-        _prepare_own(own_data, tmp_path / text[:2], strong_paths=[str(strong)])
-        assert "inside the clip of 13.25 s" in caplog.text
-        caplog.clear()
+    strong = tmp_path / "strong.tsv"
+    lines = (own_data / "strong.tsv").read_text()
+    strong.write_text(f"{lines}007\t0\t40\tdog_bark\n")
+    _prepare_own(own_data, tmp_path / "c", strong_paths=[str(strong)])
+    assert "inside the clip of 13.25 s" in caplog.text
+
+
+@pytest.mark.parametrize("clips_path", ["", None])
+def test_events_after_their_clip_are_refused(own_data, tmp_path, clips_path):
+    # It is shorter than the longest clip.
+    strong = tmp_path / "strong.tsv"
+    lines = (own_data / "strong.tsv").read_text()
+    strong.write_text(f"{lines}quiet\t4.5\t5\tdog_bark\n")
+    paths = {"strong_paths": [str(strong)]}
+    if clips_path is not None:
+        paths["clips_path"] = clips_path
+    with pytest.raises(InputError, match=r"at 4\.5 s of 'quiet', which has 3"):
+        _prepare_own(own_data, tmp_path / "out", **paths)
+    assert not (tmp_path / "out").exists()
+    strong.write_text(f"{lines}quiet\t3.5\t5\tdog_bark\n")  # a rounding
+    _prepare_own(own_data, tmp_path / "out", **paths)
 
 
 def test_recordings_are_not_shared(own_data, tmp_path):

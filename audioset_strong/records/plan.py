@@ -49,6 +49,7 @@ from audioset_strong.labels.class_map import (
     describe_other_classes,
     parse_class_map,
 )
+from audioset_strong.labels.clips import check_onsets, make_clips_table
 from audioset_strong.labels.frame_rule import Event
 from audioset_strong.labels.ids import (
     group_of_segment,
@@ -660,7 +661,8 @@ def plan_clips(
       index: Where the clips are, or None to find them by their names.
 
     Raises:
-      InputError: A labelled clip is not among the annotated ones, two clips
+      InputError: A labelled clip is not among the annotated ones, an event
+        starts a second or more after the end of its clip, two clips
         have the same audio, or no clip would be held out though a share of them
         should be.
     """
@@ -705,6 +707,7 @@ def plan_clips(
         else frozenset()
     )
     owner_of: dict[str, str] = {}
+    lengths: list[tuple[str, float]] = []
     # Of millions of clips many have the same labels; one list will do.
     shared_events: dict[Any, list[tuple[int, float, float]]] = {}
     segment_ids = sorted({*weak_rows, *strong_events, *without_events})
@@ -730,6 +733,8 @@ def plan_clips(
             events["weak"] = shared_events.setdefault(key, weak_indexed)
         if segment_id in strong_events:
             events["strong"] = indexed(strong_events[segment_id])
+            if seconds:  # else it is as long as its file
+                lengths.append((segment_id, seconds))
         if not events:
             events[negative_set] = []
             plan.notes["annotated, without an event: only negatives"] += 1
@@ -760,6 +765,9 @@ def plan_clips(
             )
             if split_group != group_of_segment(segment_id):
                 plan.split_groups[segment_id] = split_group
+    ids, seconds_of_ids = zip(*lengths) if lengths else ((), ())
+    known = make_clips_table(list(ids), list(seconds_of_ids), list(ids))
+    check_onsets(strong, known, math.inf)
     _look_up_audio(list(plan.clips.values()))
     _check_held_out(plan, places, params)
     return plan
