@@ -474,8 +474,10 @@ def test_the_command_lists_ten_bad_lines(recordings):
     assert done.returncode == 0, done.stderr
     assert "Label lines left out: 12." in done.stdout
     assert "left out as not annotated: 2 (hall.wav" in done.stdout
-    assert "these lines are about: 1 (007.flac). What" in done.stdout
-    assert "1 of their clips, without other labels, are left" in done.stdout
+    assert (
+        "Recordings with such lines: 1 (007.flac). Their clips" in done.stdout
+    )
+    assert "may not be empty, left out: 1." in done.stdout
     assert "Recordings: 2 (0.3 minutes), 0 of them without" in done.stdout
 
 

@@ -594,6 +594,19 @@ def test_events_after_their_clip_are_refused(own_data, tmp_path, clips_path):
     _prepare_own(own_data, tmp_path / "out", **paths)
 
 
+def test_a_clip_is_not_longer_than_the_index_says(own_data, tmp_path):
+    clips = tmp_path / "clips.tsv"
+    lines = (own_data / "clips.tsv").read_text()
+    for seconds, is_refused in (("13.3", False), ("23.25", True), ("14", True)):
+        clips.write_text(lines.replace("13.25", seconds))
+        if not is_refused:
+            _prepare_own(own_data, tmp_path / "o", clips_path=str(clips))
+            continue
+        message = f"'rec_105' that fits .* {seconds} s, .* says 13.25 s"
+        with pytest.raises(InputError, match=message):
+            _prepare_own(own_data, tmp_path / "o", clips_path=str(clips))
+
+
 def test_recordings_are_not_shared(own_data, tmp_path):
     header, *rows = (own_data / "strong.tsv").read_text().splitlines()
     for name, kept in (("one", [0]), ("same", [1]), ("other", [2])):

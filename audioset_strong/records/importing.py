@@ -129,10 +129,9 @@ class ImportSummary:
             f"{self.num_shortened}.": self.num_shortened,
             of_unlabelled: len(self.unlabelled),
             f"Label lines left out: {self.num_bad_lines}.": self.num_bad_lines,
-            f"Recordings that these lines are about: {len(self.unknown)} "
-            f"({unknown}). What is in them is not fully known: "
-            f"{self.num_unknown_clips} of their clips, without other labels, "
-            f"are left out.": len(self.unknown),
+            f"Recordings with such lines: {len(self.unknown)} ({unknown}). "
+            f"Their clips without another label, which may not be empty, left "
+            f"out: {self.num_unknown_clips}.": len(self.unknown),
         }
         return [
             *(line for line, number in told.items() if number),

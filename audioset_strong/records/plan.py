@@ -13,8 +13,9 @@ shard has the size that the report says. The plan names each audio file and its
 size, so that a file that came or changed has its shard written again. One of
 the same size that was written anew, as its time says, is compared by its hash.
 
-A clip's length is that of the list of annotated clips, or else of the audio
-index, or of the weak CSV, or `RecordParams.clip_seconds`.
+A clip's length is that of the list of annotated clips, which may be shorter
+than what the audio index says, or else of the index, or of the weak CSV, or
+`RecordParams.clip_seconds`.
 """
 
 import collections
@@ -110,6 +111,9 @@ _PATHS_AT_ONCE = 1000
 
 # What takes less has no progress bar.
 _DELAY = 1.0
+
+# By more, a clip is not longer than its audio because it was rounded.
+_MAX_ROUNDING_SECONDS = 0.06
 
 # Of clips and files that messages name.
 MAX_EXAMPLES = 3
@@ -610,6 +614,13 @@ class _Places:
             given_seconds = float(self._index.duration_seconds[row])
             if math.isnan(seconds):
                 seconds = given_seconds
+            elif seconds > given_seconds + _MAX_ROUNDING_SECONDS:
+                # What follows may be another clip.
+                raise InputError(
+                    f"Expected a length of {segment_id!r} that fits into its "
+                    f"audio: the list of annotated clips says {seconds:g} s, "
+                    f"{self._index.source} says {given_seconds:g} s."
+                )
             if not (math.isnan(given_start) and math.isnan(given_seconds)):
                 extent = "part"
                 start = 0.0 if math.isnan(given_start) else given_start
@@ -662,9 +673,9 @@ def plan_clips(
 
     Raises:
       InputError: A labelled clip is not among the annotated ones, an event
-        starts a second or more after the end of its clip, two clips
-        have the same audio, or no clip would be held out though a share of them
-        should be.
+        starts a second or more after the end of its clip, a clip is
+        longer than the index says or in two groups, two clips have the same
+        audio, or no clip would be held out though a share of them should be.
     """
     plan = Plan({group: [] for group in GROUPS}, collections.Counter())
     places = _Places(path_of_stem, clips, index, params.clip_seconds)
@@ -917,6 +928,8 @@ def _check_held_out(plan: Plan, places: _Places, params: RecordParams) -> None:
         group: [clip.segment_id for clip in clips if clip.is_there]
         for group, clips in plan.clips.items()
     }
+    if sum(map(len, there.values())) < sum(map(len, plan.clips.values())) / 2:
+        return  # for want of audio, which is another error
     rest = there["strong"] or there["weak"]
     if (there["held_out"] and rest) or not (there["held_out"] or rest):
         return
