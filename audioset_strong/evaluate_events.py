@@ -38,7 +38,10 @@ from audioset_strong.evaluation.scores import POOLING
 from audioset_strong.evaluation.thresholds import read_threshold_file
 from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.labels.class_map import read_known_classes
-from audioset_strong.labels.clips import read_annotated_clips
+from audioset_strong.labels.clips import (
+    leave_out_unknown,
+    read_annotated_clips,
+)
 from audioset_strong.labels.frame_rule import (
     params_of_length,
     params_of_longest,
@@ -90,6 +93,8 @@ def main(argv: Sequence[str]) -> None:
         params=params_of_longest(clips, params),
     )
     problems.report()
+    if clips is not None:
+        clips, _ = leave_out_unknown(clips, problems, [strong["segment_id"]])
     known = dataclasses.replace(known, labelled_mids=frozenset(strong["mid"]))
     thresholds: Thresholds = _THRESHOLD.value
     if _THRESHOLDS.value:

@@ -28,7 +28,10 @@ from audioset_strong import run_flags
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
 from audioset_strong.labels.class_map import group_by_name
-from audioset_strong.labels.clips import read_annotated_clips
+from audioset_strong.labels.clips import (
+    leave_out_unknown,
+    read_annotated_clips,
+)
 from audioset_strong.labels.frame_rule import (
     frame_strong_labels,
     num_label_frames_of,
@@ -126,6 +129,8 @@ def main(argv: Sequence[str]) -> None:
             f"frame. Give a strong TSV with events."
         )
 
+    if clips is not None:
+        clips, _ = leave_out_unknown(clips, problems, [strong["segment_id"]])
     framed = frame_strong_labels(
         strong, negatives, known_mids=names, params=params, clips=clips
     )

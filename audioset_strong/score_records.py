@@ -47,12 +47,6 @@ def main(argv: Sequence[str]) -> None:
         num_classes,
         _OUTPUT.value,
     )
-    num_missing = int((~score_file.is_scored).sum())
-    if num_missing:
-        logging.info(
-            "%d label frames lie beyond their audio and have no score.",
-            num_missing,
-        )
 
 
 if __name__ == "__main__":

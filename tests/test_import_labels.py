@@ -474,4 +474,118 @@ def test_the_command_lists_ten_bad_lines(recordings):
     assert done.returncode == 0, done.stderr
     assert "Label lines left out: 12." in done.stdout
     assert "left out as not annotated: 2 (hall.wav" in done.stdout
-    assert "Recordings: 3 (0.7 minutes), 1 of them without" in done.stdout
+    assert (
+        "Recordings with such lines: 1 (007.flac). Their clips" in done.stdout
+    )
+    assert "may not be empty, left out: 1." in done.stdout
+    assert "Recordings: 2 (0.3 minutes), 0 of them without" in done.stdout
+
+
+def _names_of_clips(folder):
+    clips = read_annotated_clips(folder / "own" / "clips.tsv")
+    return clips["segment_id"].tolist()
+
+
+def test_clips_of_bad_lines_are_not_negatives(recordings):
+    (recordings / "tracks" / "007.txt").write_bytes(b"1\t2\t\xff\xfe\n")
+    (recordings / "tracks" / "kitchen 1.txt").write_text(
+        "0\t2\tdog bark\n99\t100\tdog bark\n"  # after its end
+    )
+    summary = _import(
+        recordings,
+        problems=ProblemLog(skip_bad_lines=True),
+        unlabelled="negative",
+        clip_seconds=3,
+    )
+    assert _names_of_clips(recordings) == [
+        "hall_0",
+        "kitchen 1_0",
+        "yard/rec-_106_0",
+        "yard/rec-_106_3000",
+        "yard/rec_105_0",
+        "yard/rec_105_3000",
+    ]
+    assert {os.path.basename(p) for p in summary.unknown} == {
+        "007.flac",
+        "kitchen 1.wav",
+    }
+    assert summary.num_unknown_clips == 9 + 4
+    assert summary.num_without_events == 2
+
+
+_BAD_LISTS = {
+    "csv": "file,onset,offset,label\n{}\nyard/rec_105.ogg,0,1,dog\n",
+    "dcase": "filename\tonset\toffset\tevent_label\n{}\n"
+    "yard/rec_105\t0\t1\tdog\n",
+    "weak": "file,label\n{}\nyard/rec_105.ogg,dog\n",
+    "events": '{{"file": "007", "events": [{}]}}\n{{"file": "rec_105", '
+    '"events": [{{"event_name": "dog", "start": 0, "end": 1}}]}}\n',
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        ("csv", "007.flac,3,2,dog"),
+        ("csv", "007.flac,3,4,dog,cat"),
+        ("csv", "007,x,4,dog"),
+        ("dcase", "007.flac\t0\t3"),
+        ("weak", "007.flac,unheard of"),
+        ("weak", "007.flac,dog,cat"),
+        ("events", '{"event_name": "dog", "start": 5, "end": 4}'),
+    ],
+)
+@pytest.mark.parametrize("unlabelled", ["negative", "unknown"])
+def test_a_recording_of_bad_lines_is_unknown(
+    recordings, kind, line, unlabelled
+):
+    (recordings / "l.txt").write_text(_BAD_LISTS[kind].format(line))
+    (recordings / "m.csv").write_text("index,mid,display_name\n0,dog,Dog\n")
+    _import(
+        recordings,
+        "l.txt",
+        "csv" if kind == "weak" else kind,
+        problems=ProblemLog(skip_bad_lines=True),
+        unlabelled=unlabelled,
+        class_map_path=str(recordings / "m.csv"),
+    )
+    others = ["hall", "kitchen 1", "yard/rec-_106"]
+    if unlabelled == "unknown":
+        others = []
+    assert _names_of_clips(recordings) == [*others, "yard/rec_105"]
+
+
+def test_lines_about_any_recording_leave_none_empty(recordings):
+    (recordings / "l.jsonl").write_text(
+        '{\n{"file": "rec_105", "events": []}\n{"file": "007", "events": '
+        '[{"event_name": "dog", "start": 0, "end": 1}]}\n'
+    )
+    args = recordings, "l.jsonl", "events"
+    with pytest.raises(InputError, match="1 label lines .* unlabelled=unkn"):
+        _import(
+            *args,
+            unlabelled="negative",
+            problems=ProblemLog(skip_bad_lines=True),
+        )
+    _import(*args, problems=ProblemLog(skip_bad_lines=True))
+    assert _names_of_clips(recordings) == ["007", "yard/rec_105"]
+
+
+def test_recordings_are_told_by_content(recordings):
+    audio = recordings / "audio"
+    for name, number in (("take.1", 1), ("rec 7.DAT", 2), ("x.y.raw2", 3)):
+        source = audio / "hall.wav"
+        (audio / name).write_bytes(source.read_bytes())
+        (recordings / "tracks" / f"{name.removesuffix('.DAT')}.txt").write_text(
+            f"0\t{number}\tdog\n"
+        )
+    (audio / "notes.data").write_text("no audio")
+    (audio / "hall.wav").unlink()
+    summary = _import(recordings, unlabelled="negative")
+    assert _names_of_clips(recordings) == [
+        *("007", "kitchen 1", "rec 7.DAT", "take.1", "x.y.raw2"),
+        *("yard/rec-_106", "yard/rec_105"),
+    ]
+    assert [os.path.basename(p) for p in summary.unlabelled] == ["rec-_106.wav"]
+    events = _rows(recordings / "own" / "strong.tsv")
+    assert ["x.y.raw2", "0.000", "3.000", "dog"] in events

@@ -2,8 +2,8 @@
 
 The first runs the commands of docs/your_own_data.md as they stand there, on 60
 recordings with Audacity tracks; the second is a data set in the form of DESED.
-What needs TensorFlow is slow to start and runs with `-m slow`; the rest takes
-scores of our own making.
+TensorFlow is slow to start, so that training in the second runs with `-m slow`;
+the rest of it takes scores of our own making.
 """
 
 import json
@@ -139,7 +139,6 @@ def test_the_walk_loses_no_clip(records):
     assert len(left_out) == 1
 
 
-@pytest.mark.slow
 def test_the_walk_holds_out_whole_recordings(walk):
     folder, _ = walk
     group_of_clip = {
@@ -152,7 +151,6 @@ def test_the_walk_holds_out_whole_recordings(walk):
     assert held_out == {c for c, g in group_of_clip.items() if g in groups}
 
 
-@pytest.mark.slow
 def test_the_walk_trains_evaluates_and_predicts(walk):
     folder, said = walk
     assert "inf" not in re.findall(r"validation d' (\S+)", said["train"])
@@ -166,7 +164,7 @@ def test_the_walk_trains_evaluates_and_predicts(walk):
 
 # --- DESED ------------------------------------------------------------------
 
-_TINY = ["--width=0.125", "--stem_stride=2", "--global_batch_size=8"]
+_TINY = ["--width=0.0625", "--stem_stride=2", "--global_batch_size=8"]
 _DESED = [
     *(
         ["import_labels", "--format=dcase", f"--labels=metadata/{part}.tsv"]

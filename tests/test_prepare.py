@@ -526,6 +526,87 @@ def test_records_of_own_recordings(own_data, tmp_path, caplog):
     assert records.records_hash == manifest["records_hash"]
 
 
+@pytest.mark.parametrize("kind", ["strong", "weak"])
+def test_clips_whose_lines_are_skipped_are_no_negatives(
+    own_data, tmp_path, caplog, kind
+):
+    bad = {
+        "strong": [
+            *("quiet\t1.0\t0.5\tdog_bark", "007\t1,0\t2\tdog_bark"),
+            *("rec 106\t0.0", "elsewhere\t0.0\t1.0\tdog bark"),
+            *("rec_105\t0\t1\tdog_bark", "over\t0\t1\tdog_bark"),
+            *("007\t-1\t2\tdog_bark", *["over\t1\t2\tdog_bark"] * 5),
+        ],
+        "weak": [
+            *("quiet,dog bark", '"007",', 'rec 106,"dog_bark'),
+            *("rec_105,dog_bark", "over,dog_bark", "x 1,dog_bark,dog_bark"),
+            *("y", *["over,dog_bark"] * 6),
+        ],
+    }[kind]
+    labels = tmp_path / "labels"
+    header = {
+        "strong": "segment_id\tstart_time_seconds\tend_time_seconds\tlabel",
+        "weak": "segment_id,labels",
+    }[kind]
+    labels.write_text("\n".join([header, *bad]) + "\n")
+    paths = {"strong_paths": [], f"{kind}_paths": [str(labels)]}
+    manifest = _prepare_own(
+        own_data,
+        tmp_path / "out",
+        problems=ProblemLog(skip_bad_lines=True),
+        **paths,
+    )
+    assert manifest["clips"][kind] == 1
+    assert manifest["left_out"]["bad_label_lines"] == [
+        *("007", "quiet", "rec 106")
+    ]
+    assert "3 annotated clips are left out" in caplog.text
+    num_other = {"strong": 1, "weak": 2}[kind]
+    assert f"{num_other} skipped label lines name no clip" in caplog.text
+
+
+def test_events_of_long_clips_are_no_doubts(own_data, tmp_path, caplog):
+    # At 12 s of a clip of 13.25 s.
+    _prepare_own(own_data, tmp_path / "a")
+    # The index alone knows the length, too.
+    _prepare_own(own_data, tmp_path / "b", clips_path="")
+    assert "look wrong" not in caplog.text
+    strong = tmp_path / "strong.tsv"
+    lines = (own_data / "strong.tsv").read_text()
+    strong.write_text(f"{lines}007\t0\t40\tdog_bark\n")
+    _prepare_own(own_data, tmp_path / "c", strong_paths=[str(strong)])
+    assert "inside the clip of 13.25 s" in caplog.text
+
+
+@pytest.mark.parametrize("clips_path", ["", None])
+def test_events_after_their_clip_are_refused(own_data, tmp_path, clips_path):
+    # It is shorter than the longest clip.
+    strong = tmp_path / "strong.tsv"
+    lines = (own_data / "strong.tsv").read_text()
+    strong.write_text(f"{lines}quiet\t4.5\t5\tdog_bark\n")
+    paths = {"strong_paths": [str(strong)]}
+    if clips_path is not None:
+        paths["clips_path"] = clips_path
+    with pytest.raises(InputError, match=r"at 4\.5 s of 'quiet', which has 3"):
+        _prepare_own(own_data, tmp_path / "out", **paths)
+    assert not (tmp_path / "out").exists()
+    strong.write_text(f"{lines}quiet\t3.5\t5\tdog_bark\n")  # a rounding
+    _prepare_own(own_data, tmp_path / "out", **paths)
+
+
+def test_a_clip_is_not_longer_than_the_index_says(own_data, tmp_path):
+    clips = tmp_path / "clips.tsv"
+    lines = (own_data / "clips.tsv").read_text()
+    for seconds, is_refused in (("13.3", False), ("23.25", True), ("14", True)):
+        clips.write_text(lines.replace("13.25", seconds))
+        if not is_refused:
+            _prepare_own(own_data, tmp_path / "o", clips_path=str(clips))
+            continue
+        message = f"'rec_105' that fits .* {seconds} s, .* says 13.25 s"
+        with pytest.raises(InputError, match=message):
+            _prepare_own(own_data, tmp_path / "o", clips_path=str(clips))
+
+
 def test_recordings_are_not_shared(own_data, tmp_path):
     header, *rows = (own_data / "strong.tsv").read_text().splitlines()
     for name, kept in (("one", [0]), ("same", [1]), ("other", [2])):

@@ -523,6 +523,32 @@ def test_labels_of_one_kind_make_no_negatives_for_the_other():
         assert items.is_negative[items.clip_of_item == 1].all()
 
 
+@pytest.mark.parametrize("kind", ["strong", "weak"])
+def test_clips_whose_lines_are_skipped_are_unknown(tmp_path, caplog, kind):
+    """Not a negative of every class, which the skipped line denies."""
+    ids = ["a b", "007", "n", "c", "d"]
+    score_file = make_score_file(np.ones((5, 10, 1), np.float32), ids, ["dog"])
+    path = tmp_path / "labels"
+    path.write_text(
+        'segment_id,labels\n007,dog\nc,dog\nd,dog\n"a b",a dog\n007,cat\n'
+        if kind == "weak"
+        else "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
+        "007\t0\t5\tdog\nc\t0\t5\tdog\nd\t0\t5\tdog\na b\t0\t5\n"
+        "007\t7\t6\tdog\n"
+    )
+    truth = read_truth(
+        **{f"{kind}_labels": path},
+        clips=make_clips_table(ids, [10.0] * 5, ids),
+        problems=ProblemLog(skip_bad_lines=True),
+    )
+    assert truth.clips["segment_id"].tolist() == ["007", "n", "c", "d"]
+    assert truth.clips["has_event"].tolist() == [True, False, True, True]
+    assert "1 annotated clips are left out" in " ".join(truth.notes)
+    items = truth.items(score_file, kind, "implied")
+    assert items.alignment.clips_without_labels == ("a b",)
+    assert "skipped label lines name no clip" not in caplog.text
+
+
 def test_clips_are_resampled_by_the_groups_of_the_list():
     score_file, strong, clips = annotated()
     truth = read_truth(strong_labels=strong, clips=clips)

@@ -320,7 +320,7 @@ def _names_of_unknown(path: str) -> tuple[str, str]:
     return os.path.basename(path), _stem_of(path)
 
 
-def _is_audio(path: str) -> bool:
+def is_audio(path: str) -> bool:
     """Whether a file holds audio, by its content."""
     if files.is_remote(path):
         return True  # decoding will tell
@@ -375,7 +375,7 @@ def find_audio(segment_id: str, path_of_key: Mapping[str, str]) -> str | None:
     for key in keys:
         key = _UNKNOWN + key
         while key in path_of_key:
-            if _is_audio(path_of_key[key]):
+            if is_audio(path_of_key[key]):
                 return path_of_key[key]
             key = _UNKNOWN + key
     return None
@@ -625,7 +625,7 @@ def survey_audio(audio_dir: str, segment_ids: Iterable[str]) -> AudioSurvey:
     unknown_paths = list(listing.unknown_paths)
     while unknown_paths:
         found = match_audio(missing, unknown_paths, names_of_path).path_of_clip
-        not_audio = {path for path in found.values() if not _is_audio(path)}
+        not_audio = {path for path in found.values() if not is_audio(path)}
         if not not_audio:
             matches.path_of_clip.update(found)
             break

@@ -35,8 +35,9 @@ def find_recordings(
     r"""Finds the file of each name.
 
     The first of these that any file has counts: the path below `audio_dir`,
-    that without extension, the file name, that without extension. So a list can
-    name files of other folders, or of before a conversion.
+    that without extension, the file name, that without extension; last, either
+    without an ending that is no extension of audio. So a list can name files of
+    other folders, or of before a conversion.
 
     Args:
       names: As label files write them; `/` or `\` between folders.
@@ -48,6 +49,8 @@ def find_recordings(
       expected and what is there.
     """
     paths_of_key: dict[str, list[str]] = {}
+    # By what comes before an ending that may be an extension or not.
+    paths_of_stem: dict[str, list[str]] = {}
     for path in paths:
         below = _below(path, audio_dir)
         file_name = below.rpartition("/")[2]
@@ -59,6 +62,10 @@ def find_recordings(
             _without_extension(file_name),
         }:
             paths_of_key.setdefault(key, []).append(path)
+        stem, extension = os.path.splitext(below)
+        if extension and extension.lower() not in AUDIO_EXTENSIONS:
+            for key in {f"/{stem}", stem.rpartition("/")[2]}:
+                paths_of_stem.setdefault(key, []).append(path)
     found: dict[str, str] = {}
     name_of_path: dict[str, str] = {}
     problems: dict[str, str] = {}
@@ -71,7 +78,15 @@ def find_recordings(
             file_name,
             _without_extension(file_name),
         )
-        named = next((paths_of_key[k] for k in keys if k in paths_of_key), [])
+        named = next(
+            (
+                paths[key]
+                for paths in (paths_of_key, paths_of_stem)
+                for key in keys
+                if key in paths
+            ),
+            [],
+        )
         if not named:
             problems[name] = f"expected an audio file {name!r} in {audio_dir}"
         elif len(named) > 1:

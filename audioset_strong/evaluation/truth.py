@@ -43,6 +43,7 @@ from audioset_strong.evaluation.items import (
 from audioset_strong.evaluation.scores import Path, ScoreFile
 from audioset_strong.labels.clips import (
     check_listed,
+    leave_out_unknown,
     make_clips_table,
     read_annotated_clips,
 )
@@ -270,6 +271,13 @@ def read_truth(
         sources["clips"] = (
             "a table" if isinstance(clips, pd.DataFrame) else os.fspath(clips)
         )
+        labelled = _labelled_clips(framed, strong, weak)
+        listed, unknown = leave_out_unknown(listed, problems, labelled)
+        if unknown:
+            notes.append(
+                f"{len(unknown)} annotated clips are left out, because label "
+                f"lines about them were skipped and they have no other label"
+            )
         listed = _find_empty_clips(listed, framed, strong, weak)
         num_empty = int((~listed["has_event"]).sum())
         notes.append(
@@ -394,6 +402,19 @@ def _find_empty_clips(
     Raises:
       InputError: A clip that a label names is not listed.
     """
+    labelled = _labelled_clips(framed, strong, weak)
+    for of_table in labelled:
+        check_listed(of_table, clips)
+    has_event = clips["segment_id"].isin(set().union(*labelled))
+    return clips.assign(has_event=has_event)
+
+
+def _labelled_clips(
+    framed: pd.DataFrame | None,
+    strong: pd.DataFrame | None,
+    weak: pd.DataFrame | None,
+) -> list["pd.Series[str]"]:
+    """Returns the segment ids with a label, of each table."""
     labelled = []
     if framed is not None:
         labelled.append(framed.loc[framed["is_present"], "segment_id"])
@@ -401,10 +422,7 @@ def _find_empty_clips(
         labelled.append(strong["segment_id"])
     if weak is not None:
         labelled.append(weak.loc[weak["mids"].map(len) > 0, "segment_id"])
-    for of_table in labelled:
-        check_listed(of_table, clips)
-    has_event = clips["segment_id"].isin(set().union(*labelled))
-    return clips.assign(has_event=has_event)
+    return labelled
 
 
 def _describe_framing(

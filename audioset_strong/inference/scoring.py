@@ -12,7 +12,13 @@ from absl import logging
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.scores import ScoreFile, write_score_file
 from audioset_strong.labels.class_map import describe_other_classes
-from audioset_strong.models.clip_scores import make_score_patches, score_clips
+from audioset_strong.labels.frame_rule import num_label_frames_of
+from audioset_strong.models.clip_scores import (
+    ScoredClips,
+    make_score_patches,
+    score_clips,
+)
+from audioset_strong.params import LabelFrameParams
 from audioset_strong.records.manifest import GROUPS, read_records
 from audioset_strong.training.workdir import load_classifier
 
@@ -74,4 +80,26 @@ def write_scores(
         label_frame_seconds=records.label_frames.label_frame_seconds,
     )
     write_score_file(score_file, output_path)
+    _describe_lengths(scored, records.label_frames)
     return score_file
+
+
+def _describe_lengths(scored: ScoredClips, grid: LabelFrameParams) -> None:
+    """Says which clips have fewer scores than the score file has room for."""
+    num_scored = scored.num_label_frames  # [num_clips]
+    num_shorter = int((num_scored < num_scored.max()).sum())
+    if num_shorter:
+        logging.info(
+            "Clips shorter than the longest, which have scores for the whole "
+            "label frames of their audio: %d.",
+            num_shorter,
+        )
+    num_in_audio = num_label_frames_of(scored.audio_seconds, grid)
+    num_cut = int((num_scored < num_in_audio).sum())
+    if num_cut:
+        logging.info(
+            "Label frames without a score: %d, the last of clips that end less "
+            "than 15 ms after it, so that an STFT window would reach beyond "
+            "the audio. Evaluation counts them as not scored.",
+            num_cut,
+        )

@@ -23,15 +23,17 @@ Source: our choice (BUILD_NOTES.md "Annotated clips").
 
 import os
 import re
+from collections.abc import Iterable
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from absl import logging
 
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
 from audioset_strong.labels.ids import group_of_segment, is_segment_id
-from audioset_strong.labels.problems import listed
+from audioset_strong.labels.problems import ProblemLog, listed
 
 CLIPS_HEADER = "segment_id\tduration_seconds\tgroup"
 
@@ -143,6 +145,48 @@ def check_listed(
             f"{listed(map(repr, missing), 3)}. Add them to the list, or leave "
             f"out their labels."
         )
+
+
+def leave_out_unknown(
+    clips: pd.DataFrame,
+    problems: ProblemLog,
+    labelled: Iterable["pd.Series[str]"],
+) -> tuple[pd.DataFrame, list[str]]:
+    """Leaves out clips that seem empty because label lines were skipped.
+
+    Warns of lines that may be about other clips.
+
+    Args:
+      clips: Clips table.
+      problems: With the lines that were skipped.
+      labelled: Segment ids of the clips that have labels.
+
+    Returns:
+      The other clips, and the ids of those that are left out.
+    """
+    lines_of_clip = problems.clips_left_out
+    if not lines_of_clip:
+        return clips, []
+    is_named = clips["segment_id"].isin(lines_of_clip)
+    named = set(clips.loc[is_named, "segment_id"])
+    with_labels: set[str] = set().union(*labelled)
+    is_unknown = is_named & ~clips["segment_id"].isin(with_labels)
+    unknown = clips.loc[is_unknown, "segment_id"].tolist()
+    if unknown:
+        logging.warning(
+            "%d annotated clips are left out: label lines about them were "
+            "skipped and they have no other label, such as %s.",
+            len(unknown),
+            listed(map(repr, unknown), 3),
+        )
+    num_other = sum(n for c, n in lines_of_clip.items() if c not in named)
+    if num_other:
+        logging.warning(
+            "%d skipped label lines name no clip of the list; a clip that "
+            "they are about may be taken as one without events.",
+            num_other,
+        )
+    return clips[~is_unknown].reset_index(drop=True), unknown
 
 
 def lengths_of_clips(

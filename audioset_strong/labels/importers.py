@@ -272,8 +272,16 @@ def _once(rows: Iterable[Row], log: ProblemLog) -> list[Row]:
     return list(first.values())
 
 
-def _read_lines(path: str, log: ProblemLog) -> Iterator[tuple[int, str]]:
-    """Yields the lines that are not blank, each with its number."""
+def _read_lines(
+    path: str, log: ProblemLog, recording: str = ""
+) -> Iterator[tuple[int, str]]:
+    """Yields the lines that are not blank, each with its number.
+
+    Args:
+      path: The file.
+      log: Takes lines that are no text.
+      recording: What the file is about; "" if each line says it.
+    """
     with open(path, "rb") as file:
         content = file.read()
     if content.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -285,13 +293,19 @@ def _read_lines(path: str, log: ProblemLog) -> Iterator[tuple[int, str]]:
         if not line.strip():
             continue
         if _NOT_UTF8.search(line):
-            log.add(path, number, f"expected UTF-8 text, found {shown(line)}")
+            log.add(
+                path,
+                number,
+                f"expected UTF-8 text, found {shown(line)}",
+                clip=recording,
+            )
         elif _CONTROL.search(line):
             log.add(
                 path,
                 number,
                 f"expected text without control characters, found "
                 f"{shown(line)}",
+                clip=recording,
             )
         else:
             yield number, line
@@ -344,7 +358,12 @@ def _timed_row(row: Row, onset: str, offset: str, params: ImportParams) -> Row:
 
 
 def _add_problem(log: ProblemLog, row: Row, message: str, found: str) -> None:
-    log.add(row.path, row.line, f"{message}, found {shown(found)}")
+    log.add(
+        row.path,
+        row.line,
+        f"{message}, found {shown(found)}",
+        clip=row.recording,
+    )
 
 
 # --- Audacity ---------------------------------------------------------------
@@ -355,7 +374,7 @@ def _audacity_rows(
 ) -> Iterator[Row]:
     # Says that the recording was annotated, even if the track is empty.
     yield Row(path, 1, recording)
-    for number, line in _read_lines(path, log):
+    for number, line in _read_lines(path, log, recording):
         if line.startswith("\\"):  # frequencies of the label before
             continue
         row = Row(path, number, recording)
@@ -393,6 +412,7 @@ class _Table:
         log: ProblemLog,
         expected: str,
         roles: Mapping[str, str] = _ROLE_OF_NAME,
+        recording: str = "",
     ) -> None:
         """Reads the header; the first delimiter that gives columns counts.
 
@@ -401,7 +421,8 @@ class _Table:
         """
         self.path = path
         self._log = log
-        self._lines = list(_read_lines(path, log))
+        self._recording = recording
+        self._lines = list(_read_lines(path, log, recording))
         first = self._lines[0] if self._lines else (1, "an empty file")
         # Fields of TSV files are never quoted.
         self._quotes = delimiters != "\t"
@@ -449,6 +470,7 @@ class _Table:
             zip(*self._lines[1:], strict=True) if self._lines[1:] else ((), ())
         )
         num_columns = len(self.header)
+        index = self.columns.get("file", -1)
         for number, fields in self._split(lines, numbers):
             if len(fields) == 1:
                 fields = fields + [""] * (num_columns - 1)
@@ -459,6 +481,9 @@ class _Table:
                     f"expected {num_columns} fields, as the header has, not "
                     f"{len(fields)}, found "
                     f"{shown(self._delimiter.join(fields))}",
+                    clip=fields[index].strip()
+                    if -1 < index < len(fields)
+                    else self._recording,
                 )
                 continue
             yield number, fields
@@ -632,6 +657,7 @@ def _raven_rows(
         "Selection<TAB>View<TAB>Channel<TAB>Begin Time (s)<TAB>End Time (s)"
         "<TAB>...<TAB>Annotation",
         _RAVEN_ROLES,
+        recording,
     )
     if "onset" not in table.columns:
         raise InputError(
@@ -756,6 +782,7 @@ def _read_records(
                 f'expected JSON such as {{"file": "a.wav", "events": '
                 f'[{{"event_name": "Dog", "start": 1.5, "end": 2}}]}} '
                 f"in one line, found {shown(line)}",
+                clip="",
             )
 
 

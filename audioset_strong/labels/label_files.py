@@ -255,7 +255,21 @@ class _Rows:
             f"{expected}, found {shown(self.text.line(line))}",
             num_lines=num_lines,
             is_left_out=is_left_out,
+            clip=self._clip_of(row) if is_left_out else None,
         )
+
+    def _clip_of(self, row: int) -> str | None:
+        names = [n for n in ("segment_id", "ytid") if n in self.codes]
+        if not names:
+            return None
+        clip: str = self.values[names[0]][
+            int(self.codes[names[0]][row])
+        ].as_py()
+        if names[0] == "ytid":
+            code = self.codes["start_seconds"][row]
+            start = max(self.values["start_seconds"][code], 0.0)
+            clip = make_segment_id(clip.rstrip(","), float(start))
+        return clip
 
     def leave_out_backward(self, what: str, start: str, end: str) -> None:
         """Leaves out rows that do not end after they start."""
@@ -1182,6 +1196,7 @@ def _find_first_files(
                 f"{paths[file_of_pair[first]]}:{line_of_pair[first]}, with "
                 f"other labels",
                 num_lines=int(num_rows_of_pair[later]),
+                clip=segment_ids[clip_of_pair[later]],
             )
         merged = np.flatnonzero(of_file & is_same)
         if len(merged):

@@ -28,6 +28,7 @@ from audioset_strong.labels.ids import (
     MID_PATTERN,
     SEGMENT_ID_PATTERN,
     YTID_PATTERN,
+    make_segment_id,
 )
 from audioset_strong.labels.problems import ProblemLog
 
@@ -231,7 +232,14 @@ def _match_lines(
         fields = match(line)
         if fields is None:
             reason = _explain_text(line) or explain(line)
-            problems.add(text.path, number, f"{reason}, found {shown(line)}")
+            problems.add(
+                text.path,
+                number,
+                f"{reason}, found {shown(line)}",
+                clip=_clip_of_bad_line(line)
+                if names[0] in ("segment_id", "ytid")
+                else None,
+            )
         else:
             rows.append(fields)
             numbers.append(number)
@@ -246,6 +254,8 @@ def _match_lines(
 # The fields of own weak labels, as CSV writers quote them.
 _CSV_FIELD = r'(?:"((?:[^"]|"")+)"|([^",]+))'
 _OWN_WEAK_LINE = re.compile(f"{_CSV_FIELD},{_CSV_FIELD}")
+_OWN_WEAK_START = re.compile(f"{_CSV_FIELD},")
+_WEAK_START = re.compile(f"({YTID_PATTERN}), ({_SECONDS}), ")
 
 
 def parse_own_weak_lines(text: LabelText, problems: ProblemLog) -> ParsedLines:
@@ -257,6 +267,17 @@ def parse_own_weak_lines(text: LabelText, problems: ProblemLog) -> ParsedLines:
     return _match_lines(
         text, names, _match_own_weak, _explain_own_weak, problems
     )
+
+
+def _clip_of_bad_line(line: str) -> str:
+    """Returns the clip that a bad line seems to be about."""
+    if "\t" in line:
+        return line.partition("\t")[0]
+    if match := _WEAK_START.match(line):
+        return make_segment_id(match[1], min(abs(float(match[2])), 1e9))
+    if match := _OWN_WEAK_START.match(line):
+        return (match[1] or match[2]).replace('""', '"')
+    return ""
 
 
 def _split_own_weak(line: str) -> tuple[str, str]:

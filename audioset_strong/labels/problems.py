@@ -8,6 +8,7 @@ is kept and noted. Each is logged with file and line, so nothing is lost
 silently.
 """
 
+import collections
 import contextlib
 import csv
 import dataclasses
@@ -53,6 +54,8 @@ class Problem:
       message: What was expected and what came.
       num_lines: Lines that have the problem; this is the first of them.
       is_left_out: Whether these lines were left out, or kept as they are.
+      clip: The clip or recording that they are about, as they name it; "" if
+        they do not say, None if they are about none.
     """
 
     path: str
@@ -60,6 +63,7 @@ class Problem:
     message: str
     num_lines: int = 1
     is_left_out: bool = True
+    clip: str | None = None
 
     def __str__(self) -> str:
         """Formats as compilers do, so that editors can jump to the line."""
@@ -87,10 +91,13 @@ class ProblemLog:
         *,
         num_lines: int = 1,
         is_left_out: bool = True,
+        clip: str | None = None,
     ) -> None:
         """Adds a problem (`Problem`)."""
         self.problems.append(
-            Problem(os.fspath(path), line, message, num_lines, is_left_out)
+            Problem(
+                os.fspath(path), line, message, num_lines, is_left_out, clip
+            )
         )
 
     def stop_at_bad_lines(self) -> None:
@@ -119,6 +126,15 @@ class ProblemLog:
     def num_left_out(self) -> int:
         """Number of lines that were left out."""
         return sum(p.num_lines for p in self.problems if p.is_left_out)
+
+    @property
+    def clips_left_out(self) -> collections.Counter[str]:
+        """Lines that were left out, by the clip that they are about."""
+        counts: collections.Counter[str] = collections.Counter()
+        for p in self.problems:
+            if p.is_left_out and p.clip is not None:
+                counts[p.clip] += p.num_lines
+        return counts
 
     @property
     def num_doubtful(self) -> int:

@@ -31,13 +31,16 @@ class ScoredClips(NamedTuple):
       scores: float32 `[num_label_frames_of_all, num_classes]`, in [0, 1]: the
         label frames inside the audio of the first clip, then of the second.
       targets: float32, same shape, 0 or 1, from one label set of the records.
-      num_label_frames: int64 `[num_clips]`, label frames inside the audio.
+      num_label_frames: int64 `[num_clips]`, label frames whose STFT windows
+        are all inside the audio (`records/examples.py`).
+      audio_seconds: float32 `[num_clips]`.
     """
 
     segment_ids: np.ndarray
     scores: np.ndarray
     targets: np.ndarray
     num_label_frames: np.ndarray
+    audio_seconds: np.ndarray
 
     @property
     def first_label_frames(self) -> np.ndarray:
@@ -147,4 +150,5 @@ def _score_batch(
         scores,
         batch["targets"].numpy()[is_inside],
         num_inside,
+        batch["audio_seconds"].numpy(),
     )

@@ -213,7 +213,9 @@ def make_label_frames(
       Dict of segment_id, string `[num_clips]`; patches, float32 `[num_clips,
       num_label_frames, patch_stft_frames, mel_bands]`; targets, float32
       `[num_clips, num_label_frames, num_classes]`; num_label_frames, int64
-      `[num_clips]`, those wholly inside the audio; is_known, bool
+      `[num_clips]`, those whose STFT windows are all inside the audio (the
+      last reaches 15 ms beyond its label frame, so that a clip of exactly 9.6 s
+      has 9 of 10); audio_seconds, float32 `[num_clips]`; is_known, bool
       `[num_clips]`, whether the label set knows the clip. There are as many
       label frames as the longest of these clips has; patches beyond the audio
       are zeros.
@@ -258,5 +260,6 @@ def make_label_frames(
         ),
         "targets": targets,
         "num_label_frames": num_inside,
+        "audio_seconds": clips.audio_seconds,
         "is_known": clips.is_known,
     }

@@ -25,7 +25,7 @@ from audioset_strong import files
 from audioset_strong.audio.container_labels import read_container_labels
 from audioset_strong.audio.containers import container_of, is_container
 from audioset_strong.audio.decode import AudioError
-from audioset_strong.audio.listing import list_audio
+from audioset_strong.audio.listing import is_audio, list_audio
 from audioset_strong.audio.recordings import (
     find_recordings,
     measure_seconds,
@@ -90,6 +90,8 @@ class ImportSummary:
       unlabelled: Recordings that no label file names.
       are_negative: Whether these count as annotated.
       num_bad_lines: Label lines that were left out.
+      unknown: Recordings that these are about.
+      num_unknown_clips: Their clips without events, which are left out too.
     """
 
     output_dir: str
@@ -105,10 +107,13 @@ class ImportSummary:
     unlabelled: tuple[str, ...]
     are_negative: bool
     num_bad_lines: int
+    unknown: tuple[str, ...] = ()
+    num_unknown_clips: int = 0
 
     def lines(self) -> list[str]:
         """Returns the counts for people, without those that are 0."""
         names = listed(map(os.path.basename, self.unlabelled))
+        unknown = listed(map(os.path.basename, self.unknown))
         of_unlabelled = (
             f"Recordings that no label file names, taken as without events: "
             f"{len(self.unlabelled)} ({names})."
@@ -124,6 +129,9 @@ class ImportSummary:
             f"{self.num_shortened}.": self.num_shortened,
             of_unlabelled: len(self.unlabelled),
             f"Label lines left out: {self.num_bad_lines}.": self.num_bad_lines,
+            f"Recordings with such lines: {len(self.unknown)} ({unknown}). "
+            f"Their clips without another label, which may not be empty, left "
+            f"out: {self.num_unknown_clips}.": len(self.unknown),
         }
         return [
             *(line for line, number in told.items() if number),
@@ -200,13 +208,19 @@ def import_labels(
         mid_of_label = {row.label: row.label for row in rows}
     else:
         class_map, mid_of_label = name_classes(rows, class_map, log)
-    annotated = _annotated_recordings(rows, found, id_of_path, params, log)
+    unknown = _with_bad_lines(rows, mid_of_label, id_of_path, audio_dir, log)
+    annotated = _annotated_recordings(
+        rows, found, id_of_path, unknown, params, log
+    )
     log.report()
     rows_of_recording = {
         recording_id: [row for row in of_recording if row.label in mid_of_label]
         for recording_id, of_recording in annotated.rows_of_recording.items()
     }
     clips = cut_into_clips(annotated.recordings, params)
+    num_all = len(clips)
+    clips = _without_unknown(clips, rows_of_recording, annotated.unknown)
+    recordings = list(dict.fromkeys(clip.recording for clip in clips))
     if not clips:
         raise InputError(
             f"{labels}: expected at least one recording with labels that can "
@@ -231,11 +245,11 @@ def import_labels(
         label_names=tuple(
             os.path.basename(path) for path, is_in in paths.items() if is_in
         ),
-        num_recordings=len(annotated.recordings),
+        num_recordings=len(recordings),
         num_without_events=sum(
-            not of_recording for of_recording in rows_of_recording.values()
+            not rows_of_recording[r.recording_id] for r in recordings
         ),
-        seconds=sum(r.duration_ms for r in annotated.recordings) / 1000,
+        seconds=sum(r.duration_ms for r in recordings) / 1000,
         num_clips=len(clips),
         num_labels=num_labels,
         num_classes=class_map.num_classes,
@@ -244,6 +258,8 @@ def import_labels(
         unlabelled=tuple(annotated.unlabelled),
         are_negative=params.unlabelled == "negative",
         num_bad_lines=log.num_left_out,
+        unknown=tuple(sorted(annotated.unknown)),
+        num_unknown_clips=num_all - len(clips),
     )
 
 
@@ -255,12 +271,14 @@ class _Annotated(NamedTuple):
       rows_of_recording: Labels of each recording id; none without events.
       num_shortened: Events that were cut at the end of their recording.
       unlabelled: Paths that no label file names.
+      unknown: Paths of those with a label line that was left out.
     """
 
     recordings: list[Recording]
     rows_of_recording: dict[str, list[Row]]
     num_shortened: int
     unlabelled: list[str]
+    unknown: set[str]
 
 
 def _find_recordings(
@@ -272,22 +290,26 @@ def _find_recordings(
       Path of each name, and recording id of each path, named or not.
     """
     listing = list_audio(audio_dir)
-    if not listing.paths:
+    if not listing.paths and not listing.unknown_paths:
         raise InputError(
             f"{audio_dir}: expected a folder of recordings, found none."
         )
     rows_of_name: dict[str, list[Row]] = {}
     for row in rows:
         rows_of_name.setdefault(row.recording, []).append(row)
-    paths = listing.paths + listing.empty_paths
+    unknown = set(filter(is_audio, listing.unknown_paths))
+    paths = [*listing.paths, *listing.empty_paths, *sorted(unknown)]
     found, missing = find_recordings(rows_of_name, paths, audio_dir)
+    if files.is_remote(audio_dir):  # whether these are audio is not known
+        unknown.difference_update(found.values())
+        paths = [path for path in paths if path not in unknown]
     for name, message in missing.items():
         _leave_out(rows_of_name[name], message, problems)
     if not found:
         raise InputError(
             f"None of the {len(rows_of_name)} recordings that the labels name "
             f"is in {audio_dir}. The labels name {listed(rows_of_name, 3)}; "
-            f"the folder has {listed(map(os.path.basename, listing.paths), 3)}."
+            f"the folder has {listed(map(os.path.basename, paths), 3)}."
         )
     return found, {path: recording_id_of(path, audio_dir) for path in paths}
 
@@ -337,6 +359,7 @@ def _annotated_recordings(
     rows: Sequence[Row],
     found: Mapping[str, str],
     id_of_path: Mapping[str, str],
+    unknown: set[str],
     params: ImportParams,
     problems: ProblemLog,
 ) -> _Annotated:
@@ -344,8 +367,10 @@ def _annotated_recordings(
     rows_of_name: dict[str, list[Row]] = {}
     for row in rows:
         rows_of_name.setdefault(row.recording, []).append(row)
-    unlabelled = [p for p in id_of_path if p not in set(found.values())]
+    named = {*found.values(), *unknown}
+    unlabelled = [p for p in id_of_path if p not in named]
     if params.unlabelled == "negative":
+        _check_all_named(problems)
         rows_of_name |= {path: [] for path in unlabelled}
         found = {**found} | {path: path for path in unlabelled}
     seconds = _measure(found.values())
@@ -378,18 +403,77 @@ def _annotated_recordings(
         kept = []
         for row in of_name:
             fitted = fit_into_recording(row, recording, problems)
-            if fitted is not None and fitted.label:
+            if fitted is None:
+                unknown = unknown | {path}
+            elif fitted.label:
                 kept.append(fitted)
                 num_shortened += fitted.offset_ms != row.offset_ms
         recordings.append(recording)
         rows_of_recording[recording_id] = kept
-    return _Annotated(recordings, rows_of_recording, num_shortened, unlabelled)
+    return _Annotated(
+        recordings, rows_of_recording, num_shortened, unlabelled, unknown
+    )
+
+
+def _with_bad_lines(
+    rows: Sequence[Row],
+    mid_of_label: Mapping[str, str],
+    id_of_path: Mapping[str, str],
+    audio_dir: str,
+    problems: ProblemLog,
+) -> set[str]:
+    """Finds the recordings that bad lines are about: paths.
+
+    They may hold what those lines said, so that nothing in them is certain to
+    be without an event.
+    """
+    names = {
+        row.recording
+        for row in rows
+        if row.label and row.label not in mid_of_label
+    }
+    names = {*problems.clips_left_out, *names} - {""}
+    if not audio_dir:  # of containers names are paths, and clips are left out
+        return set()
+    return set(find_recordings(names, list(id_of_path), audio_dir)[0].values())
+
+
+def _check_all_named(problems: ProblemLog) -> None:
+    """Refuses to take recordings as empty that bad lines may be about."""
+    num_lines = problems.clips_left_out[""]
+    if num_lines and problems.skip_bad_lines:
+        raise InputError(
+            f"{num_lines} label lines that cannot be used do not say of which "
+            f"recording they are, so none can be taken as without events. "
+            f"Correct them, or give unlabelled=unknown."
+        )
+
+
+def _without_unknown(
+    clips: Sequence[ImportedClip],
+    rows_of_recording: Mapping[str, Sequence[Row]],
+    unknown: set[str],
+) -> list[ImportedClip]:
+    """Leaves out clips without events of recordings with bad lines."""
+
+    def is_known(clip: ImportedClip) -> bool:
+        end = clip.start_ms + clip.duration_ms
+        return clip.recording.path not in unknown or any(
+            row.onset_ms is None
+            or row.offset_ms is None
+            or (row.onset_ms < end and row.offset_ms > clip.start_ms)
+            for row in rows_of_recording[clip.recording.recording_id]
+        )
+
+    return [clip for clip in clips if is_known(clip)]
 
 
 def _leave_out(rows: Sequence[Row], message: str, problems: ProblemLog) -> None:
     """Notes that the labels of a recording cannot be used, at the first."""
     first = rows[0]
-    problems.add(first.path, first.line, message, num_lines=len(rows))
+    # Audacity's tracks have a row more, which says that there is a track.
+    num_lines = len({(row.path, row.line) for row in rows})
+    problems.add(first.path, first.line, message, num_lines=num_lines)
 
 
 def _measure(paths: Iterable[str]) -> dict[str, float | str]:

@@ -47,6 +47,7 @@ class ParsedRecords(NamedTuple):
       segment_id: string `[num_clips]`.
       log_mel: Values are string `[num_clips]`.
       num_stft_frames: int64 `[num_clips]`.
+      audio_seconds: float32 `[num_clips]`.
       is_known: bool `[num_clips]`, whether the parsed label set knows the clip.
       events: Events of the parsed label set.
     """
@@ -54,6 +55,7 @@ class ParsedRecords(NamedTuple):
     segment_id: tf.Tensor
     log_mel: StoredLogMel
     num_stft_frames: tf.Tensor
+    audio_seconds: tf.Tensor
     is_known: tf.Tensor
     events: EventsOfClips
 
@@ -81,6 +83,7 @@ def parse_records(
     features = {
         "segment_id": tf.io.FixedLenFeature([], tf.string),
         "log_mel": tf.io.FixedLenFeature([], tf.string),
+        "audio_seconds": tf.io.FixedLenFeature([], tf.float32),
         "label_source": tf.io.VarLenFeature(tf.string),
     }
     if check_log_mel_dtype(log_mel_dtype) == "uint8":
@@ -110,6 +113,7 @@ def parse_records(
         num_stft_frames=tf.cast(
             num_bytes // _row_bytes(params, log_mel_dtype), tf.int64
         ),
+        audio_seconds=parsed["audio_seconds"],
         is_known=num_mentions > 0,
         events=EventsOfClips(
             # The three features of an event are sparse in the same places.

@@ -13,8 +13,9 @@ shard has the size that the report says. The plan names each audio file and its
 size, so that a file that came or changed has its shard written again. One of
 the same size that was written anew, as its time says, is compared by its hash.
 
-A clip's length is that of the list of annotated clips, or else of the audio
-index, or of the weak CSV, or `RecordParams.clip_seconds`.
+A clip's length is that of the list of annotated clips, which may be shorter
+than what the audio index says, or else of the index, or of the weak CSV, or
+`RecordParams.clip_seconds`.
 """
 
 import collections
@@ -49,6 +50,7 @@ from audioset_strong.labels.class_map import (
     describe_other_classes,
     parse_class_map,
 )
+from audioset_strong.labels.clips import check_onsets, make_clips_table
 from audioset_strong.labels.frame_rule import Event
 from audioset_strong.labels.ids import (
     group_of_segment,
@@ -66,6 +68,7 @@ from audioset_strong.labels.training_sets import (
 from audioset_strong.params import (
     AudioParams,
     FeatureParams,
+    LabelFrameParams,
     RecordParams,
     from_dict,
 )
@@ -108,6 +111,9 @@ _PATHS_AT_ONCE = 1000
 
 # What takes less has no progress bar.
 _DELAY = 1.0
+
+# By more, a clip is not longer than its audio because it was rounded.
+_MAX_ROUNDING_SECONDS = 0.06
 
 # Of clips and files that messages name.
 MAX_EXAMPLES = 3
@@ -525,18 +531,19 @@ def read_label_tables(
     strong_paths: Sequence[str],
     problems: ProblemLog,
     names: Names | None = None,
+    params: LabelFrameParams = LabelFrameParams(),
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Reads label files into one weak and one strong table (`label_files`).
 
-    `problems` and `names` as in `read_label_files`.
+    `problems`, `names` and `params` as in `read_label_files`.
 
     Raises:
       InputError: A file has the wrong header, bad lines that are not to be
         skipped, or labels that another file contradicts.
     """
     return (
-        read_label_files("weak", weak_paths, problems, names),
-        read_label_files("strong", strong_paths, problems, names),
+        read_label_files("weak", weak_paths, problems, names, params),
+        read_label_files("strong", strong_paths, problems, names, params),
     )
 
 
@@ -607,6 +614,13 @@ class _Places:
             given_seconds = float(self._index.duration_seconds[row])
             if math.isnan(seconds):
                 seconds = given_seconds
+            elif seconds > given_seconds + _MAX_ROUNDING_SECONDS:
+                # What follows may be another clip.
+                raise InputError(
+                    f"Expected a length of {segment_id!r} that fits into its "
+                    f"audio: the list of annotated clips says {seconds:g} s, "
+                    f"{self._index.source} says {given_seconds:g} s."
+                )
             if not (math.isnan(given_start) and math.isnan(given_seconds)):
                 extent = "part"
                 start = 0.0 if math.isnan(given_start) else given_start
@@ -658,9 +672,10 @@ def plan_clips(
       index: Where the clips are, or None to find them by their names.
 
     Raises:
-      InputError: A labelled clip is not among the annotated ones, two clips
-        have the same audio, or no clip would be held out though a share of them
-        should be.
+      InputError: A labelled clip is not among the annotated ones, an event
+        starts a second or more after the end of its clip, a clip is
+        longer than the index says or in two groups, two clips have the same
+        audio, or no clip would be held out though a share of them should be.
     """
     plan = Plan({group: [] for group in GROUPS}, collections.Counter())
     places = _Places(path_of_stem, clips, index, params.clip_seconds)
@@ -703,6 +718,7 @@ def plan_clips(
         else frozenset()
     )
     owner_of: dict[str, str] = {}
+    lengths: list[tuple[str, float]] = []
     # Of millions of clips many have the same labels; one list will do.
     shared_events: dict[Any, list[tuple[int, float, float]]] = {}
     segment_ids = sorted({*weak_rows, *strong_events, *without_events})
@@ -728,6 +744,8 @@ def plan_clips(
             events["weak"] = shared_events.setdefault(key, weak_indexed)
         if segment_id in strong_events:
             events["strong"] = indexed(strong_events[segment_id])
+            if seconds:  # else it is as long as its file
+                lengths.append((segment_id, seconds))
         if not events:
             events[negative_set] = []
             plan.notes["annotated, without an event: only negatives"] += 1
@@ -758,6 +776,9 @@ def plan_clips(
             )
             if split_group != group_of_segment(segment_id):
                 plan.split_groups[segment_id] = split_group
+    ids, seconds_of_ids = zip(*lengths) if lengths else ((), ())
+    known = make_clips_table(list(ids), list(seconds_of_ids), list(ids))
+    check_onsets(strong, known, math.inf)
     _look_up_audio(list(plan.clips.values()))
     _check_held_out(plan, places, params)
     return plan
@@ -907,6 +928,8 @@ def _check_held_out(plan: Plan, places: _Places, params: RecordParams) -> None:
         group: [clip.segment_id for clip in clips if clip.is_there]
         for group, clips in plan.clips.items()
     }
+    if sum(map(len, there.values())) < sum(map(len, plan.clips.values())) / 2:
+        return  # for want of audio, which is another error
     rest = there["strong"] or there["weak"]
     if (there["held_out"] and rest) or not (there["held_out"] or rest):
         return

@@ -17,11 +17,14 @@ import csv
 import dataclasses
 import hashlib
 import io
+import math
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+import pandas as pd
 from absl import logging
 
 from audioset_strong import files
@@ -37,7 +40,10 @@ from audioset_strong.labels.class_map import (
     format_class_map,
     read_class_map,
 )
-from audioset_strong.labels.clips import read_annotated_clips
+from audioset_strong.labels.clips import (
+    leave_out_unknown,
+    read_annotated_clips,
+)
 from audioset_strong.labels.frame_rule import num_label_frames_of
 from audioset_strong.labels.label_mapping import (
     LabelMapping,
@@ -212,14 +218,20 @@ def prepare_records(
         of_eval = local("eval_labels", eval_label_paths)
         of_weak = local("weak_labels", weak_paths)
         of_strong = local("strong_labels", strong_paths)
-        clips = None
+        clips = index = None
+        if audio_index_path:
+            index = read_audio_index(audio_index_path, audio_dir)
         try:
-            eval_ytids = read_label_ytids(of_eval, problems, mids_of_name)
-            weak, strong = read_label_tables(
-                of_weak, of_strong, problems, mids_of_name
-            )
             if clips_path:
                 clips = read_annotated_clips(local("clips", [clips_path])[0])
+            eval_ytids = read_label_ytids(of_eval, problems, mids_of_name)
+            weak, strong = read_label_tables(
+                of_weak,
+                of_strong,
+                problems,
+                mids_of_name,
+                _longest(clips, index, params.clip_seconds),
+            )
         except InputError as error:
             text = str(error)
             for copy, path in original_of.items():
@@ -237,13 +249,13 @@ def prepare_records(
             f"The label files name no clip ({problems.num_left_out} bad lines "
             f"were left out)."
         )
+    unknown: list[str] = []
+    if clips is not None:
+        labelled = [weak["segment_id"], strong["segment_id"]]
+        clips, unknown = leave_out_unknown(clips, problems, labelled)
     for line in describe_mapping(mapping):
         logging.info("%s", line)
-    index, path_of_stem = None, {}
-    if audio_index_path:
-        index = read_audio_index(audio_index_path, audio_dir)
-    else:
-        path_of_stem = _find_audio_files(audio_dir)
+    path_of_stem = {} if index else _find_audio_files(audio_dir)
     plan = plan_clips(
         map_weak_labels(weak, mapping),
         map_strong_labels(strong, mapping),
@@ -254,6 +266,10 @@ def prepare_records(
         clips,
         index,
     )
+    plan.left_out += [
+        (segment_id, "bad_label_lines", "its label lines were skipped")
+        for segment_id in unknown
+    ]
     del weak, strong
     planned = [clip for of_group in plan.clips.values() for clip in of_group]
     if plan.unmapped and not any(any(c.events.values()) for c in planned):
@@ -331,6 +347,18 @@ def prepare_records(
             f"{manifest['left_out_by_reason']}. {left_out_path} lists them."
         )
     return manifest
+
+
+def _longest(
+    clips: pd.DataFrame | None, index: AudioIndex | None, clip_seconds: float
+) -> LabelFrameParams:
+    """Returns the grid of the longest clip, for checks of label files."""
+    seconds = [clip_seconds or math.inf]  # 0 is for whole files
+    if clips is not None:
+        seconds.append(clips["duration_seconds"].max())
+    if index is not None:
+        seconds.append(np.nanmax([0.0, *index.duration_seconds]))
+    return LabelFrameParams(clip_seconds=float(max(seconds)))
 
 
 def _hash_file(path: str) -> str:

@@ -276,9 +276,9 @@ def _warm_start(
         "their weights (%s) and %d start anew (%s).",
         source_dir,
         len(kept),
-        listed(names[index] for index in kept),
+        listed(repr(names[index]) for index in kept),
         len(names) - len(kept),
-        listed(name for i, name in enumerate(names) if i not in kept),
+        listed(repr(name) for i, name in enumerate(names) if i not in kept),
     )
 
 
