@@ -28,7 +28,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -77,6 +77,7 @@ from audioset_strong.records.manifest import (
     write_json,
     write_text,
 )
+from audioset_strong.records.schema import LABEL_SETS
 
 PLAN_DIR_NAME = "plan"
 REPORTS_DIR_NAME = "reports"
@@ -85,8 +86,8 @@ _SETTINGS_NAME = "settings.json"
 # The report of a shard: "fingerprint" of its plan, "shard" (a `Shard` as a
 # dict), "left_out" and "faults" (rows of segment_id, reason, detail), "notes"
 # (number of clips by how their audio was converted), "longest_clip_seconds",
-# "versions" (of the software) and, a text for each clip of the plan,
-# "audio_versions" and "audio_hashes".
+# "versions" (of the software), "clips" (`describe_clips` of those written) and,
+# a text for each clip of the plan, "audio_versions" and "audio_hashes".
 Report = dict[str, Any]
 
 # Class index, onset and offset of the events of a clip, by label set.
@@ -397,6 +398,60 @@ class Shrinking(NamedTuple):
     smaller: list[str]
 
 
+class _Extent(NamedTuple):
+    """How much a clip holds: seconds, and events by label set, -1 for none."""
+
+    seconds: float
+    num_events: tuple[int, ...]
+
+
+def _extent_of(clip: Clip) -> _Extent:
+    events = (clip.events.get(name) for name in LABEL_SETS)
+    return _Extent(
+        clip.clip_seconds, tuple(-1 if e is None else len(e) for e in events)
+    )
+
+
+def describe_clips(clips: Iterable[Clip]) -> str:
+    """Writes names and extents of clips, a line each.
+
+    A report keeps them, because the plan is written anew for shards that change
+    before these are. As one text they take little memory.
+    """
+    lines = []
+    for clip in clips:
+        seconds, num_events = _extent_of(clip)
+        lines.append(
+            "\t".join([clip.segment_id, *map(str, (seconds, *num_events))])
+        )
+    return "\n".join(lines)
+
+
+def _finished_clips(
+    output_dir: str, name: str, report: Report
+) -> dict[str, _Extent]:
+    """Finds the clips of a finished shard; none if it is not known any more."""
+    if "clips" in report:
+        lines = report["clips"].split("\n") if report["clips"] else []
+        rows = (line.split("\t") for line in lines)
+        return {
+            segment_id: _Extent(float(seconds), tuple(map(int, num_events)))
+            for segment_id, seconds, *num_events in rows
+        }
+    # Reports did not always have them.
+    if not files.exists(_plan_path(output_dir, name)):
+        return {}
+    task = load_task(output_dir, name)
+    if task.fingerprint != report["fingerprint"]:
+        return {}
+    left_out = {row[0] for row in report["left_out"]}
+    return {
+        clip.segment_id: _extent_of(clip)
+        for clip in task.clips
+        if clip.segment_id not in left_out
+    }
+
+
 def find_shrinking(tasks: Sequence[ShardTask], output_dir: str) -> Shrinking:
     """Finds what finished shards hold and a new plan has not.
 
@@ -406,7 +461,7 @@ def find_shrinking(tasks: Sequence[ShardTask], output_dir: str) -> Shrinking:
     """
     task_of = {task.name: task for task in tasks}
     folder = os.path.join(output_dir, REPORTS_DIR_NAME)
-    old: dict[str, Clip] = {}
+    old: dict[str, _Extent] = {}
     num_clips = 0
     matches = map(SHARD_FILE.fullmatch, files.list_names(folder))
     names = [m[1] for m in matches if m and m[3] and not m[2]]
@@ -418,20 +473,11 @@ def find_shrinking(tasks: Sequence[ShardTask], output_dir: str) -> Shrinking:
         new_task = task_of.get(name)
         if new_task and new_task.fingerprint == report["fingerprint"]:
             continue
-        path = _plan_path(output_dir, name)
-        task = load_task(output_dir, name) if files.exists(path) else None
-        # Otherwise an unfinished run has planned this shard anew.
-        if task is not None and task.fingerprint == report["fingerprint"]:
-            left_out = {row[0] for row in report["left_out"]}
-            old.update(
-                (clip.segment_id, clip)
-                for clip in task.clips
-                if clip.segment_id not in left_out
-            )
+        old |= _finished_clips(output_dir, name, report)
     if not old:
         return Shrinking(num_clips, [], [])
     new = {
-        clip.segment_id: clip
+        clip.segment_id: _extent_of(clip)
         for task in tasks
         for clip in task.clips
         if clip.is_there and clip.segment_id in old
@@ -439,15 +485,15 @@ def find_shrinking(tasks: Sequence[ShardTask], output_dir: str) -> Shrinking:
     return Shrinking(
         num_clips,
         sorted(set(old) - set(new)),
-        sorted(s for s, clip in new.items() if _is_smaller(clip, old[s])),
+        sorted(s for s, extent in new.items() if _is_smaller(extent, old[s])),
     )
 
 
-def _is_smaller(clip: Clip, old: Clip) -> bool:
+def _is_smaller(new: _Extent, old: _Extent) -> bool:
     """Whether a clip has fewer events than before, or is shorter."""
-    return (clip.clip_seconds or math.inf) < old.clip_seconds or any(
-        len(events) > len(clip.events.get(name, ())) or name not in clip.events
-        for name, events in old.events.items()
+    return (new.seconds or math.inf) < old.seconds or any(
+        now < then
+        for now, then in zip(new.num_events, old.num_events, strict=True)
     )
 
 
@@ -472,10 +518,11 @@ def check_settings(
     path = os.path.join(output_dir, _SETTINGS_NAME)
     if files.exists(path):
         found = read_json(path)
+        there, now = _flatten(found), _flatten(settings)
         differing = [
-            f"{name}: {found.get(name)} there, {value} now"
-            for name, value in settings.items()
-            if found.get(name) != value
+            f"{name}: {there.get(name)} there, {value} now"
+            for name, value in now.items()
+            if there.get(name) != value
         ]
         map_path = os.path.join(output_dir, CLASS_MAP_NAME)
         if differing and files.exists(map_path):
@@ -492,6 +539,17 @@ def check_settings(
                 f"({'; '.join(differing)}). Give another output folder; with "
                 f"replace=True these are replaced."
             )
+
+
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Lists settings of settings by names such as `audio.silent_peak_dbfs`."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
 
 
 @dataclasses.dataclass
