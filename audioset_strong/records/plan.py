@@ -732,14 +732,13 @@ def plan_clips(
 
     def indexed(of_clip: Sequence[Event]) -> list[tuple[int, float, float]]:
         """Replaces mids by class indices, and counts those without one."""
-        plan.unmapped.update(
-            mid for mid, _, _ in of_clip if mid not in index_of_mid
-        )
-        return [
-            (index_of_mid[mid], onset, offset)
-            for mid, onset, offset in of_clip
-            if mid in index_of_mid
-        ]
+        found = []
+        for mid, onset, offset in of_clip:
+            if mid in index_of_mid:
+                found.append((index_of_mid[mid], onset, offset))
+            else:
+                plan.unmapped[mid] += 1
+        return found
 
     weak_rows = dict(zip(weak["segment_id"], range(len(weak))))
     weak_seconds = (weak["end_seconds"] - weak["start_seconds"]).to_numpy()
@@ -999,6 +998,7 @@ def _between(low: float, high: float) -> str:
         decimals += 1
 
 
+@_without_garbage_collection()
 def plan_shards(
     plan: Plan, output_dir: str, clips_per_shard: int, settings: ShardSettings
 ) -> list[ShardTask]:
@@ -1014,14 +1014,17 @@ def plan_shards(
     for group, clips in plan.clips.items():
         num_shards = -(-len(clips) // clips_per_shard)  # rounded up
         of_shard: list[list[Clip]] = [[] for _ in range(num_shards)]
-        for clip in clips:
+        for clip in tqdm.tqdm(
+            clips, f"shards of {group}", unit="clip", delay=_DELAY
+        ):
             key, _ = row_groups.get(clip.audio_path, (clip.segment_id, 0))
             fraction = stable_fraction(key, salt="shard")
             of_shard[int(fraction * num_shards)].append(clip)
         for index, shard_clips in enumerate(of_shard):
-            shard_clips.sort(
-                key=lambda c: row_groups.get(c.audio_path, ("", 0))
-            )
+            if row_groups:
+                shard_clips.sort(
+                    key=lambda c: row_groups.get(c.audio_path, ("", 0))
+                )
             name = f"{group}-{index:05d}-of-{num_shards:05d}.tfrecord"
             tasks.append(
                 ShardTask(output_dir, group, name, tuple(shard_clips), settings)

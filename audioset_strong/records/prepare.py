@@ -247,6 +247,7 @@ def prepare_records(
         index = read_audio_index(audio_index_path, audio_dir)
     else:
         path_of_stem, names_of_path = _find_audio_files(audio_dir)
+    logging.info("Joining labels and audio.")
     plan = plan_clips(
         map_weak_labels(weak, mapping),
         map_strong_labels(strong, mapping),
