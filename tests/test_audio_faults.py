@@ -150,6 +150,9 @@ def test_conversions():
         "resampled",
         "extension of another format",
     ]
+    # What a member is called is not in its path.
+    for path in ("b.tar#bytes=512+9", "b.parquet#row=3"):
+        assert conversions(_audio(container="flac"), path, 16000) == []
 
 
 @pytest.mark.parametrize(

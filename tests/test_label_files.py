@@ -516,14 +516,38 @@ def test_other_names_are_refused(tmp_path, kind, label, expected):
     assert expected in str(error.value)
 
 
+@pytest.mark.parametrize("kind", ["own", "weak", "strong", "framed", "pairs"])
+def test_beside_names_own_ids_must_be_known(tmp_path, kind):
+    read, header, good_line = _KINDS[kind]
+    path = tmp_path / "labels"
+    good_line = good_line.replace("dog_bark,cat", "/m/x")
+    for clip in ("ok", '"007, ""x"""'):
+        good_line = good_line.replace(clip, "CLIP")
+    lines = [
+        good_line.replace("CLIP", clip).replace("/m/x", label)
+        for clip, label in (("a", "Bark"), ("b", "cat"), ("c", "Crow"))
+    ]
+    path.write_text(header + "\n".join(lines[:2]) + "\n")
+    names = {"Bark": ["dog_bark"], "Meow": ["cat"]}
+    table = read(path, names=names)
+    labels = table["mids"].explode() if "mids" in table else table["mid"]
+    assert set(labels) == {"dog_bark", "cat"}
+    path.write_text(header + "\n".join(lines) + "\n")
+    with pytest.raises(InputError, match="one of 2 display names.* 'Crow'"):
+        read(path, names=names)
+    # Where no name is used, it is a class that the class map has not.
+    path.write_text(header + "\n".join(lines[1:]) + "\n")
+    assert len(read(path, names=names)) == 2
+
+
 def test_own_ids_are_classes_where_the_class_map_has_such(tmp_path):
     path = tmp_path / "labels"
     names = {"Dog": ["dog_bark"], "Cat": ["cat"]}
-    path.write_text(_STRONG_HEADER + "a\t0\t1\tDog\na\t1\t2\tspeech\n")
+    path.write_text(_STRONG_HEADER + "a\t0\t1\tdog_bark\na\t1\t2\tspeech\n")
     table = label_files.read_strong_labels(path, names=names)
     # speech is a class that the map has not: callers count these.
     assert table["mid"].tolist() == ["dog_bark", "speech"]
-    path.write_text(_STRONG_HEADER + "a\t0\t1\tDog\na\t1\t2\ta door\n")
+    path.write_text(_STRONG_HEADER + "a\t0\t1\tcat\na\t1\t2\ta door\n")
     with pytest.raises(InputError, match="without spaces, or one of 2 display"):
         label_files.read_strong_labels(path, names=names)
     # Without a class map, names of one word cannot be told from ids.
@@ -666,6 +690,9 @@ def test_a_wrong_header_is_refused_also_with_a_log(tmp_path, kind, text):
     for problems in (None, ProblemLog()):
         with pytest.raises(InputError, match="labels:[13]: expected the head"):
             read(path, problems)
+    path.write_bytes(text.encode("utf-16"))
+    with pytest.raises(InputError, match="(UTF-8 text|lines). Give a label f"):
+        read(path)
 
 
 _FOREIGN_FILES = {

@@ -24,6 +24,7 @@ from audioset_strong.records.plan import (
     ShardSettings,
     ShardTask,
     check_settings,
+    describe_clips,
     find_shrinking,
     hash_audio,
     load_task,
@@ -321,7 +322,9 @@ def test_a_new_folder_keeps_its_settings(tmp_path):
         check_settings(str(tmp_path), settings, _MAP)
         save_settings(str(tmp_path), settings)
     other = {**settings, "features": {"log_offset": 0.001}}
-    with pytest.raises(InputError, match="features: .*0.01} there, .*0.001} n"):
+    with pytest.raises(
+        InputError, match=r"features\.log_offset: 0.01 there, 0.001 n"
+    ):
         check_settings(str(tmp_path), other, _MAP)
 
 
@@ -643,6 +646,24 @@ def test_what_finished_shards_would_lose(tmp_path):
     weak = dataclasses.replace(clip("a"), events={"weak": []})
     new = task(weak, *map(clip, "bcd"))
     assert find_shrinking([new], str(tmp_path))[1:] == ([], ["a"])
+
+
+def test_finished_clips_are_known_after_a_killed_run(tmp_path):
+    def task(*names):
+        clips = (
+            Clip(n, "x", 9.5, {"weak": [(1, 0.0, 9.5)]}, 1, audio_version="1")
+            for n in names
+        )
+        return ShardTask(str(tmp_path), "strong", _STRONG_SHARD, tuple(clips))
+
+    old = task("a", "b\u2028 c")
+    _finish(old, clips=describe_clips(old.clips))
+    # The run that was killed had saved its plan, and written nothing.
+    save_tasks([task("a", "b\u2028 c", "d")])
+    shrinking = find_shrinking([task("a", "d", "e")], str(tmp_path))
+    assert shrinking == (2, ["b\u2028 c"], [])
+    _finish(task(), clips=describe_clips(()))
+    assert find_shrinking([old], str(tmp_path)) == (0, [], [])
 
 
 _STRONG_SHARD = "strong-00000-of-00001.tfrecord"

@@ -6,6 +6,7 @@ import json
 import os
 import pathlib
 import shutil
+import tarfile
 
 import numpy as np
 import pytest
@@ -138,8 +139,14 @@ def test_other_settings_in_the_same_folder_are_refused(
 ):
     before = _contents(tiny_records_dir)
     for settings, message in (
-        ({"params": RecordParams(held_out_fraction=0.1)}, "records: .*0.2"),
-        ({"features": FeatureParams(log_offset=0.001)}, "features: .*0.01"),
+        (
+            {"params": RecordParams(held_out_fraction=0.1)},
+            "records.held_out_fraction: 0.2",
+        ),
+        (
+            {"features": FeatureParams(log_offset=0.001)},
+            "features.log_offset: 0.01",
+        ),
     ):
         with pytest.raises(InputError, match=message):
             prepare_tiny(tiny_release, tiny_records_dir, **settings)
@@ -178,7 +185,9 @@ def test_labels_are_mapped_and_the_manifest_says_so(tiny_release, tmp_path):
     # of noise now; each weak list has noise once.
     assert manifest["events_per_class"]["strong"] == [3, 3, 6 + 6, 0]
     assert manifest["events_per_class"]["weak"] == [2 + 2, 3 + 2, 5 + 4, 0]
-    with pytest.raises(InputError, match=r"label_mapping: .*True.* there"):
+    with pytest.raises(
+        InputError, match="label_mapping.smear_labels: True there"
+    ):
         prepare_tiny(tiny_release, tmp_path)
 
 
@@ -211,6 +220,34 @@ def _prepare(release, output_dir, audio_dir=None, **paths):
     return prepare_records(
         str(audio_dir), output_dir=str(output_dir), **arguments
     )
+
+
+def test_audio_that_no_clip_uses_is_named(tiny_release, tmp_path, caplog):
+    folder = tmp_path / "audio"
+    folder.mkdir()
+    for name in ("nukatrain01_30000", "nukatrain02_30000"):
+        shutil.copy(tiny_release / "audio" / f"{name}.wav", folder)
+    path = folder / "nukatrain01_30000.wav"
+    shutil.copy(path, folder / "nukatrain01.wav")
+    shutil.copy(path, folder / "a, 'b' #1\n.wav")
+    with tarfile.open(folder / "c.tar", "w") as tar:
+        tar.add(path, "x/nukatrain02_30000.wav")
+        tar.add(path, "x/none.wav")
+    with caplog.at_level("INFO"):
+        _prepare(
+            tiny_release,
+            tmp_path / "out",
+            folder,
+            params=RecordParams(held_out_fraction=0),
+        )
+    [second] = [m for m in caplog.messages if "more than one" in m]
+    assert second.startswith("2 clips ")
+    pair = f"{str(path)!r} and {str(folder / 'nukatrain01.wav')!r}"
+    assert second.endswith(f"of {pair} the former.")
+    [unmatched] = [m for m in caplog.messages if "match no" in m]
+    assert unmatched.startswith("2 audio files ")
+    assert unmatched.endswith(" (called 'none').")
+    assert "\n" not in unmatched
 
 
 def test_what_has_to_be_there(tiny_release, tmp_path):
@@ -667,7 +704,8 @@ def test_finished_records_are_not_taken_away(own_data, tmp_path):
         assert _contents(output_dir) == contents
     # Other settings.
     features = FeatureParams(log_offset=0.001)
-    with pytest.raises(InputError, match="features: .* replace=True"):
+    message = r"settings \(features.log_offset: 0.01 there, 0.001 now\)"
+    with pytest.raises(InputError, match=message):
         _prepare_own(folder, output_dir, features=features)
     assert _contents(output_dir) == contents
     _prepare_own(folder, output_dir, features=features, replace=True)

@@ -7,6 +7,7 @@ out. BUILD_NOTES.md "Audio in any state" gives the reasons for the limits.
 
 import numpy as np
 
+from audioset_strong.audio.containers import is_member
 from audioset_strong.audio.decode import DecodedAudio
 from audioset_strong.audio.formats import extension_matches
 from audioset_strong.params import AudioParams
@@ -85,9 +86,9 @@ def conversions(audio: DecodedAudio, path: str, sample_rate: int) -> list[str]:
     done = {
         "mixed to mono": audio.num_channels > 1,
         "resampled": audio.file_sample_rate != sample_rate,
-        "extension of another format": not extension_matches(
-            path, audio.container
-        ),
+        # What a member of a container is called is not in its path.
+        "extension of another format": not is_member(path)
+        and not extension_matches(path, audio.container),
     }
     return [name for name, is_done in done.items() if is_done]
 

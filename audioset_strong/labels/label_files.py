@@ -35,7 +35,8 @@ skipped, and where most lines are bad. Writers expect that the folder exists.
 
 A class is any text without spaces, commas and quotes. Where half of a file's
 labels, or of the classes known, are AudioSet's mids (`/m/09x0r`), a text of
-another form is a display name or a mistake, never a class of its own.
+another form is a display name or a mistake, never a class of its own. So is an
+unknown one where other labels of the file are display names.
 
 Source: https://research.google.com/audioset/download.html and the files.
 """
@@ -488,6 +489,11 @@ def _find_mids(
         num_mids = int(counts[np.array(is_mid, dtype=bool)].sum())
         has_mids = num_mids > 0 and num_mids >= counts.sum() / 2
     name_of = f", or one of {len(names)} display names" if names else ""
+    # Beside names, what is none is a slip of the pen, not a class of its own.
+    has_names = any(
+        label not in known and label.strip() in (names or {})
+        for label in labels
+    )
     mids: list[str | None] = []
     reasons = {}
     for label, is_audioset_mid in zip(labels, is_mid, strict=True):
@@ -505,6 +511,11 @@ def _find_mids(
         elif has_mids:
             reasons[label] = (
                 f"expected a class id such as /m/09x0r{name_of}, not {label!r}"
+            )
+        elif has_names and label:
+            reasons[label] = (
+                f"expected one of {len(names or {})} display names, as other "
+                f"labels are, or a class id of the class map, not {label!r}"
             )
         elif not label:
             reasons[label] = "expected no comma without a class id on each side"

@@ -90,7 +90,10 @@ class LabelText:
         if not is_whole or self.header[-1].replace('"', "") != header:
             found = f"{len(self.header)} lines"
             if is_whole:
-                found = shown(self.header[-1])
+                line = self.header[-1]
+                is_text = not any("\udc80" <= c <= "\udcff" for c in line)
+                is_text = is_text and "\0" not in line
+                found = shown(line) if is_text else "what is no UTF-8 text"
             raise InputError(
                 f"{self.path}:{number}: expected the header {header!r}, found "
                 f"{found}. Give a label file such as {example}."

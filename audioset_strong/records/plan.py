@@ -29,7 +29,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -80,6 +80,7 @@ from audioset_strong.records.manifest import (
     write_json,
     write_text,
 )
+from audioset_strong.records.schema import LABEL_SETS
 
 PLAN_DIR_NAME = "plan"
 REPORTS_DIR_NAME = "reports"
@@ -88,8 +89,8 @@ _SETTINGS_NAME = "settings.json"
 # The report of a shard: "fingerprint" of its plan, "shard" (a `Shard` as a
 # dict), "left_out" and "faults" (rows of segment_id, reason, detail), "notes"
 # (number of clips by how their audio was converted), "longest_clip_seconds",
-# "versions" (of the software) and, a text for each clip of the plan,
-# "audio_versions" and "audio_hashes".
+# "versions" (of the software), "clips" (`describe_clips` of those written) and,
+# a text for each clip of the plan, "audio_versions" and "audio_hashes".
 Report = dict[str, Any]
 
 # Class index, onset and offset of the events of a clip, by label set.
@@ -403,6 +404,60 @@ class Shrinking(NamedTuple):
     smaller: list[str]
 
 
+class _Extent(NamedTuple):
+    """How much a clip holds: seconds, and events by label set, -1 for none."""
+
+    seconds: float
+    num_events: tuple[int, ...]
+
+
+def _extent_of(clip: Clip) -> _Extent:
+    events = (clip.events.get(name) for name in LABEL_SETS)
+    return _Extent(
+        clip.clip_seconds, tuple(-1 if e is None else len(e) for e in events)
+    )
+
+
+def describe_clips(clips: Iterable[Clip]) -> str:
+    """Writes names and extents of clips, a line each.
+
+    A report keeps them, because the plan is written anew for shards that change
+    before these are. As one text they take little memory.
+    """
+    lines = []
+    for clip in clips:
+        seconds, num_events = _extent_of(clip)
+        lines.append(
+            "\t".join([clip.segment_id, *map(str, (seconds, *num_events))])
+        )
+    return "\n".join(lines)
+
+
+def _finished_clips(
+    output_dir: str, name: str, report: Report
+) -> dict[str, _Extent]:
+    """Finds the clips of a finished shard; none if it is not known any more."""
+    if "clips" in report:
+        lines = report["clips"].split("\n") if report["clips"] else []
+        rows = (line.split("\t") for line in lines)
+        return {
+            segment_id: _Extent(float(seconds), tuple(map(int, num_events)))
+            for segment_id, seconds, *num_events in rows
+        }
+    # Reports did not always have them.
+    if not files.exists(_plan_path(output_dir, name)):
+        return {}
+    task = load_task(output_dir, name)
+    if task.fingerprint != report["fingerprint"]:
+        return {}
+    left_out = {row[0] for row in report["left_out"]}
+    return {
+        clip.segment_id: _extent_of(clip)
+        for clip in task.clips
+        if clip.segment_id not in left_out
+    }
+
+
 def find_shrinking(tasks: Sequence[ShardTask], output_dir: str) -> Shrinking:
     """Finds what finished shards hold and a new plan has not.
 
@@ -412,7 +467,7 @@ def find_shrinking(tasks: Sequence[ShardTask], output_dir: str) -> Shrinking:
     """
     task_of = {task.name: task for task in tasks}
     folder = os.path.join(output_dir, REPORTS_DIR_NAME)
-    old: dict[str, Clip] = {}
+    old: dict[str, _Extent] = {}
     num_clips = 0
     matches = map(SHARD_FILE.fullmatch, files.list_names(folder))
     names = [m[1] for m in matches if m and m[3] and not m[2]]
@@ -424,20 +479,11 @@ def find_shrinking(tasks: Sequence[ShardTask], output_dir: str) -> Shrinking:
         new_task = task_of.get(name)
         if new_task and new_task.fingerprint == report["fingerprint"]:
             continue
-        path = _plan_path(output_dir, name)
-        task = load_task(output_dir, name) if files.exists(path) else None
-        # Otherwise an unfinished run has planned this shard anew.
-        if task is not None and task.fingerprint == report["fingerprint"]:
-            left_out = {row[0] for row in report["left_out"]}
-            old.update(
-                (clip.segment_id, clip)
-                for clip in task.clips
-                if clip.segment_id not in left_out
-            )
+        old |= _finished_clips(output_dir, name, report)
     if not old:
         return Shrinking(num_clips, [], [])
     new = {
-        clip.segment_id: clip
+        clip.segment_id: _extent_of(clip)
         for task in tasks
         for clip in task.clips
         if clip.is_there and clip.segment_id in old
@@ -445,15 +491,15 @@ def find_shrinking(tasks: Sequence[ShardTask], output_dir: str) -> Shrinking:
     return Shrinking(
         num_clips,
         sorted(set(old) - set(new)),
-        sorted(s for s, clip in new.items() if _is_smaller(clip, old[s])),
+        sorted(s for s, extent in new.items() if _is_smaller(extent, old[s])),
     )
 
 
-def _is_smaller(clip: Clip, old: Clip) -> bool:
+def _is_smaller(new: _Extent, old: _Extent) -> bool:
     """Whether a clip has fewer events than before, or is shorter."""
-    return (clip.clip_seconds or math.inf) < old.clip_seconds or any(
-        len(events) > len(clip.events.get(name, ())) or name not in clip.events
-        for name, events in old.events.items()
+    return (new.seconds or math.inf) < old.seconds or any(
+        now < then
+        for now, then in zip(new.num_events, old.num_events, strict=True)
     )
 
 
@@ -478,10 +524,11 @@ def check_settings(
     path = os.path.join(output_dir, _SETTINGS_NAME)
     if files.exists(path):
         found = read_json(path)
+        there, now = _flatten(found), _flatten(settings)
         differing = [
-            f"{name}: {found.get(name)} there, {value} now"
-            for name, value in settings.items()
-            if found.get(name) != value
+            f"{name}: {there.get(name)} there, {value} now"
+            for name, value in now.items()
+            if there.get(name) != value
         ]
         map_path = os.path.join(output_dir, CLASS_MAP_NAME)
         if differing and files.exists(map_path):
@@ -498,6 +545,17 @@ def check_settings(
                 f"({'; '.join(differing)}). Give another output folder; with "
                 f"replace=True these are replaced."
             )
+
+
+def _flatten(settings: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Lists settings of settings by names such as `audio.silent_peak_dbfs`."""
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, Mapping):
+            flat |= _flatten(value, f"{prefix}{name}.")
+        else:
+            flat[prefix + name] = value
+    return flat
 
 
 @dataclasses.dataclass
@@ -689,14 +747,13 @@ def plan_clips(
 
     def indexed(of_clip: Sequence[Event]) -> list[tuple[int, float, float]]:
         """Replaces mids by class indices, and counts those without one."""
-        plan.unmapped.update(
-            mid for mid, _, _ in of_clip if mid not in index_of_mid
-        )
-        return [
-            (index_of_mid[mid], onset, offset)
-            for mid, onset, offset in of_clip
-            if mid in index_of_mid
-        ]
+        found = []
+        for mid, onset, offset in of_clip:
+            if mid in index_of_mid:
+                found.append((index_of_mid[mid], onset, offset))
+            else:
+                plan.unmapped[mid] += 1
+        return found
 
     weak_rows = dict(zip(weak["segment_id"], range(len(weak))))
     weak_seconds = (weak["end_seconds"] - weak["start_seconds"]).to_numpy()
@@ -964,6 +1021,7 @@ def _between(low: float, high: float) -> str:
         decimals += 1
 
 
+@_without_garbage_collection()
 def plan_shards(
     plan: Plan, output_dir: str, clips_per_shard: int, settings: ShardSettings
 ) -> list[ShardTask]:
@@ -979,14 +1037,17 @@ def plan_shards(
     for group, clips in plan.clips.items():
         num_shards = -(-len(clips) // clips_per_shard)  # rounded up
         of_shard: list[list[Clip]] = [[] for _ in range(num_shards)]
-        for clip in clips:
+        for clip in tqdm.tqdm(
+            clips, f"shards of {group}", unit="clip", delay=_DELAY
+        ):
             key, _ = row_groups.get(clip.audio_path, (clip.segment_id, 0))
             fraction = stable_fraction(key, salt="shard")
             of_shard[int(fraction * num_shards)].append(clip)
         for index, shard_clips in enumerate(of_shard):
-            shard_clips.sort(
-                key=lambda c: row_groups.get(c.audio_path, ("", 0))
-            )
+            if row_groups:
+                shard_clips.sort(
+                    key=lambda c: row_groups.get(c.audio_path, ("", 0))
+                )
             name = f"{group}-{index:05d}-of-{num_shards:05d}.tfrecord"
             tasks.append(
                 ShardTask(output_dir, group, name, tuple(shard_clips), settings)

@@ -33,6 +33,7 @@ from audioset_strong.audio.listing import (
     index_listing,
     indexed_audio,
     list_audio,
+    match_audio,
 )
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
@@ -255,7 +256,11 @@ def prepare_records(
         clips, unknown = leave_out_unknown(clips, problems, labelled)
     for line in describe_mapping(mapping):
         logging.info("%s", line)
-    path_of_stem = {} if index else _find_audio_files(audio_dir)
+    path_of_stem: dict[str, str] = {}
+    names_of_path: dict[str, tuple[str, ...]] = {}
+    if not index:
+        path_of_stem, names_of_path = _find_audio_files(audio_dir)
+    logging.info("Joining labels and audio.")
     plan = plan_clips(
         map_weak_labels(weak, mapping),
         map_strong_labels(strong, mapping),
@@ -284,7 +289,7 @@ def prepare_records(
     num_missing = sum(not clip.is_there for clip in planned)
     check_loss(num_missing, len(planned), max_loss, "they have no audio file")
     names = index.row_of_clip if index else indexed_audio(path_of_stem)
-    _name_unused(planned, plan, names, index, path_of_stem)
+    _name_unused(planned, plan, index, path_of_stem, names_of_path)
     if num_missing > _MOST_CLIPS * len(planned) and not is_limited:
         _stop_for_want_of_audio(planned, names, audio_index_path or audio_dir)
 
@@ -367,8 +372,13 @@ def _hash_file(path: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
-def _find_audio_files(audio_dir: str) -> dict[str, str]:
+def _find_audio_files(
+    audio_dir: str,
+) -> tuple[dict[str, str], dict[str, tuple[str, ...]]]:
     """Lists the audio files by what their names may mean.
+
+    Returns:
+      Paths by names (`listing.index_listing`), and names of container members.
 
     Raises:
       InputError: There is no such folder, or nothing in it.
@@ -382,38 +392,67 @@ def _find_audio_files(audio_dir: str) -> dict[str, str]:
         raise InputError(
             f"{audio_dir} is not a folder. Give that of the clips."
         )
-    path_of_stem = index_listing(list_audio(audio_dir))
+    listing = list_audio(audio_dir)
+    path_of_stem = index_listing(listing)
     if not path_of_stem:
         raise InputError(
             f"{audio_dir} holds no audio files. Give the folder of the clips."
         )
-    return path_of_stem
+    return path_of_stem, listing.names_of_path
 
 
 def _name_unused(
     planned: Sequence[Clip],
     plan: Plan,
-    names: Iterable[str],
     index: AudioIndex | None,
     path_of_stem: Mapping[str, str],
+    names_of_path: Mapping[str, Sequence[str]],
 ) -> None:
-    """Says how much audio no clip uses; `names` are of clips or files."""
+    """Says how much audio no clip uses, and of two files which is used."""
+    clips = {clip.segment_id: clip.audio_path for clip in planned}
+    clips.update((row[0], "") for row in plan.left_out)
     if index:
-        used = {clip.segment_id for clip in planned}
-        used.update(row[0] for row in plan.left_out)
-        what = f"rows of {index.source} name clips without labels"
-    else:
-        used = {clip.audio_path for clip in planned}
-        what = "audio files are no labelled clip, or a second copy of one"
-    unused = sorted(name for name in names if name not in used)
-    if unused:
-        named = name_some(unused)
-        if is_member(unused[0]):  # its path does not say what it is called
-            keys = [k for k, path in path_of_stem.items() if path == unused[0]]
-            named += (
-                f" (the first is called {' or '.join(map(repr, keys[:3]))})"
+        unused = sorted(name for name in index.row_of_clip if name not in clips)
+        if unused:
+            logging.info(
+                "%s rows of %s name clips without labels, such as %s.",
+                f"{len(unused):,}",
+                index.source,
+                name_some(unused),
             )
-        logging.info("%s %s, such as %s.", f"{len(unused):,}", what, named)
+        return
+    used = set(clips.values())
+    paths = sorted(indexed_audio(path_of_stem) - used)
+    if not paths:
+        return
+    matches = match_audio(clips, paths, names_of_path)
+    second = [
+        (clips[segment_id], path)
+        for segment_id, path in matches.path_of_clip.items()
+        if clips[segment_id]  # otherwise it is left out
+    ]
+    if second:
+        logging.warning(
+            "%s clips have more than one audio file; the first or most exact "
+            "name counts: of %s and %s the former.",
+            f"{len(second):,}",
+            *map(repr, second[0]),
+        )
+    if matches.unmatched_paths:
+        named = [
+            repr(path)
+            + (
+                f" (called {names_of_path[path][0]!r})"
+                if is_member(path)
+                else ""
+            )
+            for path in matches.unmatched_paths[:MAX_EXAMPLES]
+        ]
+        logging.info(
+            "%s audio files match no labelled clip, such as %s.",
+            f"{len(matches.unmatched_paths):,}",
+            ", ".join(named),
+        )
 
 
 def _stop_for_want_of_audio(

@@ -40,6 +40,7 @@ from audioset_strong.records.plan import (
     Report,
     ShardSettings,
     ShardTask,
+    describe_clips,
     hash_audio,
     load_task,
     read_reports,
@@ -294,6 +295,7 @@ def write_shard(task: ShardTask, tally: BinaryIO | None = None) -> Report:
         audio_seconds=round(audio_seconds, 3),
         content_hash=content.hexdigest()[:16],
     )
+    names_left_out = {segment_id for segment_id, _, _ in left_out}
     report = {
         "fingerprint": task.fingerprint,
         "shard": dataclasses.asdict(shard),
@@ -302,6 +304,9 @@ def write_shard(task: ShardTask, tally: BinaryIO | None = None) -> Report:
         "notes": dict(sorted(notes.items())),
         "longest_clip_seconds": longest_clip_seconds,
         "versions": software_versions(),
+        "clips": describe_clips(
+            clip for clip in task.clips if clip.segment_id not in names_left_out
+        ),
         "audio_versions": [clip.audio_version for clip in task.clips],
         "audio_hashes": [hash_audio(clip.audio_path) for clip in task.clips],
     }
