@@ -19,7 +19,7 @@ from audioset_strong.records.manifest import (
     read_records,
     verify_shards,
 )
-from audioset_strong.records.plan import MAX_EXAMPLES, verify_audio
+from audioset_strong.records.tasks import MAX_EXAMPLES, verify_audio
 
 _RECORDS_DIR = run_flags.define_records_dir()
 _NUM_CLASSES = flags.DEFINE_integer(

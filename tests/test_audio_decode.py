@@ -15,15 +15,15 @@ import soundfile
 from audio_bytes import encode, noise
 
 from audioset_strong.audio import decode
+from audioset_strong.audio import samples as samples_module
 from audioset_strong.audio.decode import (
     AudioError,
-    BadSamplesError,
-    Mixer,
     decode_audio,
     decode_open_file,
     read_with_soundfile,
 )
 from audioset_strong.audio.formats import sniff_format
+from audioset_strong.audio.samples import BadSamplesError, Mixer
 
 
 def _sine(hertz, sample_rate, seconds=1.0):
@@ -314,7 +314,7 @@ def test_blocks_follow_each_other(num_channels):
 )
 def test_clipped_runs_by_hand(values, expected):
     samples = np.array(values, dtype=np.float32)[:, np.newaxis]
-    assert decode._count_clipped(samples) == expected
+    assert samples_module._count_clipped(samples) == expected
 
 
 def test_clipping_against_a_slow_count():
@@ -324,7 +324,7 @@ def test_clipping_against_a_slow_count():
         text = "".join("x" if abs(s) >= 0.999 else " " for s in channel)
         expected += sum(len(run) for run in text.split() if len(run) >= 3)
     assert expected > 50
-    assert decode._count_clipped(samples) == expected
+    assert samples_module._count_clipped(samples) == expected
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e7, -3e38])
@@ -365,10 +365,10 @@ def test_files_by_number_and_in_memory_give_the_same(tmp_path, container):
 
 def test_blocks_change_nothing(monkeypatch):
     # Ten seconds of 5.1 at 48 kHz are one block: FLAC seeks before each.
-    assert decode._BLOCK_VALUES >= 480_000 * 6
+    assert decode.BLOCK_VALUES >= 480_000 * 6
     content = _encode("FLAC")
     expected = _read(content).mixer.waveform()
-    monkeypatch.setattr(decode, "_BLOCK_VALUES", 1000)
+    monkeypatch.setattr(decode, "BLOCK_VALUES", 1000)
     waveform = _read(content).mixer.waveform()
     np.testing.assert_array_equal(waveform, expected)
     waveform = _read(content, 1.3).mixer.waveform()

@@ -9,13 +9,10 @@ import soundfile
 from audio_bytes import encode, noise
 from pyav_files import encode_with_pyav
 
-from audioset_strong.audio import decode
-from audioset_strong.audio.decode import (
-    AudioError,
-    NotDecodableError,
-    decode_audio,
-    read_with_pyav,
-)
+from audioset_strong.audio import decode, pyav_reader
+from audioset_strong.audio.decode import AudioError, decode_audio
+from audioset_strong.audio.pyav_reader import read_with_pyav
+from audioset_strong.audio.samples import NotDecodableError
 
 
 def _sine(seconds=10.0, sample_rate=48000, num_channels=2):
@@ -169,7 +166,7 @@ def test_all_of_a_file(tmp_path, monkeypatch):
     content = encode_with_pyav(_sine(12.0), 48000, "m4a")
     expected = _decode(tmp_path, content, "m4a", None)
     assert len(expected.waveform) == pytest.approx(192000, abs=800)
-    monkeypatch.setattr(decode, "_BLOCK_VALUES", 5000)
+    monkeypatch.setattr(pyav_reader, "BLOCK_VALUES", 5000)
     audio = _decode(tmp_path, content, "m4a", None)
     np.testing.assert_array_equal(audio.waveform, expected.waveform)
 

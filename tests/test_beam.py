@@ -17,8 +17,8 @@ import pytest
 from tiny_release import prepare_tiny
 
 from audioset_strong.errors import InputError
-from audioset_strong.records.plan import Clip, ShardTask, save_tasks
 from audioset_strong.records.prepare import WorkerParams, import_beam
+from audioset_strong.records.tasks import Clip, ShardTask, save_tasks
 
 apache_beam = pytest.importorskip("apache_beam")
 

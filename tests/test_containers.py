@@ -39,14 +39,10 @@ from audioset_strong.labels.class_map import ClassMap, KnownClasses
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import RecordParams
 from audioset_strong.records.importing import import_labels
-from audioset_strong.records.plan import (
-    Clip,
-    Plan,
-    ShardSettings,
-    plan_shards,
-)
+from audioset_strong.records.plan import Plan, plan_shards
 from audioset_strong.records.prepare import WorkerParams, prepare_records
 from audioset_strong.records.schema import read_frames
+from audioset_strong.records.tasks import Clip, ShardSettings
 
 _MIDS = ("/m/09x0r", "/m/04rlf", "/t/dd00012")
 _NAMES = ("Speech", "Music", "Child speech, kid speaking")

@@ -20,6 +20,11 @@ from audioset_strong.labels.training_sets import (
 from audioset_strong.params import AudioParams, FeatureParams, RecordParams
 from audioset_strong.records.audio_index import read_audio_index
 from audioset_strong.records.plan import (
+    plan_clips,
+    plan_shards,
+    read_label_tables,
+)
+from audioset_strong.records.tasks import (
     Clip,
     ShardSettings,
     ShardTask,
@@ -28,9 +33,6 @@ from audioset_strong.records.plan import (
     find_shrinking,
     hash_audio,
     load_task,
-    plan_clips,
-    plan_shards,
-    read_label_tables,
     read_reports,
     save_settings,
     save_tasks,

@@ -16,8 +16,8 @@ import soundfile
 
 from audioset_strong.errors import InputError
 from audioset_strong.records import pool
-from audioset_strong.records.plan import Clip, ShardTask, save_tasks
 from audioset_strong.records.shard import write_shard
+from audioset_strong.records.tasks import Clip, ShardTask, save_tasks
 
 # Of 10 s of audio: with so many a shard takes a minute to write.
 _MANY_CLIPS = 4000

@@ -27,7 +27,7 @@ from audioset_strong.params import (
 from audioset_strong.records import prepare
 from audioset_strong.records.manifest import check_no_shared_clips, read_records
 from audioset_strong.records.parse import parse_records
-from audioset_strong.records.plan import Clip, Plan, ShardTask
+from audioset_strong.records.plan import Plan
 from audioset_strong.records.prepare import (
     WorkerParams,
     check_loss,
@@ -41,6 +41,7 @@ from audioset_strong.records.prepare import (
     run_tasks,
     sum_up,
 )
+from audioset_strong.records.tasks import Clip, ShardTask
 
 _ONE = WorkerParams(num_workers=1)
 

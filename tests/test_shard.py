@@ -19,19 +19,19 @@ from audioset_strong.records.parse import (
     decode_first_rows,
     parse_records,
 )
-from audioset_strong.records.plan import (
-    Clip,
-    ShardSettings,
-    ShardTask,
-    read_reports,
-    save_tasks,
-)
 from audioset_strong.records.shard import (
     MachineError,
     ShardError,
     make_record,
     write_planned_shard,
     write_shard,
+)
+from audioset_strong.records.tasks import (
+    Clip,
+    ShardSettings,
+    ShardTask,
+    read_reports,
+    save_tasks,
 )
 
 _FEATURES = FeatureParams()

@@ -36,7 +36,6 @@ from absl import logging
 from audioset_strong import files
 from audioset_strong.audio import containers
 from audioset_strong.audio.formats import (
-    EXTENSIONS_OF_FORMAT,
     SOUNDFILE_FORMATS,
     Stream,
     claimed_mp3_samples,
@@ -45,23 +44,20 @@ from audioset_strong.audio.formats import (
     find_truncation,
     sniff_open_file,
 )
-
-# A sample counts as clipped from here, in runs of at least three: converters
-# that clip often stop a step or two below full scale.
-_FULL_SCALE = 0.999
-_MIN_RUN = 3
-
-# 120 dB over full scale: no sound, and the mean of several may overflow.
-_MAX_SAMPLE = 1e6
-
-# Rates outside of these come from damaged headers only, and resampling from
-# them would take any amount of memory.
-_MIN_SAMPLE_RATE = 1000
-_MAX_SAMPLE_RATE = 1_000_000
-
-# Samples of all channels that are read at a time: 16 MB. That holds ten seconds
-# of 5.1 at 48 kHz, so that clips are one block; FLAC seeks before each.
-_BLOCK_VALUES = 1 << 22
+from audioset_strong.audio.pyav_reader import (
+    read_with_pyav,
+)
+from audioset_strong.audio.samples import (
+    BLOCK_VALUES,
+    BadSamplesError,
+    Mixer,
+    NotDecodableError,
+    PyavMissingError,
+    ReadAudio,
+    check_sample_rate,
+    missing_seconds,
+    sample_bounds,
+)
 
 # libsndfile reports this length or more where a FLAC header leaves it open, as
 # encoders do that write to a pipe.
@@ -73,27 +69,6 @@ _STEP_SAMPLES = 1 << 16
 # Encoders and decoders of MP3 do not agree on the padding at the ends.
 _MP3_TOLERANCE_SECONDS = 0.05
 
-# The same for FFmpeg's formats: several frames of AAC at a low rate.
-_PYAV_TOLERANCE_SECONDS = 0.25
-
-# Audio that starts later than this in its file is placed so; less is common,
-# and the decoders' own. More than the last is a wrong time stamp.
-_MIN_DELAY_SECONDS = 0.1
-_MAX_DELAY_SECONDS = 600.0
-
-# Formats whose times begin at zero even where audio is all they hold.
-_FROM_ZERO = ("mp4", "webm", "matroska")
-
-# Formats without a duration in the header; FFmpeg would guess it from the bit
-# rate.
-_WITHOUT_SECONDS = ("mp3", "aac", "ac3", "amr", "mpegts")
-
-# Formats without times; FFmpeg would count them from the bit rate.
-_WITHOUT_TIMES = ("mp3", "aac", "ac3", "amr", "wav", "flac", "aiff", "au")
-
-# PyAV reads past the end of FFmpeg's list of planes, one per channel, and
-# crashes if there are eight or more.
-_MAX_PLANES = 7
 
 # What libmpg123 writes, and what keeps threads from taking each other's stderr.
 _CHATTER = re.compile(rb"\[\S+\.c:|(Note|Warning|Error|WARNING): |\s*$")
@@ -140,18 +115,6 @@ class AudioError(Exception):
     def __reduce__(self) -> tuple[type, tuple[str, str, bool]]:
         # Errors travel between processes; Exception's own way passes one text.
         return type(self), (self.reason, self.detail, self.is_of_machine)
-
-
-class NotDecodableError(Exception):
-    """A decoder cannot read a file; another one may."""
-
-
-class PyavMissingError(NotDecodableError):
-    """libsndfile cannot read a file, and PyAV is not installed."""
-
-
-class BadSamplesError(Exception):
-    """A file can be decoded, but to something that is not sound."""
 
 
 class DecodedAudio(NamedTuple):
@@ -239,7 +202,7 @@ def decode_open_file(
         except NotDecodableError:
             _read_through(file)
             raise
-        start, end = _bounds(read.sample_rate, max_seconds, start_seconds)
+        start, end = sample_bounds(read.sample_rate, max_seconds, start_seconds)
         truncation = ""
         if read.mixer.num_samples < end - start:
             num_bytes = file.seek(0, os.SEEK_END)
@@ -280,16 +243,6 @@ def decode_open_file(
         file_peak=read.mixer.file_peak,
         truncation=truncation,
     )
-
-
-def _bounds(
-    sample_rate: int, max_seconds: float | None, start_seconds: float
-) -> tuple[int, float]:
-    """Returns the first sample of a part and the end of it, maybe infinite."""
-    start = round(start_seconds * sample_rate)
-    if max_seconds is None:
-        return start, math.inf
-    return start, start + int(max_seconds * sample_rate)
 
 
 def _read_through(file: BinaryIO) -> None:
@@ -394,103 +347,6 @@ def _log_chatter(path: str, container: str) -> Iterator[None]:
                     )
 
 
-class Mixer:
-    """Collects the blocks of a file, in their order, as mono.
-
-    This is the only place that looks at each sample of a file: every step is
-    one or two passes over contiguous memory.
-
-    Attributes:
-      num_samples: Samples per channel so far.
-      file_peak: Largest sample of any channel so far, of either sign.
-    """
-
-    def __init__(self) -> None:
-        self.num_samples = 0
-        self.file_peak = 0.0
-        self._blocks: list[np.ndarray] = []
-        self._num_values = 0
-        self._num_clipped = 0
-
-    def add(self, samples: np.ndarray) -> None:
-        """Mixes the next block; a clipped run is counted within a block.
-
-        Args:
-          samples: float32 `[num_samples, num_channels]`, in [-1, 1]; not to be
-            changed afterwards.
-
-        Raises:
-          BadSamplesError: A sample is not a number, or absurdly large.
-        """
-        if not len(samples):
-            return
-        # The minimum and maximum of what holds a NaN are NaN, which fails both
-        # comparisons.
-        low, high = float(samples.min()), float(samples.max())
-        if not (low >= -_MAX_SAMPLE and high <= _MAX_SAMPLE):
-            raise BadSamplesError("it holds NaN, infinite or absurd samples")
-        peak = max(-low, high)
-        if peak >= _FULL_SCALE:
-            self._num_clipped += _count_clipped(samples)
-        self.file_peak = max(self.file_peak, peak)
-        self._blocks.append(_mix_to_mono(samples))  # [num_samples]
-        self.num_samples += len(samples)
-        self._num_values += samples.size
-
-    def append(self, other: "Mixer", waveform: np.ndarray) -> None:
-        """Takes what another one counted, with its waveform or instead of it.
-
-        Args:
-          other: Not to be used afterwards.
-          waveform: float32 `[num_samples]`.
-        """
-        self._blocks.append(waveform)
-        self.num_samples += len(waveform)
-        self.file_peak = max(self.file_peak, other.file_peak)
-        self._num_values += other._num_values
-        self._num_clipped += other._num_clipped
-
-    @property
-    def clipped_fraction(self) -> float:
-        """Share of the samples of all channels that are clipped."""
-        return self._num_clipped / max(self._num_values, 1)
-
-    def waveform(self) -> np.ndarray:
-        """Returns all blocks: float32 `[num_samples]`, mono."""
-        if len(self._blocks) == 1:
-            return self._blocks[0]
-        return np.concatenate([np.zeros(0, np.float32), *self._blocks])
-
-
-def _mix_to_mono(samples: np.ndarray) -> np.ndarray:
-    """Averages the channels of float32 `[num_samples, num_channels]`."""
-    num_channels = samples.shape[1]
-    if num_channels == 1:
-        return samples[:, 0]
-    # The same bits as `samples.mean(axis=1)`, which takes 20 times as long for
-    # two channels: its inner loop is over the channels.
-    mono: np.ndarray = samples[:, 0] + samples[:, 1]  # [num_samples]
-    for channel in range(2, num_channels):
-        mono += samples[:, channel]
-    mono /= np.float32(num_channels)
-    return mono
-
-
-def _count_clipped(samples: np.ndarray) -> int:
-    """Counts the samples at full scale that stand in runs within a channel."""
-    is_full = np.abs(samples) >= _FULL_SCALE  # [num_samples, num_channels]
-    num_starts = len(samples) - _MIN_RUN + 1
-    if num_starts <= 0:
-        return 0
-    begins_run = is_full[:num_starts].copy()  # [num_starts, num_channels]
-    for later in range(1, _MIN_RUN):
-        begins_run &= is_full[later : later + num_starts]
-    is_clipped = np.zeros_like(is_full)  # [num_samples, num_channels]
-    for later in range(_MIN_RUN):
-        is_clipped[later : later + num_starts] |= begins_run
-    return int(np.count_nonzero(is_clipped))
-
-
 class _Mended(io.RawIOBase):
     """A file with a few bytes replaced."""
 
@@ -524,25 +380,6 @@ class _Mended(io.RawIOBase):
         return True
 
 
-class ReadAudio(NamedTuple):
-    """What a decoder read.
-
-    Attributes:
-      mixer: Holds the samples.
-      sample_rate: Of the file, in Hz.
-      num_channels: Of the file.
-      file_seconds: Duration by the header, or what was decoded if the header
-        does not say.
-      truncation: The promise of the header that was not kept, or "".
-    """
-
-    mixer: Mixer
-    sample_rate: int
-    num_channels: int
-    file_seconds: float
-    truncation: str = ""
-
-
 def _read_samples(
     file: BinaryIO,
     container: str,
@@ -571,7 +408,7 @@ def _read_samples(
         seconds, later_seconds = max_seconds, start_seconds
         if whole:
             rate = whole.sample_rate
-            start, end = _bounds(rate, max_seconds, start_seconds)
+            start, end = sample_bounds(rate, max_seconds, start_seconds)
             first = max(start, position)
             later_seconds = (first - position) / rate
             if max_seconds is not None:
@@ -643,23 +480,6 @@ def _read_stream(
     return read_with_pyav(file, container, max_seconds, start_seconds)
 
 
-def _check_sample_rate(sample_rate: int) -> None:
-    """Raises `BadSamplesError` for rates that only damaged headers have."""
-    if not _MIN_SAMPLE_RATE <= sample_rate <= _MAX_SAMPLE_RATE:
-        raise BadSamplesError(
-            f"its sample rate is {sample_rate:,} Hz, expected "
-            f"{_MIN_SAMPLE_RATE:,} to {_MAX_SAMPLE_RATE:,} Hz"
-        )
-
-
-def _missing_seconds(claimed: float, found: float) -> str:
-    """Says that decoding ended too soon."""
-    return (
-        f"its header promises {claimed:,.3f} s, decoding ends after "
-        f"{found:.3f} s"
-    )
-
-
 def read_with_soundfile(
     file: BinaryIO,
     container: str,
@@ -721,19 +541,19 @@ def _read_blocks(
         file.fileno() if on_disk else file, closefd=False
     ) as sound:
         rate, num_channels, mixer = sound.samplerate, sound.channels, Mixer()
-        _check_sample_rate(rate)
+        check_sample_rate(rate)
         num_claimed: int | None = sound.frames
         if mp3_samples is not None:
             # Of some files that are cut libsndfile reports what is left.
             num_claimed = max(mp3_samples, sound.frames)
         elif container == "mp3" or sound.frames >= _UNKNOWN_LENGTH:
             num_claimed = None
-        start, end = _bounds(rate, max_seconds, start_seconds)
+        start, end = sample_bounds(rate, max_seconds, start_seconds)
         # Without a claim the samples are counted to the end.
         num_expected = (
             math.inf if num_claimed is None else min(num_claimed, end)
         )
-        largest = max(1, _BLOCK_VALUES // num_channels)
+        largest = max(1, BLOCK_VALUES // num_channels)
         num_read = 0  # or passed over
         if start and num_claimed and _is_seekable(sound, container):
             num_read = min(start, num_claimed)
@@ -770,7 +590,7 @@ def _read_blocks(
     claimed, truncation = num_claimed / rate, ""
     tolerance_seconds = _MP3_TOLERANCE_SECONDS if container == "mp3" else 0.0
     if num_expected - num_read > tolerance_seconds * rate:
-        truncation = _missing_seconds(claimed, found)
+        truncation = missing_seconds(claimed, found)
     return ReadAudio(mixer, rate, num_channels, claimed, truncation)
 
 
@@ -781,221 +601,3 @@ def _is_seekable(sound: soundfile.SoundFile, container: str) -> bool:
     return container == "flac" or (
         container in SOUNDFILE_FORMATS and sound.subtype in _SEEKABLE_SUBTYPES
     )
-
-
-def read_with_pyav(
-    file: BinaryIO,
-    container: str,
-    max_seconds: float | None,
-    start_seconds: float = 0.0,
-) -> ReadAudio:
-    """Reads the samples of a file's first audio stream.
-
-    Args:
-      file: The whole file.
-      container: The format that `sniff_format` found.
-      max_seconds: Audio after this is not decoded; None for all of it.
-      start_seconds: Audio before this is not kept (`decode_audio`).
-
-    Raises:
-      NotDecodableError: FFmpeg does not read the file, or it has no audio.
-      BadSamplesError: What it reads is not sound.
-    """
-    import av
-
-    if container not in EXTENSIONS_OF_FORMAT:
-        raise NotDecodableError("PyAV: not a format of audio")
-    # FFmpeg's names are ours, but for two.
-    demuxer = {"webm": "matroska", "nist": "nistsphere"}.get(container)
-    file.seek(0)
-    try:
-        with av.open(
-            file, format=demuxer or container, metadata_errors="ignore"
-        ) as opened:
-            if not opened.streams.audio:
-                raise NotDecodableError("PyAV: it has no audio stream")
-            reader = _PyavReader(opened, container, max_seconds, start_seconds)
-            reader.read_packets()
-            return reader.result()
-    except _pyav_errors() as error:
-        message = getattr(error, "strerror", None) or str(error)
-        raise NotDecodableError(f"PyAV: {message}") from error
-
-
-def _pyav_errors() -> tuple[type[Exception], ...]:
-    """What PyAV raises for damaged files, its own slips included."""
-    import av
-
-    return av.FFmpegError, OSError, ValueError, LookupError, TypeError
-
-
-class _PyavReader:
-    """Reads the first audio stream of a file that PyAV opened."""
-
-    def __init__(
-        self,
-        opened: Any,
-        container: str,
-        max_seconds: float | None,
-        start_seconds: float,
-    ) -> None:
-        self._opened, self._stream = opened, opened.streams.audio[0]
-        self._container = container
-        self._max_seconds, self._start_seconds = max_seconds, start_seconds
-        self._mixer = Mixer()
-        # Until the first frame.
-        self._rate, self._num_channels = 0, 0
-        self._start, self._end = 0, math.inf
-        self._num_read = 0
-        self._waiting: list[np.ndarray] = []
-        self._num_waiting = 0
-        self._packets_seconds = 0.0
-        self._first_packet_seconds: float | None = None
-        self._delay_seconds = 0.0
-        self._error = ""
-
-    def read_packets(self) -> None:
-        """Decodes what is wanted; later packets only tell the duration."""
-        try:
-            for packet in self._opened.demux(self._stream):
-                self._measure(packet)
-                if self._num_read < self._end and not self._error:
-                    self._decode(packet)
-        except _pyav_errors() as error:
-            self._error = self._error or str(error)
-        self._mix()
-
-    def _measure(self, packet: Any) -> None:
-        """Tracks the end of the packets, by their times or durations."""
-        if packet.time_base is None:
-            return
-        tick_seconds = float(packet.time_base)
-        duration = (packet.duration or 0) * tick_seconds
-        self._packets_seconds += duration
-        if packet.pts is not None:
-            begin = packet.pts * tick_seconds
-            if self._first_packet_seconds is None:
-                self._first_packet_seconds = begin
-            end = begin + duration - self._first_packet_seconds
-            self._packets_seconds = max(self._packets_seconds, end)
-
-    def _decode(self, packet: Any) -> None:
-        """Keeps the samples of a packet, up to an error.
-
-        After an error nothing more is taken: it would come too early. Before
-        the first sample there is nothing that it could be too early against.
-        """
-        try:
-            for frame in packet.decode():
-                layout = frame.sample_rate, frame.layout.nb_channels
-                if not self._rate:
-                    _check_sample_rate(frame.sample_rate)
-                    self._rate, self._num_channels = layout
-                    self._start, self._end = _bounds(
-                        self._rate, self._max_seconds, self._start_seconds
-                    )
-                    self._delay_seconds = self._find_delay(frame)
-                    num_silent = round(self._delay_seconds * self._rate)
-                    if num_silent:
-                        silence = np.zeros((layout[1], num_silent), np.float32)
-                        self._keep(silence)
-                if layout != (self._rate, self._num_channels):
-                    raise ValueError("its rate or channels change on the way")
-                # [num_channels, num_samples]
-                self._keep(_frame_to_float(frame))
-        except _pyav_errors() as error:
-            if self._num_read:
-                self._error = str(error)
-
-    def _find_delay(self, first: Any) -> float:
-        """Returns how late the audio starts in the file, by its first frame.
-
-        FFmpeg takes what encoders put before the sound into account.
-        """
-        opened, stream = self._opened, self._stream
-        if self._container in _WITHOUT_TIMES or first.time is None:
-            return 0.0
-        is_alone = len(opened.streams) == 1
-        is_from_zero = is_alone and self._container in _FROM_ZERO
-        origin = 0.0 if is_from_zero else (opened.start_time or 0) / 1e6
-        delay = float(first.time) - origin
-        if is_from_zero:
-            # Times of a piece of a broadcast count from when that began.
-            seconds = (opened.duration or 0) / 1e6 - delay
-            if stream.duration and stream.time_base:
-                seconds = float(stream.duration * stream.time_base)
-            if delay >= seconds:
-                return 0.0
-        is_late = _MIN_DELAY_SECONDS < delay <= _MAX_DELAY_SECONDS
-        return delay if is_late else 0.0
-
-    def _keep(self, samples: np.ndarray) -> None:
-        """Takes the wanted ones of float32 `[num_channels, num_samples]`."""
-        num_left = self._end - self._num_read
-        num_new = int(min(samples.shape[1], num_left))
-        num_before = min(max(self._start - self._num_read, 0), num_new)
-        self._waiting.append(samples[:, num_before:num_new])
-        self._num_read += num_new
-        self._num_waiting += num_new - num_before
-        if self._num_waiting * self._num_channels >= _BLOCK_VALUES:
-            self._mix()
-
-    def _mix(self) -> None:
-        """Passes the waiting samples to the mixer."""
-        if self._waiting:
-            # [num_channels, num_samples] -> [num_samples, num_channels]
-            block = np.concatenate(self._waiting, axis=1).T
-            self._mixer.add(np.ascontiguousarray(block))
-        self._waiting, self._num_waiting = [], 0
-
-    def result(self) -> ReadAudio:
-        """Reports on the file once its packets are read."""
-        has_claimed_seconds = self._container not in _WITHOUT_SECONDS
-        if not self._rate:
-            raise NotDecodableError(f"PyAV: nothing decodes {self._error}")
-        found = self._num_read / self._rate
-        # What was decoded, or was counted and not decoded.
-        claimed = found
-        if self._num_read >= self._end:
-            claimed = max(found, self._packets_seconds + self._delay_seconds)
-        stream, opened = self._stream, self._opened
-        if has_claimed_seconds and stream.duration and stream.time_base:
-            claimed = float(stream.duration * stream.time_base)
-            claimed += self._delay_seconds
-        elif (
-            has_claimed_seconds and opened.duration and len(opened.streams) == 1
-        ):
-            claimed = float(opened.duration / 1e6)
-            if self._container in ("webm", "matroska"):
-                # Theirs is the time of the end; all before the delay is none.
-                first_seconds = (opened.start_time or 0) / 1e6
-                claimed -= max(first_seconds - self._delay_seconds, 0.0)
-        expected = min(claimed, self._end / self._rate)
-        truncation = ""
-        if self._error:
-            truncation = f"decoding ends after {found:.3f} s: {self._error}"
-        elif found < expected - _PYAV_TOLERANCE_SECONDS:
-            truncation = _missing_seconds(claimed, found)
-        return ReadAudio(
-            self._mixer, self._rate, self._num_channels, claimed, truncation
-        )
-
-
-def _frame_to_float(frame: Any) -> np.ndarray:
-    """Returns the samples: float32 `[num_channels, num_samples]`."""
-    if frame.format.is_planar and frame.layout.nb_channels > _MAX_PLANES:
-        import av
-
-        # Interleaved: all channels are in one plane.
-        (frame,) = av.AudioResampler(format="flt").resample(frame)
-    samples = frame.to_ndarray()
-    if not frame.format.is_planar:
-        # [1, num_samples * num_channels] -> [num_channels, num_samples]
-        samples = samples.reshape(-1, frame.layout.nb_channels).T
-    # libsndfile's scale: the lowest integer is -1.
-    if samples.dtype == np.uint8:
-        return np.asarray((samples.astype(np.float32) - 128) / 128)
-    if np.issubdtype(samples.dtype, np.integer):
-        full_scale = 2.0 ** (8 * samples.dtype.itemsize - 1)
-        samples = samples / full_scale
-    return np.asarray(samples, dtype=np.float32)

@@ -55,7 +55,6 @@ from audioset_strong.labels.frame_rule import (
 )
 from audioset_strong.labels.ids import group_of_segment
 from audioset_strong.labels.label_files import (
-    Names,
     absent_pairs,
     read_explicit_negatives,
     read_framed_labels,
@@ -68,6 +67,7 @@ from audioset_strong.labels.label_mapping import (
     map_framed_labels,
     map_weak_labels,
 )
+from audioset_strong.labels.label_rows import Names
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import LabelFrameParams
 

@@ -43,11 +43,11 @@ import pandas as pd
 import audioset_strong
 from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.labels.label_files import (
-    Names,
     read_framed_labels,
     read_strong_labels,
     read_weak_labels,
 )
+from audioset_strong.labels.label_rows import Names
 from audioset_strong.labels.problems import ProblemLog, listed
 
 KINDS = ("weak", "strong", "framed")

@@ -4,7 +4,8 @@
   class_map         class index <-> mid <-> display name, known classes
   problems          the log of bad lines, and lists in messages
   line_parser       lines of label files -> columns, or what is wrong with them
-  label_files       readers, checks and writers of all label files
+  label_rows        rows of a label file, and checks of them
+  label_files       readers and writers of all label files
   clips             lists of annotated clips
   importers         label files of other tools -> rows
   imported_clips    rows and recordings -> classes, clips and events

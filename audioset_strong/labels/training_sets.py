@@ -49,11 +49,11 @@ from audioset_strong.labels.ids import group_of_segment, stable_fraction
 from audioset_strong.labels.label_files import (
     FRAMED_HEADER,
     STRONG_HEADER,
-    Names,
     read_framed_labels,
     read_strong_labels,
     read_weak_labels,
 )
+from audioset_strong.labels.label_rows import Names
 from audioset_strong.labels.line_parser import read_first_line
 from audioset_strong.labels.problems import ProblemLog, listed
 

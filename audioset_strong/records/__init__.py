@@ -4,7 +4,8 @@ schema.py    what a record holds; written and framed without TensorFlow
 parse.py     records parsed in the TensorFlow graph
 manifest.py  a finished folder: opened, checked, described, verified
 audio_index.py  where the audio of each clip is, for any names
-plan.py      labels and audio joined into clips and shards; settings, reports
+tasks.py     shards to write: plans, reports, and what must not be lost
+plan.py      labels and audio joined into clips and shards
 shard.py     one shard: audio -> features -> records -> a TFRecord file
 pool.py      shards written by the processes of this machine
 beam.py      shards written on a cluster, by a runner of Apache Beam

@@ -74,26 +74,28 @@ from audioset_strong.records.manifest import (
     write_text,
 )
 from audioset_strong.records.plan import (
+    Plan,
+    name_some,
+    plan_clips,
+    plan_shards,
+    read_label_tables,
+)
+from audioset_strong.records.schema import LABEL_SETS
+from audioset_strong.records.tasks import (
     MAX_EXAMPLES,
     PLAN_DIR_NAME,
     REPORTS_DIR_NAME,
     SHARD_FILE,
     Clip,
-    Plan,
     Report,
     ShardSettings,
     ShardTask,
     check_settings,
     find_shrinking,
-    name_some,
-    plan_clips,
-    plan_shards,
-    read_label_tables,
     read_reports,
     save_settings,
     save_tasks,
 )
-from audioset_strong.records.schema import LABEL_SETS
 
 LEFT_OUT_NAME = "left_out.csv"
 FAULTS_NAME = "faults.csv"

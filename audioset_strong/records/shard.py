@@ -35,7 +35,14 @@ from audioset_strong.audio.decode import AudioError, DecodedAudio
 from audioset_strong.audio.faults import conversions, find_faults, is_left_out
 from audioset_strong.errors import InputError
 from audioset_strong.records.manifest import Shard, write_json
-from audioset_strong.records.plan import (
+from audioset_strong.records.schema import (
+    SCHEMA_VERSION,
+    ClassEvents,
+    ClipRecord,
+    frame_record,
+    serialize_record,
+)
+from audioset_strong.records.tasks import (
     Clip,
     Report,
     ShardSettings,
@@ -44,13 +51,6 @@ from audioset_strong.records.plan import (
     hash_audio,
     load_task,
     read_reports,
-)
-from audioset_strong.records.schema import (
-    SCHEMA_VERSION,
-    ClassEvents,
-    ClipRecord,
-    frame_record,
-    serialize_record,
 )
 
 # What a tally says of a clip, one byte each.

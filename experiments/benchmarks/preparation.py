@@ -33,8 +33,8 @@ from absl import flags
 from audioset_strong import run_flags
 from audioset_strong.audio.backends import compute_log_mel
 from audioset_strong.params import FeatureParams
-from audioset_strong.records.plan import Clip, ShardTask
 from audioset_strong.records.shard import write_shard
+from audioset_strong.records.tasks import Clip, ShardTask
 from experiments.benchmarks.generated_audio import write_clips
 
 _WORK_DIR = flags.DEFINE_string(
