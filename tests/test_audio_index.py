@@ -110,7 +110,7 @@ _BAD = {
     "no rows": (_HEADER + "\n", ": expected at least one clip, found none"),
     "same clip": (
         f"{_HEADER}{_GOOD}two,2.wav,,,\n\n{_GOOD}",
-        ":5: expected each clip once, 'one' is also in 2",
+        ":5: expected each clip once, 'one' is also in line 2",
     ),
     "empty id": (f"{_HEADER}{_GOOD},2.wav,,,\n", ":3: expected a segment id"),
     "tab in an id": (

@@ -12,6 +12,7 @@ from audioset_strong.evaluation.score_tables import (
     read_scores,
 )
 from audioset_strong.evaluation.scores import write_score_file
+from audioset_strong.labels.class_map import ClassMap, KnownClasses
 from audioset_strong.labels.clips import make_clips_table
 
 HEADER = "onset\toffset\t/m/x\t/m/y\n"
@@ -84,7 +85,7 @@ def test_a_folder(tmp_path, caplog):
     )
     (tmp_path / "e_0.tsv").write_text(HEADER)
     (tmp_path / "README.md").write_text("scores")
-    (tmp_path / "old.tsv").mkdir()
+    (tmp_path / "old").mkdir()
     score_file = read_score_tables(tmp_path)
     assert score_file.segment_ids.tolist() == ["-d_x_0", "c_0", "e_0"]
     # The first table says the order of the classes.
@@ -100,11 +101,24 @@ def test_a_folder(tmp_path, caplog):
         (0.3 * second[0] + 0.66 * second[1])[::-1] / 0.96,
         rtol=1e-6,
     )
-    assert "2 of 5 files in the folder are no score tables" in caplog.text
+    assert "1 of 4 files in the folder are no score tables" in caplog.text
     assert "2 tables have their columns in another order" in caplog.text
     assert "254 windows of 0.040 to 0.660 s in 3 tables" in " ".join(
         score_file.notes
     )
+
+
+def test_segment_ids_with_slashes_are_in_subfolders(tmp_path, caplog):
+    ids = ["yard/bird 1.5_0", "yard/2/ä, 3", "0007"]
+    for number, segment_id in enumerate(ids):
+        path = tmp_path / f"{segment_id}.tsv"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"onset\toffset\tdog\n0\t0.96\t0.{number + 1}\n")
+    known = KnownClasses(ClassMap(("dog",), ("Dog",)))
+    score_file = read_score_tables(tmp_path, known)
+    found = dict(zip(score_file.segment_ids, score_file.scores[:, 0, 0]))
+    assert found == pytest.approx(dict(zip(ids, (0.1, 0.2, 0.3))))
+    assert "no score tables" not in caplog.text
 
 
 def test_columns_by_name_and_unknown_ones(tmp_path):

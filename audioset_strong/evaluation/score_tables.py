@@ -1,6 +1,7 @@
 r"""Score tables: a folder with one table a clip, at any frame rate.
 
-`<segment_id>.tsv`, as `sed_scores_eval` writes them, or `<segment_id>.csv`:
+`<segment_id>.tsv`, as `sed_scores_eval` writes them, or `<segment_id>.csv`; a
+segment id with slashes is in subfolders:
 
     onset<TAB>offset<TAB>/m/09x0r<TAB>/m/04rlf
     0.0<TAB>0.04<TAB>0.012<TAB>0.93
@@ -195,7 +196,13 @@ def _find_tables(folder: Path) -> tuple[dict[str, str], list[str]]:
     """Finds the path of each clip's table; a note lists what else is there."""
     paths: dict[str, str] = {}
     others = []
-    for name in sorted(os.listdir(folder)):
+    # A segment id can hold slashes, as that of a recording in a subfolder.
+    names = sorted(
+        os.path.relpath(os.path.join(below, name), folder)
+        for below, _, names_below in os.walk(folder)
+        for name in names_below
+    )
+    for name in names:
         segment_id, ending = os.path.splitext(name)
         path = os.path.join(folder, name)
         if ending.lower() not in DELIMITERS or not os.path.isfile(path):

@@ -340,6 +340,12 @@ def _parquet_rows(path: str, file: IO[bytes]) -> _Rows:
         )
 
 
+def _within_file(place: str, path: str) -> str:
+    """Says where in its file a row is: "line 3" or "row 3"."""
+    rest = place.removeprefix(path)
+    return f"line {rest[1:]}" if rest.startswith(":") else rest.strip(", ")
+
+
 def _check_rows(path: str, rows: _Rows) -> None:
     """Raises `InputError` for the first row that is not right."""
     with contextlib.closing(rows):
@@ -358,7 +364,7 @@ def _check_each(path: str, rows: _Rows) -> None:
         if segment_id in place_of_clip:
             raise InputError(
                 f"{place}: expected each clip once, {segment_id!r} is also in "
-                f"{place_of_clip[segment_id].removeprefix(path).strip(', :')}."
+                f"{_within_file(place_of_clip[segment_id], path)}."
             )
         place_of_clip[segment_id] = place
         if not _is_path(row["path"]):
