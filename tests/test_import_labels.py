@@ -475,3 +475,13 @@ def test_the_command_lists_ten_bad_lines(recordings):
     assert "Label lines left out: 12." in done.stdout
     assert "left out as not annotated: 2 (hall.wav" in done.stdout
     assert "Recordings: 3 (0.7 minutes), 1 of them without" in done.stdout
+
+
+def test_the_command_says_which_format_holds_audio(tmp_path):
+    flags = ["--format=events", "--labels=a.parquet", "--output_dir=own"]
+    done = _run(tmp_path, *flags)
+    assert done.returncode == 2
+    assert done.stderr.endswith(
+        "Expected --audio_dir with --format=events. For parquet or webdataset "
+        "files give that format.\n"
+    )
