@@ -73,9 +73,14 @@ def main(argv: Sequence[str]) -> None:
     run_flags.refuse_arguments(argv)
     is_container = _FORMAT.value in CONTAINER_FORMATS
     if is_container == bool(_AUDIO_DIR.value):
+        way_out = (
+            "They hold the audio."
+            if is_container
+            else f"For {' or '.join(CONTAINER_FORMATS)} files give that format."
+        )
         raise InputError(
             f"Expected {'no ' if is_container else ''}--audio_dir with "
-            f"--format={_FORMAT.value}."
+            f"--format={_FORMAT.value}. {way_out}"
         )
     summary = import_labels(
         _LABELS.value,

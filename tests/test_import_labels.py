@@ -589,3 +589,13 @@ def test_recordings_are_told_by_content(recordings):
     assert [os.path.basename(p) for p in summary.unlabelled] == ["rec-_106.wav"]
     events = _rows(recordings / "own" / "strong.tsv")
     assert ["x.y.raw2", "0.000", "3.000", "dog"] in events
+
+
+def test_the_command_says_which_format_holds_audio(tmp_path):
+    flags = ["--format=events", "--labels=a.parquet", "--output_dir=own"]
+    done = _run(tmp_path, *flags)
+    assert done.returncode == 2
+    assert done.stderr.endswith(
+        "Expected --audio_dir with --format=events. For parquet or webdataset "
+        "files give that format.\n"
+    )
