@@ -187,6 +187,10 @@ def test_pinned_stream(
 
 def test_pinned_label_frames(pinned):
     clips = label_frame_batches(pinned, ["weak", "strong"]).unbatch()
+    # Pinned before there was any.
+    clips = clips.map(
+        lambda clip: {k: v for k, v in clip.items() if k != "audio_seconds"}
+    )
     assert _hash(clips) == "ae943ff6bbeed595"
 
 
