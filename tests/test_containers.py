@@ -406,7 +406,7 @@ def test_members_of_no_clip_are_called_by_their_names(
     with caplog.at_level("INFO", logger="absl"):
         _prepare(release, tmp_path / "a.parquet", tmp_path / "out")
     assert f"a.parquet#row={_NUM_CLIPS}" in caplog.text
-    assert "(the first is called 'other')" in caplog.text
+    assert "(called 'other')" in caplog.text
 
 
 def test_a_replaced_container_is_noticed(release, tmp_path):

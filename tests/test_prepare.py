@@ -234,7 +234,7 @@ def test_audio_that_no_clip_uses_is_named(tiny_release, tmp_path, caplog):
     with tarfile.open(folder / "c.tar", "w") as tar:
         tar.add(path, "x/nukatrain02_30000.wav")
         tar.add(path, "x/none.wav")
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="absl"):
         _prepare(
             tiny_release,
             tmp_path / "out",
