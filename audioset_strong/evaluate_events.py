@@ -23,7 +23,7 @@ import dataclasses
 import os
 from collections.abc import Sequence
 
-from absl import flags, logging
+from absl import flags
 
 from audioset_strong import run_flags
 from audioset_strong.evaluation.events import (
@@ -32,7 +32,11 @@ from audioset_strong.evaluation.events import (
     Thresholds,
     psds_scores,
 )
-from audioset_strong.evaluation.items import NO_LIST_ADVICE, within_clips
+from audioset_strong.evaluation.items import (
+    NO_LIST_ADVICE,
+    log_gaps,
+    within_clips,
+)
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import POOLING
 from audioset_strong.evaluation.thresholds import read_threshold_file
@@ -136,11 +140,7 @@ def _warn_of_gaps(truth: EventTruth, has_clips: bool) -> None:
         "labelled clips are not scored": truth.clips_not_scored,
         "labelled classes are not scored": truth.mids_not_scored,
     }
-    for what, names in gaps.items():
-        if names:
-            logging.warning(
-                "Left out: %d %s, such as %s.", len(names), what, names[0]
-            )
+    log_gaps(gaps, "Left out")
 
 
 if __name__ == "__main__":

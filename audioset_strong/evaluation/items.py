@@ -23,7 +23,7 @@ Source: Section 3.2 of the paper.
 """
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
@@ -462,6 +462,20 @@ def _without_repeated(
     }
 
 
+def log_gaps(gaps: Mapping[str, Sequence[str]], outcome: str) -> None:
+    """Logs what could not take part: how many, and the first of them.
+
+    Args:
+      gaps: Names of clips or classes, by what they lack.
+      outcome: What happened to them.
+    """
+    for what, names in gaps.items():
+        if names:
+            logging.warning(
+                "%s: %d %s, such as %s.", outcome, len(names), what, names[0]
+            )
+
+
 def warn_of_gaps(
     alignment: Alignment,
     outcome: str = "Left out",
@@ -486,11 +500,7 @@ def warn_of_gaps(
         "clips have no scored label frame": alignment.clips_without_scores,
         "labelled classes are not scored": alignment.mids_not_scored,
     }
-    for what, names in gaps.items():
-        if names:
-            logging.warning(
-                "%s: %d %s, such as %s.", outcome, len(names), what, names[0]
-            )
+    log_gaps(gaps, outcome)
     num_late = alignment.labels_left_out.get("label_frame_not_scored", 0)
     if num_late:
         logging.warning(
