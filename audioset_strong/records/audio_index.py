@@ -42,7 +42,7 @@ from audioset_strong.labels.ids import group_of_segment, is_segment_id
 
 _REQUIRED = ("segment_id", "path")
 _SECONDS = ("start_seconds", "duration_seconds")
-_COLUMNS = (*_REQUIRED, *_SECONDS, "group")
+COLUMNS = (*_REQUIRED, *_SECONDS, "group")
 _NAMED = ", ".join(_REQUIRED)
 
 # Each row with its place, in words.
@@ -176,7 +176,7 @@ def _check_places(index: AudioIndex) -> None:
 
 def _check_header(path: str, where: str, names: list[str]) -> None:
     missing = [name for name in _REQUIRED if name not in names]
-    repeated = [name for name in _COLUMNS if names.count(name) > 1]
+    repeated = [name for name in COLUMNS if names.count(name) > 1]
     if missing or repeated:
         what = f"the columns {_NAMED}" if missing else "each column once"
         raise InputError(
@@ -204,7 +204,7 @@ def _read_text(path: str, file: IO[bytes]) -> pa.Table:
             pa_csv.ReadOptions(block_size=1 << 24),
             pa_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True),
             pa_csv.ConvertOptions(
-                include_columns=[name for name in _COLUMNS if name in header],
+                include_columns=[name for name in COLUMNS if name in header],
                 column_types={name: pa.string() for name in header},
                 strings_can_be_null=False,
             ),
@@ -214,7 +214,7 @@ def _read_text(path: str, file: IO[bytes]) -> pa.Table:
         _check_rows(path, _text_rows(path, file))
         raise InputError(f"{path}: {error}") from error
     empty = pa.nulls(len(table), pa.string()).fill_null("")
-    for name in _COLUMNS:
+    for name in COLUMNS:
         if name not in header:
             table = table.append_column(name, empty)
     return table
@@ -225,12 +225,12 @@ def _read_parquet(path: str, file: IO[bytes]) -> pa.Table:
     try:
         parquet = pq.ParquetFile(file)
         _check_header(path, "", parquet.schema_arrow.names)
-        names = [n for n in _COLUMNS if n in parquet.schema_arrow.names]
+        names = [n for n in COLUMNS if n in parquet.schema_arrow.names]
         table = parquet.read(names)
     except pa.ArrowException as error:
         raise InputError(f"{path}: expected Parquet: {error}") from error
     columns = {}
-    for name in _COLUMNS:
+    for name in COLUMNS:
         if name not in names:
             columns[name] = pa.nulls(len(table), pa.string()).fill_null("")
             continue

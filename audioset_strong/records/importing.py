@@ -61,15 +61,9 @@ from audioset_strong.labels.label_files import (
     write_strong_labels,
 )
 from audioset_strong.labels.problems import ProblemLog, listed
+from audioset_strong.records.audio_index import COLUMNS
 
 CONTAINER_FORMATS = ("parquet", "webdataset")
-_INDEX_COLUMNS = (
-    "segment_id",
-    "path",
-    "start_seconds",
-    "duration_seconds",
-    "group",
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -539,7 +533,7 @@ def _write_clips(
     path = os.path.join(output_dir, "audio_index.tsv")
     with files.open_output(path) as file:
         writer = csv.writer(file, delimiter="\t", lineterminator="\n")
-        writer.writerow(_INDEX_COLUMNS)
+        writer.writerow(COLUMNS)
         for clip in clips:
             recording = clip.recording
             writer.writerow(
