@@ -10,7 +10,6 @@ silently.
 
 import collections
 import contextlib
-import csv
 import dataclasses
 import os
 from collections.abc import Iterable, Iterator
@@ -18,7 +17,6 @@ from collections.abc import Iterable, Iterator
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.files import open_output
 
 _Path = str | os.PathLike[str]
 
@@ -161,18 +159,6 @@ class ProblemLog:
                     lines.append(f"... and {num_more} more problems")
                 text = "\n  ".join([f"{num_lines} {what}:", *lines])
                 logging.warning("%s", text)
-
-    def write_csv(self, path: _Path) -> None:
-        """Writes all problems: path,line,num_lines,is_left_out,message."""
-        with open_output(path) as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(
-                ["path", "line", "num_lines", "is_left_out", "message"]
-            )
-            for p in self.problems:
-                writer.writerow(
-                    [p.path, p.line, p.num_lines, p.is_left_out, p.message]
-                )
 
 
 @contextlib.contextmanager
