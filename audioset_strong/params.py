@@ -198,9 +198,10 @@ class RecordParams:
 
 @dataclasses.dataclass(frozen=True)
 class ModelParams:
-    """The network: ResNet-50 for patches.
+    """The network.
 
     Attributes:
+      model: Name of the network, one of `models/networks.py`.
       width: Factor on the number of filters of every convolution.
       stem_stride: Stride of the first convolution; 1 in the paper's network. 2
         makes a network small enough to train on a CPU.
@@ -212,6 +213,7 @@ class ModelParams:
         classes are rare.
     """
 
+    model: str = "resnet50"
     width: float = 1.0
     stem_stride: int = 1
     # 0.9 and 1e-5 as in He et al.'s own ResNet.
@@ -235,16 +237,27 @@ class TrainParams:
       num_steps: Optimizer updates.
       global_batch_size: Examples in each update, over all replicas.
       learning_rate: Of Adam, at its highest.
-      learning_rate_decay: "constant", or "cosine" to zero at `num_steps`.
+      learning_rate_decay: "constant", "cosine" to zero at `num_steps`, or
+        "step": times `decay_factor` every `decay_interval_steps`.
+      decay_interval_steps: Steps between two steps of the "step" decay.
+      decay_factor: What each of them multiplies the learning rate by.
       warmup_steps: Steps over which the learning rate rises linearly from zero.
-      mask_unlabelled_classes: Whether classes without any strong label are left
-        out of the loss of Diffuse and Strong examples. Otherwise they count as
-        negatives.
+      mask_unlabelled_classes: Whether classes that the labels of a training set
+        never mark are left out of the loss of its examples. Otherwise they
+        count as negatives.
       shuffle_block_clips: Examples that are shuffled at a time, per source; 12
         KB of memory each.
       checkpoint_interval_steps: Steps between checkpoints, each with a
         validation.
       log_interval_steps: Steps between lines of metrics.
+      selection_metric: Validation metric that chooses the best checkpoint:
+        "strong_d_prime", "lwlrap" or "mAP".
+      precision: Of the network's arithmetic: "float32", "bfloat16" or
+        "float16", the last with loss scaling. Weights, logits and loss are
+        float32.
+      jit_compile: Whether XLA compiles the step.
+      steps_per_call: Steps that one call of the host runs. More keep a fast
+        device busy; signals are answered between calls.
       seed: Of weights, order, windows and mixing.
       deterministic: Whether to use deterministic kernels, so that a resumed run
         ends in the same bits as an unbroken one. Costs nothing on a CPU.
@@ -256,7 +269,8 @@ class TrainParams:
       cache_dir: Local folder for copies of the shards, which are made ahead of
         the reader and kept while the disk has room; for records in object
         storage, where "" keeps no more than what is being read.
-      strategy: "auto", "cpu", "gpu" or "tpu" (`training/strategy.py`).
+      strategy: "auto", "cpu", "gpu", "multi_worker" or "tpu"
+        (`training/strategy.py`).
       warm_start_workdir: Run whose best checkpoint gives the first weights; ""
         for random ones.
       warm_start_classes: Which classes the run in `warm_start_workdir` may
@@ -272,11 +286,17 @@ class TrainParams:
     global_batch_size: int = 128
     learning_rate: float = 1e-3
     learning_rate_decay: str = "constant"
+    decay_interval_steps: int = 0
+    decay_factor: float = 0.5
     warmup_steps: int = 0
     mask_unlabelled_classes: bool = False
     shuffle_block_clips: int = 1024
     checkpoint_interval_steps: int = 1000
     log_interval_steps: int = 50
+    selection_metric: str = "strong_d_prime"
+    precision: str = "float32"
+    jit_compile: bool = False
+    steps_per_call: int = 1
     seed: int = 0
     deterministic: bool = True
     deterministic_input: bool = True
@@ -284,6 +304,51 @@ class TrainParams:
     strategy: str = "auto"
     warm_start_workdir: str = ""
     warm_start_classes: str = "same"
+
+
+@dataclasses.dataclass(frozen=True)
+class RecipeParams:
+    """What peers add to a training run, all off by default.
+
+    Source: of each, at its code (`training/optimizer.py`,
+    `training/augmentation.py`, `records/streams.py`).
+
+    Attributes:
+      weight_decay: Of AdamW: share of each kernel that an update takes away, in
+        units of the learning rate.
+      clip_norm: Most that the global norm of the gradients may be; 0 for any.
+      ema_decay: Share of the averaged weights that each step keeps; 0 for no
+        averaging. Averaged weights are those validated, kept as best and
+        exported.
+      initial_scores_from_labels: Whether the first scores are the classes'
+        shares of positive targets, instead of `initial_score`.
+      label_smoothing: How far targets move from 0 and 1 towards 0.5.
+      mixup_share: Probability that an example is mixed with another of its
+        batch.
+      mixup_alpha: Both parameters of the Beta distribution of the weights that
+        two mixed examples get.
+      max_masked_stft_frames: Most STFT frames that one time mask of SpecAugment
+        hides.
+      max_masked_mel_bands: Most mel bands that its frequency mask hides.
+      max_gain_db: Examples are made louder or softer by up to this many dB.
+      balance_classes: Whether clips are drawn in proportion to the sum of
+        1 / (number of labels of the class) over their labels.
+      patience_validations: The run stops after so many validations without a
+        better one; 0 for never.
+    """
+
+    weight_decay: float = 0.0
+    clip_norm: float = 0.0
+    ema_decay: float = 0.0
+    initial_scores_from_labels: bool = False
+    label_smoothing: float = 0.0
+    mixup_share: float = 0.0
+    mixup_alpha: float = 10.0
+    max_masked_stft_frames: int = 0
+    max_masked_mel_bands: int = 0
+    max_gain_db: float = 0.0
+    balance_classes: bool = False
+    patience_validations: int = 0
 
 
 def from_dict(

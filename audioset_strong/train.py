@@ -28,7 +28,7 @@ from absl import logging
 
 from audioset_strong import run_flags
 from audioset_strong.labels.training_sets import TRAINING_SETS
-from audioset_strong.params import ModelParams, TrainParams
+from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.training.trainer import train
 from audioset_strong.training.workdir import model_params_of_start
 
@@ -39,11 +39,14 @@ _TRAIN_FLAGS = run_flags.define_params(
     choices={
         "training_set": sorted(TRAINING_SETS),
         "mixed_training_set": ["", "diffuse", "strong"],
-        "learning_rate_decay": ["constant", "cosine"],
-        "strategy": ["auto", "cpu", "gpu", "tpu"],
+        "learning_rate_decay": ["constant", "cosine", "step"],
+        "selection_metric": ["strong_d_prime", "lwlrap", "mAP"],
+        "precision": ["float32", "bfloat16", "float16"],
+        "strategy": ["auto", "cpu", "gpu", "multi_worker", "tpu"],
         "warm_start_classes": ["same", "match", "new"],
     },
 )
+_RECIPE_FLAGS = run_flags.define_params(RecipeParams)
 _MODEL_FLAGS = run_flags.define_params(ModelParams)
 
 
@@ -57,7 +60,10 @@ def main(argv: Sequence[str]) -> None:
     model_params = model_params_of_start(
         chosen, _WORKDIR.value, params.warm_start_workdir
     )
-    result = train(_RECORDS_DIR.value, _WORKDIR.value, model_params, params)
+    recipe = run_flags.read_params(RecipeParams, _RECIPE_FLAGS)
+    result = train(
+        _RECORDS_DIR.value, _WORKDIR.value, model_params, params, recipe
+    )
     if result["best_d_prime"] is None:
         logging.info(
             "Done, without validation: the records hold no held-out clip that "

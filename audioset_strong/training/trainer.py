@@ -33,7 +33,7 @@ from audioset_strong.models.frame_classifier import (
     build_frame_classifier,
     classification_loss,
 )
-from audioset_strong.params import ModelParams, TrainParams
+from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.records.manifest import Records, read_records
 from audioset_strong.records.streams import read_batches
 from audioset_strong.training import workdir as workdirs
@@ -72,6 +72,7 @@ def train(
     workdir: str,
     model_params: ModelParams,
     params: TrainParams,
+    recipe: RecipeParams = RecipeParams(),
 ) -> dict[str, Any]:
     """Trains a model, or resumes its training.
 
@@ -81,6 +82,7 @@ def train(
         resumed from its last checkpoint.
       model_params: The network.
       params: The run.
+      recipe: What it adds to the paper's training.
 
     Returns:
       `best_step` and `best_d_prime`: of the best checkpoint by validation;
@@ -102,6 +104,7 @@ def train(
         model_params,
         params,
         workdirs.RecordsUsed(records.records_hash),
+        recipe,
     )
     run = workdir, run_params, records.class_map
     with contextlib.ExitStack() as stack:

@@ -40,6 +40,7 @@ from audioset_strong.params import (
     FeatureParams,
     LabelFrameParams,
     ModelParams,
+    RecipeParams,
     TrainParams,
     load_params,
     save_params,
@@ -77,6 +78,7 @@ class RunParams:
     model: ModelParams
     train: TrainParams
     records: RecordsUsed = RecordsUsed()
+    recipe: RecipeParams = RecipeParams()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,7 +107,7 @@ def read_run(workdir: str) -> tuple[RunParams, ClassMap]:
     stages = load_params(
         params_path,
         {**_PARAMS_CLASSES, "classes": _Classes},
-        optional=["records"],
+        optional=["records", "recipe"],
     )
     class_map_path = os.path.join(workdir, _CLASS_MAP)
     class_map = read_class_map(class_map_path)
