@@ -12,9 +12,11 @@ rate and its schedule, batch size: our choices, since the paper gives none.
 """
 
 import contextlib
+import functools
+import itertools
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -23,7 +25,6 @@ import tensorflow as tf
 import tqdm
 from absl import logging
 
-from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import ClassMap
 from audioset_strong.labels.problems import listed
 from audioset_strong.models.clip_scores import make_score_patches
@@ -32,14 +33,18 @@ from audioset_strong.models.frame_classifier import (
     build_frame_classifier,
 )
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
-from audioset_strong.records.manifest import Records, read_records
-from audioset_strong.records.streams import (
-    read_batches,
-    reading,
-    training_stream,
+from audioset_strong.records.manifest import (
+    Records,
+    check_unchanged,
+    find_shard_states,
+    read_records,
 )
+from audioset_strong.records.streams import reading
 from audioset_strong.training import workdir as workdirs
+from audioset_strong.training.finite import check_finite
 from audioset_strong.training.optimizer import Optimizer
+from audioset_strong.training.settings import check_settings
+from audioset_strong.training.signals import Signals
 from audioset_strong.training.step import (
     COLUMNS,
     RunSteps,
@@ -80,10 +85,12 @@ def train(
 
     Raises:
       InputError: The settings do not fit each other, the records or the
-        workdir; another process holds the workdir; or the loss is no longer a
-        number.
+        workdir; another process holds the workdir; a file is damaged or cannot
+        be written; or the loss is no longer a number.
+      SystemExit: After SIGTERM, with status 143; the state is saved.
+      KeyboardInterrupt: After SIGINT; the state is saved.
     """
-    _check_params(params)
+    check_settings(model_params, params, recipe)
     # Before anything else makes TensorFlow start its threads.
     make_reproducible(params.seed, params.deterministic)
     strategy = get_strategy(params.strategy)
@@ -95,6 +102,7 @@ def train(
         params,
         workdirs.RecordsUsed(records.records_hash),
         recipe,
+        workdirs.find_start(workdir, params.warm_start_workdir),
     )
     run = workdir, run_params, records.class_map
     with contextlib.ExitStack() as stack:
@@ -120,26 +128,32 @@ def train(
             best_step = tf.Variable(0, dtype=tf.int64)
             # And what the line of metrics that is under way has to count.
             total = tf.Variable(tf.zeros([len(COLUMNS)], tf.float64))
-            last = workdirs.last_manager(
-                workdir,
-                model=model,
-                optimizer=optimizer,
-                best_d_prime=best_d_prime,
-                best_step=best_step,
-                total=total,
-            )
-            best = workdirs.best_manager(workdir, model)
+            validated_step = tf.Variable(0, dtype=tf.int64)
+        run_hash = workdirs.hash_run(run_params, records.class_map)
+        last = workdirs.open_checkpoints(
+            workdir,
+            "last",
+            run_hash,
+            params.checkpoint_interval_steps,
+            model=model,
+            optimizer=optimizer,
+            best_value=best_d_prime,
+            best_step=best_step,
+            validated_step=validated_step,
+            total=total,
+        )
+        best = workdirs.open_checkpoints(
+            workdir, "best", run_hash, model=model, best_value=best_d_prime
+        )
+        with strategy.scope():
             # A checkpoint of this run takes precedence over the start from
             # another.
-            if last.latest_checkpoint:
-                last.checkpoint.restore(
-                    last.latest_checkpoint
-                ).assert_consumed()
+            first_step = last.restore()
+            if first_step:
+                best.agree(best_step, best_d_prime, first_step)
             elif params.warm_start_workdir:
                 _warm_start(model, run_params, records.class_map)
 
-        # The optimizer counts its steps: those of the checkpoint, or none.
-        first_step = int(optimizer.iterations.numpy())
         stream = None
         if first_step < params.num_steps:
             stream = distribute_stream(strategy, records, params, first_step)
@@ -151,85 +165,61 @@ def train(
             logging.info("Resuming %s at step %d.", workdir, first_step)
         log_what_is_validated(records)
 
-        metrics_log = workdirs.MetricsLog(workdir, first_step)
+        is_validated = first_step == validated_step.numpy()
+        metrics_log = workdirs.MetricsLog(workdir, first_step, is_validated)
         run_steps = make_run_steps(strategy, model, optimizer, params)
         score_patches = make_score_patches(model)
-        for step, metrics in _run_steps(
-            stream, run_steps, total, records, params, first_step
+        variables = {
+            variable.path: variable.value for variable in model.variables
+        }
+        variables |= {v.name: v for v in optimizer.variables}
+        shard_states = find_shard_states(records)
+        stop = stack.enter_context(Signals())
+        steps = _run_steps(
+            stream,
+            run_steps,
+            total,
+            records,
+            variables,
+            stop,
+            params,
+            first_step,
+        )
+        # A signal may have broken off the validation at the first step.
+        for step, metrics, is_checkpoint in itertools.chain(
+            [(first_step, {}, False)], steps
         ):
             if metrics:
                 metrics_log.write(step, metrics)
-            is_last = step == params.num_steps
-            if step % params.checkpoint_interval_steps and not is_last:
+            is_due = (
+                step % params.checkpoint_interval_steps == 0
+                or step == params.num_steps
+            ) and step != validated_step.numpy()
+            if not (is_checkpoint or is_due):
                 continue
-            validation, d_prime = validate(score_patches, records)
-            metrics_log.write(step, validation)
-            # Without a held-out d' there is no choice: the last is the best.
-            if d_prime is None or d_prime >= best_d_prime.numpy():
-                if d_prime is not None:
-                    best_d_prime.assign(d_prime)
-                best_step.assign(step)
-                best.save(checkpoint_number=step)
+            shard_states = check_unchanged(records, shard_states)
+            validated = is_due and stop.unless_received(
+                functools.partial(validate, score_patches, records)
+            )
+            if validated:
+                validation, d_prime = validated
+                metrics_log.write(step, validation)
+                # Without a held-out d' there is no choice: the last is best.
+                if d_prime is None or d_prime >= best_d_prime.numpy():
+                    if d_prime is not None:
+                        best_d_prime.assign(d_prime)
+                    best_step.assign(step)
+                    best.save(step)
+                validated_step.assign(step)
             # After the best: a run killed in between only validates again.
-            last.save(checkpoint_number=step)
+            last.save(step)
+            if stop.received:
+                stop.leave(workdir, step)
     found = float(best_d_prime.numpy())
     return {
         "best_step": int(best_step.numpy()),
         "best_d_prime": found if math.isfinite(found) else None,
     }
-
-
-def _check_params(params: TrainParams) -> None:
-    """Checks the settings that do not depend on records.
-
-    Raises:
-      InputError: One is out of range, or two do not fit each other.
-    """
-    for names, is_right, expected in (
-        (
-            (
-                "num_steps",
-                "global_batch_size",
-                "shuffle_block_clips",
-                "checkpoint_interval_steps",
-                "log_interval_steps",
-            ),
-            lambda value: value >= 1,
-            "of at least 1",
-        ),
-        (("warmup_steps",), lambda value: value >= 0, "of at least 0"),
-        (
-            ("learning_rate",),
-            lambda value: 0 < value < math.inf,
-            "above 0",
-        ),
-        (
-            ("warm_start_classes",),
-            lambda value: value in ("same", "match", "new"),
-            "of 'same', 'match' or 'new'",
-        ),
-        (
-            ("learning_rate_decay",),
-            lambda value: value in ("constant", "cosine", "step"),
-            "of 'constant', 'cosine' or 'step'",
-        ),
-    ):
-        for name in names:
-            if not is_right(getattr(params, name)):
-                raise InputError(
-                    f"Expected {name} {expected}. Received: "
-                    f"{getattr(params, name)!r}."
-                )
-    if params.deterministic and not params.deterministic_input:
-        raise InputError(
-            "Without deterministic_input every run sees other examples, so "
-            "deterministic kernels are of no use. Turn deterministic off too."
-        )
-    if params.warm_start_classes != "same" and not params.warm_start_workdir:
-        raise InputError(
-            f"warm_start_classes {params.warm_start_classes!r} is about a "
-            f"start from another run. Give its folder as warm_start_workdir."
-        )
 
 
 def _warm_start(
@@ -280,9 +270,11 @@ def _run_steps(
     run_steps: RunSteps,
     total: tf.Variable,
     records: Records,
+    variables: Mapping[str, tf.Variable],
+    stop: Signals,
     params: TrainParams,
     first_step: int,
-) -> Iterator[tuple[int, dict[str, float]]]:
+) -> Iterator[tuple[int, dict[str, float], bool]]:
     """Runs the remaining steps, if any, with a progress bar.
 
     Args:
@@ -291,16 +283,19 @@ def _run_steps(
       total: float64 `[len(COLUMNS)]`: what was measured since the last line of
         metrics, kept up to date for a checkpoint.
       records: Where the batches come from.
+      variables: Weights and state of the optimizer, by name.
+      stop: Whether to end.
       params: The run.
       first_step: Steps that were taken before.
 
     Yields:
-      After each call its last step and, where a line of metrics is due, the
-      means since the line before; else no metrics.
+      step: Where a line of metrics or a checkpoint is due.
+      metrics: The means since the line before, if a line is due; else none.
+      is_checkpoint: Whether a checkpoint is.
 
     Raises:
-      InputError: The loss or the gradients are not finite, or the records
-        cannot be read.
+      InputError: The loss, the gradients or what is to be saved is not finite,
+        or the records cannot be read.
     """
     if stream is None:
         return
@@ -328,16 +323,22 @@ def _run_steps(
             progress.update(num_steps)
             is_last = step == params.num_steps
             is_line = is_last or step % params.log_interval_steps == 0
-            if not is_line and step % params.checkpoint_interval_steps:
-                yield step, {}
+            is_checkpoint = (
+                is_last
+                or step % params.checkpoint_interval_steps == 0
+                or stop.received is not None
+            )
+            if not is_line and not is_checkpoint:
                 continue
             rows = np.concatenate([part.numpy() for part in measured])
             measured = []
-            _check_finite(rows, step, records, params)
+            check_finite(
+                rows, step, variables if is_checkpoint else {}, records, params
+            )
             total.assign_add(rows.sum(axis=0, dtype=np.float64))
             num_timed += len(rows)
             if not is_line:
-                yield step, {}
+                yield step, {}, is_checkpoint
                 continue
             seconds = time.monotonic() - started
             rate = num_timed * params.global_batch_size / seconds
@@ -356,7 +357,7 @@ def _run_steps(
                 f"loss {metrics['loss']:.3f}, {rate:.0f} examples/s",
                 refresh=False,
             )
-            yield step, metrics
+            yield step, metrics, is_checkpoint
             # Not before the yield: the caller's validation and checkpoint are
             # no part of the rate.
             num_timed, waited_seconds, started = 0, 0.0, time.monotonic()
@@ -365,51 +366,3 @@ def _run_steps(
 def _steps_to(interval_steps: int, step: int) -> int:
     """Steps until the next multiple of an interval."""
     return interval_steps - step % interval_steps
-
-
-def _check_finite(
-    rows: np.ndarray, last_step: int, records: Records, params: TrainParams
-) -> None:
-    """Checks what steps have measured.
-
-    Args:
-      rows: float32 `[num_steps, len(COLUMNS)]`.
-      last_step: Number of the last of them.
-      records: Where their batches came from.
-      params: The run.
-
-    Raises:
-      InputError: A loss is not finite, or gradients are not.
-    """
-    loss, norm, learning_rate = (
-        rows[:, COLUMNS.index(name)]
-        for name in ("loss", "gradient_norm", "learning_rate")
-    )
-    is_bad = ~np.isfinite(loss)
-    # Loss scaling leaves a step out whose float16 gradients overflow.
-    if params.precision != "float16":
-        is_bad |= ~np.isfinite(norm)
-    if not is_bad.any():
-        return
-    bad = int(is_bad.argmax())
-    step = last_step - len(rows) + 1 + bad
-    raise InputError(
-        f"Training ends at step {step}: the loss is {loss[bad]:.6g} and the "
-        f"norm of the gradients {norm[bad]:.6g}, at a learning rate of "
-        f"{learning_rate[bad]:.3g}. The batch has "
-        f"{_describe_batch(records, params, step)}. Lower learning_rate, raise "
-        f"warmup_steps or set clip_norm; the last checkpoint stays."
-    )
-
-
-def _describe_batch(records: Records, params: TrainParams, step: int) -> str:
-    """Names the clips of a step's batch, by reading it again."""
-    if not params.deterministic_input:
-        return "unknown clips, for without deterministic_input none is recorded"
-    stream = training_stream(
-        records, params, first_step=step - 1, with_segment_ids=True
-    )
-    batch = next(iter(read_batches(stream, records)))
-    return "the clips " + listed(
-        name.decode() for name in batch["segment_id"].numpy()
-    )
