@@ -22,6 +22,7 @@ convolution).
 import keras
 from keras import layers
 
+from audioset_strong.models.batch_norm import FusedBatchNormalization
 from audioset_strong.params import ModelParams
 
 _STEM_FILTERS = 64
@@ -57,7 +58,7 @@ def _convolution(
         name=f"{name}_conv",
     )(inputs)
     # [batch, height / stride, width / stride, filters]
-    return layers.BatchNormalization(
+    return FusedBatchNormalization(
         momentum=params.batch_norm_momentum,
         epsilon=params.batch_norm_epsilon,
         synchronized=params.sync_batch_norm,
