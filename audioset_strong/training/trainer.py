@@ -37,6 +37,7 @@ from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.records.manifest import Records, read_records
 from audioset_strong.records.streams import read_batches
 from audioset_strong.training import workdir as workdirs
+from audioset_strong.training.metrics_log import MetricsLog
 from audioset_strong.training.strategy import (
     distribute_stream,
     get_strategy,
@@ -166,7 +167,7 @@ def train(
                 "labels only."
             )
 
-        metrics_log = workdirs.MetricsLog(workdir, first_step)
+        metrics_log = MetricsLog(workdir, first_step)
         train_step = _make_train_step(strategy, model, optimizer, params)
         score_patches = make_score_patches(model)
         for step, metrics in _run_steps(
