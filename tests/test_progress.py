@@ -3,7 +3,6 @@
 import re
 import sys
 
-import numpy as np
 import pytest
 
 from audioset_strong.params import TrainParams
@@ -27,7 +26,7 @@ def test_a_log_file(clock, caplog):
         assert caplog.messages == ["Compiling the training step."]
         clock[0] += 30
         for step in range(41, 201):
-            found.advance(1)
+            found.advance(1, 0)
             if step == 50:
                 found.show({"loss": 4.5})
             clock[0] += 2
@@ -43,9 +42,9 @@ def test_a_log_file(clock, caplog):
 def test_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     with Progress(0, _PARAMS) as found:
-        found.advance(5)
+        found.advance(5, 0)
         for _ in range(195):
-            found.advance(1)
+            found.advance(1, 0)
         found.log(200, {"validation_d_prime": 1.23456})
     shown = capsys.readouterr().err
     assert re.search(r"train: +2%.* 5/200 ", shown)
@@ -56,36 +55,40 @@ def test_a_terminal(monkeypatch, capsys):
 def test_rates_are_of_steps_alone(clock):
     found = Progress(0, _PARAMS)
     clock[0] += 30  # tracing
-    found.advance(1)
-    assert found.rates(np.array([9.0])) == {}
+    found.advance(1, 9.0)
+    assert found.rates() == {}
     for _ in range(10):
         clock[0] += 0.5
-        found.advance(1)
-    waits = np.array([9.0, *[0.1] * 10])
+        found.advance(1, 0.1)
     expected = {"examples_per_second": 32.0, "input_share": 0.2}
-    assert found.rates(waits) == pytest.approx(expected)
+    assert found.rates() == pytest.approx(expected)
     clock[0] += 60  # a validation
     found.restart_clock()
-    assert found.rates(waits) == {}
-    for _ in range(4):
-        clock[0] += 0.25
-        found.advance(1)
-    expected = {"examples_per_second": 64.0, "input_share": 0.4}
-    assert found.rates(waits) == pytest.approx(expected)
+    assert found.rates() == {}
+    clock[0] += 1
+    found.advance(4, float("nan"))  # batches are read in the graph
+    assert found.rates() == {"examples_per_second": 64.0}
 
 
-def test_the_end_says_how_long_it_took(clock, caplog):
-    with (
-        caplog.at_level("INFO", logger="absl"),
-        Progress(100, _PARAMS) as found,
-    ):
-        found.advance(1)
+@pytest.mark.parametrize("waited", [0.05, float("nan")])
+def test_the_end_says_how_long_it_took(waited, clock, caplog):
+    level = caplog.at_level("INFO", logger="absl")
+    with level, Progress(100, _PARAMS) as found:
+        found.advance(1, 0)
         for _ in range(10):
             clock[0] += 0.5
-            found.advance(1)
-        found.rates(np.full(10, 0.05))
+            found.advance(1, waited)
+        found.rates()
         clock[0] += 60
     assert caplog.messages[-1] == (
-        "Steps 101 to 111 took 01:05: 32 examples/s, 10.0 % of the time "
-        "waiting for input, validations and checkpoints apart."
+        "Steps 101 to 111 took 01:05: 32 examples/s without validations and "
+        "checkpoints"
+        + (", 10.0% of the time waiting for input." if waited == 0.05 else ".")
     )
+
+
+def test_a_finished_run_says_nothing(caplog):
+    level = caplog.at_level("INFO", logger="absl")
+    with level, Progress(200, _PARAMS):
+        pass
+    assert not caplog.messages

@@ -10,6 +10,7 @@ first, and without validations and checkpoints. The time left includes the
 latter.
 """
 
+import math
 import sys
 import time
 from collections.abc import Mapping
@@ -48,9 +49,10 @@ class Progress:
         self._bar: tqdm.tqdm | None = None
         self._next_line = 0.0
         self._line_seconds = _FIRST_SECONDS
-        # Since the last rates, and of all before.
-        self._clock, self._num_timed = 0.0, 0
-        self._sums = np.zeros(3)  # steps, seconds, seconds of waiting
+        # Steps, seconds and seconds of waiting: since the clock was started,
+        # and of all before.
+        self._clock, self._num_timed, self._waited = 0.0, 0, 0.0
+        self._sums = np.zeros(3)
 
     def __enter__(self) -> "Progress":
         """Says what takes so long at first."""
@@ -67,26 +69,37 @@ class Progress:
         """Says how long it all took."""
         if self._bar is not None:
             self._bar.close()
-        num_steps, seconds, waited = self._sums
-        if num_steps:
+        if self._sums[0]:
+            rates = self._rates(*self._sums)
+            waiting = (
+                f", {rates['input_share']:.1%} of the time waiting for input"
+                if "input_share" in rates
+                else ""
+            )
             logging.info(
-                "Steps %d to %d took %s: %.0f examples/s, %.1f %% of the time "
-                "waiting for input, validations and checkpoints apart.",
+                "Steps %d to %d took %s: %.0f examples/s without validations "
+                "and checkpoints%s.",
                 self._first_step + 1,
                 self._step,
                 tqdm.tqdm.format_interval(time.monotonic() - self._started),
-                num_steps * self._params.global_batch_size / seconds,
-                100 * waited / seconds,
+                rates["examples_per_second"],
+                waiting,
             )
 
-    def advance(self, num_steps: int) -> None:
-        """Counts steps that were taken just now, and shows where that is."""
+    def advance(self, num_steps: int, waited_seconds: float) -> None:
+        """Counts steps that were taken just now, and shows where that is.
+
+        Args:
+          num_steps: How many.
+          waited_seconds: How long they waited for batches; NaN for unknown.
+        """
         self._step += num_steps
         now = time.monotonic()
         if not self._started:
             self._begin(now)
             return
         self._num_timed += num_steps
+        self._waited += waited_seconds
         if self._bar is not None:
             self._bar.update(num_steps)
         elif now >= self._next_line:
@@ -123,32 +136,33 @@ class Progress:
             )
         )
 
-    def rates(self, input_seconds: np.ndarray) -> dict[str, float]:
-        """Returns the rates since those before; none if no step was timed.
-
-        Args:
-          input_seconds: float `[num_steps]`, how long each of the last steps
-            waited for its batch; as many as since the rates before, or more.
-        """
-        num_steps, seconds = self._num_timed, time.monotonic() - self._clock
-        if not num_steps:
+    def rates(self) -> dict[str, float]:
+        """Returns rates since the clock was started; none without a step."""
+        if not self._num_timed:
             return {}
-        waited = float(input_seconds[-num_steps:].sum())
-        self._sums += (num_steps, seconds, waited)
+        seconds = time.monotonic() - self._clock
+        timed = self._num_timed, seconds, self._waited
+        self._sums += timed
         self.restart_clock()
-        return {
-            "examples_per_second": (
-                num_steps * self._params.global_batch_size / seconds
-            ),
-            "input_share": waited / seconds,
-        }
+        return self._rates(*timed)
+
+    def _rates(
+        self, num_steps: float, seconds: float, waited: float
+    ) -> dict[str, float]:
+        num_examples = num_steps * self._params.global_batch_size
+        rates = {"examples_per_second": num_examples / seconds}
+        if math.isfinite(waited):
+            rates["input_share"] = waited / seconds
+        return rates
 
     def restart_clock(self) -> None:
         """Leaves out of the rates what has happened since the last ones."""
-        self._clock, self._num_timed = time.monotonic(), 0
+        self._clock, self._num_timed, self._waited = time.monotonic(), 0, 0.0
 
     def show(self, metrics: Mapping[str, float]) -> None:
-        """Shows the loss, and the rate if there is one, from now on."""
+        """Shows the loss and the rate, where there are any, from now on."""
+        if "loss" not in metrics:
+            return
         self._shown = f"loss {metrics['loss']:.3f}"
         if "examples_per_second" in metrics:
             self._shown += f", {metrics['examples_per_second']:.0f} examples/s"
@@ -156,7 +170,9 @@ class Progress:
             self._bar.set_postfix_str(self._shown, refresh=False)
 
     def log(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Writes a line that stays, about a validation."""
+        """Writes a line about a validation, where there was one."""
+        if not metrics:
+            return
         values = (f"{name} {value:.4g}" for name, value in metrics.items())
         if self._bar is not None:
             self._bar.clear()
