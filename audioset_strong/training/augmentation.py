@@ -171,8 +171,7 @@ def smooth_targets(targets: tf.Tensor, label_smoothing: float) -> tf.Tensor:
     """Moves targets, of any shape, from 0 and 1 towards 0.5.
 
     Source: Szegedy et al., "Rethinking the Inception architecture for computer
-    vision", for two outcomes a class, as in Keras's `BinaryCrossentropy`; PSLA
-    uses 0.1.
+    vision", for two outcomes a class, as in Keras's `BinaryCrossentropy`.
     """
     return targets * (1.0 - label_smoothing) + 0.5 * label_smoothing
 
