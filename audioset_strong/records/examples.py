@@ -152,6 +152,7 @@ def make_examples(
     records: Records,
     training_set: TrainingSet,
     seed: int,
+    with_segment_ids: bool = False,
     copy_number: tf.Tensor | None = None,
 ) -> Block:
     """Makes one training example of each record.
@@ -162,6 +163,7 @@ def make_examples(
       records: Where they come from.
       training_set: Whose labels, and how they are read.
       seed: Of the source.
+      with_segment_ids: Whether the block holds them.
       copy_number: As in `draw_windows`.
 
     Returns:
@@ -197,6 +199,8 @@ def make_examples(
         "targets": tf.reshape(targets, [-1, num_classes]),
         "is_known": clips.is_known,
     }
+    if with_segment_ids:
+        block["segment_id"] = clips.segment_id  # [num_clips]
     if clips.log_mel.step is not None:
         block["minimum"] = clips.log_mel.minimum  # [num_clips]
         block["step"] = clips.log_mel.step  # [num_clips]

@@ -23,6 +23,7 @@ Source: Section 4 of the paper: mu in [0, 1], "where 0 selects only Weak and 1
 selects only Diffuse/Strong". Blocks, interleaving, order: our choices.
 """
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -74,6 +75,8 @@ _DECODED_EXAMPLES = 64
 _BUFFER_BYTES = 1 << 18
 # Enough to hide the pause in which a source reads its next block of clips.
 _PREFETCHED_BATCHES = 8
+# Batches augmented at a time.
+_PARALLEL_AUGMENTED = 2
 # Clips parsed and scored at a time: 160 patches, if clips are of 10 s; and how
 # many such batches are parsed at once.
 _CLIPS_PER_BATCH = 16
@@ -94,13 +97,36 @@ def read_batches(dataset: Iterable[Any], records: Records) -> Iterator[Any]:
     they are.
 
     Raises:
+      InputError: As from `reading`.
+      OSError: As from `reading`.
+    """
+    iterator = iter(dataset)
+    while True:
+        with reading(records):
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+        yield batch
+
+
+@contextlib.contextmanager
+def reading(records: Records) -> Iterator[None]:
+    """Turns errors of reading records into those that say what to do.
+
+    Other errors of TensorFlow, such as those of a model that runs in the same
+    graph, stay as they are.
+
+    Raises:
       InputError: A record is corrupt, is no record of this kind, or cannot be
         read.
       OSError: A shard could not be copied from object storage.
     """
     try:
-        yield from dataset
+        yield
     except tf.errors.OpError as error:
+        if "IteratorGetNext" not in error.message:
+            raise
         if records.cache and records.cache.error:
             raise records.cache.error from error
         # The first line that says something.
@@ -332,6 +358,7 @@ class Reading:
       is_deterministic: Whether equal readings have the same order; otherwise
         clips come as soon as they are ready.
       worker: Whose share to read.
+      with_segment_ids: Whether examples name their clip.
       balance_classes: Whether clips are drawn by the weights of `balance.py`.
     """
 
@@ -340,6 +367,7 @@ class Reading:
     num_skipped: int = 0
     is_deterministic: bool = True
     worker: InputWorker = InputWorker()
+    with_segment_ids: bool = False
     balance_classes: bool = False
 
 
@@ -531,6 +559,7 @@ def _example_blocks(
                 records,
                 training_set,
                 reading.seed,
+                reading.with_segment_ids,
                 *copy_number,
             )
 
@@ -663,6 +692,8 @@ def training_stream(
     first_step: int = 0,
     worker: InputWorker = InputWorker(),
     num_splits: int = 1,
+    augment: Callable[[Block, tf.Tensor], Block] | None = None,
+    with_segment_ids: bool = False,
     balance_classes: bool = False,
 ) -> tf.data.Dataset:
     """Streams the batches of a training run, without end.
@@ -675,6 +706,10 @@ def training_stream(
       worker: Which of the processes or hosts that read the records this is.
       num_splits: Batches that the worker's part of a global batch is split
         into: one for each of its replicas.
+      augment: Changes the worker's part of a global batch, given the step, an
+        int64 scalar from 0.
+      with_segment_ids: Whether batches have segment_id, string `[batch_size]`,
+        too.
       balance_classes: As in `RecipeParams`.
 
     Returns:
@@ -695,8 +730,9 @@ def training_stream(
             f"evenly by {worker.num_workers} input workers with {num_splits} "
             f"replicas each. Choose a multiple of {num_shares}."
         )
-    batch_size = params.global_batch_size // num_shares
-    num_used = first_step * batch_size * num_splits
+    # Of this worker, for all of its replicas.
+    batch_size = params.global_batch_size // worker.num_workers
+    num_used = first_step * batch_size
     names = (params.training_set, params.mixed_training_set)
     training_sets = [get_training_set(name) for name in names if name]
     masks = np.stack(
@@ -714,6 +750,7 @@ def training_stream(
             num_skipped=num_skipped,
             is_deterministic=params.deterministic_input,
             worker=worker,
+            with_segment_ids=with_segment_ids,
             balance_classes=balance_classes,
         )
         blocks = _example_blocks(records, training_sets[index], reading)
@@ -741,14 +778,24 @@ def training_stream(
 
     def finish(block: Block) -> dict[str, tf.Tensor]:
         source = block["source"]  # [batch_size]
+        names = {n: block[n] for n in block if n == "segment_id"}
         return {
             "patches": decode_patches(block),
             "targets": block["targets"],
             "target_mask": tf.gather(masks, tf.cast(source, tf.int32)),
             "source": source,
+            **names,
         }
 
     batches = batches.map(finish, num_parallel_calls=1, deterministic=True)
+    if augment:
+        batches = batches.enumerate(first_step).map(
+            lambda step, batch: augment(batch, step),
+            num_parallel_calls=_PARALLEL_AUGMENTED,
+            deterministic=True,
+        )
+    if num_splits > 1:
+        batches = batches.rebatch(batch_size // num_splits, drop_remainder=True)
     return without_tuner(batches.prefetch(_PREFETCHED_BATCHES))
 
 
