@@ -17,7 +17,8 @@ by validation, and metrics as JSON lines and for TensorBoard
 (`training/workdir.py`). The same command again resumes a run that was
 interrupted.
 
-A run that starts from another has its network: leave out flags such as --width.
+--model chooses the network; the default is the paper's. A run that starts from
+another has its network: leave out flags such as --model and --width.
 Validation is on the held-out clips of the records; without any there is none,
 and the last checkpoint counts as the best.
 """
@@ -27,6 +28,7 @@ from collections.abc import Sequence
 from absl import logging
 
 from audioset_strong import run_flags
+from audioset_strong.models.networks import NETWORKS
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.training.settings import CHOICES
 from audioset_strong.training.trainer import train
@@ -36,7 +38,9 @@ _RECORDS_DIR = run_flags.define_records_dir()
 _WORKDIR = run_flags.define_workdir()
 _TRAIN_FLAGS = run_flags.define_params(TrainParams, choices=CHOICES)
 _RECIPE_FLAGS = run_flags.define_params(RecipeParams)
-_MODEL_FLAGS = run_flags.define_params(ModelParams)
+_MODEL_FLAGS = run_flags.define_params(
+    ModelParams, choices={"model": sorted(NETWORKS)}
+)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -100,10 +100,15 @@ def _last_step(workdir):
     return max((line["step"] for line in metrics(workdir)), default=0)
 
 
-def _wait_for(happened, process):
-    """Waits until something has happened, or the process has ended."""
+def _wait_for(process, workdir, step):
+    """Waits for a step, or if it is None until a checkpoint is written."""
     deadline = time.monotonic() + _TIMEOUT_SECONDS
-    while not happened() and process.poll() is None:
+    folder = pathlib.Path(workdir, "checkpoints")
+    while process.poll() is None:
+        if step is None and [*folder.glob(".tmp-*")]:
+            break
+        if step is not None and _last_step(workdir) >= step:
+            break
         assert time.monotonic() < deadline
         time.sleep(0.001)
 
@@ -115,7 +120,6 @@ def disturb(records_dir, workdir, signals, seed, *flags):
     steps, and while a checkpoint is written.
     """
     rng = random.Random(seed)
-    folder = pathlib.Path(workdir, "checkpoints")
     for number, name in enumerate(signals):
         process = start(records_dir, workdir, *flags)
         try:
@@ -127,9 +131,9 @@ def disturb(records_dir, workdir, signals, seed, *flags):
                 most = 2 * (_NUM_STEPS - _last_step(workdir))
                 most //= len(signals) - number + 1
                 step = _last_step(workdir) + rng.randint(1, max(1, most))
-                _wait_for(lambda: _last_step(workdir) >= step, process)
+                _wait_for(process, workdir, step)
             else:
-                _wait_for(lambda: [*folder.glob(".tmp-*")], process)
+                _wait_for(process, workdir, None)
             time.sleep(rng.uniform(0, 0.1))
             process.send_signal(getattr(signal, name))
             _, errors = process.communicate(timeout=_TIMEOUT_SECONDS)

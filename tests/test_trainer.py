@@ -33,12 +33,9 @@ from audioset_strong.records.manifest import read_records
 from audioset_strong.records.prepare import WorkerParams, prepare_records
 from audioset_strong.records.streams import label_frame_batches
 from audioset_strong.training import trainer
+from audioset_strong.training.metrics_log import read_metrics
 from audioset_strong.training.trainer import train
-from audioset_strong.training.workdir import (
-    load_classifier,
-    read_metrics,
-    read_run,
-)
+from audioset_strong.training.workdir import load_classifier, read_run
 
 _ROOT = pathlib.Path(__file__).parents[1]
 # Tracing a ResNet-50 takes half a minute on a busy machine, several times that

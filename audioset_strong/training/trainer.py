@@ -15,14 +15,12 @@ import contextlib
 import functools
 import itertools
 import math
-import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 from absl import logging
 
 from audioset_strong.labels.class_map import ClassMap
@@ -42,8 +40,11 @@ from audioset_strong.records.manifest import (
 from audioset_strong.records.streams import reading
 from audioset_strong.training import workdir as workdirs
 from audioset_strong.training.finite import check_finite
+from audioset_strong.training.metrics_log import MetricsLog
 from audioset_strong.training.optimizer import Optimizer
+from audioset_strong.training.progress import Progress
 from audioset_strong.training.settings import check_settings
+from audioset_strong.training.shown_clips import draw_clips, is_drawn_at
 from audioset_strong.training.signals import Signals
 from audioset_strong.training.step import (
     COLUMNS,
@@ -59,6 +60,7 @@ from audioset_strong.training.strategy import (
 from audioset_strong.training.validation import (
     log_what_is_validated,
     validate,
+    validation_label_set,
 )
 
 
@@ -165,20 +167,25 @@ def train(
             logging.info("Resuming %s at step %d.", workdir, first_step)
         log_what_is_validated(records)
 
-        is_validated = first_step == validated_step.numpy()
-        metrics_log = workdirs.MetricsLog(workdir, first_step, is_validated)
+        metrics_log = MetricsLog(
+            workdir,
+            first_step,
+            # The first column counts the steps since the last line.
+            logged_step=first_step - int(total[0]),
+            is_validated=validated_step.numpy() == first_step,
+        )
         run_steps = make_run_steps(strategy, model, optimizer, params)
         score_patches = make_score_patches(model)
-        variables = {
-            variable.path: variable.value for variable in model.variables
-        }
-        variables |= {v.name: v for v in optimizer.variables}
+        variables = {weight.path: weight.value for weight in model.variables}
+        variables |= {state.name: state for state in optimizer.variables}
         shard_states = find_shard_states(records)
+        progress = stack.enter_context(Progress(first_step, params))
         stop = stack.enter_context(Signals())
         steps = _run_steps(
             stream,
             run_steps,
             total,
+            progress,
             records,
             variables,
             stop,
@@ -189,8 +196,8 @@ def train(
         for step, metrics, is_checkpoint in itertools.chain(
             [(first_step, {}, False)], steps
         ):
-            if metrics:
-                metrics_log.write(step, metrics)
+            metrics_log.write(step, metrics)
+            progress.show(metrics)
             is_due = (
                 step % params.checkpoint_interval_steps == 0
                 or step == params.num_steps
@@ -204,6 +211,12 @@ def train(
             if validated:
                 validation, d_prime = validated
                 metrics_log.write(step, validation)
+                progress.log(step, validation)
+                if validation and is_drawn_at(step, params):
+                    images = draw_clips(
+                        score_patches, records, validation_label_set(records)
+                    )
+                    metrics_log.write_images(step, "clips", images)
                 # Without a held-out d' there is no choice: the last is best.
                 if d_prime is None or d_prime >= best_d_prime.numpy():
                     if d_prime is not None:
@@ -269,19 +282,21 @@ def _run_steps(
     stream: tf.distribute.DistributedDataset | None,
     run_steps: RunSteps,
     total: tf.Variable,
+    progress: Progress,
     records: Records,
     variables: Mapping[str, tf.Variable],
     stop: Signals,
     params: TrainParams,
     first_step: int,
 ) -> Iterator[tuple[int, dict[str, float], bool]]:
-    """Runs the remaining steps, if any, with a progress bar.
+    """Runs the remaining steps, if any.
 
     Args:
       stream: Their batches; None if no step remains.
       run_steps: From `make_run_steps`.
       total: float64 `[len(COLUMNS)]`: what was measured since the last line of
         metrics, kept up to date for a checkpoint.
+      progress: Shows them, and measures rates.
       records: Where the batches come from.
       variables: Weights and state of the optimizer, by name.
       stop: Whether to end.
@@ -304,63 +319,49 @@ def _run_steps(
     # checkpoint waits for the numbers.
     measured: list[tf.Tensor] = []
     step = first_step
-    num_timed, waited_seconds, started = 0, 0.0, time.monotonic()
-    with tqdm.tqdm(
-        initial=first_step, total=params.num_steps, unit="step", desc="train"
-    ) as progress:
-        while step < params.num_steps:
-            num_steps = min(
-                params.steps_per_call,
-                params.num_steps - step,
-                _steps_to(params.log_interval_steps, step),
-                _steps_to(params.checkpoint_interval_steps, step),
-            )
-            with reading(records):
-                rows, seconds = run_steps(batches, num_steps)
-            measured.append(rows)
-            waited_seconds += seconds
-            step += num_steps
-            progress.update(num_steps)
-            is_last = step == params.num_steps
-            is_line = is_last or step % params.log_interval_steps == 0
-            is_checkpoint = (
-                is_last
-                or step % params.checkpoint_interval_steps == 0
-                or stop.received is not None
-            )
-            if not is_line and not is_checkpoint:
-                continue
-            rows = np.concatenate([part.numpy() for part in measured])
-            measured = []
-            check_finite(
-                rows, step, variables if is_checkpoint else {}, records, params
-            )
-            total.assign_add(rows.sum(axis=0, dtype=np.float64))
-            num_timed += len(rows)
-            if not is_line:
-                yield step, {}, is_checkpoint
-                continue
-            seconds = time.monotonic() - started
-            rate = num_timed * params.global_batch_size / seconds
+    while step < params.num_steps:
+        num_steps = min(
+            params.steps_per_call,
+            params.num_steps - step,
+            _steps_to(params.log_interval_steps, step),
+            _steps_to(params.checkpoint_interval_steps, step),
+        )
+        with reading(records):
+            rows, waited_seconds = run_steps(batches, num_steps)
+        measured.append(rows)
+        step += num_steps
+        progress.advance(num_steps, waited_seconds)
+        is_last = step == params.num_steps
+        is_line = is_last or step % params.log_interval_steps == 0
+        is_checkpoint = (
+            is_last
+            or step % params.checkpoint_interval_steps == 0
+            or stop.received is not None
+        )
+        if not is_line and not is_checkpoint:
+            continue
+        rows = np.concatenate([part.numpy() for part in measured])
+        measured = []
+        check_finite(
+            rows, step, variables if is_checkpoint else {}, records, params
+        )
+        # One after the other, so that a checkpoint between two lines does not
+        # change what they add up to.
+        total.assign(functools.reduce(np.add, rows, total.numpy()))
+        metrics: dict[str, float] = {}
+        if is_line:
             metrics = {
                 **mean_metrics(
                     total.numpy(),
                     float(rows[-1, COLUMNS.index("learning_rate")]),
                     params,
                 ),
-                "examples_per_second": rate,
+                **progress.rates(),
             }
-            if math.isfinite(waited_seconds):
-                metrics["input_share"] = waited_seconds / seconds
             total.assign(tf.zeros_like(total))
-            progress.set_postfix_str(
-                f"loss {metrics['loss']:.3f}, {rate:.0f} examples/s",
-                refresh=False,
-            )
-            yield step, metrics, is_checkpoint
-            # Not before the yield: the caller's validation and checkpoint are
-            # no part of the rate.
-            num_timed, waited_seconds, started = 0, 0.0, time.monotonic()
+        yield step, metrics, is_checkpoint
+        # The caller's validation and checkpoint are no part of the rates.
+        progress.restart_clock()
 
 
 def _steps_to(interval_steps: int, step: int) -> int:

@@ -2,8 +2,8 @@
 
     params.json     settings of every stage, hashes of the classes and records
     class_map.csv   the classes of the last layer
-    metrics.jsonl   training and validation metrics, one JSON object a line
-    tensorboard/    the same for TensorBoard
+    metrics.jsonl   training and validation metrics (`metrics_log.py`)
+    tensorboard/    the same for TensorBoard, and images of a few clips
     checkpoints/    the last states, to resume from
     best/           the weights with the best validation d'
 
@@ -56,8 +56,6 @@ from audioset_strong.training.checkpoints import (
 
 _PARAMS = "params.json"
 _CLASS_MAP = "class_map.csv"
-_METRICS = "metrics.jsonl"
-_TENSORBOARD = "tensorboard"
 # Folder of each kind of checkpoint.
 _CHECKPOINTS = {"best": "best", "last": "checkpoints"}
 
@@ -510,101 +508,3 @@ def load_classifier(
     )
     restore_weights(workdir, model, checkpoint)
     return model, params, class_map
-
-
-class MetricsLog:
-    """Metrics of a run, as JSON lines and for TensorBoard."""
-
-    def __init__(
-        self, workdir: str, resumed_step: int, is_validated: bool = True
-    ) -> None:
-        """Opens the log.
-
-        Lines after `resumed_step` belong to a killed run, and so do those of a
-        validation at that step, unless the checkpoint says that it was done.
-        Lines that cannot be read are kept in another file.
-        """
-        self._path = os.path.join(workdir, _METRICS)
-        if os.path.exists(self._path):
-            saved = _read_what_is_whole(self._path)
-            with files.open_output(self._path) as file:
-                file.writelines(
-                    json.dumps(metrics) + "\n"
-                    for metrics in saved
-                    if metrics["step"] < resumed_step
-                    or metrics["step"] == resumed_step
-                    and (is_validated or not _is_validation(metrics))
-                )
-        elif resumed_step:
-            logging.warning(
-                "%s is missing; it begins anew at step %d.",
-                self._path,
-                resumed_step,
-            )
-        self._summaries = tf.summary.create_file_writer(
-            os.path.join(workdir, _TENSORBOARD)
-        )
-
-    def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Writes one line of metrics."""
-        # Opened for each line, so that a killed run loses one line at most.
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **metrics}) + "\n")
-        with self._summaries.as_default():
-            for name, value in metrics.items():
-                tf.summary.scalar(name, value, step=step)
-        self._summaries.flush()
-
-
-def _is_validation(metrics: Mapping[str, Any]) -> bool:
-    return any(name.startswith("validation") for name in metrics)
-
-
-def _parse_metrics(line: bytes) -> dict[str, Any] | None:
-    """Parses a line of metrics; None if it is damaged."""
-    try:
-        metrics = json.loads(line)
-    except ValueError:
-        return None
-    if not isinstance(metrics, dict) or type(metrics.get("step")) is not int:
-        return None
-    return metrics
-
-
-def read_metrics(path: str) -> list[dict[str, Any]]:
-    """Reads JSON lines, without a last one that a kill cut short.
-
-    Raises:
-      InputError: A line is damaged.
-    """
-    found = []
-    for number, line in enumerate(files.read_bytes(path).splitlines(True), 1):
-        metrics = _parse_metrics(line)
-        if metrics is None and line.endswith(b"\n"):
-            raise InputError(
-                f"{path}:{number}: expected metrics as JSON. The file is "
-                f"damaged: restore it, resume the run, which sets such lines "
-                f"aside, or delete them."
-            )
-        if metrics is not None and line.endswith(b"\n"):
-            found.append(metrics)
-    return found
-
-
-def _read_what_is_whole(path: str) -> list[dict[str, Any]]:
-    """Reads what `read_metrics` reads; sets a damaged file aside."""
-    try:
-        return read_metrics(path)
-    except InputError:
-        parsed = map(_parse_metrics, files.read_bytes(path).splitlines())
-        aside = f"{path}.damaged"
-        os.replace(path, aside)
-        whole = [metrics for metrics in parsed if metrics is not None]
-        logging.warning(
-            "%s is damaged. It is now %s; %d lines of it that are whole are "
-            "kept.",
-            path,
-            aside,
-            len(whole),
-        )
-        return whole
