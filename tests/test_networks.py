@@ -31,7 +31,8 @@ def _run_params(model_params):
 
 def _save_run(workdir, model_params):
     model = build_frame_classifier(3, model_params, FeatureParams())
-    with workdirs.begin(workdir, _run_params(model_params), CLASS_MAP):
+    params = _run_params(model_params)
+    with workdirs.begin(workdir, params, CLASS_MAP):
         run_hash = workdirs.hash_run(params, CLASS_MAP)
         workdirs.open_checkpoints(workdir, "best", run_hash, model=model).save(
             1
