@@ -530,7 +530,7 @@ def test_a_warm_start_with_other_classes(
     monkeypatch.setattr(
         trainer, "make_run_steps", lambda *_: lambda *_: (tf.ones([1, 7]), 0.0)
     )
-    monkeypatch.setattr(trainer, "_validate", lambda *_: ({}, None))
+    monkeypatch.setattr(trainer, "validate", lambda *_: ({}, None))
     source_map = ClassMap(
         ("dog_bark", MIDS[3], "site_3", MIDS[0], "/m/x"), tuple("DNSLX")
     )

@@ -19,6 +19,7 @@ import keras
 from keras import layers
 
 from audioset_strong.errors import InputError
+from audioset_strong.models.batch_norm import FusedBatchNormalization
 from audioset_strong.params import ModelParams
 
 _STEM_FILTERS = 32
@@ -62,7 +63,7 @@ def mobilenet_v1(
         layer: layers.Layer, inputs: keras.KerasTensor
     ) -> keras.KerasTensor:
         """Applies a convolution, then batch norm and ReLU."""
-        norm = layers.BatchNormalization(
+        norm = FusedBatchNormalization(
             momentum=params.batch_norm_momentum,
             epsilon=params.batch_norm_epsilon,
             synchronized=params.sync_batch_norm,

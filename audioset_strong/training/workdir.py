@@ -14,6 +14,7 @@ trained with.
 
 import contextlib
 import dataclasses
+import hashlib
 import os
 import typing
 from collections.abc import Iterator, Mapping
@@ -334,6 +335,33 @@ def restore_weights(
             f"or of another network than {workdir} says; give another run."
         ) from error
     return path
+
+
+def weights_hash(workdir: str, checkpoint: str = "best") -> str:
+    """Hashes the weights of a run, "best" or "last": 16 hex digits.
+
+    Equal for the same weights, wherever the folder lies.
+
+    Raises:
+      InputError: The run has no checkpoint yet, or one that cannot be read.
+    """
+    path = tf.train.latest_checkpoint(
+        os.path.join(workdir, _CHECKPOINTS[checkpoint])
+    )
+    if path is None:
+        raise InputError(f"{workdir} has no {checkpoint} checkpoint yet.")
+    content = hashlib.sha256()
+    try:
+        reader = tf.train.load_checkpoint(path)
+        for name in sorted(reader.get_variable_to_shape_map()):
+            if name.startswith("model/"):
+                tensor = reader.get_tensor(name)
+                content.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
+                content.update(tensor.tobytes())
+    except Exception as error:  # OpError, ValueError, RuntimeError, ...
+        reason = next(iter(str(error).splitlines()), "no reason given")
+        raise InputError(f"{path} cannot be read ({reason}).") from error
+    return content.hexdigest()[:16]
 
 
 def load_classifier(
