@@ -87,22 +87,17 @@ def test_flagfile_parses(path):
     assert values["output_dir"].present
 
 
-def _table1(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.table1", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=_ROOT,
-    )
+def _run(module, *arguments):
+    rows.train_row.cache_clear()
+    with flagsaver.flagsaver():
+        flags.FLAGS(["x", *arguments])
+        module.main(["x"])
 
 
 def test_half_of_the_real_inputs_is_an_error(tmp_path):
-    finished = _table1(
-        f"--output_dir={tmp_path}", "--train_records_dir=records"
-    )
-    assert finished.returncode == 2
-    assert "--eval_records_dir" in finished.stderr.splitlines()[-1]
+    with pytest.raises(InputError, match="need all of .*--eval_records_dir"):
+        _run(table1, f"--output_dir={tmp_path}", "--train_records_dir=records")
+    assert not list(tmp_path.iterdir())
 
 
 def test_evaluation_clips_in_training_records_are_refused(tmp_path):
@@ -112,18 +107,18 @@ def test_evaluation_clips_in_training_records_are_refused(tmp_path):
     ):
         (tmp_path / part).mkdir()
         (tmp_path / part / "segment_ids.txt").write_text(f"{part}_0\n{clip}\n")
-    finished = _table1(
-        f"--output_dir={tmp_path}",
-        f"--train_records_dir={tmp_path}/train",
-        f"--eval_records_dir={tmp_path}/eval",
-        "--eval_weak_labels=W.csv",
-        "--eval_framed_labels=F.tsv",
-    )
-    assert finished.returncode == 2
-    message = finished.stderr.splitlines()[-1]
-    assert "1 groups of clips" in message
-    assert "such as video-----b, are both in" in message
-    assert "eval_labels" in message
+    with pytest.raises(
+        InputError,
+        match="1 groups of clips .* such as video-----b, are both in .*labels",
+    ):
+        _run(
+            table1,
+            f"--output_dir={tmp_path}",
+            f"--train_records_dir={tmp_path}/train",
+            f"--eval_records_dir={tmp_path}/eval",
+            "--eval_weak_labels=W.csv",
+            "--eval_framed_labels=F.tsv",
+        )
 
 
 class _Fake:
@@ -145,6 +140,7 @@ class _Fake:
             (rows, "make_experiment_inputs", lambda: inputs),
             (rows, "make_training_records", lambda: "train"),
             (table1, "check_no_shared_clips", lambda *_: None),
+            (table1, "plot_table1", lambda *_: None),
             (training_steps, "train", self._train),
             (training_steps, "hash_records_dir", self.records.get),
             (training_steps, "weights_hash", self._weights_hash),
@@ -195,10 +191,7 @@ class _Fake:
     def run(self, module, *arguments):
         """Runs a script; returns what was made."""
         self.made = []
-        rows.train_row.cache_clear()
-        with flagsaver.flagsaver():
-            flags.FLAGS(["x", f"--output_dir={self.folder}/out", *arguments])
-            module.main(["x"])
+        _run(module, f"--output_dir={self.folder}/out", *arguments)
         return self.made
 
 
@@ -338,7 +331,8 @@ def test_bad_sweep_is_one_line(fake, argument, message):
 
 @pytest.mark.slow
 def test_everything_runs_and_runs_again_from_what_is_there(tmp_path):
-    arguments = [
+    command = [
+        *(sys.executable, "-m", "experiments.table1"),
         f"--output_dir={tmp_path}",
         "--num_weak_clips=60",
         "--num_strong_clips=60",
@@ -351,9 +345,25 @@ def test_everything_runs_and_runs_again_from_what_is_there(tmp_path):
         "--width=0.0625",
         "--stem_stride=4",
     ]
-    assert _table1(*arguments).returncode == 0
+
+    def run(*arguments):
+        return subprocess.run(
+            [*command, *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=_ROOT,
+        ).stderr
+
+    run()
     first = json.loads((tmp_path / "table1.json").read_text())
     assert len(first["rows"]) == 6
     assert all(metric in first["rows"][0] for metric in table1.METRICS)
-    assert _table1(*arguments).returncode == 0
+    again = run()
     assert json.loads((tmp_path / "table1.json").read_text()) == first
+    # Release, two records, miner, its scores, negatives; three a row.
+    assert (again.count(": kept."), again.count(": made")) == (6 + 18, 0)
+    assert ": to be made." not in again
+    changed = run("--fine_tune_learning_rate=0.5")
+    assert changed.count(": made anew, because train.learning_rate was") == 2
+    assert changed.count(": kept.") == 6 + 12
