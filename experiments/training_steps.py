@@ -18,8 +18,9 @@ from audioset_strong.evaluation import (
 from audioset_strong.inference.scoring import write_scores
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.records.manifest import read_records
+from audioset_strong.training.metrics_log import read_metrics
 from audioset_strong.training.trainer import train
-from audioset_strong.training.workdir import read_metrics, weights_hash
+from audioset_strong.training.workdir import weights_hash
 from experiments.steps import Made, hash_file, run_step
 
 SCORES_NAME = "eval_scores.npz"

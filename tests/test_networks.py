@@ -18,6 +18,7 @@ from audioset_strong.params import (
     ModelParams,
     TrainParams,
 )
+from audioset_strong.training import warm_start
 from audioset_strong.training import workdir as workdirs
 
 _MOBILENET = ModelParams("mobilenet_v1", width=1 / 32)
@@ -128,9 +129,9 @@ def test_a_run_keeps_its_network(tmp_path):
     ):
         pass
     with pytest.raises(InputError, match=rf"another network \({names}in this"):
-        workdirs.check_start(workdir, "new", here, CLASS_MAP)
+        warm_start.check_start(workdir, "new", here, CLASS_MAP)
     with pytest.raises(InputError, match=rf"{names}now"):
-        workdirs.model_params_of_start(
+        warm_start.model_params_of_start(
             {"model": "resnet50"}, str(tmp_path / "new"), workdir
         )
 

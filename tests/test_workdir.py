@@ -19,14 +19,16 @@ from audioset_strong.params import (
     ModelParams,
     TrainParams,
 )
+from audioset_strong.training.warm_start import (
+    check_start,
+    model_params_of_start,
+)
 from audioset_strong.training.workdir import (
     RecordsUsed,
     RunParams,
     begin,
-    check_start,
     hash_run,
     load_classifier,
-    model_params_of_start,
     open_checkpoints,
     read_run,
     restore_weights,

@@ -12,10 +12,10 @@ import tensorflow as tf
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.problems import listed
-from audioset_strong.params import TrainParams
 from audioset_strong.records.manifest import Records
 from audioset_strong.records.streams import read_batches, training_stream
 from audioset_strong.training.step import COLUMNS
+from audioset_strong.training.workdir import RunParams
 
 # More would not help to find a bad record, and would fill the screen.
 _NUM_CLIPS_SHOWN = 256
@@ -26,7 +26,7 @@ def check_finite(
     last_step: int,
     variables: Mapping[str, tf.Variable],
     records: Records,
-    params: TrainParams,
+    run_params: RunParams,
 ) -> None:
     """Checks what steps have measured, and what they have made of the weights.
 
@@ -35,7 +35,7 @@ def check_finite(
       last_step: Number of the last of them.
       variables: Weights and state of the optimizer after it, by name.
       records: Where their batches came from.
-      params: The run.
+      run_params: Settings of the run.
 
     Raises:
       InputError: A loss, gradient, weight or moment is not finite.
@@ -46,7 +46,7 @@ def check_finite(
     )
     is_bad = ~np.isfinite(loss)
     # Loss scaling leaves a step out whose float16 gradients overflow.
-    if params.precision != "float16":
+    if run_params.train.precision != "float16":
         is_bad |= ~np.isfinite(norm)
     if is_bad.any():
         bad, what = int(is_bad.argmax()), ""
@@ -68,16 +68,20 @@ def check_finite(
         f"{learning_rate[bad]:.3g}. The last checkpoint is from before. In a "
         f"new workdir, lower learning_rate, raise warmup_steps or set "
         f"clip_norm; if one clip is to blame, prepare the records without it. "
-        f"The batch: {_describe_batch(records, params, step)}."
+        f"The batch: {_describe_batch(records, run_params, step)}."
     )
 
 
-def _describe_batch(records: Records, params: TrainParams, step: int) -> str:
+def _describe_batch(records: Records, run_params: RunParams, step: int) -> str:
     """Names the clips of a step's batch, by reading it again."""
-    if not params.deterministic_input:
+    if not run_params.train.deterministic_input:
         return "unknown, for without deterministic_input no order is kept"
     stream = training_stream(
-        records, params, first_step=step - 1, with_segment_ids=True
+        records,
+        run_params.train,
+        first_step=step - 1,
+        with_segment_ids=True,
+        balance_classes=run_params.recipe.balance_classes,
     )
     batch = next(iter(read_batches(stream, records)))
     return listed(

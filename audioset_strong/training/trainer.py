@@ -14,22 +14,14 @@ rate and its schedule, batch size: our choices, since the paper gives none.
 import contextlib
 import functools
 import itertools
-import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from audioset_strong.labels.class_map import ClassMap
-from audioset_strong.labels.problems import listed
 from audioset_strong.models.clip_scores import make_score_patches
-from audioset_strong.models.frame_classifier import (
-    HEAD_NAME,
-    build_frame_classifier,
-)
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.records.manifest import (
     Records,
@@ -39,13 +31,14 @@ from audioset_strong.records.manifest import (
 )
 from audioset_strong.records.streams import reading
 from audioset_strong.training import workdir as workdirs
+from audioset_strong.training.averaging import make_average
 from audioset_strong.training.finite import check_finite
 from audioset_strong.training.metrics_log import MetricsLog
-from audioset_strong.training.optimizer import Optimizer
 from audioset_strong.training.progress import Progress
 from audioset_strong.training.settings import check_settings
 from audioset_strong.training.shown_clips import draw_clips, is_drawn_at
 from audioset_strong.training.signals import Signals
+from audioset_strong.training.state import TrainingState
 from audioset_strong.training.step import (
     COLUMNS,
     RunSteps,
@@ -82,8 +75,9 @@ def train(
       recipe: What it adds to the paper's training.
 
     Returns:
-      `best_step` and `best_d_prime`: of the best checkpoint by validation;
-      without validation, those of the last checkpoint and None.
+      `best_step`, `selection_metric` and `best_value`, its value: of the best
+      checkpoint by validation; without validation, the step of the last
+      checkpoint, and None for the value.
 
     Raises:
       InputError: The settings do not fit each other, the records or the
@@ -116,81 +110,54 @@ def train(
 
         # Within the scope, so that each replica has its copy of every variable.
         with strategy.scope():
-            model = build_frame_classifier(
-                records.class_map.num_classes, model_params, records.features
-            )
-            optimizer = Optimizer(
-                [weight.value for weight in model.trainable_variables],
-                params,
-                recipe,
-            )
-            # In the checkpoint, so that a resumed run knows what it has to
-            # beat; -inf without validation.
-            best_d_prime = tf.Variable(-float("inf"), dtype=tf.float64)
-            best_step = tf.Variable(0, dtype=tf.int64)
-            # And what the line of metrics that is under way has to count.
-            total = tf.Variable(tf.zeros([len(COLUMNS)], tf.float64))
-            validated_step = tf.Variable(0, dtype=tf.int64)
-        run_hash = workdirs.hash_run(run_params, records.class_map)
-        last = workdirs.open_checkpoints(
-            workdir,
-            "last",
-            run_hash,
-            params.checkpoint_interval_steps,
-            model=model,
-            optimizer=optimizer,
-            best_value=best_d_prime,
-            best_step=best_step,
-            validated_step=validated_step,
-            total=total,
-        )
-        best = workdirs.open_checkpoints(
-            workdir, "best", run_hash, model=model, best_value=best_d_prime
-        )
+            state = TrainingState(run_params, records.class_map.num_classes)
+        last, best = state.open_checkpoints(workdir, records.class_map)
         with strategy.scope():
-            # A checkpoint of this run takes precedence over the start from
-            # another.
             first_step = last.restore()
             if first_step:
-                best.agree(best_step, best_d_prime, first_step)
-            elif params.warm_start_workdir:
-                _warm_start(model, run_params, records.class_map)
-
+                best.agree(
+                    state.selection.best_step,
+                    state.selection.best_value,
+                    first_step,
+                )
+            else:
+                state.initialize(records)
+        is_finished = (
+            first_step >= params.num_steps or state.selection.is_over()
+        )
         stream = None
-        if first_step < params.num_steps:
-            stream = distribute_stream(strategy, records, params, first_step)
+        if not is_finished:
+            stream = distribute_stream(
+                strategy, records, params, first_step, recipe
+            )
+        log_what_is_validated(records, recipe.patience_validations)
         if is_new:
             stack.enter_context(workdirs.begin(*run))
-        if stream is None:
+        if is_finished:
             logging.info("%s is finished, at step %d.", workdir, first_step)
         elif first_step:
             logging.info("Resuming %s at step %d.", workdir, first_step)
-        log_what_is_validated(records)
 
         metrics_log = MetricsLog(
             workdir,
             first_step,
             # The first column counts the steps since the last line.
-            logged_step=first_step - int(total[0]),
-            is_validated=validated_step.numpy() == first_step,
+            logged_step=first_step - int(state.total[0]),
+            is_validated=state.validated_step.numpy() == first_step,
         )
-        run_steps = make_run_steps(strategy, model, optimizer, params)
-        score_patches = make_score_patches(model)
-        variables = {weight.path: weight.value for weight in model.variables}
-        variables |= {state.name: state for state in optimizer.variables}
+        run_steps = make_run_steps(
+            strategy,
+            state.model,
+            state.optimizer,
+            params,
+            make_average(state.model, state.averaged, recipe.ema_decay),
+        )
+        score_patches = make_score_patches(state.averaged)
         shard_states = find_shard_states(records)
         progress = stack.enter_context(Progress(first_step, params))
         stop = stack.enter_context(Signals())
         steps = _run_steps(
-            stream,
-            run_steps,
-            total,
-            progress,
-            records,
-            variables,
-            stop,
-            params,
-            first_step,
+            stream, run_steps, state, progress, stop, records, run_params
         )
         # A signal may have broken off the validation at the first step.
         for step, metrics, is_checkpoint in itertools.chain(
@@ -201,15 +168,17 @@ def train(
             is_due = (
                 step % params.checkpoint_interval_steps == 0
                 or step == params.num_steps
-            ) and step != validated_step.numpy()
+            ) and step != state.validated_step.numpy()
             if not (is_checkpoint or is_due):
                 continue
             shard_states = check_unchanged(records, shard_states)
             validated = is_due and stop.unless_received(
-                functools.partial(validate, score_patches, records)
+                functools.partial(
+                    validate, score_patches, records, params.selection_metric
+                )
             )
             if validated:
-                validation, d_prime = validated
+                validation, value = validated
                 metrics_log.write(step, validation)
                 progress.log(step, validation)
                 if validation and is_drawn_at(step, params):
@@ -217,91 +186,37 @@ def train(
                         score_patches, records, validation_label_set(records)
                     )
                     metrics_log.write_images(step, "clips", images)
-                # Without a held-out d' there is no choice: the last is best.
-                if d_prime is None or d_prime >= best_d_prime.numpy():
-                    if d_prime is not None:
-                        best_d_prime.assign(d_prime)
-                    best_step.assign(step)
+                if state.selection.is_best(value, step):
                     best.save(step)
-                validated_step.assign(step)
+                state.validated_step.assign(step)
             # After the best: a run killed in between only validates again.
             last.save(step)
             if stop.received:
                 stop.leave(workdir, step)
-    found = float(best_d_prime.numpy())
-    return {
-        "best_step": int(best_step.numpy()),
-        "best_d_prime": found if math.isfinite(found) else None,
-    }
-
-
-def _warm_start(
-    model: keras.Model, run_params: workdirs.RunParams, class_map: ClassMap
-) -> None:
-    """Starts from the best weights of another run.
-
-    Raises:
-      InputError: The other run does not fit (`workdir.check_start`) or has no
-        checkpoint.
-    """
-    source_dir = run_params.train.warm_start_workdir
-    classes = run_params.train.warm_start_classes
-    workdirs.check_start(source_dir, classes, run_params, class_map)
-    if classes == "same":
-        path = workdirs.restore_weights(source_dir, model)
-        logging.info("Starting from the weights in %s.", path)
-        return
-    source, _, source_map = workdirs.load_classifier(source_dir)
-    kept = {
-        index: source_map.index_of_mid[mid]
-        for index, mid in enumerate(class_map.mids)
-        if classes == "match" and mid in source_map.index_of_mid
-    }
-    # Layers are in the order of the network; only their names may differ.
-    for layer, source_layer in zip(model.layers, source.layers, strict=True):
-        weights = source_layer.get_weights()
-        if layer.name == HEAD_NAME:
-            # Kernel [embedding_size, num_classes] and bias [num_classes].
-            of_source, weights = weights, layer.get_weights()
-            for new, old in zip(weights, of_source, strict=True):
-                new[..., list(kept)] = old[..., list(kept.values())]
-        layer.set_weights(weights)
-    names = class_map.display_names
-    logging.info(
-        "Starting from the network of %s; of the last layer %d classes keep "
-        "their weights (%s) and %d start anew (%s).",
-        source_dir,
-        len(kept),
-        listed(repr(names[index]) for index in kept),
-        len(names) - len(kept),
-        listed(repr(name) for i, name in enumerate(names) if i not in kept),
-    )
+            if state.selection.is_over():
+                break
+    return state.selection.result()
 
 
 def _run_steps(
     stream: tf.distribute.DistributedDataset | None,
     run_steps: RunSteps,
-    total: tf.Variable,
+    state: TrainingState,
     progress: Progress,
-    records: Records,
-    variables: Mapping[str, tf.Variable],
     stop: Signals,
-    params: TrainParams,
-    first_step: int,
+    records: Records,
+    run_params: workdirs.RunParams,
 ) -> Iterator[tuple[int, dict[str, float], bool]]:
     """Runs the remaining steps, if any.
 
     Args:
       stream: Their batches; None if no step remains.
       run_steps: From `make_run_steps`.
-      total: float64 `[len(COLUMNS)]`: what was measured since the last line of
-        metrics, kept up to date for a checkpoint.
-      progress: Shows them, and measures rates.
-      records: Where the batches come from.
-      variables: Weights and state of the optimizer, by name.
+      state: Its `total` is kept up to date for a checkpoint.
+      progress: Shows the steps, and measures rates.
       stop: Whether to end.
-      params: The run.
-      first_step: Steps that were taken before.
+      records: Where the batches come from.
+      run_params: Settings of the run.
 
     Yields:
       step: Where a line of metrics or a checkpoint is due.
@@ -314,11 +229,12 @@ def _run_steps(
     """
     if stream is None:
         return
+    params = run_params.train
     batches = iter(stream)
     # What calls have returned stays on the device; only a line of metrics or a
     # checkpoint waits for the numbers.
     measured: list[tf.Tensor] = []
-    step = first_step
+    step = int(state.optimizer.iterations.numpy())
     while step < params.num_steps:
         num_steps = min(
             params.steps_per_call,
@@ -342,23 +258,22 @@ def _run_steps(
             continue
         rows = np.concatenate([part.numpy() for part in measured])
         measured = []
-        check_finite(
-            rows, step, variables if is_checkpoint else {}, records, params
-        )
+        changed = state.variables() if is_checkpoint else {}
+        check_finite(rows, step, changed, records, run_params)
         # One after the other, so that a checkpoint between two lines does not
         # change what they add up to.
-        total.assign(functools.reduce(np.add, rows, total.numpy()))
+        state.total.assign(functools.reduce(np.add, rows, state.total.numpy()))
         metrics: dict[str, float] = {}
         if is_line:
             metrics = {
                 **mean_metrics(
-                    total.numpy(),
+                    state.total.numpy(),
                     float(rows[-1, COLUMNS.index("learning_rate")]),
                     params,
                 ),
                 **progress.rates(),
             }
-            total.assign(tf.zeros_like(total))
+            state.total.assign(tf.zeros_like(state.total))
         yield step, metrics, is_checkpoint
         # The caller's validation and checkpoint are no part of the rates.
         progress.restart_clock()

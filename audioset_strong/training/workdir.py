@@ -19,7 +19,7 @@ import hashlib
 import json
 import os
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -31,12 +31,10 @@ from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
     ClassMap,
     check_class_hash,
-    check_same_classes,
     describe_other_classes,
     read_class_map,
     write_class_map,
 )
-from audioset_strong.labels.problems import listed
 from audioset_strong.models.frame_classifier import build_frame_classifier
 from audioset_strong.params import (
     FeatureParams,
@@ -335,105 +333,6 @@ def find_start(workdir: str, warm_start_workdir: str) -> StartUsed:
         return saved.start
 
 
-def model_params_of_start(
-    given: Mapping[str, Any], workdir: str, warm_start_workdir: str
-) -> ModelParams:
-    """Returns the network of a run, which a warm start takes from its source.
-
-    Args:
-      given: The settings that somebody has chosen, by field of `ModelParams`.
-      workdir: Folder of the run. If it is there already, it has the settings.
-      warm_start_workdir: Run to start from; "" for none.
-
-    Raises:
-      InputError: A chosen setting is another than that of the source.
-    """
-    if not warm_start_workdir:
-        return ModelParams(**given)
-    source = workdir if is_run(workdir) else warm_start_workdir
-    model_params = read_run(source)[0].model
-    differing = [
-        f"{name}: {getattr(model_params, name)} there, {value} now"
-        for name, value in given.items()
-        if getattr(model_params, name) != value
-    ]
-    if differing:
-        raise InputError(
-            f"A warm start takes the network from {source}, which has other "
-            f"settings ({'; '.join(differing)}). Leave them out."
-        )
-    return model_params
-
-
-def check_start(
-    warm_start_workdir: str,
-    warm_start_classes: str,
-    params: RunParams,
-    class_map: ClassMap,
-) -> None:
-    """Checks that a run can start from another's weights.
-
-    Args:
-      warm_start_workdir: The other run.
-      warm_start_classes: As in `TrainParams`.
-      params: Settings of the run that is to start.
-      class_map: Its classes.
-
-    Raises:
-      InputError: The other run has another network or front end, or classes
-        that `warm_start_classes` does not allow; or the folder is not that of a
-        run.
-    """
-    source, source_classes = read_run(warm_start_workdir)
-    for what, there, here, advice in (
-        (
-            "another network",
-            source.model,
-            params.model,
-            "Use the same settings, or leave them out",
-        ),
-        (
-            "another front end",
-            source.features,
-            params.features,
-            "Prepare the records again with that of the run",
-        ),
-    ):
-        found = dataclasses.asdict(here)
-        differing = [
-            f"{name}: {value} there, {found[name]} in this run"
-            for name, value in dataclasses.asdict(there).items()
-            if value != found[name]
-        ]
-        if differing:
-            raise InputError(
-                f"Cannot start from {warm_start_workdir}: it has {what} "
-                f"({'; '.join(differing)}). {advice}."
-            )
-    if warm_start_classes == "same":
-        # Other classes would give the outputs of the last layer another
-        # meaning.
-        check_same_classes(
-            source_classes.mids,
-            class_map.mids,
-            warm_start_workdir,
-            "the records",
-            "Start from a run on records with the same class map, prepare the "
-            "records again with that of the run, or let the last layer start "
-            "anew where classes differ: warm_start_classes match.",
-        )
-    elif warm_start_classes == "match" and not (
-        set(source_classes.mids) & set(class_map.mids)
-    ):
-        raise InputError(
-            f"Expected a class that the records share with "
-            f"{warm_start_workdir}, found none among "
-            f"{listed(class_map.mids)} and {listed(source_classes.mids)}. "
-            f"Class ids are compared, not names; or let the whole last layer "
-            f"start anew: warm_start_classes new."
-        )
-
-
 def _folder_of(workdir: str, checkpoint: str) -> str:
     return os.path.join(workdir, _CHECKPOINTS[checkpoint])
 
@@ -447,7 +346,7 @@ def open_checkpoints(
 ) -> Checkpoints:
     """Opens a folder of checkpoints, "best" or "last".
 
-    `best` has the weights with the best validation d', `last` the whole state,
+    `best` has the weights that are best by validation, `last` the whole state,
     to resume from. Other arguments are those of `Checkpoints`.
     """
     folder = _folder_of(workdir, checkpoint)
