@@ -17,7 +17,8 @@ by validation, and metrics as JSON lines and for TensorBoard
 (`training/workdir.py`). The same command again resumes a run that was
 interrupted.
 
-A run that starts from another has its network: leave out flags such as --width.
+--model chooses the network; the default is the paper's. A run that starts from
+another has its network: leave out flags such as --model and --width.
 Validation is on the held-out clips of the records; without any there is none,
 and the last checkpoint counts as the best.
 """
@@ -27,27 +28,19 @@ from collections.abc import Sequence
 from absl import logging
 
 from audioset_strong import run_flags
-from audioset_strong.labels.training_sets import TRAINING_SETS
+from audioset_strong.models.networks import NETWORKS
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
+from audioset_strong.training.settings import CHOICES
 from audioset_strong.training.trainer import train
 from audioset_strong.training.workdir import model_params_of_start
 
 _RECORDS_DIR = run_flags.define_records_dir()
 _WORKDIR = run_flags.define_workdir()
-_TRAIN_FLAGS = run_flags.define_params(
-    TrainParams,
-    choices={
-        "training_set": sorted(TRAINING_SETS),
-        "mixed_training_set": ["", "diffuse", "strong"],
-        "learning_rate_decay": ["constant", "cosine", "step"],
-        "selection_metric": ["strong_d_prime", "lwlrap", "mAP"],
-        "precision": ["float32", "bfloat16", "float16"],
-        "strategy": ["auto", "cpu", "gpu", "multi_worker", "tpu"],
-        "warm_start_classes": ["same", "match", "new"],
-    },
-)
+_TRAIN_FLAGS = run_flags.define_params(TrainParams, choices=CHOICES)
 _RECIPE_FLAGS = run_flags.define_params(RecipeParams)
-_MODEL_FLAGS = run_flags.define_params(ModelParams)
+_MODEL_FLAGS = run_flags.define_params(
+    ModelParams, choices={"model": sorted(NETWORKS)}
+)
 
 
 def main(argv: Sequence[str]) -> None:

@@ -15,9 +15,9 @@ from audioset_strong.records.manifest import read_records
 from audioset_strong.training import first_scores, trainer, workdir
 from audioset_strong.training.averaging import make_average
 from audioset_strong.training.first_scores import positive_shares
+from audioset_strong.training.metrics_log import MetricsLog, read_metrics
 from audioset_strong.training.selection import Selection
 from audioset_strong.training.trainer import train
-from audioset_strong.training.workdir import read_metrics
 
 _NETWORK = ModelParams()
 _PARAMS = TrainParams(
@@ -101,7 +101,7 @@ def whole_dir(tiny_records_dir, tmp_path_factory):
 def test_a_broken_run_with_every_option_ends_in_the_same_bits(
     whole_dir, tiny_records_dir, tmp_path, monkeypatch
 ):
-    write = workdir.MetricsLog.write
+    write = MetricsLog.write
 
     def write_or_break(log, step, metrics):
         if step == 7:
@@ -110,7 +110,7 @@ def test_a_broken_run_with_every_option_ends_in_the_same_bits(
 
     run = tiny_records_dir, str(tmp_path), _NETWORK, _PARAMS, _ALL
     with monkeypatch.context() as patch:
-        patch.setattr(workdir.MetricsLog, "write", write_or_break)
+        patch.setattr(MetricsLog, "write", write_or_break)
         with pytest.raises(RuntimeError, match="power cut"):
             train(*run)
     train(*run)

@@ -33,12 +33,9 @@ from audioset_strong.records.manifest import read_records
 from audioset_strong.records.prepare import WorkerParams, prepare_records
 from audioset_strong.records.streams import label_frame_batches
 from audioset_strong.training import trainer
+from audioset_strong.training.metrics_log import read_metrics
 from audioset_strong.training.trainer import train
-from audioset_strong.training.workdir import (
-    load_classifier,
-    read_metrics,
-    read_run,
-)
+from audioset_strong.training.workdir import load_classifier, read_run
 
 _ROOT = pathlib.Path(__file__).parents[1]
 # Tracing a ResNet-50 takes half a minute on a busy machine, several times that
@@ -535,7 +532,7 @@ def test_a_warm_start_with_other_classes(
     monkeypatch.setattr(
         trainer, "make_run_steps", lambda *_: lambda *_: (tf.ones([1, 7]), 0.0)
     )
-    monkeypatch.setattr(trainer, "_validate", lambda *_: ({}, None))
+    monkeypatch.setattr(trainer, "validate", lambda *_: ({}, None))
     source_map = ClassMap(
         ("dog_bark", MIDS[3], "site_3", MIDS[0], "/m/x"), tuple("DNSLX")
     )

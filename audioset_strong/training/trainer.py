@@ -12,15 +12,14 @@ rate and its schedule, batch size: our choices, since the paper gives none.
 """
 
 import contextlib
+import functools
 import math
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 from absl import logging
 
 from audioset_strong.errors import InputError
@@ -41,8 +40,11 @@ from audioset_strong.records.streams import (
 from audioset_strong.training import workdir as workdirs
 from audioset_strong.training.averaging import make_average
 from audioset_strong.training.first_scores import set_first_scores
+from audioset_strong.training.metrics_log import MetricsLog
 from audioset_strong.training.optimizer import Optimizer
+from audioset_strong.training.progress import Progress
 from audioset_strong.training.selection import Selection
+from audioset_strong.training.shown_clips import draw_clips, is_drawn_at
 from audioset_strong.training.step import (
     COLUMNS,
     RunSteps,
@@ -57,6 +59,7 @@ from audioset_strong.training.strategy import (
 from audioset_strong.training.validation import (
     log_what_is_validated,
     validate,
+    validation_label_set,
 )
 
 
@@ -119,13 +122,14 @@ def train(
                 recipe,
             )
             # What is validated and exported: the weights or their averages.
-            averaged = model
+            averaged, trained = model, {}
             if recipe.ema_decay:
                 averaged = build_frame_classifier(
                     records.class_map.num_classes,
                     model_params,
                     records.features,
                 )
+                trained = {"trained": model}
             # In the checkpoint, so that a resumed run knows what it has to
             # beat.
             selection = Selection(
@@ -136,7 +140,7 @@ def train(
             last = workdirs.last_manager(
                 workdir,
                 model=averaged,
-                trained=model,
+                **trained,
                 optimizer=optimizer,
                 selection=selection,
                 total=total,
@@ -173,7 +177,7 @@ def train(
         elif first_step:
             logging.info("Resuming %s at step %d.", workdir, first_step)
 
-        metrics_log = workdirs.MetricsLog(workdir, first_step)
+        metrics_log = MetricsLog(workdir, first_step)
         run_steps = make_run_steps(
             strategy,
             model,
@@ -182,11 +186,19 @@ def train(
             make_average(model, averaged, recipe.ema_decay),
         )
         score_patches = make_score_patches(averaged)
+        progress = stack.enter_context(Progress(first_step, params))
         for step, metrics in _run_steps(
-            stream, run_steps, total, records, params, recipe, first_step
+            stream,
+            run_steps,
+            total,
+            progress,
+            records,
+            params,
+            recipe,
+            first_step,
         ):
-            if metrics:
-                metrics_log.write(step, metrics)
+            metrics_log.write(step, metrics)
+            progress.show(metrics)
             is_last = step == params.num_steps
             if step % params.checkpoint_interval_steps and not is_last:
                 continue
@@ -194,6 +206,12 @@ def train(
                 score_patches, records, params.selection_metric
             )
             metrics_log.write(step, validation)
+            progress.log(step, validation)
+            if validation and is_drawn_at(step, params):
+                images = draw_clips(
+                    score_patches, records, validation_label_set(records)
+                )
+                metrics_log.write_images(step, "clips", images)
             if selection.is_best(value, step):
                 best.save(checkpoint_number=step)
             # After the best: a run killed in between only validates again.
@@ -303,18 +321,20 @@ def _run_steps(
     stream: tf.distribute.DistributedDataset | None,
     run_steps: RunSteps,
     total: tf.Variable,
+    progress: Progress,
     records: Records,
     params: TrainParams,
     recipe: RecipeParams,
     first_step: int,
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """Runs the remaining steps, if any, with a progress bar.
+    """Runs the remaining steps, if any.
 
     Args:
       stream: Their batches; None if no step remains.
       run_steps: From `make_run_steps`.
       total: float64 `[len(COLUMNS)]`: what was measured since the last line of
         metrics, kept up to date for a checkpoint.
+      progress: Shows them, and measures rates.
       records: Where the batches come from.
       params: The run.
       recipe: What it adds.
@@ -335,57 +355,43 @@ def _run_steps(
     # checkpoint waits for the numbers.
     measured: list[tf.Tensor] = []
     step = first_step
-    num_timed, waited_seconds, started = 0, 0.0, time.monotonic()
-    with tqdm.tqdm(
-        initial=first_step, total=params.num_steps, unit="step", desc="train"
-    ) as progress:
-        while step < params.num_steps:
-            num_steps = min(
-                params.steps_per_call,
-                params.num_steps - step,
-                _steps_to(params.log_interval_steps, step),
-                _steps_to(params.checkpoint_interval_steps, step),
-            )
-            with reading(records):
-                rows, seconds = run_steps(batches, num_steps)
-            measured.append(rows)
-            waited_seconds += seconds
-            step += num_steps
-            progress.update(num_steps)
-            is_last = step == params.num_steps
-            is_line = is_last or step % params.log_interval_steps == 0
-            if not is_line and step % params.checkpoint_interval_steps:
-                yield step, {}
-                continue
-            rows = np.concatenate([part.numpy() for part in measured])
-            measured = []
-            _check_finite(rows, step, records, params, recipe)
-            total.assign_add(rows.sum(axis=0, dtype=np.float64))
-            num_timed += len(rows)
-            if not is_line:
-                yield step, {}
-                continue
-            seconds = time.monotonic() - started
-            rate = num_timed * params.global_batch_size / seconds
+    while step < params.num_steps:
+        num_steps = min(
+            params.steps_per_call,
+            params.num_steps - step,
+            _steps_to(params.log_interval_steps, step),
+            _steps_to(params.checkpoint_interval_steps, step),
+        )
+        with reading(records):
+            rows, waited_seconds = run_steps(batches, num_steps)
+        measured.append(rows)
+        step += num_steps
+        progress.advance(num_steps, waited_seconds)
+        is_last = step == params.num_steps
+        is_line = is_last or step % params.log_interval_steps == 0
+        if not is_line and step % params.checkpoint_interval_steps:
+            yield step, {}
+            continue
+        rows = np.concatenate([part.numpy() for part in measured])
+        measured = []
+        _check_finite(rows, step, records, params, recipe)
+        # One after the other, so that a checkpoint between two lines does not
+        # change what they add up to.
+        total.assign(functools.reduce(np.add, rows, total.numpy()))
+        metrics: dict[str, float] = {}
+        if is_line:
             metrics = {
                 **mean_metrics(
                     total.numpy(),
                     float(rows[-1, COLUMNS.index("learning_rate")]),
                     params,
                 ),
-                "examples_per_second": rate,
+                **progress.rates(),
             }
-            if math.isfinite(waited_seconds):
-                metrics["input_share"] = waited_seconds / seconds
             total.assign(tf.zeros_like(total))
-            progress.set_postfix_str(
-                f"loss {metrics['loss']:.3f}, {rate:.0f} examples/s",
-                refresh=False,
-            )
-            yield step, metrics
-            # Not before the yield: the caller's validation and checkpoint are
-            # no part of the rate.
-            num_timed, waited_seconds, started = 0, 0.0, time.monotonic()
+        yield step, metrics
+        # The caller's validation and checkpoint are no part of the rates.
+        progress.restart_clock()
 
 
 def _steps_to(interval_steps: int, step: int) -> int:
