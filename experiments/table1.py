@@ -15,10 +15,11 @@ on the evaluation clips and evaluated against the weak and the strong labels.
 each model and the numbers of each row and seed, in `rows/`.
 
 The same command again does only what is missing or whose inputs have changed
-(`steps.py`). Rows and seeds can be run apart, in one folder or on several
-machines, and joined:
+(`steps.py`). Rows and seeds can be run apart. The table is of all that are in
+the folder and agree in their settings and data; folders of several machines are
+joined:
 
-    python -m experiments.table1 --output_dir=a --rows=weak-small,plus_strong
+    python -m experiments.table1 --output_dir=a --rows=weak-small,weak-large
     python -m experiments.table1 --output_dir=b --rows=plus_strong --seeds=1,2
     python -m experiments.table1 --output_dir=table --join=a,b
 """
@@ -99,6 +100,11 @@ def _run_row(row: Row, seed: int, inputs: ExperimentInputs) -> Result:
     result = {
         "point": {"training_set": row.training_set, "seed": seed},
         "must_agree": {
+            "training": {
+                name: value
+                for name, value in run.made.inputs.items()
+                if name == "records" or name.startswith("model.")
+            },
             **{f"settings of {name}": s for name, s in run.settings.items()},
             "evaluation": {
                 "records": scores.inputs["eval_records"],
@@ -149,6 +155,7 @@ def summarise(results: Sequence[Result]) -> list[dict[str, Any]]:
             "paper": dict(zip(METRICS, row.paper)),
             "seeds": [result["point"]["seed"] for result in of_row],
             "reports": [result["report"] for result in of_row],
+            "settings": of_row[0]["must_agree"],
         }
         if len(of_row) > 1:
             summed["ranges"] = {
@@ -197,7 +204,7 @@ def _own_flags() -> list[flags.Flag[Any]]:
 
 
 def _results() -> list[Result]:
-    """Runs rows, or reads those that were run apart."""
+    """Runs rows; returns them and those that were run apart."""
     if rows.JOIN.value:
         return read_results(rows.JOIN.value, "rows")
     names = _ROWS.value or [
@@ -214,11 +221,12 @@ def _results() -> list[Result]:
         _mu_of(_ROW_OF_FOLDER[name])
     inputs = rows.make_experiment_inputs()
     check_no_shared_clips(inputs.train_records_dir, inputs.eval_records_dir)
-    return [
+    made = [
         _run_row(_ROW_OF_FOLDER[name], seed, inputs)
         for seed in seeds
         for name in names
     ]
+    return read_results([rows.OUTPUT_DIR.value], "rows", like=made)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -233,9 +241,6 @@ def main(argv: Sequence[str]) -> None:
     summary = summarise(results)
     table = format_table(summary)
     output_dir = rows.OUTPUT_DIR.value
-    if _ROWS.value:
-        print(f"\n{table}\nNumbers: {output_dir}/rows/; --join makes tables.")
-        return
     files.make_output_folder(output_dir)
     path = os.path.join(output_dir, "table1")
     settings = {flag.name: flag.value for flag in _own_flags()}
