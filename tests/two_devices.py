@@ -17,10 +17,11 @@ from keras import layers
 from pinned_records import write_pinned_records
 
 from audioset_strong.models.batch_norm import FusedBatchNormalization
-from audioset_strong.params import TrainParams
+from audioset_strong.params import RecipeParams, TrainParams
 from audioset_strong.records.streams import training_stream
+from audioset_strong.training.optimizer import Optimizer
+from audioset_strong.training.step import COLUMNS, make_run_steps
 from audioset_strong.training.strategy import distribute_stream
-from audioset_strong.training.trainer import _make_train_step
 
 _PARAMS = TrainParams(
     mixed_training_set="strong",
@@ -54,19 +55,20 @@ def _small_network(is_synchronized):
 
 
 def _step(strategy, batch, is_synchronized):
-    """Returns all variables after one step, and the loss."""
+    """Returns statistics and moments after one step, and what it measured."""
     keras.utils.set_random_seed(0)
     with strategy.scope():
         model = _small_network(is_synchronized)
-        # Linear in the gradients; Adam's first step is their sign, which
-        # rounding decides where they are nearly zero.
-        optimizer = keras.optimizers.SGD(0.1)
-        optimizer.build(model.trainable_variables)
-    train_step = _make_train_step(strategy, model, optimizer, _PARAMS)
+        weights = [weight.value for weight in model.trainable_variables]
+        optimizer = Optimizer(weights, _PARAMS, RecipeParams())
+    run_steps = make_run_steps(strategy, model, optimizer, _PARAMS)
     dataset = tf.data.Dataset.from_tensors(batch).unbatch().batch(8)
     distributed = strategy.experimental_distribute_dataset(dataset)
-    loss, _ = train_step(next(iter(distributed))).numpy().tolist()
-    return [np.array(v) for v in model.variables], loss
+    [row] = run_steps(iter(distributed), 1)[0].numpy()
+    # First moments are linear in the gradients. Adam's first step is their
+    # sign, which rounding decides where they are nearly zero.
+    state = [*model.non_trainable_variables, *optimizer.first_moments]
+    return [np.array(v) for v in state], dict(zip(COLUMNS, row.tolist()))
 
 
 def main():
@@ -85,9 +87,11 @@ def main():
         "source": np.zeros(8, np.float32),
     }
     one = tf.distribute.OneDeviceStrategy("/cpu:0")
-    expected, report["loss"] = _step(one, batch, False)
+    expected, measured = _step(one, batch, False)
+    report["loss"] = measured["loss"]
     for name, is_synchronized in (("shared", True), ("own", False)):
-        found, report[f"loss_{name}"] = _step(mirrored, batch, is_synchronized)
+        found, measured = _step(mirrored, batch, is_synchronized)
+        report[f"loss_{name}"] = measured["loss"]
         report[f"difference_{name}"] = max(
             float(np.abs(a - b).max()) for a, b in zip(expected, found)
         )

@@ -144,6 +144,7 @@ def make_examples(
     records: Records,
     training_set: TrainingSet,
     seed: int,
+    with_segment_ids: bool = False,
 ) -> Block:
     """Makes one training example of each record.
 
@@ -153,6 +154,7 @@ def make_examples(
       records: Where they come from.
       training_set: Whose labels, and how they are read.
       seed: Of the source.
+      with_segment_ids: Whether the block holds them.
 
     Returns:
       Block of `num_clips` examples, with `is_known`, bool `[num_clips]`:
@@ -182,6 +184,8 @@ def make_examples(
         "targets": tf.reshape(targets, [-1, num_classes]),
         "is_known": clips.is_known,
     }
+    if with_segment_ids:
+        block["segment_id"] = clips.segment_id  # [num_clips]
     if clips.log_mel.step is not None:
         block["minimum"] = clips.log_mel.minimum  # [num_clips]
         block["step"] = clips.log_mel.step  # [num_clips]

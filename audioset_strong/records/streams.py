@@ -20,6 +20,7 @@ Source: Section 4 of the paper: mu in [0, 1], "where 0 selects only Weak and 1
 selects only Diffuse/Strong". Blocks, interleaving, order: our choices.
 """
 
+import contextlib
 import dataclasses
 import functools
 import os
@@ -65,6 +66,8 @@ _DECODED_EXAMPLES = 64
 _BUFFER_BYTES = 1 << 18
 # Enough to hide the pause in which a source reads its next block of clips.
 _PREFETCHED_BATCHES = 8
+# Batches augmented at a time.
+_PARALLEL_AUGMENTED = 2
 # Clips parsed and scored at a time: 160 patches, if clips are of 10 s; and how
 # many such batches are parsed at once.
 _CLIPS_PER_BATCH = 16
@@ -85,13 +88,36 @@ def read_batches(dataset: Iterable[Any], records: Records) -> Iterator[Any]:
     they are.
 
     Raises:
+      InputError: As from `reading`.
+      OSError: As from `reading`.
+    """
+    iterator = iter(dataset)
+    while True:
+        with reading(records):
+            try:
+                batch = next(iterator)
+            except StopIteration:
+                return
+        yield batch
+
+
+@contextlib.contextmanager
+def reading(records: Records) -> Iterator[None]:
+    """Turns errors of reading records into those that say what to do.
+
+    Other errors of TensorFlow, such as those of a model that runs in the same
+    graph, stay as they are.
+
+    Raises:
       InputError: A record is corrupt, is no record of this kind, or cannot be
         read.
       OSError: A shard could not be copied from object storage.
     """
     try:
-        yield from dataset
+        yield
     except tf.errors.OpError as error:
+        if "IteratorGetNext" not in error.message:
+            raise
         if records.cache and records.cache.error:
             raise records.cache.error from error
         # The first line that says something.
@@ -293,6 +319,7 @@ class Reading:
       is_deterministic: Whether equal readings have the same order; otherwise
         clips come as soon as they are ready.
       worker: Whose share to read.
+      with_segment_ids: Whether examples name their clip.
     """
 
     seed: int
@@ -300,6 +327,7 @@ class Reading:
     num_skipped: int = 0
     is_deterministic: bool = True
     worker: InputWorker = InputWorker()
+    with_segment_ids: bool = False
 
 
 def _stateless_shuffle(block: Block, seed: int, stream: tf.Tensor) -> Block:
@@ -392,7 +420,12 @@ def _example_blocks(
         clips = _clips_of_pass(records, parts, reading, pass_number)
         chunks = clips.batch(_num_at_once(records, _CHUNK_CLIPS)).map(
             lambda serialized: make_examples(
-                serialized, pass_number, records, training_set, reading.seed
+                serialized,
+                pass_number,
+                records,
+                training_set,
+                reading.seed,
+                reading.with_segment_ids,
             ),
             num_parallel_calls=_PARALLEL_CHUNKS,
             deterministic=reading.is_deterministic,
@@ -519,6 +552,8 @@ def training_stream(
     first_step: int = 0,
     worker: InputWorker = InputWorker(),
     num_splits: int = 1,
+    augment: Callable[[Block, tf.Tensor], Block] | None = None,
+    with_segment_ids: bool = False,
 ) -> tf.data.Dataset:
     """Streams the batches of a training run, without end.
 
@@ -530,6 +565,10 @@ def training_stream(
       worker: Which of the processes or hosts that read the records this is.
       num_splits: Batches that the worker's part of a global batch is split
         into: one for each of its replicas.
+      augment: Changes the worker's part of a global batch, given the step, an
+        int64 scalar from 0.
+      with_segment_ids: Whether batches have segment_id, string `[batch_size]`,
+        too.
 
     Returns:
       Dataset of dicts: patches, float32 `[batch_size, patch_stft_frames,
@@ -549,8 +588,9 @@ def training_stream(
             f"evenly by {worker.num_workers} input workers with {num_splits} "
             f"replicas each. Choose a multiple of {num_shares}."
         )
-    batch_size = params.global_batch_size // num_shares
-    num_used = first_step * batch_size * num_splits
+    # Of this worker, for all of its replicas.
+    batch_size = params.global_batch_size // worker.num_workers
+    num_used = first_step * batch_size
     names = (params.training_set, params.mixed_training_set)
     training_sets = [get_training_set(name) for name in names if name]
     masks = np.stack(
@@ -568,6 +608,7 @@ def training_stream(
             num_skipped=num_skipped,
             is_deterministic=params.deterministic_input,
             worker=worker,
+            with_segment_ids=with_segment_ids,
         )
         blocks = _example_blocks(records, training_sets[index], reading)
         return blocks.map(
@@ -594,14 +635,24 @@ def training_stream(
 
     def finish(block: Block) -> dict[str, tf.Tensor]:
         source = block["source"]  # [batch_size]
+        names = {n: block[n] for n in block if n == "segment_id"}
         return {
             "patches": decode_patches(block),
             "targets": block["targets"],
             "target_mask": tf.gather(masks, tf.cast(source, tf.int32)),
             "source": source,
+            **names,
         }
 
     batches = batches.map(finish, num_parallel_calls=1, deterministic=True)
+    if augment:
+        batches = batches.enumerate(first_step).map(
+            lambda step, batch: augment(batch, step),
+            num_parallel_calls=_PARALLEL_AUGMENTED,
+            deterministic=True,
+        )
+    if num_splits > 1:
+        batches = batches.rebatch(batch_size // num_splits, drop_remainder=True)
     return without_tuner(batches.prefetch(_PREFETCHED_BATCHES))
 
 

@@ -14,7 +14,7 @@ rate and its schedule, batch size: our choices, since the paper gives none.
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -24,47 +24,37 @@ import tqdm
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.metrics import strong_validation_d_prime
 from audioset_strong.labels.class_map import ClassMap
 from audioset_strong.labels.problems import listed
-from audioset_strong.models.clip_scores import make_score_patches, score_clips
+from audioset_strong.models.clip_scores import make_score_patches
 from audioset_strong.models.frame_classifier import (
     HEAD_NAME,
     build_frame_classifier,
-    classification_loss,
 )
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.records.manifest import Records, read_records
-from audioset_strong.records.streams import read_batches
+from audioset_strong.records.streams import (
+    read_batches,
+    reading,
+    training_stream,
+)
 from audioset_strong.training import workdir as workdirs
+from audioset_strong.training.optimizer import Optimizer
+from audioset_strong.training.step import (
+    COLUMNS,
+    RunSteps,
+    make_run_steps,
+    mean_metrics,
+)
 from audioset_strong.training.strategy import (
     distribute_stream,
     get_strategy,
     make_reproducible,
 )
-
-
-def learning_rate_schedule(
-    params: TrainParams,
-) -> keras.optimizers.schedules.LearningRateSchedule:
-    """Linear warm-up, then constant or a cosine to zero at `num_steps`."""
-    # What the cosine ends at, as a share of its start: one that ends where it
-    # starts is constant, so that both are one class with one checkpoint.
-    final_share = {"constant": 1.0, "cosine": 0.0}
-    if params.learning_rate_decay not in final_share:
-        raise InputError(
-            f"Expected learning_rate_decay of {sorted(final_share)}. Received: "
-            f"{params.learning_rate_decay!r}."
-        )
-    return keras.optimizers.schedules.CosineDecay(
-        initial_learning_rate=(
-            0.0 if params.warmup_steps else params.learning_rate
-        ),
-        decay_steps=max(1, params.num_steps - params.warmup_steps),
-        alpha=final_share[params.learning_rate_decay],
-        warmup_target=params.learning_rate if params.warmup_steps else None,
-        warmup_steps=params.warmup_steps,
-    )
+from audioset_strong.training.validation import (
+    log_what_is_validated,
+    validate,
+)
 
 
 def train(
@@ -119,19 +109,24 @@ def train(
             model = build_frame_classifier(
                 records.class_map.num_classes, model_params, records.features
             )
-            optimizer = keras.optimizers.Adam(learning_rate_schedule(params))
-            # Its slots must exist for a checkpoint to be restored into them.
-            optimizer.build(model.trainable_variables)
+            optimizer = Optimizer(
+                [weight.value for weight in model.trainable_variables],
+                params,
+                recipe,
+            )
             # In the checkpoint, so that a resumed run knows what it has to
             # beat; -inf without validation.
             best_d_prime = tf.Variable(-float("inf"), dtype=tf.float64)
             best_step = tf.Variable(0, dtype=tf.int64)
+            # And what the line of metrics that is under way has to count.
+            total = tf.Variable(tf.zeros([len(COLUMNS)], tf.float64))
             last = workdirs.last_manager(
                 workdir,
                 model=model,
                 optimizer=optimizer,
                 best_d_prime=best_d_prime,
                 best_step=best_step,
+                total=total,
             )
             best = workdirs.best_manager(workdir, model)
             # A checkpoint of this run takes precedence over the start from
@@ -143,7 +138,7 @@ def train(
             elif params.warm_start_workdir:
                 _warm_start(model, run_params, records.class_map)
 
-        # The optimizer counts its updates: those of the checkpoint, or none.
+        # The optimizer counts its steps: those of the checkpoint, or none.
         first_step = int(optimizer.iterations.numpy())
         stream = None
         if first_step < params.num_steps:
@@ -154,30 +149,20 @@ def train(
             logging.info("%s is finished, at step %d.", workdir, first_step)
         elif first_step:
             logging.info("Resuming %s at step %d.", workdir, first_step)
-        validation_set = _validation_label_set(records)
-        if not validation_set:
-            logging.info(
-                "No validation, for the records hold no held-out clip: the "
-                "last checkpoint counts as the best."
-            )
-        elif validation_set == "weak":
-            logging.info(
-                "Validation is of whole clips, for those held out have weak "
-                "labels only."
-            )
+        log_what_is_validated(records)
 
         metrics_log = workdirs.MetricsLog(workdir, first_step)
-        train_step = _make_train_step(strategy, model, optimizer, params)
+        run_steps = make_run_steps(strategy, model, optimizer, params)
         score_patches = make_score_patches(model)
         for step, metrics in _run_steps(
-            stream, train_step, records, params, first_step
+            stream, run_steps, total, records, params, first_step
         ):
             if metrics:
                 metrics_log.write(step, metrics)
             is_last = step == params.num_steps
             if step % params.checkpoint_interval_steps and not is_last:
                 continue
-            validation, d_prime = _validate(score_patches, records)
+            validation, d_prime = validate(score_patches, records)
             metrics_log.write(step, validation)
             # Without a held-out d' there is no choice: the last is the best.
             if d_prime is None or d_prime >= best_d_prime.numpy():
@@ -222,6 +207,11 @@ def _check_params(params: TrainParams) -> None:
             ("warm_start_classes",),
             lambda value: value in ("same", "match", "new"),
             "of 'same', 'match' or 'new'",
+        ),
+        (
+            ("learning_rate_decay",),
+            lambda value: value in ("constant", "cosine", "step"),
+            "of 'constant', 'cosine' or 'step'",
         ),
     ):
         for name in names:
@@ -285,148 +275,141 @@ def _warm_start(
     )
 
 
-def _make_train_step(
-    strategy: tf.distribute.Strategy,
-    model: keras.Model,
-    optimizer: keras.Optimizer,
-    params: TrainParams,
-) -> Callable[[dict[str, tf.Tensor]], tf.Tensor]:
-    """Compiles one optimizer update of one global batch.
-
-    Returns:
-      A function from a batch of `training_stream` to float32 `[2]`: the mean
-      loss and the share of examples of the mixed-in training set.
-    """
-
-    def replica_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            logits = model(batch["patches"], training=True)["logits"]
-            # [per_replica_batch_size, num_classes]
-            losses = classification_loss(
-                logits, batch["targets"], batch["target_mask"]
-            )  # [per_replica_batch_size]
-            # The mean over the global batch, since gradients are summed over
-            # the replicas.
-            loss = tf.reduce_sum(losses) / params.global_batch_size
-        gradients = tape.gradient(loss, model.trainable_variables)
-        optimizer.apply_gradients(
-            zip(gradients, model.trainable_variables, strict=True)
-        )
-        num_mixed = tf.reduce_sum(batch["source"])
-        return tf.stack([loss, num_mixed / params.global_batch_size])
-
-    def train_step(batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        of_replicas = strategy.run(replica_step, args=(batch,))  # [2] each
-        return strategy.reduce(
-            tf.distribute.ReduceOp.SUM, of_replicas, axis=None
-        )
-
-    compiled: Callable[[dict[str, tf.Tensor]], tf.Tensor] = tf.function(
-        train_step
-    )
-    return compiled
-
-
 def _run_steps(
     stream: tf.distribute.DistributedDataset | None,
-    train_step: Callable[[dict[str, tf.Tensor]], tf.Tensor],
+    run_steps: RunSteps,
+    total: tf.Variable,
     records: Records,
     params: TrainParams,
     first_step: int,
 ) -> Iterator[tuple[int, dict[str, float]]]:
     """Runs the remaining steps, if any, with a progress bar.
 
+    Args:
+      stream: Their batches; None if no step remains.
+      run_steps: From `make_run_steps`.
+      total: float64 `[len(COLUMNS)]`: what was measured since the last line of
+        metrics, kept up to date for a checkpoint.
+      records: Where the batches come from.
+      params: The run.
+      first_step: Steps that were taken before.
+
     Yields:
-      After each step its number and, where a line of metrics is due, the means
-      since the line before; else no metrics.
+      After each call its last step and, where a line of metrics is due, the
+      means since the line before; else no metrics.
 
     Raises:
-      InputError: The loss is not finite, or the records cannot be read.
+      InputError: The loss or the gradients are not finite, or the records
+        cannot be read.
     """
     if stream is None:
         return
-    batches = read_batches(stream, records)
-    sums, num_summed, started = tf.zeros([2]), 0, time.monotonic()
-    progress = tqdm.trange(
-        first_step,
-        params.num_steps,
-        initial=first_step,
-        total=params.num_steps,
-        unit="step",
-        desc="train",
-    )
-    for step in (step + 1 for step in progress):
-        # Stays on the device; only a line of metrics waits for the numbers.
-        sums += train_step(next(batches))
-        num_summed += 1
-        metrics: dict[str, float] = {}
-        if step % params.log_interval_steps == 0 or step == params.num_steps:
-            loss, mixed_share = (sums / num_summed).numpy().tolist()
-            if not math.isfinite(loss):
-                raise InputError(
-                    f"The loss is {loss} between steps {step - num_summed} and "
-                    f"{step}. Lower learning_rate or raise warmup_steps."
-                )
-            seconds = time.monotonic() - started
-            rate = num_summed * params.global_batch_size / seconds
-            progress.set_postfix_str(
-                f"loss {loss:.3f}, {rate:.0f} examples/s", refresh=False
+    batches = iter(stream)
+    # What calls have returned stays on the device; only a line of metrics or a
+    # checkpoint waits for the numbers.
+    measured: list[tf.Tensor] = []
+    step = first_step
+    num_timed, waited_seconds, started = 0, 0.0, time.monotonic()
+    with tqdm.tqdm(
+        initial=first_step, total=params.num_steps, unit="step", desc="train"
+    ) as progress:
+        while step < params.num_steps:
+            num_steps = min(
+                params.steps_per_call,
+                params.num_steps - step,
+                _steps_to(params.log_interval_steps, step),
+                _steps_to(params.checkpoint_interval_steps, step),
             )
+            with reading(records):
+                rows, seconds = run_steps(batches, num_steps)
+            measured.append(rows)
+            waited_seconds += seconds
+            step += num_steps
+            progress.update(num_steps)
+            is_last = step == params.num_steps
+            is_line = is_last or step % params.log_interval_steps == 0
+            if not is_line and step % params.checkpoint_interval_steps:
+                yield step, {}
+                continue
+            rows = np.concatenate([part.numpy() for part in measured])
+            measured = []
+            _check_finite(rows, step, records, params)
+            total.assign_add(rows.sum(axis=0, dtype=np.float64))
+            num_timed += len(rows)
+            if not is_line:
+                yield step, {}
+                continue
+            seconds = time.monotonic() - started
+            rate = num_timed * params.global_batch_size / seconds
             metrics = {
-                "loss": loss,
-                "mixed_share": mixed_share,
+                **mean_metrics(
+                    total.numpy(),
+                    float(rows[-1, COLUMNS.index("learning_rate")]),
+                    params,
+                ),
                 "examples_per_second": rate,
             }
-        yield step, metrics
-        if metrics:
+            if math.isfinite(waited_seconds):
+                metrics["input_share"] = waited_seconds / seconds
+            total.assign(tf.zeros_like(total))
+            progress.set_postfix_str(
+                f"loss {metrics['loss']:.3f}, {rate:.0f} examples/s",
+                refresh=False,
+            )
+            yield step, metrics
             # Not before the yield: the caller's validation and checkpoint are
             # no part of the rate.
-            sums, num_summed, started = tf.zeros([2]), 0, time.monotonic()
+            num_timed, waited_seconds, started = 0, 0.0, time.monotonic()
 
 
-def _validation_label_set(records: Records) -> str:
-    """Which labels held-out clips are validated by: "strong", "weak" or ""."""
-    shards = records.shards_of("held_out")
-    for label_set in ("strong", "weak"):
-        if any(shard.num_clips_with(label_set) for shard in shards):
-            return label_set
-    return ""
+def _steps_to(interval_steps: int, step: int) -> int:
+    """Steps until the next multiple of an interval."""
+    return interval_steps - step % interval_steps
 
 
-def _validate(
-    score_patches: Callable[[tf.Tensor], tf.Tensor], records: Records
-) -> tuple[dict[str, float], float | None]:
-    """Scores the held-out clips.
+def _check_finite(
+    rows: np.ndarray, last_step: int, records: Records, params: TrainParams
+) -> None:
+    """Checks what steps have measured.
 
-    Clips with strong labels are scored label frame by label frame. If there are
-    none, those with weak labels are, by clip: the mean of its label frames
-    against its weak labels, where a class that is not listed is a negative.
+    Args:
+      rows: float32 `[num_steps, len(COLUMNS)]`.
+      last_step: Number of the last of them.
+      records: Where their batches came from.
+      params: The run.
 
-    Returns:
-      metrics: What to log.
-      d_prime: By which to choose the checkpoint; None if there is none.
+    Raises:
+      InputError: A loss is not finite, or gradients are not.
     """
-    label_set = _validation_label_set(records)
-    if not label_set:
-        return {}, None
-    scored = score_clips(
-        score_patches, records, ["held_out"], label_set, only_known=True
+    loss, norm, learning_rate = (
+        rows[:, COLUMNS.index(name)]
+        for name in ("loss", "gradient_norm", "learning_rate")
     )
-    scores, targets, prefix = scored.scores, scored.targets, "validation"
-    # Label frames inside the audio, of all clips: [num_frames, num_classes].
-    if label_set == "weak":
-        # [num_clips, num_classes]; every clip has a label frame.
-        first = scored.first_label_frames
-        scores = np.add.reduceat(scores, first, dtype=np.float32)
-        scores /= scored.num_label_frames[:, np.newaxis].astype(np.float32)
-        targets = np.maximum.reduceat(targets, first)
-        prefix = "validation_weak"
-    d_prime, lwlrap = strong_validation_d_prime(scores, targets)
-    # Items without a positive of any class have no ROC curve.
-    if math.isnan(d_prime):
-        logging.warning(
-            "No class has both a positive and a negative in the held-out clips."
-        )
-        return {}, None
-    metrics = {f"{prefix}_d_prime": d_prime, f"{prefix}_lwlrap": lwlrap}
-    return metrics, d_prime
+    is_bad = ~np.isfinite(loss)
+    # Loss scaling leaves a step out whose float16 gradients overflow.
+    if params.precision != "float16":
+        is_bad |= ~np.isfinite(norm)
+    if not is_bad.any():
+        return
+    bad = int(is_bad.argmax())
+    step = last_step - len(rows) + 1 + bad
+    raise InputError(
+        f"Training ends at step {step}: the loss is {loss[bad]:.6g} and the "
+        f"norm of the gradients {norm[bad]:.6g}, at a learning rate of "
+        f"{learning_rate[bad]:.3g}. The batch has "
+        f"{_describe_batch(records, params, step)}. Lower learning_rate, raise "
+        f"warmup_steps or set clip_norm; the last checkpoint stays."
+    )
+
+
+def _describe_batch(records: Records, params: TrainParams, step: int) -> str:
+    """Names the clips of a step's batch, by reading it again."""
+    if not params.deterministic_input:
+        return "unknown clips, for without deterministic_input none is recorded"
+    stream = training_stream(
+        records, params, first_step=step - 1, with_segment_ids=True
+    )
+    batch = next(iter(read_batches(stream, records)))
+    return "the clips " + listed(
+        name.decode() for name in batch["segment_id"].numpy()
+    )

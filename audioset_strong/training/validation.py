@@ -1,0 +1,79 @@
+"""Validation on the held-out clips, by which the checkpoint is chosen.
+
+Clips with strong labels are scored label frame by label frame. If there are
+none, those with weak labels are, by clip: the mean of its label frames against
+its weak labels. A class that is not listed is a negative.
+
+Source: Section 4.1 of the paper: the checkpoint is picked by d' on a held-out
+part. Negatives: our choice (BUILD_NOTES.md "Model and training").
+"""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from audioset_strong.evaluation.metrics import strong_validation_d_prime
+from audioset_strong.models.clip_scores import score_clips
+from audioset_strong.records.manifest import Records
+
+
+def validation_label_set(records: Records) -> str:
+    """Which labels held-out clips are validated by: "strong", "weak" or ""."""
+    shards = records.shards_of("held_out")
+    for label_set in ("strong", "weak"):
+        if any(shard.num_clips_with(label_set) for shard in shards):
+            return label_set
+    return ""
+
+
+def log_what_is_validated(records: Records) -> None:
+    """Says so where it is not the label frames of strong labels."""
+    label_set = validation_label_set(records)
+    if not label_set:
+        logging.info(
+            "No validation, for the records hold no held-out clip: the last "
+            "checkpoint counts as the best."
+        )
+    elif label_set == "weak":
+        logging.info(
+            "Validation is of whole clips, for those held out have weak labels "
+            "only."
+        )
+
+
+def validate(
+    score_patches: Callable[[tf.Tensor], tf.Tensor], records: Records
+) -> tuple[dict[str, float], float | None]:
+    """Scores the held-out clips.
+
+    Returns:
+      metrics: What to log.
+      d_prime: By which to choose the checkpoint; None if there is none.
+    """
+    label_set = validation_label_set(records)
+    if not label_set:
+        return {}, None
+    scored = score_clips(
+        score_patches, records, ["held_out"], label_set, only_known=True
+    )
+    scores, targets, prefix = scored.scores, scored.targets, "validation"
+    # Label frames inside the audio, of all clips: [num_frames, num_classes].
+    if label_set == "weak":
+        # [num_clips, num_classes]; every clip has a label frame.
+        first = scored.first_label_frames
+        scores = np.add.reduceat(scores, first, dtype=np.float32)
+        scores /= scored.num_label_frames[:, np.newaxis].astype(np.float32)
+        targets = np.maximum.reduceat(targets, first)
+        prefix = "validation_weak"
+    d_prime, lwlrap = strong_validation_d_prime(scores, targets)
+    # Items without a positive of any class have no ROC curve.
+    if math.isnan(d_prime):
+        logging.warning(
+            "No class has both a positive and a negative in the held-out clips."
+        )
+        return {}, None
+    metrics = {f"{prefix}_d_prime": d_prime, f"{prefix}_lwlrap": lwlrap}
+    return metrics, d_prime
