@@ -107,7 +107,10 @@ def train(
         # Within the scope, so that each replica has its copy of every variable.
         with strategy.scope():
             model = build_frame_classifier(
-                records.class_map.num_classes, model_params, records.features
+                records.class_map.num_classes,
+                model_params,
+                records.features,
+                params.precision,
             )
             optimizer = Optimizer(
                 [weight.value for weight in model.trainable_variables],
