@@ -151,7 +151,7 @@ def count_multiply_adds(model: keras.Model) -> int:
     """
     total = 0  # batch norm, ReLU and additions are left out, as in papers
     for layer in model.layers:
-        if isinstance(layer, layers.Conv2D):
+        if isinstance(layer, layers.Conv2D | layers.DepthwiseConv2D):
             # Every weight is used once at each place of the output.
             _, height, width, _ = layer.output.shape
             total += height * width * layer.kernel.shape.num_elements()
