@@ -69,6 +69,7 @@ def _run_point(mixed: str, mu: float, seed: int, records_dir: str) -> Result:
                 if name not in ("train.mu", "train.mixed_training_set")
             },
         },
+        "must_agree_here": run.weights,
         "values": {
             "best_step": best_step,
             "d_prime": at_best["d_prime"],

@@ -216,12 +216,14 @@ class Run(NamedTuple):
       made: What `train_step` returned.
       settings: What the run depends on, but for seed and weights, by the name
         of the row: its own and those of the row that it starts from.
+      weights: Hashes of its weights and of those that it starts from, by name.
     """
 
     name: str
     workdir: str
     made: Made
     settings: dict[str, dict[str, Any]]
+    weights: dict[str, str]
 
 
 @functools.cache  # many rows start from the same
@@ -236,7 +238,8 @@ def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
     """
     if "mu" in row.train and not mu:
         return train_row(CONTROL_ROW, seed, 0.0, train_records_dir)
-    params, settings, name = {**row.train, "seed": seed}, {}, row.folder
+    params, name = {**row.train, "seed": seed}, row.folder
+    settings, weights = {}, {}
     if mu:
         params["mu"] = mu
         name += f"-mu{mu:g}"
@@ -244,6 +247,7 @@ def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
         (start,) = [r for r in ROWS if r.training_set == row.starts_from]
         start_run = train_row(start, seed, 0.0, train_records_dir)
         settings.update(start_run.settings)
+        weights.update(start_run.weights)
         params["warm_start_workdir"] = start_run.workdir
         params["learning_rate"] = _FINE_TUNE_LEARNING_RATE.value
     name += f"-seed{seed}"
@@ -257,4 +261,5 @@ def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
         for setting, value in made.inputs.items()
         if setting not in ("train.seed", "start_weights")
     }
-    return Run(name, workdir, made, settings)
+    weights[name] = made.output_hash
+    return Run(name, workdir, made, settings, weights)

@@ -112,6 +112,7 @@ def _run_row(row: Row, seed: int, inputs: ExperimentInputs) -> Result:
                 "scores": None,
             },
         },
+        "must_agree_here": run.weights,
         "values": {
             **evaluated.result,
             "best_step": run.made.result["best_step"],
