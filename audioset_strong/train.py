@@ -57,19 +57,21 @@ def main(argv: Sequence[str]) -> None:
     result = train(
         _RECORDS_DIR.value, _WORKDIR.value, model_params, params, recipe
     )
-    if result["best_d_prime"] is None:
+    if result["best_value"] is None:
         logging.info(
             "Done, without validation: the records hold no held-out clip that "
-            "could give a d'. The best checkpoint in %s is the last, step %d.",
+            "could give a %s. The best checkpoint in %s is the last, step %d.",
+            result["selection_metric"],
             _WORKDIR.value,
             result["best_step"],
         )
         return
     logging.info(
-        "Done. Best checkpoint in %s: step %d, validation d' %.3f.",
+        "Done. Best checkpoint in %s: step %d, validation %s %.3f.",
         _WORKDIR.value,
         result["best_step"],
-        result["best_d_prime"],
+        result["selection_metric"],
+        result["best_value"],
     )
 
 

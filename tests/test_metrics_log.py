@@ -3,30 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorboard.backend.event_processing.event_accumulator import (
-    EventAccumulator,
-)
-from tensorboard.util.tensor_util import make_ndarray
+from tensorboard_points import read_events, read_points
 
 from audioset_strong.training.metrics_log import MetricsLog, read_metrics
-
-
-def _read_events(workdir):
-    return EventAccumulator(
-        str(workdir / "tensorboard"), size_guidance={"tensors": 0}
-    ).Reload()
-
-
-def _points(workdir):
-    """What TensorBoard has of each tag: steps and values, in its order."""
-    events = _read_events(workdir)
-    return {
-        tag: [
-            (event.step, make_ndarray(event.tensor_proto).tolist())
-            for event in events.Tensors(tag)
-        ]
-        for tag in events.Tags()["tensors"]
-    }
 
 
 def _log(log, steps, rate=100.0):
@@ -53,7 +32,7 @@ def unbroken(tmp_path_factory):
 
 def test_both_places_have_the_same(unbroken):
     lines = read_metrics(str(unbroken / "metrics.jsonl"))
-    points = _points(unbroken)
+    points = read_points(unbroken)
     for name in ("loss", "examples_per_second", "validation_d_prime"):
         logged = [(m["step"], m[name]) for m in lines if name in m]
         assert points[name] == [
@@ -76,8 +55,8 @@ def test_a_run_killed_many_times_leaves_the_same(unbroken, tmp_path):
         resumed = (last - 1) // 10 * 10
     log = MetricsLog(str(tmp_path), resumed)
     _log(log, range(resumed + 1, 31))
-    assert _without_rates(_points(tmp_path)) == _without_rates(
-        _points(unbroken)
+    assert _without_rates(read_points(tmp_path)) == _without_rates(
+        read_points(unbroken)
     )
     lines, expected = (
         [_without_rates(m) for m in read_metrics(str(folder / "metrics.jsonl"))]
@@ -89,14 +68,14 @@ def test_a_run_killed_many_times_leaves_the_same(unbroken, tmp_path):
 
 
 def _times(workdir):
-    events = _read_events(workdir).Tensors("loss")
+    events = read_events(workdir).Tensors("loss")
     return [event.wall_time for event in events]
 
 
 @pytest.mark.parametrize("damage", ["cut", "emptied", "flipped", "gone"])
 def test_lost_events_come_from_the_metrics(damage, tmp_path, caplog):
     _log(MetricsLog(str(tmp_path), 0), range(1, 15))
-    whole, times = _points(tmp_path), _times(tmp_path)
+    whole, times = read_points(tmp_path), _times(tmp_path)
     [path] = (tmp_path / "tensorboard").iterdir()
     content = path.read_bytes()
     if damage == "gone":
@@ -111,7 +90,7 @@ def test_lost_events_come_from_the_metrics(damage, tmp_path, caplog):
             }[damage]
         )
     MetricsLog(str(tmp_path), 12)
-    found = _points(tmp_path)
+    found = read_points(tmp_path)
     for name in ("loss", "examples_per_second", "validation_d_prime"):
         assert found[name] == [(s, v) for s, v in whole[name] if s <= 12]
     assert "again, from metrics.jsonl" in caplog.text
@@ -127,7 +106,7 @@ def test_points_keep_their_time(tmp_path, caplog):
     assert _times(tmp_path) == times[:4]
     # And a new run begins with nothing.
     MetricsLog(str(tmp_path), 0)
-    assert _points(tmp_path) == {}
+    assert read_points(tmp_path) == {}
     assert (tmp_path / "metrics.jsonl").read_text() == ""
     assert not caplog.text
 

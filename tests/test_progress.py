@@ -1,7 +1,6 @@
 """What the console shows of a run, on a terminal and in a log file."""
 
 import re
-import sys
 
 import pytest
 
@@ -40,7 +39,7 @@ def test_a_log_file(clock, caplog):
 
 
 def test_a_terminal(monkeypatch, capsys):
-    monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(progresses, "_is_terminal", lambda: True)
     with Progress(0, _PARAMS) as found:
         found.advance(5, 0)
         for _ in range(195):

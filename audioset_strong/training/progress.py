@@ -11,6 +11,7 @@ latter.
 """
 
 import math
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -29,6 +30,13 @@ _LINE = (
     "Step {n} of {total} ({percentage:.0f} %), {rate_noinv:.3g} steps/s, "
     "{remaining} left{postfix}."
 )
+
+
+def _is_terminal() -> bool:
+    """Whether there is a line to write over; some terminals have no width."""
+    if not sys.stderr.isatty():
+        return False
+    return os.get_terminal_size(sys.stderr.fileno()).columns > 0
 
 
 class Progress:
@@ -110,7 +118,7 @@ class Progress:
         self._started = self._clock = now
         self._first_timed = self._step
         self._next_line = now + self._line_seconds
-        if sys.stderr.isatty():
+        if _is_terminal():
             self._bar = tqdm.tqdm(
                 initial=self._step,
                 total=self._params.num_steps,

@@ -42,8 +42,16 @@ def make_run_steps(
     model: keras.Model,
     optimizer: Optimizer,
     params: TrainParams,
+    average: Callable[[tf.Tensor], None] | None = None,
 ) -> RunSteps:
     """Compiles the training steps.
+
+    Args:
+      strategy: How steps are distributed.
+      model: What is trained.
+      optimizer: Of its weights.
+      params: The run.
+      average: From `make_average`: what follows each update.
 
     Returns:
       A function from the iterator over a distributed stream and the number of
@@ -78,6 +86,8 @@ def make_run_steps(
     ) -> tuple[tf.Tensor, tf.Tensor]:
         losses, gradients = losses_and_gradients(batch)
         update = optimizer.apply(gradients, weights)
+        if average:
+            average(optimizer.iterations)
         is_mixed = batch["source"]  # [per_replica_batch_size]
         mixed_loss_sum = tf.reduce_sum(losses * is_mixed)
         loss_sum = tf.reduce_sum(losses) - mixed_loss_sum

@@ -12,9 +12,10 @@ import tensorflow as tf
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.params import TrainParams
+from audioset_strong.params import RecipeParams, TrainParams
 from audioset_strong.records.manifest import Records
 from audioset_strong.records.streams import InputWorker, training_stream
+from audioset_strong.training.augmentation import make_augment
 
 _CHOICES = ("auto", "cpu", "gpu", "tpu")
 
@@ -71,6 +72,7 @@ def distribute_stream(
     records: Records,
     params: TrainParams,
     first_step: int,
+    recipe: RecipeParams = RecipeParams(),
 ) -> tf.distribute.DistributedDataset:
     """Streams the batches of a run to the replicas of a strategy.
 
@@ -83,6 +85,7 @@ def distribute_stream(
       records: Where the clips are.
       params: The run.
       first_step: Step to start from.
+      recipe: What changes the examples, and how clips are drawn.
 
     Raises:
       InputError: A batch cannot be shared evenly, or what `training_stream`
@@ -91,12 +94,15 @@ def distribute_stream(
 
     def stream_of(context: tf.distribute.InputContext) -> tf.data.Dataset:
         num_hosts = context.num_input_pipelines
+        worker = InputWorker(context.input_pipeline_id, num_hosts)
         return training_stream(
             records,
             params,
             first_step,
-            InputWorker(context.input_pipeline_id, num_hosts),
+            worker,
             num_splits=context.num_replicas_in_sync // num_hosts,
+            augment=make_augment(records.features, recipe, params.seed, worker),
+            balance_classes=recipe.balance_classes,
         )
 
     # Not experimental_distribute_dataset, which would rebatch and re-shard.
