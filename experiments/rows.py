@@ -15,6 +15,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.params import ModelParams, TrainParams
 from audioset_strong.simulation.soundscapes import SoundscapeParams
 from audioset_strong.simulation.sources import SourceSettings
+from experiments.joined import Result, read_results
 from experiments.simulated_release import make_inputs, make_train_records
 from experiments.steps import Made
 from experiments.training_steps import (
@@ -205,6 +206,22 @@ def chosen_seeds() -> list[int]:
         raise InputError(
             f"Expected whole numbers as --seeds. Received: {_SEEDS.value}."
         ) from error
+
+
+def read_joined(kind: str, *flags_of_runs: str) -> list[Result]:
+    """Reads the results that --join names.
+
+    Args:
+      kind: As in `read_results`.
+      flags_of_runs: Flags that say what to run, which do not go with --join.
+    """
+    given = [f"--{n}" for n in flags_of_runs if flags.FLAGS[n].present]
+    if given:
+        raise InputError(
+            f"--join joins all that its folders hold and runs nothing. Leave "
+            f"out {', '.join(given)}."
+        )
+    return read_results(JOIN.value, kind)
 
 
 class Run(NamedTuple):

@@ -207,7 +207,7 @@ def _own_flags() -> list[flags.Flag[Any]]:
 def _results() -> list[Result]:
     """Runs rows; returns them and those that were run apart."""
     if rows.JOIN.value:
-        return read_results(rows.JOIN.value, "rows")
+        return rows.read_joined("rows", "rows", "seeds")
     names = _ROWS.value or [
         row.folder for row in ROWS + (CONTROL_ROW,) * _CONTROL.value
     ]

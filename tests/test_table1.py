@@ -332,6 +332,7 @@ def test_sweep_shares_runs_with_the_table_and_gives_its_mu(fake):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
+        ("--join=a,b --mus=0.3", "runs nothing. Leave out --mus."),
         ("--mus=0.2,1.5", r"--mus in \[0, 1\]"),
         ("--mus=much", r"--mus in \[0, 1\]"),
         ("--sets=weak", "--sets of strong, diffuse"),
@@ -341,7 +342,7 @@ def test_sweep_shares_runs_with_the_table_and_gives_its_mu(fake):
 )
 def test_bad_sweep_is_one_line(fake, argument, message):
     with pytest.raises(InputError, match=message):
-        fake.run(mu_sweep, argument)
+        fake.run(mu_sweep, *argument.split())
     assert not fake.made
 
 
