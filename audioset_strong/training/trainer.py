@@ -48,8 +48,15 @@ from audioset_strong.training.step import (
 )
 from audioset_strong.training.strategy import (
     distribute_stream,
+    ends_together,
+    from_chief,
     get_strategy,
+    is_chief,
+    log_distribution,
     make_reproducible,
+    refuse_other_workers,
+    send_state,
+    workdir_of_worker,
 )
 from audioset_strong.training.validation import (
     log_what_is_validated,
@@ -87,17 +94,22 @@ def train(
     # Before anything else makes TensorFlow start its threads.
     make_reproducible(params.seed, params.deterministic)
     strategy = get_strategy(params.strategy)
-    records = read_records(records_dir, params.cache_dir)
-    run_params = workdirs.RunParams(
-        records.features,
-        records.label_frames,
-        model_params,
-        params,
-        workdirs.RecordsUsed(records.records_hash),
-        recipe,
-    )
-    run = workdir, run_params, records.class_map
     with contextlib.ExitStack() as stack:
+        stack.enter_context(ends_together(strategy))
+        records = read_records(records_dir, params.cache_dir)
+        run_params = workdirs.RunParams(
+            records.features,
+            records.label_frames,
+            model_params,
+            params,
+            workdirs.RecordsUsed(records.records_hash),
+            recipe,
+        )
+        refuse_other_workers(
+            strategy, run_params, records.class_map.content_hash
+        )
+        workdir = stack.enter_context(workdir_of_worker(strategy, workdir))
+        run = workdir, run_params, records.class_map
         # An old workdir is compared and locked before anything that takes time,
         # a new one made after everything that can refuse the run.
         is_new = not workdirs.is_run(workdir)
@@ -135,8 +147,13 @@ def train(
                 last.checkpoint.restore(
                     last.latest_checkpoint
                 ).assert_consumed()
-            elif params.warm_start_workdir:
+            elif params.warm_start_workdir and is_chief(strategy):
                 _warm_start(model, run_params, records.class_map)
+        send_state(
+            strategy,
+            [variable.value for variable in model.variables]
+            + [*optimizer.variables, best_d_prime, best_step, total],
+        )
 
         # The optimizer counts its steps: those of the checkpoint, or none.
         first_step = int(optimizer.iterations.numpy())
@@ -149,11 +166,12 @@ def train(
             logging.info("%s is finished, at step %d.", workdir, first_step)
         elif first_step:
             logging.info("Resuming %s at step %d.", workdir, first_step)
+        log_distribution(strategy, records, params, first_step)
         log_what_is_validated(records)
 
         metrics_log = workdirs.MetricsLog(workdir, first_step)
         run_steps = make_run_steps(strategy, model, optimizer, params)
-        score_patches = make_score_patches(model)
+        score_patches = make_score_patches(model, strategy)
         for step, metrics in _run_steps(
             stream, run_steps, total, records, params, first_step
         ):
@@ -162,16 +180,21 @@ def train(
             is_last = step == params.num_steps
             if step % params.checkpoint_interval_steps and not is_last:
                 continue
-            validation, d_prime = validate(score_patches, records)
+            # The last bits of metrics may depend on a worker's CPU.
+            validation, d_prime = from_chief(
+                strategy, validate(score_patches, records, strategy)
+            )
             metrics_log.write(step, validation)
             # Without a held-out d' there is no choice: the last is the best.
             if d_prime is None or d_prime >= best_d_prime.numpy():
                 if d_prime is not None:
                     best_d_prime.assign(d_prime)
                 best_step.assign(step)
-                best.save(checkpoint_number=step)
+                if is_chief(strategy):
+                    best.save(checkpoint_number=step)
             # After the best: a run killed in between only validates again.
-            last.save(checkpoint_number=step)
+            if is_chief(strategy):
+                last.save(checkpoint_number=step)
     found = float(best_d_prime.numpy())
     return {
         "best_step": int(best_step.numpy()),

@@ -16,8 +16,9 @@ import tensorflow as tf
 from absl import logging
 
 from audioset_strong.evaluation.metrics import strong_validation_d_prime
-from audioset_strong.models.clip_scores import score_clips
+from audioset_strong.models.clip_scores import num_local_replicas, score_clips
 from audioset_strong.records.manifest import Records
+from audioset_strong.training.strategy import gather, worker_of
 
 
 def validation_label_set(records: Records) -> str:
@@ -45,9 +46,16 @@ def log_what_is_validated(records: Records) -> None:
 
 
 def validate(
-    score_patches: Callable[[tf.Tensor], tf.Tensor], records: Records
+    score_patches: Callable[[tf.Tensor], tf.Tensor],
+    records: Records,
+    strategy: tf.distribute.Strategy,
 ) -> tuple[dict[str, float], float | None]:
-    """Scores the held-out clips.
+    """Scores the held-out clips, spread over workers and replicas.
+
+    Args:
+      score_patches: From `make_score_patches`.
+      records: Where the clips are.
+      strategy: How steps are distributed.
 
     Returns:
       metrics: What to log.
@@ -57,17 +65,26 @@ def validate(
     if not label_set:
         return {}, None
     scored = score_clips(
-        score_patches, records, ["held_out"], label_set, only_known=True
+        score_patches,
+        records,
+        ["held_out"],
+        label_set,
+        only_known=True,
+        worker=worker_of(strategy),
+        num_replicas=num_local_replicas(strategy),
     )
     scores, targets, prefix = scored.scores, scored.targets, "validation"
     # Label frames inside the audio, of all clips: [num_frames, num_classes].
-    if label_set == "weak":
+    if label_set == "weak" and len(scores):
         # [num_clips, num_classes]; every clip has a label frame.
         first = scored.first_label_frames
         scores = np.add.reduceat(scores, first, dtype=np.float32)
         scores /= scored.num_label_frames[:, np.newaxis].astype(np.float32)
         targets = np.maximum.reduceat(targets, first)
+    if label_set == "weak":
         prefix = "validation_weak"
+    # Of all workers.
+    scores, targets = gather(strategy, scores), gather(strategy, targets)
     d_prime, lwlrap = strong_validation_d_prime(scores, targets)
     # Items without a positive of any class have no ROC curve.
     if math.isnan(d_prime):
