@@ -201,10 +201,11 @@ class ModelParams:
     """The network.
 
     Attributes:
-      model: Name of the network, one of `models/networks.py`.
+      model: Name of the network (`models/networks.py`): "resnet50", that of the
+        paper, or "mobilenet_v1", that of YAMNet.
       width: Factor on the number of filters of every convolution.
-      stem_stride: Stride of the first convolution; 1 in the paper's network. 2
-        makes a network small enough to train on a CPU.
+      stem_stride: Stride of the first convolution of "resnet50"; 1 in the
+        paper's network. 2 makes a network small enough to train on a CPU.
       batch_norm_momentum: Share of the running statistics that each step keeps.
       batch_norm_epsilon: Added to the variance.
       sync_batch_norm: Whether replicas share their batch statistics.

@@ -1,4 +1,4 @@
-"""Figures as PNG: Figure 2 of the paper, and reliability curves.
+"""Figures: Figure 2 of the paper, reliability curves, and scores of a clip.
 
 Figure 2 shows the prior of each class in the strong labels against that in the
 weak labels, on logarithmic axes. A prior of zero has no place on them and is
@@ -21,6 +21,7 @@ from absl import logging
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from matplotlib.transforms import Bbox
 
@@ -50,6 +51,9 @@ _COVER_COST = 6.0
 
 # A bin of fewer items says little of a class: its share jumps.
 _MIN_ITEMS_OF_BIN = 20
+
+# Classes shown for a clip.
+_NUM_ROWS = 8
 
 
 def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
@@ -411,3 +415,84 @@ def _draw_quartiles_of_classes(axis: Axes, curve: ReliabilityCurve) -> None:
             linewidth=0,
             label="middle half of the classes" if i == bins[0] else None,
         )
+
+
+# --- Scores of a clip --------------------------------------------------------
+
+
+def scores_image(
+    log_mel: np.ndarray,
+    targets: np.ndarray,
+    scores: np.ndarray,
+    names: Sequence[str],
+    label_frame_seconds: float,
+    title: str,
+) -> npt.NDArray[np.uint8]:
+    """Draws the spectrogram of a clip above its targets and scores.
+
+    Rows are the classes with a target, then those with the highest scores, up
+    to `_NUM_ROWS`. Scores are shades, targets are boxes.
+
+    Args:
+      log_mel: float `[num_stft_frames, mel_bands]`, of the label frames below.
+      targets: float `[num_label_frames, num_classes]`, 0 or 1.
+      scores: float, same shape, in [0, 1].
+      names: Of the classes.
+      label_frame_seconds: Length of a label frame.
+      title: What clip it is.
+
+    Returns:
+      uint8 `[height, width, 3]`, RGB, of a size that depends on the number of
+      classes alone.
+    """
+    num_label_frames, num_classes = scores.shape
+    by_score = np.lexsort((-scores.max(axis=0), -targets.max(axis=0)))
+    rows = by_score[:_NUM_ROWS]
+    seconds = num_label_frames * label_frame_seconds
+    height = 2.3 + 0.2 * len(rows)  # inches
+    figure = Figure(figsize=(8, height), dpi=100)
+    canvas = FigureCanvasAgg(figure)
+    # Fixed places: a layout that is computed takes longer than all the rest.
+    edge, low = 0.55 / height, 0.2 * len(rows) / height
+    top = figure.add_axes((0.24, edge + low + 0.06, 0.74, 1.3 / height))
+    bottom = figure.add_axes((0.24, edge, 0.74, low))
+    top.imshow(
+        log_mel.T,
+        aspect="auto",
+        origin="lower",
+        extent=(0, seconds, 0, log_mel.shape[1]),
+    )
+    top.set(ylabel="mel band", xticks=[])
+    top.set_title(title, fontsize="medium")
+    bottom.imshow(
+        scores[:, rows].T,
+        aspect="auto",
+        cmap="Blues",
+        vmin=0,
+        vmax=1,
+        extent=(0, seconds, len(rows), 0),
+        interpolation="nearest",
+    )
+    for frame, row in np.argwhere(targets[:, rows] > 0):
+        bottom.add_patch(
+            Rectangle(
+                (frame * label_frame_seconds, row + 0.08),
+                label_frame_seconds,
+                0.84,
+                fill=False,
+                edgecolor=_ORANGE,
+                linewidth=1.5,
+            )
+        )
+    bottom.set_yticks(
+        np.arange(len(rows)) + 0.5,
+        _shorten([names[row] for row in rows]),
+        fontsize="small",
+    )
+    bottom.set(
+        xlabel="seconds; shades are scores from 0 to 1, boxes are targets"
+    )
+    canvas.draw()  # type: ignore[no-untyped-call]
+    rgba = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
+    image: npt.NDArray[np.uint8] = rgba[..., :3].copy()
+    return image

@@ -17,7 +17,8 @@ by validation, and metrics as JSON lines and for TensorBoard
 (`training/workdir.py`). The same command again resumes a run that was
 interrupted.
 
-A run that starts from another has its network: leave out flags such as --width.
+--model chooses the network; the default is the paper's. A run that starts from
+another has its network: leave out flags such as --model and --width.
 Validation is on the held-out clips of the records; without any there is none,
 and the last checkpoint counts as the best.
 """
@@ -27,27 +28,19 @@ from collections.abc import Sequence
 from absl import logging
 
 from audioset_strong import run_flags
-from audioset_strong.labels.training_sets import TRAINING_SETS
+from audioset_strong.models.networks import NETWORKS
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
+from audioset_strong.training.settings import CHOICES
 from audioset_strong.training.trainer import train
 from audioset_strong.training.workdir import model_params_of_start
 
 _RECORDS_DIR = run_flags.define_records_dir()
 _WORKDIR = run_flags.define_workdir()
-_TRAIN_FLAGS = run_flags.define_params(
-    TrainParams,
-    choices={
-        "training_set": sorted(TRAINING_SETS),
-        "mixed_training_set": ["", "diffuse", "strong"],
-        "learning_rate_decay": ["constant", "cosine", "step"],
-        "selection_metric": ["strong_d_prime", "lwlrap", "mAP"],
-        "precision": ["float32", "bfloat16", "float16"],
-        "strategy": ["auto", "cpu", "gpu", "multi_worker", "tpu"],
-        "warm_start_classes": ["same", "match", "new"],
-    },
-)
+_TRAIN_FLAGS = run_flags.define_params(TrainParams, choices=CHOICES)
 _RECIPE_FLAGS = run_flags.define_params(RecipeParams)
-_MODEL_FLAGS = run_flags.define_params(ModelParams)
+_MODEL_FLAGS = run_flags.define_params(
+    ModelParams, choices={"model": sorted(NETWORKS)}
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -64,19 +57,21 @@ def main(argv: Sequence[str]) -> None:
     result = train(
         _RECORDS_DIR.value, _WORKDIR.value, model_params, params, recipe
     )
-    if result["best_d_prime"] is None:
+    if result["best_value"] is None:
         logging.info(
             "Done, without validation: the records hold no held-out clip that "
-            "could give a d'. The best checkpoint in %s is the last, step %d.",
+            "could give a %s. The best checkpoint in %s is the last, step %d.",
+            result["selection_metric"],
             _WORKDIR.value,
             result["best_step"],
         )
         return
     logging.info(
-        "Done. Best checkpoint in %s: step %d, validation d' %.3f.",
+        "Done. Best checkpoint in %s: step %d, validation %s %.3f.",
         _WORKDIR.value,
         result["best_step"],
-        result["best_d_prime"],
+        result["selection_metric"],
+        result["best_value"],
     )
 
 

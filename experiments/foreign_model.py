@@ -29,6 +29,7 @@ from audioset_strong.files import open_output
 from audioset_strong.simulation.release import make_release
 from audioset_strong.simulation.soundscapes import SoundscapeParams
 from audioset_strong.simulation.sources import SourceSettings
+from experiments.steps import hash_sizes, run_step
 
 _SOURCES = flags.DEFINE_enum(
     "sources", "synthetic", ["synthetic", "esc50"], "Where the sounds are from."
@@ -61,16 +62,14 @@ def main(argv: Sequence[str]) -> None:
         os.path.join(_OUTPUT_DIR.value, name)
         for name in ("release", "tables", "report")
     )
-    make_release(
-        release_dir,
-        SoundscapeParams(
-            num_weak_clips=0,
-            num_strong_clips=_NUM_TRAIN_CLIPS.value,
-            num_eval_clips=_NUM_EVAL_CLIPS.value,
-            seed=_SEED.value,
-        ),
-        SourceSettings(_SOURCES.value, _ESC50_DIR.value),
+    soundscapes = SoundscapeParams(
+        num_weak_clips=0,
+        num_strong_clips=_NUM_TRAIN_CLIPS.value,
+        num_eval_clips=_NUM_EVAL_CLIPS.value,
+        seed=_SEED.value,
     )
+    source = SourceSettings(_SOURCES.value, _ESC50_DIR.value)
+    release = make_release(release_dir, soundscapes, source)
     labels_dir = os.path.join(release_dir, "labels")
     names = pd.read_csv(
         os.path.join(labels_dir, "mid_to_display_name.tsv"),
@@ -78,9 +77,24 @@ def main(argv: Sequence[str]) -> None:
         names=["mid", "display_name"],
         index_col="mid",
     )["display_name"]
-    model = train(release_dir, names)
-    logging.info("Trained for %d epochs.", model[-1].n_iter_)
-    write_tables(model, release_dir, names, tables_dir)
+
+    def make_tables() -> None:
+        model = train(release_dir, names)
+        logging.info("Trained for %d epochs.", model[-1].n_iter_)
+        write_tables(model, release_dir, names, tables_dir)
+
+    run_step(
+        _OUTPUT_DIR.value,
+        "tables",
+        tables_dir,
+        {
+            "soundscapes": soundscapes,
+            "source": release["source"],
+            "hidden_units": _HIDDEN_UNITS.value,
+        },
+        make_tables,
+        hash_sizes,
+    )
     command = [
         *("-m", "audioset_strong.evaluate", f"--scores={tables_dir}"),
         f"--framed_labels={labels_dir}/audioset_eval_strong_framed_posneg.tsv",

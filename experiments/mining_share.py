@@ -5,7 +5,8 @@ r"""How d' depends on the list that explicit negatives are drawn from.
 Reads a finished, simulated Table 1. For several shares of the evaluation clips,
 draws explicit negatives from that share at the top of the miner's list and
 evaluates every model with them. Prints a Markdown table of weak-eval and
-strong-eval d'; writes nothing.
+strong-eval d'. Scores that are not of the present weights and records are made
+anew; nothing else is written.
 """
 
 import os
@@ -29,7 +30,9 @@ from audioset_strong.simulation.annotators import (
     present_pairs,
 )
 from audioset_strong.simulation.release import read_release_classes
-from experiments.simulated_release import SHOWN_PER_CLASS
+from experiments.joined import read_results
+from experiments.simulated_release import SHOWN_PER_CLASS, make_eval_records
+from experiments.training_steps import SCORES_NAME, score_step
 
 _TABLE1_DIR = flags.DEFINE_string(
     "table1_dir", None, "Folder that experiments.table1 wrote.", required=True
@@ -43,7 +46,8 @@ _SEED = flags.DEFINE_integer("seed", 0, "Of what annotators are shown.")
 def main(argv: Sequence[str]) -> None:
     """Mines with each share and evaluates the miner and every model."""
     run_flags.refuse_arguments(argv)
-    release_dir = os.path.join(_TABLE1_DIR.value, "release")
+    folder = _TABLE1_DIR.value
+    release_dir = os.path.join(folder, "release")
     labels = os.path.join(release_dir, "labels")
     weak = read_weak_labels(os.path.join(labels, "eval_segments.csv"))
     strong = read_strong_labels(
@@ -52,15 +56,18 @@ def main(argv: Sequence[str]) -> None:
     truth = read_strong_labels(os.path.join(labels, "ground_truth.tsv"))
     truth = truth[truth["segment_id"].isin(weak["segment_id"])]
     present = present_pairs(truth, read_release_classes(release_dir))
-    models_dir = os.path.join(_TABLE1_DIR.value, "models")
-    scores = {
-        name: read_score_file(os.path.join(folder, name, "eval_scores.npz"))
-        for folder, names in (
-            (_TABLE1_DIR.value, ["miner"]),
-            (models_dir, sorted(os.listdir(models_dir))),
-        )
-        for name in names
+    eval_records_dir = make_eval_records(folder, num_workers=1)
+    workdirs = {
+        "miner": os.path.join(folder, "miner"),
+        **{
+            row["run"]: os.path.join(folder, "models", row["run"])
+            for row in read_results([folder], "rows")
+        },
     }
+    scores = {}
+    for name, workdir in workdirs.items():
+        score_step(folder, name, workdir, eval_records_dir)
+        scores[name] = read_score_file(os.path.join(workdir, SCORES_NAME))
     print(f"| share | {' | '.join(scores)} |")
     print("|---" * (len(scores) + 1) + "|")
     for share in _SHARES.value:

@@ -8,16 +8,18 @@ trained on weak labels, the miner, scores the evaluation clips, and annotators
 are shown clips with high scores. The miner is none of the models that are
 evaluated (half the width, another seed). A model that mined its own negatives
 would be tested on its own mistakes, and its d' would fall below zero.
+
+Each is a step (`steps.py`): what changes redoes what follows from it.
 """
 
-import dataclasses
+import hashlib
 import os
 
 from absl import logging
 
+from audioset_strong import files
 from audioset_strong.evaluation.items import mine_candidates
 from audioset_strong.evaluation.scores import read_score_file
-from audioset_strong.inference.scoring import write_scores
 from audioset_strong.labels.label_files import read_weak_labels
 from audioset_strong.params import ModelParams, RecordParams, TrainParams
 from audioset_strong.records.prepare import (
@@ -27,8 +29,15 @@ from audioset_strong.records.prepare import (
 )
 from audioset_strong.simulation.release import annotate_candidates, make_release
 from audioset_strong.simulation.soundscapes import SoundscapeParams
-from audioset_strong.simulation.sources import SourceSettings
-from audioset_strong.training.trainer import train
+from audioset_strong.simulation.sources import SourceSettings, make_source
+from experiments.steps import hash_file, hash_sizes, run_step
+from experiments.training_steps import (
+    SCORES_NAME,
+    ExperimentInputs,
+    hash_records_dir,
+    score_step,
+    train_step,
+)
 
 # Share of the evaluation clips that candidates of a class are drawn from, the
 # highest scores first, and how many annotators are shown: a queue, not the top
@@ -36,33 +45,21 @@ from audioset_strong.training.trainer import train
 _CANDIDATE_SHARE = 0.5
 SHOWN_PER_CLASS = 30
 
-
-@dataclasses.dataclass(frozen=True)
-class ExperimentInputs:
-    """What an experiment reads, real or simulated.
-
-    Attributes:
-      train_records_dir: Records of the training clips.
-      eval_records_dir: Records of the evaluation clips.
-      eval_weak_labels: Weak CSV of the evaluation clips.
-      eval_framed_labels: Framed TSV of the evaluation clips.
-      class_map: The classes.
-    """
-
-    train_records_dir: str
-    eval_records_dir: str
-    eval_weak_labels: str
-    eval_framed_labels: str
-    class_map: str
+_WEAK_NAMES = {
+    "train": ("balanced_train_segments.csv", "unbalanced_train_segments.csv"),
+    "eval": ("eval_segments.csv",),
+}
+_CLASS_MAP_NAME = "class_labels_indices.csv"
+_FRAMED_NAME = "audioset_eval_strong_framed_posneg.tsv"
 
 
 def make_inputs(
     output_dir: str,
     soundscapes: SoundscapeParams,
     source: SourceSettings,
+    num_workers: int,
     miner_model: ModelParams,
     miner_train: TrainParams,
-    num_workers: int,
 ) -> ExperimentInputs:
     """Makes soundscapes, records and mined negatives; keeps what is there.
 
@@ -70,67 +67,131 @@ def make_inputs(
       output_dir: Folder of the experiment.
       soundscapes: Numbers of clips and the like.
       source: Where the sounds come from.
+      num_workers: Processes for soundscapes and records.
       miner_model: Network of the miner.
       miner_train: Its training on the Weak set.
-      num_workers: Processes for soundscapes and records.
 
     Raises:
-      InputError: The folder was made with other settings, or the sound source
-        cannot be read.
+      InputError: The sound source cannot be read.
     """
+    train_records_dir = make_train_records(
+        output_dir, soundscapes, source, num_workers
+    )
     release_dir = os.path.join(output_dir, "release")
-    make_release(release_dir, soundscapes, source, num_workers)
-    inputs = _prepare(output_dir, release_dir, soundscapes, num_workers)
-    mined_path = os.path.join(output_dir, "mined.txt")
-    if not os.path.exists(mined_path):
-        miner_dir = os.path.join(output_dir, "miner")
-        train(inputs.train_records_dir, miner_dir, miner_model, miner_train)
-        summary = _mine(release_dir, miner_dir, inputs, soundscapes)
-        with open(mined_path, "w", encoding="utf-8") as file:
-            file.write(summary + "\n")
-        logging.info(summary)
+    labels = os.path.join(release_dir, "labels")
+    inputs = ExperimentInputs(
+        train_records_dir=train_records_dir,
+        eval_records_dir=make_eval_records(output_dir, num_workers),
+        eval_weak_labels=os.path.join(labels, _WEAK_NAMES["eval"][0]),
+        eval_framed_labels=os.path.join(labels, _FRAMED_NAME),
+        class_map=os.path.join(labels, _CLASS_MAP_NAME),
+    )
+    miner_dir = os.path.join(output_dir, "miner")
+    train_step(
+        output_dir,
+        "miner",
+        miner_dir,
+        inputs.train_records_dir,
+        miner_model,
+        miner_train,
+    )
+    scores = score_step(output_dir, "miner", miner_dir, inputs.eval_records_dir)
+    run_step(
+        output_dir,
+        "framed",
+        inputs.eval_framed_labels,
+        {
+            "release": _hash_release(release_dir),
+            "miner_scores": scores.output_hash,
+            "candidate_share": _CANDIDATE_SHARE,
+            "shown_per_class": SHOWN_PER_CLASS,
+            "seed": soundscapes.seed,
+        },
+        lambda: _mine(release_dir, miner_dir, inputs, soundscapes),
+    )
     return inputs
 
 
-def _prepare(
+def make_train_records(
     output_dir: str,
-    release_dir: str,
     soundscapes: SoundscapeParams,
+    source: SourceSettings,
     num_workers: int,
-) -> ExperimentInputs:
-    """Prepares the records of both parts of a release."""
+) -> str:
+    """Makes soundscapes and training records; returns the folder of these."""
+    release_dir = os.path.join(output_dir, "release")
+
+    def make_clips() -> None:
+        make_release(release_dir, soundscapes, source, num_workers)
+
+    run_step(
+        output_dir,
+        "release",
+        release_dir,
+        {
+            "soundscapes": soundscapes,
+            "source": dict(make_source(source).description),
+        },
+        make_clips,
+        _hash_release,
+    )
+    return _make_records(
+        output_dir, "train", soundscapes.held_out_fraction, num_workers
+    )
+
+
+def make_eval_records(output_dir: str, num_workers: int) -> str:
+    """Prepares the records of the evaluation clips; returns their folder."""
+    return _make_records(output_dir, "eval", 0.0, num_workers)
+
+
+def _make_records(
+    output_dir: str, part: str, held_out_fraction: float, num_workers: int
+) -> str:
+    """Prepares the records of a part of a release; returns their folder."""
+    release_dir = os.path.join(output_dir, "release")
+    records_dir = os.path.join(output_dir, "records", part)
     labels = os.path.join(release_dir, "labels")
-    inputs = ExperimentInputs(
-        train_records_dir=os.path.join(output_dir, "records", "train"),
-        eval_records_dir=os.path.join(output_dir, "records", "eval"),
-        eval_weak_labels=os.path.join(labels, "eval_segments.csv"),
-        eval_framed_labels=os.path.join(
-            labels, "audioset_eval_strong_framed_posneg.tsv"
-        ),
-        class_map=os.path.join(labels, "class_labels_indices.csv"),
+    params = RecordParams(
+        held_out_fraction=held_out_fraction, clips_per_shard=250
     )
-    train_weak = (
-        "balanced_train_segments.csv",
-        "unbalanced_train_segments.csv",
-    )
-    parts = (
-        ("train", train_weak, soundscapes.held_out_fraction),
-        ("eval", ("eval_segments.csv",), 0.0),
-    )
-    for part, weak_names, held_out_fraction in parts:
+
+    def prepare() -> None:
         manifest = prepare_records(
             os.path.join(release_dir, "audio", part),
-            [os.path.join(labels, name) for name in weak_names],
+            [os.path.join(labels, name) for name in _WEAK_NAMES[part]],
             [os.path.join(labels, f"audioset_{part}_strong.tsv")],
-            inputs.class_map,
-            os.path.join(output_dir, "records", part),
-            RecordParams(
-                held_out_fraction=held_out_fraction, clips_per_shard=250
-            ),
+            os.path.join(labels, _CLASS_MAP_NAME),
+            records_dir,
+            params,
             workers=WorkerParams(num_workers=num_workers),
         )
         describe(manifest, logging.info)
-    return inputs
+
+    run_step(
+        output_dir,
+        f"records_{part}",
+        records_dir,
+        {"release": _hash_release(release_dir), "records": params},
+        prepare,
+        hash_records_dir,
+    )
+    return records_dir
+
+
+def _hash_release(release_dir: str) -> str:
+    """Hashes labels, and names and sizes of audio; not the framed file.
+
+    That one has another step, which replaces it.
+    """
+    labels = os.path.join(release_dir, "labels")
+    lines = [
+        f"{name} {hash_file(os.path.join(labels, name))}"
+        for name in files.list_names(labels)
+        if name != _FRAMED_NAME
+    ]
+    lines.append(hash_sizes(os.path.join(release_dir, "audio")))
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def _mine(
@@ -140,10 +201,8 @@ def _mine(
     soundscapes: SoundscapeParams,
 ) -> str:
     """Mines candidates and has them annotated; returns a line of counts."""
-    scores_path = os.path.join(miner_dir, "eval_scores.npz")
-    write_scores(miner_dir, inputs.eval_records_dir, scores_path)
     candidates, _ = mine_candidates(
-        read_score_file(scores_path),
+        read_score_file(os.path.join(miner_dir, SCORES_NAME)),
         read_weak_labels(inputs.eval_weak_labels),
         num_per_class=round(_CANDIDATE_SHARE * soundscapes.num_eval_clips),
     )
@@ -152,8 +211,10 @@ def _mine(
     counts = annotate_candidates(
         release_dir, candidates_path, SHOWN_PER_CLASS, soundscapes.seed
     )
-    return (
+    summary = (
         f"Annotators were shown {counts['num_shown'].sum()} candidates of "
         f"{len(counts)} classes and marked {counts['num_negatives'].sum()} as "
         f"absent."
     )
+    logging.info(summary)
+    return summary

@@ -21,6 +21,7 @@ def plot_table1(
 
     Args:
       rows: As in `table1.json`; a metric can be None, and "paper" can lack it.
+        The range over seeds is a line on the bar.
       metrics: Metrics to draw, a panel each.
       path: PNG to write.
     """
@@ -39,6 +40,10 @@ def plot_table1(
         ours = np.array([row[metric] for row in rows], dtype=np.float64)
         paper = [row["paper"].get(metric) for row in rows]
         axis.barh(positions - 0.2, ours, 0.4, label="this run")
+        ranges = [row.get("ranges", {}).get(metric) for row in rows]
+        for position, ends in zip(positions, ranges, strict=True):
+            if ends is not None:
+                axis.plot(ends, [position - 0.2] * 2, color="black", lw=1.2)
         axis.barh(
             positions + 0.2,
             np.array(paper, dtype=np.float64),

@@ -99,8 +99,8 @@ def write_pinned_records(folder, log_mel_dtype="float16"):
         label_frames=LabelFrameParams(),
         class_map=ClassMap(names, names),
         shards=tuple(shards),
-        # As if the last class had no label.
-        events_per_class={"weak": [1, 1, 1, 0], "strong": [1, 1, 1, 0]},
+        # As if the last class had no strong label.
+        events_per_class={"weak": [1, 1, 1, 1], "strong": [1, 1, 1, 0]},
         log_mel_dtype=log_mel_dtype,
     )
 

@@ -31,7 +31,7 @@ from audioset_strong.evaluation.items import (
     weak_items,
 )
 from audioset_strong.evaluation.metrics import (
-    strong_validation_d_prime,
+    validation_metrics,
 )
 from audioset_strong.evaluation.results import evaluate_items
 from audioset_strong.evaluation.scores import write_score_file
@@ -392,11 +392,14 @@ def test_strong_validation_equals_implied_evaluation():
         }
     )
     result = evaluate_strong(score_file, framed, "implied")
-    d_prime, lwlrap = strong_validation_d_prime(
+    found = validation_metrics(
         scores.reshape(-1, 3), is_positive.reshape(-1, 3)
     )
-    assert d_prime == result.d_prime
-    assert lwlrap == pytest.approx(result.lwlrap)
+    assert found == {
+        "d_prime": result.d_prime,
+        "lwlrap": pytest.approx(result.lwlrap),
+        "mAP": pytest.approx(result.mean_average_precision),
+    }
 
 
 @pytest.mark.parametrize("binary", ["evaluate", "mine_candidates"])

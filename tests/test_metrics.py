@@ -20,7 +20,7 @@ from sklearn.metrics import (
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation import metrics
-from audioset_strong.evaluation.metrics import strong_validation_d_prime
+from audioset_strong.evaluation.metrics import validation_metrics
 
 
 def class_auc(positives, negatives):
@@ -365,10 +365,20 @@ def test_strong_validation():
     # Column 0: .9 .7 against .8 .1: 3 of 4. Column 1 has no positive.
     scores = np.array([[0.9, 0.0], [0.8, 0.5], [0.7, 0.8], [0.1, 0.2]])
     targets = np.array([[1.0, 0], [0, 0], [1, 0], [0, 0]], np.float32)
-    d_prime, lwlrap = strong_validation_d_prime(scores, targets)
-    assert d_prime == pytest.approx(2**0.5 * norm.ppf(3 / 4))
-    # Item 0: rank 1. Item 2: rank 2.
-    assert lwlrap == pytest.approx((1 + 1 / 2) / 2)
+    assert validation_metrics(scores, targets) == {
+        "d_prime": pytest.approx(2**0.5 * norm.ppf(3 / 4)),
+        # Item 0: rank 1. Item 2: rank 2.
+        "lwlrap": pytest.approx((1 + 1 / 2) / 2),
+        # Of column 0: 1 of 1, and 2 of 3.
+        "mAP": pytest.approx((1 + 2 / 3) / 2),
+    }
+
+
+def test_metrics_that_cannot_be_computed_are_left_out():
+    scores = np.array([[0.9, 0.0], [0.8, 0.5]])
+    assert not validation_metrics(scores, np.zeros([2, 2]))
+    # Without a negative there is no ROC curve.
+    assert validation_metrics(scores[:, :1], np.ones([2, 1])) == {"lwlrap": 1}
 
 
 @pytest.mark.parametrize(("num_items", "num_classes"), [(4, 1), (30, 3)])
@@ -377,8 +387,8 @@ def test_validation_of_a_perfect_model_is_finite(num_items, num_classes):
     targets = rng.random((num_items, num_classes)) < 0.4
     targets[0], targets[1] = True, False
     scores = targets + 0.5 * rng.random(targets.shape)
-    best, lwlrap = strong_validation_d_prime(scores, targets)
-    worst, _ = strong_validation_d_prime(-scores, targets)
+    best = validation_metrics(scores, targets)["d_prime"]
+    worst = validation_metrics(-scores, targets)["d_prime"]
     assert 0 < best < 10
     assert worst == -best
     # The smallest error, one tie in the class with most pairs, is below it.
@@ -386,5 +396,5 @@ def test_validation_of_a_perfect_model_is_finite(num_items, num_classes):
     column = scores[:, pairs.argmax()]  # a view
     is_positive = targets[:, pairs.argmax()]
     column[column == column[~is_positive].max()] = column[is_positive].min()
-    almost, _ = strong_validation_d_prime(scores, targets)
+    almost = validation_metrics(scores, targets)["d_prime"]
     assert 0 < almost < best

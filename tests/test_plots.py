@@ -1,4 +1,4 @@
-"""Figure 2, the names in it, and reliability curves."""
+"""Figure 2, the names in it, reliability curves, and scores of a clip."""
 
 import itertools
 
@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from test_thresholds import make_items
 
+from audioset_strong import plots
 from audioset_strong.evaluation.thresholds import reliability_curve
 from audioset_strong.plots import (
     named_classes,
@@ -18,6 +19,7 @@ from audioset_strong.plots import (
     priors_figure,
     reliability_figure,
     save_figure,
+    scores_image,
     zero_position,
 )
 
@@ -209,3 +211,43 @@ def test_few_classes_have_no_middle_half_and_empty_bins_are_gaps():
     assert len(top.collections) == 0
     assert np.isnan(top.lines[1].get_ydata()).sum() == 8
     assert top.get_title().startswith("Expected calibration error 0.050")
+
+
+@pytest.mark.parametrize("num_classes", [3, 40])
+def test_scores_of_a_clip(num_classes, monkeypatch):
+    rng = np.random.default_rng(0)
+    targets = np.zeros([6, num_classes])
+    targets[2:4, 1] = 1
+    scores = rng.uniform(0, 0.3, targets.shape)
+    scores[5, 2] = 0.9
+    figures = []
+    monkeypatch.setattr(
+        plots, "Figure", lambda **s: figures.append(Figure(**s)) or figures[-1]
+    )
+    image = scores_image(
+        rng.normal(size=[576, 64]),
+        targets,
+        scores,
+        [f"Class {i}, and so on" for i in range(num_classes)],
+        0.96,
+        "clip_0",
+    )
+    assert image.dtype == np.uint8
+    assert image.shape[1:] == (800, 3)
+    assert 20 < image.std() < 120
+    top, bottom = figures[0].axes
+    assert top.get_title() == "clip_0"
+    assert top.get_xlim() == bottom.get_xlim() == (0, pytest.approx(5.76))
+    # The class that is there first, then the one with the highest score.
+    rows = [text.get_text() for text in bottom.get_yticklabels()]
+    assert rows[:2] == ["Class 1", "Class 2"]
+    assert len(rows) == min(num_classes, 8)
+    boxes = [box.get_xy() for box in bottom.patches]
+    assert boxes == [(pytest.approx(t * 0.96), 0.08) for t in (2, 3)]
+    # All of it is inside the image.
+    figures[0].canvas.draw()
+    frame = figures[0].bbox
+    for axis in (top, bottom):
+        box = axis.get_tightbbox()
+        assert frame.x0 <= box.x0 <= box.x1 <= frame.x1
+        assert frame.y0 <= box.y0 <= box.y1 <= frame.y1

@@ -26,7 +26,8 @@ from audioset_strong.records.streams import (
     read_batches,
     training_stream,
 )
-from audioset_strong.training.workdir import is_run, read_metrics
+from audioset_strong.training.metrics_log import read_metrics
+from audioset_strong.training.workdir import is_run
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _NETWORK = ModelParams(width=1 / 32, stem_stride=4)

@@ -22,7 +22,7 @@ def test_the_network_of_the_paper():
     kinds = [type(layer).__name__ for layer in model.layers]
     # 1 stem, 16 blocks of 3, 4 shortcuts; batch norm after each.
     assert kinds.count("Conv2D") == 1 + 16 * 3 + 4
-    assert kinds.count("BatchNormalization") == kinds.count("Conv2D")
+    assert kinds.count("FusedBatchNormalization") == kinds.count("Conv2D")
     for layer in model.layers:
         if isinstance(layer, keras.layers.Conv2D):
             assert not layer.use_bias

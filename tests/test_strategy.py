@@ -204,7 +204,7 @@ def test_two_workers_do_what_one_process_does(tiny_records_dir, tmp_path):
         assert of_two[1] is not None
         assert report["best_step"] in (4, 8, 12)
     chief, other = reports
-    assert chief["best_d_prime"] == other["best_d_prime"]
+    assert chief["best_value"] == other["best_value"]
     # Only the chief writes.
     steps = [m["step"] for m in read_metrics(str(workdir / "metrics.jsonl"))]
     assert sorted(set(steps)) == list(range(1, 13))

@@ -1,24 +1,21 @@
+"""Table 1 and the sweep of mu: what is run, what is kept, and the tables."""
+
 import copy
 import json
+import os
 import pathlib
 import subprocess
 import sys
 
 import pytest
 from absl import flags
+from absl.testing import flagsaver
 
+from audioset_strong.errors import InputError
 from audioset_strong.labels.training_sets import get_training_set
-from experiments import table1
+from experiments import mu_sweep, rows, steps, table1, training_steps
 
 _ROOT = pathlib.Path(__file__).parents[1]
-
-
-def _row(training_set, values, paper):
-    return {
-        "training_set": training_set,
-        **dict(zip(table1.METRICS, values)),
-        "paper": dict(zip(table1.METRICS, paper)),
-    }
 
 
 def test_rows_are_those_of_the_paper():
@@ -39,11 +36,46 @@ def test_rows_are_those_of_the_paper():
     assert all(get_training_set(name).needs_strong_labels for name in small)
 
 
+def _result(training_set, seed, values, **must_agree):
+    return {
+        "point": {"training_set": training_set, "seed": seed},
+        "must_agree": must_agree,
+        "values": dict(zip(table1.METRICS, values)),
+        "run": f"{training_set}-{seed}",
+        "report": "report.html",
+        "versions": {},
+    }
+
+
+def _last_line(results):
+    return table1.format_table(table1.summarise(results)).splitlines()[-3:]
+
+
 def test_table_has_our_numbers_and_the_papers():
-    rows = [_row("Weak-small", (0.5, 0.25, None, 0.125), (0.86, 0.39))]
-    assert table1.format_table(rows).splitlines()[-1] == (
-        "| Weak-small | 0.50 (0.86) | 0.25 (0.39) | - | 0.12 |"
+    one = [_result("Weak-small", 4, (0.5, 0.25, None, 0.125))]
+    assert _last_line(one) == [
+        "| Weak-small | 0.50 (0.86) | 0.25 (0.39) | - (0.81) | 0.12 (0.29) |",
+        "",
+        "In brackets: the paper, on AudioSet.",
+    ]
+    control = [_result("+ Weak", 0, (1, 1, 1, 1))]
+    assert _last_line(control)[0] == "| + Weak | 1.00 | 1.00 | 1.00 | 1.00 |"
+
+
+def test_table_of_several_seeds_has_mean_and_range():
+    results = [
+        _result("+ Strong", 2, (1.5, 0.5, None, 0.5)),
+        _result("+ Strong", 1, (1.0, 0.2, 1.25, 0.5)),
+        _result("+ Strong", 7, (1.1, 0.5, 1.75, 0.5)),
+    ]
+    row, _, note = _last_line(results)
+    assert row == (
+        "| + Strong | 1.20 [1.00, 1.50] (1.28) | 0.40 [0.20, 0.50] (0.42) | "
+        "1.50 [1.25, 1.75] (1.39) | 0.50 [0.50, 0.50] (0.47) |"
     )
+    assert "of 3 seeds" in note
+    (summed,) = table1.summarise(results)
+    assert summed["seeds"] == [1, 2, 7]
 
 
 @pytest.mark.parametrize("path", sorted(_ROOT.glob("experiments/*.flags")))
@@ -55,22 +87,17 @@ def test_flagfile_parses(path):
     assert values["output_dir"].present
 
 
-def _table1(*arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "experiments.table1", *arguments],
-        capture_output=True,
-        text=True,
-        check=False,
-        cwd=_ROOT,
-    )
+def _run(module, *arguments):
+    rows.train_row.cache_clear()
+    with flagsaver.flagsaver():
+        flags.FLAGS(["x", *arguments])
+        module.main(["x"])
 
 
 def test_half_of_the_real_inputs_is_an_error(tmp_path):
-    finished = _table1(
-        f"--output_dir={tmp_path}", "--train_records_dir=records"
-    )
-    assert finished.returncode == 2
-    assert "--eval_records_dir" in finished.stderr.splitlines()[-1]
+    with pytest.raises(InputError, match="need all of .*--eval_records_dir"):
+        _run(table1, f"--output_dir={tmp_path}", "--train_records_dir=records")
+    assert not list(tmp_path.iterdir())
 
 
 def test_evaluation_clips_in_training_records_are_refused(tmp_path):
@@ -80,23 +107,232 @@ def test_evaluation_clips_in_training_records_are_refused(tmp_path):
     ):
         (tmp_path / part).mkdir()
         (tmp_path / part / "segment_ids.txt").write_text(f"{part}_0\n{clip}\n")
-    finished = _table1(
-        f"--output_dir={tmp_path}",
-        f"--train_records_dir={tmp_path}/train",
-        f"--eval_records_dir={tmp_path}/eval",
-        "--eval_weak_labels=W.csv",
-        "--eval_framed_labels=F.tsv",
+    with pytest.raises(
+        InputError,
+        match="1 groups of clips .* such as video-----b, are both in .*labels",
+    ):
+        _run(
+            table1,
+            f"--output_dir={tmp_path}",
+            f"--train_records_dir={tmp_path}/train",
+            f"--eval_records_dir={tmp_path}/eval",
+            "--eval_weak_labels=W.csv",
+            "--eval_framed_labels=F.tsv",
+        )
+
+
+class _Fake:
+    """An experiment whose steps write text files; notes what they make."""
+
+    def __init__(self, folder, monkeypatch):
+        self.folder, self.made = folder, []
+        self.records = {"train": "T", "eval": "E"}
+        self.kernels = "those of today"
+        (folder / "weak.csv").write_text("weak labels")
+        (folder / "framed.tsv").write_text("framed labels")
+        inputs = training_steps.ExperimentInputs(
+            "train", "eval", f"{folder}/weak.csv", f"{folder}/framed.tsv", ""
+        )
+        known = {"explicit": dict.fromkeys(("d_prime", "lwlrap"), 0.5)}
+        known["implied"] = known["explicit"]
+        report = {"weak": known, "strong": known}
+        for module, name, fake in (
+            (rows, "make_experiment_inputs", lambda: inputs),
+            (rows, "make_training_records", lambda: "train"),
+            (table1, "check_no_shared_clips", lambda *_: None),
+            (table1, "plot_table1", lambda *_: None),
+            (training_steps, "train", self._train),
+            (training_steps, "hash_records_dir", self.records.get),
+            (training_steps, "weights_hash", self._weights_hash),
+            (training_steps, "write_scores", self._write_scores),
+            (training_steps, "read_scores", lambda *_: None),
+            (training_steps, "read_truth", lambda **_: None),
+            (training_steps, "evaluate_scores", lambda *_: None),
+            (training_steps, "write_report", self._write_report),
+        ):
+            monkeypatch.setattr(module, name, fake)
+        self._report = report
+
+    def _train(self, records_dir, workdir, model_params, params, recipe):
+        self.made.append("train " + os.path.basename(workdir))
+        os.makedirs(workdir)
+        start = params.warm_start_workdir
+        with open(f"{workdir}/weights", "w") as file:
+            print(self.kernels, self.records[records_dir], params.mu, file=file)
+            print(params.num_steps, params.seed, model_params, file=file)
+            print(start and self._weights_hash(start), file=file)
+        # The best mu by d' is 0.6, by lwlrap 0.2.
+        by_d_prime, by_lwlrap = abs(params.mu - 0.6), abs(params.mu - 0.2)
+        with open(f"{workdir}/metrics.jsonl", "w") as file:
+            for step, more in ((1, 0.0), (2, 0.25)):
+                metrics = {
+                    "step": step,
+                    "validation_d_prime": 1 - by_d_prime + more,
+                    "validation_lwlrap": 1 - by_lwlrap - more,
+                }
+                print(json.dumps(metrics), file=file)
+        return {"best_step": 2}
+
+    def _weights_hash(self, workdir):
+        return steps.hash_file(f"{workdir}/weights")
+
+    def _write_scores(self, workdir, records_dir, path):
+        self.made.append("score " + os.path.basename(workdir))
+        with open(path, "w") as file:
+            file.write(self._weights_hash(workdir) + self.records[records_dir])
+
+    def _write_report(self, _, report_dir):
+        self.made.append("evaluate " + os.path.basename(report_dir))
+        os.makedirs(report_dir, exist_ok=True)
+        with open(f"{report_dir}/report.json", "w") as file:
+            file.write("report")
+        return self._report
+
+    def run(self, module, *arguments):
+        """Runs a script; returns what was made."""
+        self.made = []
+        _run(module, f"--output_dir={self.folder}/out", *arguments)
+        return self.made
+
+
+@pytest.fixture
+def fake(tmp_path, monkeypatch):
+    return _Fake(tmp_path, monkeypatch)
+
+
+def _made_of(*names, kinds=("train", "score", "evaluate")):
+    return [f"{kind} {name}-seed0" for name in names for kind in kinds]
+
+
+_SMALL = ("weak-small", "diffuse-small", "strong-small")
+_TUNED = ("plus_diffuse-mu0.7", "plus_strong-mu0.8")
+
+
+def test_only_what_depends_on_a_change_is_redone(fake):
+    everything = _made_of(*_SMALL, "weak-large", *_TUNED)
+    assert fake.run(table1) == everything
+    table = json.loads((fake.folder / "out" / "table1.json").read_text())
+    assert [row["training_set"] for row in table["rows"]] == [
+        row.training_set for row in table1.ROWS
+    ]
+    assert fake.run(table1) == []
+    # A setting of one kind of row.
+    changed = ["--small_steps=7"]
+    assert fake.run(table1, *changed) == _made_of(*_SMALL)
+    assert (fake.folder / "out/models/weak-small-seed0.old-1/weights").exists()
+    # That of the row which others start from.
+    changed.append("--large_steps=9")
+    assert fake.run(table1, *changed) == _made_of("weak-large", *_TUNED)
+    # Its weights, trained anew with other kernels.
+    (fake.folder / "out/models/weak-large-seed0").rename(fake.folder / "gone")
+    fake.kernels = "those of tomorrow"
+    assert fake.run(table1, *changed) == _made_of("weak-large", *_TUNED)
+    # Records and labels of the evaluation.
+    fake.records["eval"] = "other clips"
+    assert fake.run(table1, *changed) == _made_of(
+        *_SMALL, "weak-large", *_TUNED, kinds=("score", "evaluate")
     )
-    assert finished.returncode == 2
-    message = finished.stderr.splitlines()[-1]
-    assert "1 groups of clips" in message
-    assert "such as video-----b, are both in" in message
-    assert "eval_labels" in message
+    (fake.folder / "framed.tsv").write_text("more negatives")
+    assert fake.run(table1, *changed) == _made_of(
+        *_SMALL, "weak-large", *_TUNED, kinds=("evaluate",)
+    )
+    fake.records["train"] = "other clips"
+    assert fake.run(table1, *changed) == everything
+    # A score file that is not of these weights.
+    path = fake.folder / "out/models/strong-small-seed0/eval_scores.npz"
+    path.write_text("of another run")
+    assert fake.run(table1, *changed) == ["score strong-small-seed0"]
+
+
+def test_rows_and_seeds_apart_make_one_table(fake, capsys):
+    out = f"{fake.folder}/out"
+    # A row brings the one that it starts from, without evaluating it.
+    made = fake.run(table1, "--rows=plus_strong", "--seeds=3")
+    assert made == [
+        "train weak-large-seed3",
+        "train plus_strong-mu0.8-seed3",
+        "score plus_strong-mu0.8-seed3",
+        "evaluate plus_strong-mu0.8-seed3",
+    ]
+    other = f"--output_dir={fake.folder}/other"
+    fake.run(table1, other, "--rows=plus_strong,weak-large", "--seeds=4,5")
+    joined = f"--output_dir={fake.folder}/joined"
+    joins = joined, f"--join={out},{fake.folder}/other"
+    assert fake.run(table1, *joins) == []
+    table = json.loads((fake.folder / "joined" / "table1.json").read_text())
+    assert [(r["training_set"], r["seeds"]) for r in table["rows"]] == [
+        ("Weak-large", [4, 5]),
+        ("+ Strong", [3, 4, 5]),
+    ]
+    # Rows of other settings, or of other labels, are no part of it.
+    fake.run(table1, other, "--rows=plus_strong", "--large_steps=8")
+    with pytest.raises(InputError, match="train.num_steps 8 and 1200"):
+        fake.run(table1, *joins)
+    capsys.readouterr()
+    fake.run(table1, "--rows=weak-small", "--width=0.5")
+    table = capsys.readouterr().out
+    assert "| Weak-small |" in table
+    assert "| + Strong |" not in table
+
+
+def test_unknown_row_is_an_error(fake):
+    with pytest.raises(InputError, match="Expected --rows of weak-small, .*"):
+        fake.run(table1, "--rows=weak-small,Strong")
+    assert not fake.made
+
+
+def test_sweep_shares_runs_with_the_table_and_gives_its_mu(fake):
+    sweep = "--mus=0,0.2,0.6,0.9", "--sets=strong"
+    names = ["plus_weak", *(f"plus_strong-mu{mu}" for mu in (0.2, 0.6, 0.9))]
+    made = fake.run(mu_sweep, *sweep)
+    assert made == _made_of("weak-large", *names, kinds=("train",))
+    out = fake.folder / "out"
+    found = json.loads((out / "mu_sweep.json").read_text())
+    assert found["chosen"] == {"strong": {"d_prime": 0.6, "lwlrap": 0.2}}
+    assert [point["mu"] for point in found["points"]] == [0, 0.2, 0.6, 0.9]
+    # One checkpoint for both metrics, or each metric's own.
+    values = ("d_prime", "lwlrap_at_best_step", "lwlrap", "lwlrap_step")
+    assert [found["points"][2][name] for name in values] == pytest.approx(
+        [1.25, 0.35, 0.6, 1]
+    )
+    assert (out / "mu_sweep.png").stat().st_size > 1000
+    assert fake.run(mu_sweep, *sweep) == []
+    # More of the grid joins what is there.
+    made = fake.run(mu_sweep, "--mus=0.7", "--sets=strong,diffuse")
+    assert made == _made_of(
+        "plus_strong-mu0.7", "plus_diffuse-mu0.7", kinds=("train",)
+    )
+    found = json.loads((out / "mu_sweep.json").read_text())
+    assert len(found["points"]) == 6
+    taken = f"--mu_from={out}/mu_sweep.json"
+    made = fake.run(table1, "--rows=plus_strong,plus_diffuse", taken)
+    assert made == _made_of(
+        "plus_strong-mu0.6", "plus_diffuse-mu0.7", kinds=("score", "evaluate")
+    )
+    with pytest.raises(InputError, match="as --mu_strong. Received: both"):
+        fake.run(table1, taken, "--mu_strong=0.7")
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--mus=0.2,1.5", r"--mus in \[0, 1\]"),
+        ("--mus=much", r"--mus in \[0, 1\]"),
+        ("--sets=weak", "--sets of strong, diffuse"),
+        ("--seeds=a", "whole numbers as --seeds"),
+        ("--join=nowhere", "Expected results in nowhere/mu_sweep, found none"),
+    ],
+)
+def test_bad_sweep_is_one_line(fake, argument, message):
+    with pytest.raises(InputError, match=message):
+        fake.run(mu_sweep, argument)
+    assert not fake.made
 
 
 @pytest.mark.slow
 def test_everything_runs_and_runs_again_from_what_is_there(tmp_path):
-    arguments = [
+    command = [
+        *(sys.executable, "-m", "experiments.table1"),
         f"--output_dir={tmp_path}",
         "--num_weak_clips=60",
         "--num_strong_clips=60",
@@ -109,9 +345,25 @@ def test_everything_runs_and_runs_again_from_what_is_there(tmp_path):
         "--width=0.0625",
         "--stem_stride=4",
     ]
-    assert _table1(*arguments).returncode == 0
+
+    def run(*arguments):
+        return subprocess.run(
+            [*command, *arguments],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=_ROOT,
+        ).stderr
+
+    run()
     first = json.loads((tmp_path / "table1.json").read_text())
     assert len(first["rows"]) == 6
     assert all(metric in first["rows"][0] for metric in table1.METRICS)
-    assert _table1(*arguments).returncode == 0
+    again = run()
     assert json.loads((tmp_path / "table1.json").read_text()) == first
+    # Release, two records, miner, its scores, negatives; three a row.
+    assert (again.count(": kept."), again.count(": made")) == (6 + 18, 0)
+    assert ": to be made." not in again
+    changed = run("--fine_tune_learning_rate=0.5")
+    assert changed.count(": made anew, because train.learning_rate was") == 2
+    assert changed.count(": kept.") == 6 + 12

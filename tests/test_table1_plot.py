@@ -17,6 +17,7 @@ def test_a_panel_for_each_metric_also_without_all_numbers(tmp_path):
             "training_set": "Strong",
             "weak_d_prime": None,
             "strong_d_prime": 1.2,
+            "ranges": {"strong_d_prime": [1.1, 1.25]},
             "paper": {"strong_d_prime": 1.3},
         },
     ]

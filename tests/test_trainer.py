@@ -19,12 +19,13 @@ import numpy as np
 import pytest
 import soundfile
 import tensorflow as tf
+from tensorboard_points import read_points
 from tiny_release import MIDS
 from untrained_run import MODEL_PARAMS as _UNTRAINED
 from untrained_run import save_untrained_run
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.metrics import strong_validation_d_prime
+from audioset_strong.evaluation.metrics import validation_metrics
 from audioset_strong.files import hold_lock
 from audioset_strong.labels.class_map import ClassMap
 from audioset_strong.models.frame_classifier import HEAD_NAME
@@ -33,12 +34,9 @@ from audioset_strong.records.manifest import read_records
 from audioset_strong.records.prepare import WorkerParams, prepare_records
 from audioset_strong.records.streams import label_frame_batches
 from audioset_strong.training import trainer
+from audioset_strong.training.metrics_log import read_metrics
 from audioset_strong.training.trainer import train
-from audioset_strong.training.workdir import (
-    load_classifier,
-    read_metrics,
-    read_run,
-)
+from audioset_strong.training.workdir import load_classifier, read_run
 
 _ROOT = pathlib.Path(__file__).parents[1]
 # Tracing a ResNet-50 takes half a minute on a busy machine, several times that
@@ -164,6 +162,21 @@ def test_a_killed_run_writes_the_same_metrics(workdirs):
     assert validated == [10, 20, 30]
 
 
+def test_a_killed_run_has_the_same_points_for_tensorboard(workdirs):
+    whole, killed = (
+        {
+            name: points
+            for name, points in read_points(workdir).items()
+            if name not in _TIMES
+        }
+        for workdir in workdirs
+    )
+    assert whole == killed
+    assert [step for step, _ in whole["loss_strong"]] == list(range(1, 31))
+    assert [step for step, _ in whole["validation_lwlrap"]] == [10, 20, 30]
+    assert [step for step, _ in whole["clips"]] == [10, 20, 30]
+
+
 def test_it_learns_and_logs(workdirs):
     metrics = [m for m in _metrics(workdirs[0]) if "loss" in m]
     losses = [m["loss"] for m in metrics]
@@ -173,7 +186,6 @@ def test_it_learns_and_logs(workdirs):
     assert np.mean(losses[-5:]) < 3
     # 240 examples at mu = 0.5: standard error 0.03.
     assert abs(np.mean([m["mixed_share"] for m in metrics]) - 0.5) < 0.13
-    assert any(pathlib.Path(workdirs[0], "tensorboard").iterdir())
 
 
 def test_settings_are_saved_with_the_run(workdirs):
@@ -194,8 +206,9 @@ def test_a_finished_run_stays_as_it_is(workdirs, tiny_records_dir):
         if "validation_d_prime" in m
     }
     # Of equal ones the last.
-    assert result["best_d_prime"] == max(d_primes.values())
-    assert d_primes[result["best_step"]] == result["best_d_prime"]
+    assert result["selection_metric"] == "strong_d_prime"
+    assert result["best_value"] == max(d_primes.values())
+    assert d_primes[result["best_step"]] == result["best_value"]
 
 
 def test_a_warm_start_goes_on_from_the_weights(
@@ -208,7 +221,7 @@ def test_a_warm_start_goes_on_from_the_weights(
     monkeypatch.setattr(
         trainer,
         "make_score_patches",
-        lambda _: lambda patches: tf.zeros([len(patches), 4]),
+        lambda *_: lambda patches: tf.zeros([len(patches), 4]),
     )
     params = dataclasses.replace(
         _PARAMS,
@@ -398,7 +411,7 @@ def _copy_records(records_dir, folder, groups, held_out=None):
     return str(folder)
 
 
-def _score_by_loudness(_):
+def _score_by_loudness(*_):
     """Gives all classes but the first the loudness of the patch."""
 
     def score_patches(patches):
@@ -420,7 +433,7 @@ def test_without_a_held_out_part_the_last_is_the_best(
     workdir = str(tmp_path / "run")
     for _ in range(2):  # a finished run says the same
         found = train(records_dir, workdir, _NETWORK, params)
-        assert found == {"best_step": 7, "best_d_prime": None}
+        assert (found["best_step"], found["best_value"]) == (7, None)
     assert _variables(workdir, "best")[0] == "ckpt-7"
     text = pathlib.Path(workdir, "metrics.jsonl").read_text()
     assert "validation" not in text
@@ -436,7 +449,7 @@ def test_weak_labels_alone_validate_by_clip(
     )
     params = dataclasses.replace(
         _PARAMS, training_set="strong", mixed_training_set="", mu=0.0,
-        num_steps=1, deterministic=False,
+        num_steps=1, deterministic=False, selection_metric="lwlrap",
     )  # fmt: skip
     workdir = str(tmp_path / "run")
     found = train(records_dir, workdir, _NETWORK, params)
@@ -449,17 +462,19 @@ def test_weak_labels_alone_validate_by_clip(
         scores.append(score_patches(clip["patches"][:number]).numpy().mean(0))
         targets.append(clip["targets"].numpy()[:number].max(0))
     assert {tuple(t) for t in targets} == {(1, 0, 1, 0), (0, 1, 1, 0)}
-    d_prime, lwlrap = strong_validation_d_prime(
-        np.array(scores), np.array(targets)
-    )
+    expected = validation_metrics(np.array(scores), np.array(targets))
+    assert set(expected) == {"d_prime", "lwlrap", "mAP"}
     validated = _metrics(workdir)[-1]
+    assert validated.pop("step") == 1
     assert validated == {
-        "step": 1,
-        "validation_weak_d_prime": pytest.approx(d_prime),
-        "validation_weak_lwlrap": pytest.approx(lwlrap),
+        f"validation_weak_{name}": pytest.approx(value)
+        for name, value in expected.items()
     }
-    assert found == {"best_step": 1, "best_d_prime": pytest.approx(d_prime)}
-    assert np.isfinite(d_prime)
+    assert found == {
+        "best_step": 1,
+        "selection_metric": "lwlrap",
+        "best_value": pytest.approx(expected["lwlrap"]),
+    }
 
 
 def test_own_recordings_with_weak_labels(small_network, tmp_path):
@@ -507,8 +522,7 @@ def test_own_recordings_with_weak_labels(small_network, tmp_path):
     workdir = str(tmp_path / "run")
     found = train(records_dir, workdir, _NETWORK, params)
     validated = _metrics(workdir)[-1]
-    assert validated["validation_weak_d_prime"] == found["best_d_prime"]
-    assert np.isfinite(found["best_d_prime"])
+    assert validated["validation_weak_d_prime"] == found["best_value"]
     # Whole groups are held out: 1.1 to 6.85 s, each as long as it is.
     records = read_records(records_dir)
     batches = label_frame_batches(records, ["weak", "held_out"], "weak")
@@ -533,7 +547,7 @@ def test_a_warm_start_with_other_classes(
     monkeypatch.setattr(
         trainer, "make_run_steps", lambda *_: lambda *_: (tf.ones([1, 7]), 0.0)
     )
-    monkeypatch.setattr(trainer, "_validate", lambda *_: ({}, None))
+    monkeypatch.setattr(trainer, "validate", lambda *_: ({}, None))
     source_map = ClassMap(
         ("dog_bark", MIDS[3], "site_3", MIDS[0], "/m/x"), tuple("DNSLX")
     )
@@ -648,5 +662,5 @@ def test_fine_tuning_to_other_classes_is_ahead_of_training_anew(tmp_path):
                 warm_start_classes="match" if start else "same",
             ),
         )
-        d_primes[bool(start)] = found["best_d_prime"]
+        d_primes[bool(start)] = found["best_value"]
     assert d_primes[True] > d_primes[False] + 0.3, d_primes

@@ -19,7 +19,6 @@ from audioset_strong.params import (
     TrainParams,
 )
 from audioset_strong.training.workdir import (
-    MetricsLog,
     RecordsUsed,
     RunParams,
     begin,
@@ -28,7 +27,6 @@ from audioset_strong.training.workdir import (
     last_manager,
     load_classifier,
     model_params_of_start,
-    read_metrics,
     read_run,
     restore_weights,
     resume,
@@ -250,24 +248,3 @@ def test_a_checkpoint_that_does_not_fit(tmp_path, damage):
         InputError, match="best/ckpt-3 cannot be read .*damaged"
     ):
         restore_weights(workdir, _model())
-
-
-def test_lines_after_the_resumed_step_are_dropped(tmp_path):
-    log = MetricsLog(str(tmp_path), 0)
-    for step in (5, 10, 15):
-        log.write(step, {"loss": 1.0 / step})
-    log.write(10, {"validation_d_prime": 1.5})
-    path = tmp_path / "metrics.jsonl"
-    with open(path, "a") as file:
-        file.write('{"step": 20, "lo')  # killed while writing
-    assert [m["step"] for m in read_metrics(str(path))] == [5, 10, 15, 10]
-    log = MetricsLog(str(tmp_path), 10)
-    log.write(15, {"loss": 0.25})
-    assert read_metrics(str(path)) == [
-        {"step": 5, "loss": 0.2},
-        {"step": 10, "loss": 0.1},
-        {"step": 10, "validation_d_prime": 1.5},
-        {"step": 15, "loss": 0.25},
-    ]
-    MetricsLog(str(tmp_path), 0)
-    assert path.read_text() == ""

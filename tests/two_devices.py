@@ -16,6 +16,7 @@ import tensorflow as tf
 from keras import layers
 from pinned_records import write_pinned_records
 
+from audioset_strong.models.batch_norm import FusedBatchNormalization
 from audioset_strong.models.clip_scores import make_score_patches
 from audioset_strong.params import RecipeParams, TrainParams
 from audioset_strong.records.streams import training_stream
@@ -48,7 +49,7 @@ def small_network(is_synchronized, num_classes=3):
     hidden = layers.Reshape((96, 64, 1))(patches)
     for stride in (4, 2):
         hidden = layers.Conv2D(4, 3, strides=stride, use_bias=False)(hidden)
-        norm = layers.BatchNormalization(synchronized=is_synchronized)
+        norm = FusedBatchNormalization(synchronized=is_synchronized)
         hidden = layers.ReLU()(norm(hidden))
     pooled = layers.GlobalAveragePooling2D()(hidden)
     return keras.Model(patches, {"logits": layers.Dense(num_classes)(pooled)})

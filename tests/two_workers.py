@@ -20,7 +20,7 @@ from two_devices import small_network, take_step
 
 from audioset_strong.errors import InputError
 from audioset_strong.models.clip_scores import make_score_patches
-from audioset_strong.params import ModelParams, TrainParams
+from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.records.manifest import read_records
 from audioset_strong.records.streams import training_stream
 from audioset_strong.training import strategy as strategies
@@ -77,7 +77,11 @@ def _check_messages(strategy):
 def _check_stream(strategy, records):
     """Whether this worker's batches are its share of the stream."""
     worker = strategies.worker_of(strategy)
-    stream = iter(strategies.distribute_stream(strategy, records, PARAMS, 3))
+    stream = iter(
+        strategies.distribute_stream(
+            strategy, records, PARAMS, 3, RecipeParams()
+        )
+    )
     expected = training_stream(records, PARAMS, 3, worker).take(3)
     found = [
         strategy.experimental_local_results(next(stream)["patches"])
@@ -117,7 +121,7 @@ def _check_validation(strategy, records):
         model = small_network(True, records.class_map.num_classes)
     one = tf.distribute.OneDeviceStrategy("/cpu:0")
     return [
-        validate(make_score_patches(model, where), records, where)
+        validate(make_score_patches(model, where), records, "lwlrap", where)
         for where in (strategy, one)
     ]
 

@@ -373,9 +373,9 @@ def overall_lwlrap(per_class: _Floats, num_positives: npt.ArrayLike) -> float:
     return float(per_class[has_positives] @ weights[has_positives])
 
 
-def strong_validation_d_prime(
+def validation_metrics(
     scores: _Scores, targets: npt.NDArray[Any]
-) -> tuple[float, float]:
+) -> dict[str, float]:
     """Scores a checkpoint on held-out label frames, or clips.
 
     Every item that is not positive for a class is a negative: held-out clips
@@ -391,19 +391,28 @@ def strong_validation_d_prime(
       targets: float, int or bool, same shape; > 0 is positive.
 
     Returns:
-      d_prime: d' of the mean AUC, finite; NaN if no class has both kinds of
-        items.
-      lwlrap: Ranked over all classes, NaN without any positive.
+      Of these, those that can be computed, all finite: `d_prime`, d' of the
+      mean AUC, and `mAP`, if a class has both kinds of items; `lwlrap`, ranked
+      over all classes, if there is a positive.
     """
     is_positive = np.asarray(targets) > 0
-    aucs = per_class_auc(scores, is_positive, ~is_positive)
+    rankings = rank_classes(scores, is_positive, ~is_positive)
     per_class = per_class_lwlrap(scores, is_positive)
     num_positives = is_positive.sum(axis=0)  # [num_classes]
-    d_prime = d_prime_of_mean_auc(aucs)
+    d_prime = d_prime_of_mean_auc(
+        np.array([auc_of_ranking(ranking) for ranking in rankings])
+    )
     if np.isinf(d_prime):
         num_pairs = num_positives * (len(is_positive) - num_positives)
         num_classes = np.count_nonzero(num_pairs)
         # One tie in the class with most pairs is twice this.
         error = 0.25 / num_classes / num_pairs.max()
         d_prime = float(-np.sign(d_prime) * d_prime_from_auc(error))
-    return d_prime, overall_lwlrap(per_class, num_positives)
+    values = {
+        "d_prime": d_prime,
+        "lwlrap": overall_lwlrap(per_class, num_positives),
+        "mAP": mean_of_defined(
+            np.array([average_precision_of_ranking(r) for r in rankings])
+        ),
+    }
+    return {name: v for name, v in values.items() if not np.isnan(v)}

@@ -4,7 +4,8 @@ A patch of 0.96 s gets one independent score for each class, since several
 sounds can be heard at once.
 
 Source: "CNN architectures for large-scale audio classification" and Section 4
-of the paper: ResNet-50, trained with Adam. Initial values: our choices.
+of the paper: ResNet-50, trained with Adam. Initial values, other networks: our
+choices.
 """
 
 import math
@@ -14,7 +15,7 @@ import tensorflow as tf
 from keras import layers
 
 from audioset_strong.errors import InputError
-from audioset_strong.models.resnet import resnet50
+from audioset_strong.models.networks import NETWORKS
 from audioset_strong.params import FeatureParams, ModelParams
 
 # Name of the last layer, the only one whose weights belong to classes.
@@ -24,22 +25,27 @@ HEAD_NAME = "logits"
 def build_frame_classifier(
     num_classes: int, model_params: ModelParams, feature_params: FeatureParams
 ) -> keras.Model:
-    """Builds ResNet-50 with one logit for each class.
+    """Builds a network with one logit for each class.
 
     Args:
       num_classes: Number of classes of the class map.
-      model_params: Width, stem stride, batch norm.
+      model_params: Which network, its width, stem stride and batch norm.
       feature_params: Size of a patch.
 
     Returns:
       A Keras model from patches, float32 `[batch, patch_stft_frames,
-      mel_bands]`, to a dict of `embeddings`, float32 `[batch, 2048 * width]`,
-      and `logits`, float32 `[batch, num_classes]`; scores are the sigmoid of
-      the logits.
+      mel_bands]`, to a dict of `embeddings`, float32 `[batch, 2048 * width]`
+      for ResNet-50, and `logits`, float32 `[batch, num_classes]`; scores are
+      the sigmoid of the logits.
 
     Raises:
-      InputError: A setting is out of range.
+      InputError: A setting is out of range, or means nothing for the network.
     """
+    if model_params.model not in NETWORKS:
+        raise InputError(
+            f"Expected model of {sorted(NETWORKS)}. Received: "
+            f"{model_params.model!r}. docs/extending.md says how to add one."
+        )
     for name, is_right, expected in (
         ("width", 0 < model_params.width < math.inf, "above 0"),
         ("stem_stride", model_params.stem_stride >= 1, "of at least 1"),
@@ -56,7 +62,9 @@ def build_frame_classifier(
     )  # [batch, 96, 64]
     channels_last = layers.Reshape((*patches.shape[1:], 1))(patches)
     # [batch, 96, 64, 1]
-    last_map = resnet50(channels_last, model_params)  # [batch, 6, 4, 2048]
+    network = NETWORKS[model_params.model]
+    last_map = network(channels_last, model_params)
+    # [batch, 6, 4, 2048], here and below for ResNet-50
     embeddings = layers.GlobalAveragePooling2D(name="embeddings")(last_map)
     # [batch, 2048]
 

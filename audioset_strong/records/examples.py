@@ -45,6 +45,7 @@ def draw_windows(
     seed: int,
     pass_number: tf.Tensor,
     params: FeatureParams,
+    copy_number: tf.Tensor | None = None,
 ) -> tf.Tensor:
     """Draws the first STFT frame of a random window inside each clip's audio.
 
@@ -58,6 +59,8 @@ def draw_windows(
       seed: Of the source.
       pass_number: int64 scalar: which pass over the source this is.
       params: Size of a patch.
+      copy_number: int64 `[num_clips]`, from 0: which example of its clip in
+        this pass each is, each with its own window; None if all are the first.
 
     Returns:
       int64 `[num_clips]`, uniform in [0, num_stft_frames - patch_stft_frames].
@@ -65,6 +68,11 @@ def draw_windows(
     keys = tf.strings.join(
         [segment_id, tf.strings.as_string(pass_number)], separator="/"
     )  # [num_clips]
+    if copy_number is not None:
+        keys_of_copies = tf.strings.join(
+            [keys, tf.strings.as_string(copy_number)], separator="/"
+        )
+        keys = tf.where(copy_number > 0, keys_of_copies, keys)
     # SipHash, whose outputs for similar keys are unrelated; the seed is its
     # secret.
     hashes = tf.strings.to_hash_bucket_strong(keys, _NUM_HASHES, [seed, 0])
@@ -145,6 +153,7 @@ def make_examples(
     training_set: TrainingSet,
     seed: int,
     with_segment_ids: bool = False,
+    copy_number: tf.Tensor | None = None,
 ) -> Block:
     """Makes one training example of each record.
 
@@ -155,6 +164,7 @@ def make_examples(
       training_set: Whose labels, and how they are read.
       seed: Of the source.
       with_segment_ids: Whether the block holds them.
+      copy_number: As in `draw_windows`.
 
     Returns:
       Block of `num_clips` examples, with `is_known`, bool `[num_clips]`:
@@ -166,7 +176,12 @@ def make_examples(
         serialized, training_set.label_set, features, records.log_mel_dtype
     )
     start = draw_windows(
-        clips.segment_id, clips.num_stft_frames, seed, pass_number, features
+        clips.segment_id,
+        clips.num_stft_frames,
+        seed,
+        pass_number,
+        features,
+        copy_number,
     )  # [num_clips]
     events = clips.events
     if training_set.is_stretched:

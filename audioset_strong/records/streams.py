@@ -6,6 +6,9 @@ Training examples. Each pass over a source has one example of every clip:
       -> examples, 32 at a time (`examples.py`) -> shuffled in blocks
       -> without the clips that the label set does not know
 
+With balanced classes a clip is read once and is none, one or several examples
+of a pass (`balance.py`), each with a window of its own.
+
 Passes follow one another without end. Two sources are then mixed by mu, example
 by example; then batched; then prefetched. Mixing comes after repeating, so that
 the share of the small source stays mu for as long as training lasts (if mixed
@@ -30,10 +33,16 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from absl import logging
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.training_sets import TrainingSet, get_training_set
 from audioset_strong.params import TrainParams
+from audioset_strong.records.balance import (
+    clip_weights,
+    describe_balance,
+    draw_copies,
+)
 from audioset_strong.records.examples import (
     Block,
     decode_patches,
@@ -232,11 +241,16 @@ def parts_of_worker(
 def _describe_parts(
     records: Records, parts: Sequence[ShardPart]
 ) -> dict[str, tf.Tensor]:
-    """Returns where parts lie, as tensors `[num_parts]`."""
+    """Returns where parts lie, as tensors `[num_parts]`.
+
+    `place` is that of a part's first clip among the clips of all parts.
+    """
+    num_clips = np.array([p.num_clips for p in parts], np.int64)
     return {
+        "place": tf.constant(np.cumsum(num_clips) - num_clips),
         "path": tf.constant([records.path_of(p.shard) for p in parts]),
         "first_clip": tf.constant([p.first_clip for p in parts], tf.int64),
-        "num_clips": tf.constant([p.num_clips for p in parts], tf.int64),
+        "num_clips": tf.constant(num_clips),
     }
 
 
@@ -299,6 +313,31 @@ def _read_in_order(
     )
 
 
+def _read_copies(
+    part: dict[str, tf.Tensor],
+    records: Records,
+    is_whole: bool,
+    copies: tf.Tensor,
+) -> tf.data.Dataset:
+    """Reads the clips of a part as often as `copies` says.
+
+    `copies` is int64 `[num_clips]`, of the clips of all parts. Elements are the
+    number of the copy, from 0, and the serialized record.
+    """
+    place = part["place"]
+    clips = tf.data.Dataset.zip(
+        _read_part(part, records, is_whole),
+        tf.data.Dataset.from_tensor_slices(
+            copies[place : place + part["num_clips"]]
+        ),
+    )
+    return clips.filter(lambda _, number: number > 0).flat_map(
+        lambda serialized, number: (
+            tf.data.Dataset.from_tensors(serialized).repeat(number).enumerate()
+        )
+    )
+
+
 def _num_at_once(records: Records, most: int) -> int:
     """How many clips to parse at a time: `most`, unless they are long."""
     longest = max(1, records.label_frames.num_label_frames)
@@ -320,6 +359,7 @@ class Reading:
         clips come as soon as they are ready.
       worker: Whose share to read.
       with_segment_ids: Whether examples name their clip.
+      balance_classes: Whether clips are drawn by the weights of `balance.py`.
     """
 
     seed: int
@@ -328,6 +368,7 @@ class Reading:
     is_deterministic: bool = True
     worker: InputWorker = InputWorker()
     with_segment_ids: bool = False
+    balance_classes: bool = False
 
 
 def _stateless_shuffle(block: Block, seed: int, stream: tf.Tensor) -> Block:
@@ -351,8 +392,12 @@ def _clips_of_pass(
     parts: list[ShardPart],
     reading: Reading,
     pass_number: tf.Tensor,
+    copies: tf.Tensor | None,
 ) -> tf.data.Dataset:
-    """Streams the serialized records of one pass, several shards at a time."""
+    """Streams the serialized records of one pass, several shards at a time.
+
+    With `copies`, what `_read_copies` does.
+    """
     # Blocks are streams 1, 2, ... of the pass; no pass has 2**32.
     all_parts = tf.data.Dataset.from_tensors(_describe_parts(records, parts))
     shuffled = all_parts.map(
@@ -361,7 +406,11 @@ def _clips_of_pass(
     is_whole = all(part.is_whole for part in parts)
     cycle_length = min(_INTERLEAVED_SHARDS, len(parts))
     return _copied_ahead(shuffled.unbatch(), records).interleave(
-        lambda part: _read_part(part, records, is_whole),
+        lambda part: (
+            _read_part(part, records, is_whole)
+            if copies is None
+            else _read_copies(part, records, is_whole, copies)
+        ),
         cycle_length=cycle_length,
         num_parallel_calls=min(_PARALLEL_SHARDS, cycle_length),
         deterministic=reading.is_deterministic,
@@ -388,6 +437,70 @@ def _count_known(records: Records, part: ShardPart, label_set: str) -> int:
     return int(known.reduce(tf.constant(0, tf.int64), tf.add))
 
 
+def _read_labels(
+    records: Records, parts: Sequence[ShardPart], label_set: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Reads which labels clips have, and nothing of their features.
+
+    Returns:
+      is_known: bool `[num_clips]`, clips in the order of the parts.
+      clip_of_event: int64 `[num_events]`, place of each label's clip.
+      class_of_event: int64 `[num_events]`.
+    """
+
+    def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        clips = parse_records(
+            serialized, label_set, records.features, records.log_mel_dtype
+        )
+        return (
+            clips.is_known,
+            clips.events.clip_number,
+            clips.events.event_class,
+        )
+
+    chunks = _read_in_order(records, parts).batch(
+        _num_at_once(records, _CHUNK_CLIPS)
+    )
+    chunks = chunks.map(parse, num_parallel_calls=_PARALLEL_CHUNKS)
+    is_known, clip_of_event, class_of_event, num_clips = [], [], [], 0
+    for chunk in read_batches(without_tuner(chunks), records):
+        known, clip_number, event_class = (part.numpy() for part in chunk)
+        is_known.append(known)
+        clip_of_event.append(clip_number + num_clips)
+        class_of_event.append(event_class)
+        num_clips += len(known)
+    return (
+        np.concatenate(is_known),
+        np.concatenate(clip_of_event),
+        np.concatenate(class_of_event),
+    )
+
+
+def _weigh_clips(
+    records: Records,
+    training_set: TrainingSet,
+    parts: Sequence[ShardPart],
+    worker: InputWorker,
+) -> np.ndarray:
+    """Weighs the clips of a worker's parts: int64 `[num_clips]`.
+
+    All their labels are read, which takes as long as reading the shards.
+    """
+    label_set = training_set.label_set
+    num_labels = np.array(records.events_per_class[label_set])
+    if label_set == "weak" and training_set.needs_strong_labels:
+        # The manifest counts the weak labels of all clips together.
+        shards = records.shards_of("strong")
+        everything = parts_of_worker(shards, InputWorker())
+        _, _, classes = _read_labels(records, everything, label_set)
+        num_labels = np.bincount(
+            classes, minlength=records.class_map.num_classes
+        )
+    return clip_weights(
+        *_read_labels(records, parts, label_set), num_labels, worker.num_workers
+    )
+
+
 def _example_blocks(
     records: Records, training_set: TrainingSet, reading: Reading
 ) -> tf.data.Dataset:
@@ -411,29 +524,54 @@ def _example_blocks(
             f"{num_clips} clips cannot be shared by {num_workers} input "
             f"workers. Use fewer."
         )
-    num_examples = sum(_count_known(records, part, label_set) for part in parts)
+    if reading.balance_classes:
+        weights = _weigh_clips(records, training_set, parts, reading.worker)
+        num_examples = int(np.count_nonzero(weights))
+    else:
+        num_examples = sum(
+            _count_known(records, part, label_set) for part in parts
+        )
     if not num_examples:
         raise InputError(
             f"Input worker {reading.worker.index} of "
             f"{reading.worker.num_workers} has no clip of the training set "
             f"{training_set.name!r}. Use fewer workers."
         )
-    all_known = num_examples == sum(part.num_clips for part in parts)
+    all_known = reading.balance_classes or num_examples == sum(
+        part.num_clips for part in parts
+    )
+    if reading.balance_classes:
+        logging.info(
+            "Balanced classes of the training set %s: %s.",
+            training_set.name,
+            describe_balance(weights, num_examples),
+        )
     # Whole passes are skipped unread; in the pass that is left, the examples
     # that were used are read and dropped.
     first_pass, num_skipped = divmod(reading.num_skipped, num_examples)
 
     def blocks_of_pass(pass_number: tf.Tensor) -> tf.data.Dataset:
-        clips = _clips_of_pass(records, parts, reading, pass_number)
-        chunks = clips.batch(_num_at_once(records, _CHUNK_CLIPS)).map(
-            lambda serialized: make_examples(
+        copies = None
+        if reading.balance_classes:
+            copies = draw_copies(
+                weights, num_examples, reading.seed, pass_number
+            )
+        clips = _clips_of_pass(records, parts, reading, pass_number, copies)
+
+        def make_chunk(*numbered: tf.Tensor) -> Block:
+            *copy_number, serialized = numbered
+            return make_examples(
                 serialized,
                 pass_number,
                 records,
                 training_set,
                 reading.seed,
                 reading.with_segment_ids,
-            ),
+                *copy_number,
+            )
+
+        chunks = clips.batch(_num_at_once(records, _CHUNK_CLIPS)).map(
+            make_chunk,
             num_parallel_calls=_PARALLEL_CHUNKS,
             deterministic=reading.is_deterministic,
         )
@@ -473,7 +611,8 @@ def training_examples(
 
     Returns:
       Dataset of (patch, float32 `[patch_stft_frames, mel_bands]`; targets,
-      float32 `[num_classes]`). Each pass gives one example of every clip.
+      float32 `[num_classes]`). Each pass gives one example of every clip, or,
+      with balanced classes, as many of some clips and none of others.
 
     Raises:
       InputError: There is no clip for this training set or this worker.
@@ -544,12 +683,13 @@ def class_mask(
     """Says which classes count in the loss of a training set's examples.
 
     Returns:
-      float32 `[num_classes]`: 0 for classes without any strong label, if they
-      are to be masked and the set reads strong labels; 1 otherwise.
+      float32 `[num_classes]`: 0 for classes that the set's labels, weak or
+      strong, mark in no training clip, if they are to be masked; 1 otherwise.
     """
     mask = np.ones(records.class_map.num_classes, dtype=np.float32)
-    if mask_unlabelled_classes and training_set.label_set == "strong":
-        mask[np.array(records.events_per_class["strong"]) == 0] = 0.0
+    if mask_unlabelled_classes:
+        num_labels = np.array(records.events_per_class[training_set.label_set])
+        mask[num_labels == 0] = 0.0
     return mask
 
 
@@ -561,6 +701,7 @@ def training_stream(
     num_splits: int = 1,
     augment: Callable[[Block, tf.Tensor], Block] | None = None,
     with_segment_ids: bool = False,
+    balance_classes: bool = False,
 ) -> tf.data.Dataset:
     """Streams the batches of a training run, without end.
 
@@ -576,6 +717,7 @@ def training_stream(
         int64 scalar from 0.
       with_segment_ids: Whether batches have segment_id, string `[batch_size]`,
         too.
+      balance_classes: As in `RecipeParams`.
 
     Returns:
       Dataset of dicts: patches, float32 `[batch_size, patch_stft_frames,
@@ -616,6 +758,7 @@ def training_stream(
             is_deterministic=params.deterministic_input,
             worker=worker,
             with_segment_ids=with_segment_ids,
+            balance_classes=balance_classes,
         )
         blocks = _example_blocks(records, training_sets[index], reading)
         return blocks.map(

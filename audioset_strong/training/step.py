@@ -43,8 +43,16 @@ def make_run_steps(
     model: keras.Model,
     optimizer: Optimizer,
     params: TrainParams,
+    average: Callable[[tf.Tensor], None] | None = None,
 ) -> RunSteps:
     """Compiles the training steps.
+
+    Args:
+      strategy: How steps are distributed.
+      model: What is trained.
+      optimizer: Of its weights.
+      params: The run.
+      average: From `make_average`: what follows each update.
 
     Returns:
       A function from the iterator over a distributed stream and the number of
@@ -85,6 +93,8 @@ def make_run_steps(
         losses, gradients = losses_and_gradients(batch)
         update = optimizer.apply(gradients, weights)
         average_over_replicas(statistics)
+        if average:
+            average(optimizer.iterations)
         is_mixed = batch["source"]  # [per_replica_batch_size]
         mixed_loss_sum = tf.reduce_sum(losses * is_mixed)
         loss_sum = tf.reduce_sum(losses) - mixed_loss_sum

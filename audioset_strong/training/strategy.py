@@ -33,9 +33,10 @@ from tensorflow.python.eager import context as tf_context
 from audioset_strong.errors import InputError
 from audioset_strong.labels.problems import listed
 from audioset_strong.labels.training_sets import get_training_set
-from audioset_strong.params import TrainParams
+from audioset_strong.params import RecipeParams, TrainParams
 from audioset_strong.records.manifest import Records
 from audioset_strong.records.streams import InputWorker, training_stream
+from audioset_strong.training.augmentation import make_augment
 
 _CHOICES = ("auto", "cpu", "gpu", "multi_worker", "tpu")
 
@@ -421,6 +422,8 @@ def from_chief(strategy: tf.distribute.Strategy, value: Any) -> Any:
 
     Tuples become lists.
     """
+    if worker_of(strategy).num_workers == 1:
+        return value
     own = json.dumps(value).encode() if is_chief(strategy) else b""
     return json.loads(exchange(strategy, own)[0])
 
@@ -530,6 +533,7 @@ def distribute_stream(
     records: Records,
     params: TrainParams,
     first_step: int,
+    recipe: RecipeParams = RecipeParams(),
 ) -> tf.distribute.DistributedDataset:
     """Streams the batches of a run to the replicas of a strategy.
 
@@ -542,6 +546,7 @@ def distribute_stream(
       records: Where the clips are.
       params: The run.
       first_step: Step to start from.
+      recipe: What changes the examples, and how clips are drawn.
 
     Raises:
       InputError: A batch cannot be shared evenly, or what `training_stream`
@@ -550,12 +555,15 @@ def distribute_stream(
 
     def stream_of(context: tf.distribute.InputContext) -> tf.data.Dataset:
         num_hosts = context.num_input_pipelines
+        worker = InputWorker(context.input_pipeline_id, num_hosts)
         stream = training_stream(
             records,
             params,
             first_step,
-            InputWorker(context.input_pipeline_id, num_hosts),
+            worker,
             num_splits=context.num_replicas_in_sync // num_hosts,
+            augment=make_augment(records.features, recipe, params.seed, worker),
+            balance_classes=recipe.balance_classes,
         )
         # Otherwise workers would ask each other, in every step, for the end.
         return stream.apply(

@@ -12,15 +12,14 @@ rate and its schedule, batch size: our choices, since the paper gives none.
 """
 
 import contextlib
+import functools
 import math
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
-import tqdm
 from absl import logging
 
 from audioset_strong.errors import InputError
@@ -39,7 +38,13 @@ from audioset_strong.records.streams import (
     training_stream,
 )
 from audioset_strong.training import workdir as workdirs
+from audioset_strong.training.averaging import make_average
+from audioset_strong.training.first_scores import set_first_scores
+from audioset_strong.training.metrics_log import MetricsLog
 from audioset_strong.training.optimizer import Optimizer
+from audioset_strong.training.progress import Progress
+from audioset_strong.training.selection import Selection
+from audioset_strong.training.shown_clips import draw_clips, is_drawn_at
 from audioset_strong.training.step import (
     COLUMNS,
     RunSteps,
@@ -61,6 +66,7 @@ from audioset_strong.training.strategy import (
 from audioset_strong.training.validation import (
     log_what_is_validated,
     validate,
+    validation_label_set,
 )
 
 
@@ -82,8 +88,9 @@ def train(
       recipe: What it adds to the paper's training.
 
     Returns:
-      `best_step` and `best_d_prime`: of the best checkpoint by validation;
-      without validation, those of the last checkpoint and None.
+      `best_step`, `selection_metric` and `best_value`, its value: of the best
+      checkpoint by validation; without validation, the step of the last
+      checkpoint, and None for the value.
 
     Raises:
       InputError: The settings do not fit each other, the records or the
@@ -117,6 +124,7 @@ def train(
             stack.enter_context(workdirs.resume(*run))
 
         # Within the scope, so that each replica has its copy of every variable.
+        # Nothing else is: all workers together make what is made there.
         with strategy.scope():
             model = build_frame_classifier(
                 records.class_map.num_classes, model_params, records.features
@@ -126,40 +134,60 @@ def train(
                 params,
                 recipe,
             )
+            # What is validated and exported: the weights or their averages.
+            averaged = model
+            if recipe.ema_decay:
+                averaged = build_frame_classifier(
+                    records.class_map.num_classes,
+                    model_params,
+                    records.features,
+                )
             # In the checkpoint, so that a resumed run knows what it has to
-            # beat; -inf without validation.
-            best_d_prime = tf.Variable(-float("inf"), dtype=tf.float64)
-            best_step = tf.Variable(0, dtype=tf.int64)
+            # beat.
+            selection = Selection(
+                params.selection_metric, recipe.patience_validations
+            )
             # And what the line of metrics that is under way has to count.
             total = tf.Variable(tf.zeros([len(COLUMNS)], tf.float64))
-            last = workdirs.last_manager(
-                workdir,
-                model=model,
-                optimizer=optimizer,
-                best_d_prime=best_d_prime,
-                best_step=best_step,
-                total=total,
-            )
-            best = workdirs.best_manager(workdir, model)
-            # A checkpoint of this run takes precedence over the start from
-            # another.
-            if last.latest_checkpoint:
-                last.checkpoint.restore(
-                    last.latest_checkpoint
-                ).assert_consumed()
-            elif params.warm_start_workdir and is_chief(strategy):
+        last = workdirs.last_manager(
+            workdir,
+            model=averaged,
+            trained=model,
+            optimizer=optimizer,
+            selection=selection,
+            total=total,
+        )
+        best = workdirs.best_manager(workdir, averaged)
+        # A checkpoint of this run takes precedence over the start from
+        # another.
+        if last.latest_checkpoint:
+            last.checkpoint.restore(last.latest_checkpoint).assert_consumed()
+        # Only the chief needs the weights of another run.
+        elif is_chief(strategy):
+            if recipe.initial_scores_from_labels:
+                set_first_scores(model, records, params, recipe.balance_classes)
+            if params.warm_start_workdir:
                 _warm_start(model, run_params, records.class_map)
+            if averaged is not model:
+                averaged.set_weights(model.get_weights())
         send_state(
             strategy,
-            [variable.value for variable in model.variables]
-            + [*optimizer.variables, best_d_prime, best_step, total],
+            [
+                variable.value
+                for network in dict.fromkeys([model, averaged])
+                for variable in network.variables
+            ]
+            + [*optimizer.variables, *selection.variables, total],
         )
 
         # The optimizer counts its steps: those of the checkpoint, or none.
         first_step = int(optimizer.iterations.numpy())
         stream = None
-        if first_step < params.num_steps:
-            stream = distribute_stream(strategy, records, params, first_step)
+        if first_step < params.num_steps and not selection.is_over():
+            stream = distribute_stream(
+                strategy, records, params, first_step, recipe
+            )
+        log_what_is_validated(records, recipe.patience_validations)
         if is_new:
             stack.enter_context(workdirs.begin(*run))
         if stream is None:
@@ -167,39 +195,54 @@ def train(
         elif first_step:
             logging.info("Resuming %s at step %d.", workdir, first_step)
         log_distribution(strategy, records, params, first_step)
-        log_what_is_validated(records)
 
-        metrics_log = workdirs.MetricsLog(workdir, first_step)
-        run_steps = make_run_steps(strategy, model, optimizer, params)
-        score_patches = make_score_patches(model, strategy)
+        metrics_log = MetricsLog(workdir, first_step)
+        run_steps = make_run_steps(
+            strategy,
+            model,
+            optimizer,
+            params,
+            make_average(model, averaged, recipe.ema_decay),
+        )
+        score_patches = make_score_patches(averaged, strategy)
+        progress = stack.enter_context(Progress(first_step, params))
         for step, metrics in _run_steps(
-            stream, run_steps, total, records, params, first_step
+            stream,
+            run_steps,
+            total,
+            progress,
+            records,
+            params,
+            recipe,
+            first_step,
         ):
-            if metrics:
-                metrics_log.write(step, metrics)
+            metrics_log.write(step, metrics)
+            progress.show(metrics)
             is_last = step == params.num_steps
             if step % params.checkpoint_interval_steps and not is_last:
                 continue
             # The last bits of metrics may depend on a worker's CPU.
-            validation, d_prime = from_chief(
-                strategy, validate(score_patches, records, strategy)
+            validation, value = from_chief(
+                strategy,
+                validate(
+                    score_patches, records, params.selection_metric, strategy
+                ),
             )
             metrics_log.write(step, validation)
-            # Without a held-out d' there is no choice: the last is the best.
-            if d_prime is None or d_prime >= best_d_prime.numpy():
-                if d_prime is not None:
-                    best_d_prime.assign(d_prime)
-                best_step.assign(step)
-                if is_chief(strategy):
-                    best.save(checkpoint_number=step)
+            progress.log(step, validation)
+            if validation and is_chief(strategy) and is_drawn_at(step, params):
+                images = draw_clips(
+                    score_patches, records, validation_label_set(records)
+                )
+                metrics_log.write_images(step, "clips", images)
+            if selection.is_best(value, step) and is_chief(strategy):
+                best.save(checkpoint_number=step)
             # After the best: a run killed in between only validates again.
             if is_chief(strategy):
                 last.save(checkpoint_number=step)
-    found = float(best_d_prime.numpy())
-    return {
-        "best_step": int(best_step.numpy()),
-        "best_d_prime": found if math.isfinite(found) else None,
-    }
+            if selection.is_over():
+                break
+    return selection.result()
 
 
 def _check_params(params: TrainParams) -> None:
@@ -302,19 +345,23 @@ def _run_steps(
     stream: tf.distribute.DistributedDataset | None,
     run_steps: RunSteps,
     total: tf.Variable,
+    progress: Progress,
     records: Records,
     params: TrainParams,
+    recipe: RecipeParams,
     first_step: int,
 ) -> Iterator[tuple[int, dict[str, float]]]:
-    """Runs the remaining steps, if any, with a progress bar.
+    """Runs the remaining steps, if any.
 
     Args:
       stream: Their batches; None if no step remains.
       run_steps: From `make_run_steps`.
       total: float64 `[len(COLUMNS)]`: what was measured since the last line of
         metrics, kept up to date for a checkpoint.
+      progress: Shows them, and measures rates.
       records: Where the batches come from.
       params: The run.
+      recipe: What it adds.
       first_step: Steps that were taken before.
 
     Yields:
@@ -332,57 +379,43 @@ def _run_steps(
     # checkpoint waits for the numbers.
     measured: list[tf.Tensor] = []
     step = first_step
-    num_timed, waited_seconds, started = 0, 0.0, time.monotonic()
-    with tqdm.tqdm(
-        initial=first_step, total=params.num_steps, unit="step", desc="train"
-    ) as progress:
-        while step < params.num_steps:
-            num_steps = min(
-                params.steps_per_call,
-                params.num_steps - step,
-                _steps_to(params.log_interval_steps, step),
-                _steps_to(params.checkpoint_interval_steps, step),
-            )
-            with reading(records):
-                rows, seconds = run_steps(batches, num_steps)
-            measured.append(rows)
-            waited_seconds += seconds
-            step += num_steps
-            progress.update(num_steps)
-            is_last = step == params.num_steps
-            is_line = is_last or step % params.log_interval_steps == 0
-            if not is_line and step % params.checkpoint_interval_steps:
-                yield step, {}
-                continue
-            rows = np.concatenate([part.numpy() for part in measured])
-            measured = []
-            _check_finite(rows, step, records, params)
-            total.assign_add(rows.sum(axis=0, dtype=np.float64))
-            num_timed += len(rows)
-            if not is_line:
-                yield step, {}
-                continue
-            seconds = time.monotonic() - started
-            rate = num_timed * params.global_batch_size / seconds
+    while step < params.num_steps:
+        num_steps = min(
+            params.steps_per_call,
+            params.num_steps - step,
+            _steps_to(params.log_interval_steps, step),
+            _steps_to(params.checkpoint_interval_steps, step),
+        )
+        with reading(records):
+            rows, waited_seconds = run_steps(batches, num_steps)
+        measured.append(rows)
+        step += num_steps
+        progress.advance(num_steps, waited_seconds)
+        is_last = step == params.num_steps
+        is_line = is_last or step % params.log_interval_steps == 0
+        if not is_line and step % params.checkpoint_interval_steps:
+            yield step, {}
+            continue
+        rows = np.concatenate([part.numpy() for part in measured])
+        measured = []
+        _check_finite(rows, step, records, params, recipe)
+        # One after the other, so that a checkpoint between two lines does not
+        # change what they add up to.
+        total.assign(functools.reduce(np.add, rows, total.numpy()))
+        metrics: dict[str, float] = {}
+        if is_line:
             metrics = {
                 **mean_metrics(
                     total.numpy(),
                     float(rows[-1, COLUMNS.index("learning_rate")]),
                     params,
                 ),
-                "examples_per_second": rate,
+                **progress.rates(),
             }
-            if math.isfinite(waited_seconds):
-                metrics["input_share"] = waited_seconds / seconds
             total.assign(tf.zeros_like(total))
-            progress.set_postfix_str(
-                f"loss {metrics['loss']:.3f}, {rate:.0f} examples/s",
-                refresh=False,
-            )
-            yield step, metrics
-            # Not before the yield: the caller's validation and checkpoint are
-            # no part of the rate.
-            num_timed, waited_seconds, started = 0, 0.0, time.monotonic()
+        yield step, metrics
+        # The caller's validation and checkpoint are no part of the rates.
+        progress.restart_clock()
 
 
 def _steps_to(interval_steps: int, step: int) -> int:
@@ -391,7 +424,11 @@ def _steps_to(interval_steps: int, step: int) -> int:
 
 
 def _check_finite(
-    rows: np.ndarray, last_step: int, records: Records, params: TrainParams
+    rows: np.ndarray,
+    last_step: int,
+    records: Records,
+    params: TrainParams,
+    recipe: RecipeParams,
 ) -> None:
     """Checks what steps have measured.
 
@@ -400,6 +437,7 @@ def _check_finite(
       last_step: Number of the last of them.
       records: Where their batches came from.
       params: The run.
+      recipe: What it adds.
 
     Raises:
       InputError: A loss is not finite, or gradients are not.
@@ -420,17 +458,24 @@ def _check_finite(
         f"Training ends at step {step}: the loss is {loss[bad]:.6g} and the "
         f"norm of the gradients {norm[bad]:.6g}, at a learning rate of "
         f"{learning_rate[bad]:.3g}. The batch has "
-        f"{_describe_batch(records, params, step)}. Lower learning_rate, raise "
-        f"warmup_steps or set clip_norm; the last checkpoint stays."
+        f"{_describe_batch(records, params, recipe, step)}. Lower "
+        f"learning_rate, raise warmup_steps or set clip_norm; the last "
+        f"checkpoint stays."
     )
 
 
-def _describe_batch(records: Records, params: TrainParams, step: int) -> str:
+def _describe_batch(
+    records: Records, params: TrainParams, recipe: RecipeParams, step: int
+) -> str:
     """Names the clips of a step's batch, by reading it again."""
     if not params.deterministic_input:
         return "unknown clips, for without deterministic_input none is recorded"
     stream = training_stream(
-        records, params, first_step=step - 1, with_segment_ids=True
+        records,
+        params,
+        first_step=step - 1,
+        with_segment_ids=True,
+        balance_classes=recipe.balance_classes,
     )
     batch = next(iter(read_batches(stream, records)))
     return "the clips " + listed(

@@ -8,14 +8,14 @@ Source: Section 4.1 of the paper: the checkpoint is picked by d' on a held-out
 part. Negatives: our choice (BUILD_NOTES.md "Model and training").
 """
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from audioset_strong.evaluation.metrics import strong_validation_d_prime
+from audioset_strong.errors import InputError
+from audioset_strong.evaluation.metrics import validation_metrics
 from audioset_strong.models.clip_scores import num_local_replicas, score_clips
 from audioset_strong.records.manifest import Records
 from audioset_strong.training.strategy import gather, worker_of
@@ -30,10 +30,22 @@ def validation_label_set(records: Records) -> str:
     return ""
 
 
-def log_what_is_validated(records: Records) -> None:
-    """Says so where it is not the label frames of strong labels."""
+def log_what_is_validated(records: Records, patience: int) -> None:
+    """Says so where it is not the label frames of strong labels.
+
+    Raises:
+      InputError: There is nothing to validate, and `patience_validations` needs
+        it.
+    """
     label_set = validation_label_set(records)
     if not label_set:
+        if patience:
+            raise InputError(
+                f"{records.records_dir} holds no held-out clip, so there is no "
+                f"validation that patience_validations {patience} could count. "
+                f"Prepare records with held_out_fraction above 0, or leave it "
+                f"out."
+            )
         logging.info(
             "No validation, for the records hold no held-out clip: the last "
             "checkpoint counts as the best."
@@ -48,6 +60,7 @@ def log_what_is_validated(records: Records) -> None:
 def validate(
     score_patches: Callable[[tf.Tensor], tf.Tensor],
     records: Records,
+    selection_metric: str,
     strategy: tf.distribute.Strategy,
 ) -> tuple[dict[str, float], float | None]:
     """Scores the held-out clips, spread over workers and replicas.
@@ -55,11 +68,13 @@ def validate(
     Args:
       score_patches: From `make_score_patches`.
       records: Where the clips are.
+      selection_metric: As in `TrainParams`.
       strategy: How steps are distributed.
 
     Returns:
       metrics: What to log.
-      d_prime: By which to choose the checkpoint; None if there is none.
+      value: Of `selection_metric`, by which to choose the checkpoint; None if
+        it has no value.
     """
     label_set = validation_label_set(records)
     if not label_set:
@@ -85,12 +100,16 @@ def validate(
         prefix = "validation_weak"
     # Of all workers.
     scores, targets = gather(strategy, scores), gather(strategy, targets)
-    d_prime, lwlrap = strong_validation_d_prime(scores, targets)
-    # Items without a positive of any class have no ROC curve.
-    if math.isnan(d_prime):
+    values = validation_metrics(scores, targets)
+    name = selection_metric.removeprefix("strong_")
+    if name not in values:
         logging.warning(
-            "No class has both a positive and a negative in the held-out clips."
+            "%s of the held-out clips cannot be computed: %s. The last "
+            "checkpoint counts as the best.",
+            selection_metric,
+            "no class is marked in them"
+            if name == "lwlrap"
+            else "no class has both a positive and a negative in them",
         )
-        return {}, None
-    metrics = {f"{prefix}_d_prime": d_prime, f"{prefix}_lwlrap": lwlrap}
-    return metrics, d_prime
+    metrics = {f"{prefix}_{name}": value for name, value in values.items()}
+    return metrics, values.get(name)

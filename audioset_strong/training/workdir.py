@@ -2,8 +2,8 @@
 
     params.json     settings of every stage, hashes of the classes and records
     class_map.csv   the classes of the last layer
-    metrics.jsonl   training and validation metrics, one JSON object a line
-    tensorboard/    the same for TensorBoard
+    metrics.jsonl   training and validation metrics (`metrics_log.py`)
+    tensorboard/    the same for TensorBoard, and images of a few clips
     checkpoints/    the last states, to resume from
     best/           the weights with the best validation d'
 
@@ -14,7 +14,7 @@ trained with.
 
 import contextlib
 import dataclasses
-import json
+import hashlib
 import os
 import typing
 from collections.abc import Iterator, Mapping
@@ -48,8 +48,6 @@ from audioset_strong.params import (
 
 _PARAMS = "params.json"
 _CLASS_MAP = "class_map.csv"
-_METRICS = "metrics.jsonl"
-_TENSORBOARD = "tensorboard"
 # Folder of each kind of checkpoint.
 _CHECKPOINTS = {"best": "best", "last": "checkpoints"}
 
@@ -339,6 +337,33 @@ def restore_weights(
     return path
 
 
+def weights_hash(workdir: str, checkpoint: str = "best") -> str:
+    """Hashes the weights of a run, "best" or "last": 16 hex digits.
+
+    Equal for the same weights, wherever the folder lies.
+
+    Raises:
+      InputError: The run has no checkpoint yet, or one that cannot be read.
+    """
+    path = tf.train.latest_checkpoint(
+        os.path.join(workdir, _CHECKPOINTS[checkpoint])
+    )
+    if path is None:
+        raise InputError(f"{workdir} has no {checkpoint} checkpoint yet.")
+    content = hashlib.sha256()
+    try:
+        reader = tf.train.load_checkpoint(path)
+        for name in sorted(reader.get_variable_to_shape_map()):
+            if name.startswith("model/"):
+                tensor = reader.get_tensor(name)
+                content.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
+                content.update(tensor.tobytes())
+    except Exception as error:  # OpError, ValueError, RuntimeError, ...
+        reason = next(iter(str(error).splitlines()), "no reason given")
+        raise InputError(f"{path} cannot be read ({reason}).") from error
+    return content.hexdigest()[:16]
+
+
 def load_classifier(
     workdir: str, checkpoint: str = "best"
 ) -> tuple[keras.Model, RunParams, ClassMap]:
@@ -353,38 +378,3 @@ def load_classifier(
     )
     restore_weights(workdir, model, checkpoint)
     return model, params, class_map
-
-
-class MetricsLog:
-    """Metrics of a run, as JSON lines and for TensorBoard."""
-
-    def __init__(self, workdir: str, resumed_step: int) -> None:
-        """Opens the log; lines after `resumed_step` belong to a killed run."""
-        self._path = os.path.join(workdir, _METRICS)
-        if os.path.exists(self._path):
-            saved = read_metrics(self._path)
-            with files.open_output(self._path) as file:
-                file.writelines(
-                    json.dumps(metrics) + "\n"
-                    for metrics in saved
-                    if metrics["step"] <= resumed_step
-                )
-        self._summaries = tf.summary.create_file_writer(
-            os.path.join(workdir, _TENSORBOARD)
-        )
-
-    def write(self, step: int, metrics: dict[str, float]) -> None:
-        """Writes one line of metrics."""
-        # Opened for each line, so that a killed run loses one line at most.
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **metrics}) + "\n")
-        with self._summaries.as_default():
-            for name, value in metrics.items():
-                tf.summary.scalar(name, value, step=step)
-        self._summaries.flush()
-
-
-def read_metrics(path: str) -> list[dict[str, Any]]:
-    """Reads JSON lines, without a last one that a kill cut short."""
-    with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.endswith("\n")]

@@ -1,0 +1,113 @@
+"""Results of experiments that were run apart, joined.
+
+Every result is a JSON file of its own, in a folder such as `rows/` below the
+output folder of a command:
+
+    point       what it is the result of, such as row and seed
+    must_agree  settings and hashes by name; two results that both name one must
+                have the same, or they are not of one experiment
+    values      the numbers, and whatever else is known of them
+
+Output folders may be of several machines.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from absl import logging
+
+from audioset_strong import files
+from audioset_strong.errors import InputError
+from audioset_strong.labels.problems import listed
+from audioset_strong.records.manifest import read_json, write_json
+
+Result = dict[str, Any]
+
+
+def write_result(result: Result, folder: str, name: str) -> None:
+    """Writes one result; an older one of the name is replaced."""
+    files.make_output_folder(folder)
+    write_json(result, os.path.join(folder, f"{name}.json"))
+
+
+def read_results(
+    output_dirs: Sequence[str], kind: str, like: Sequence[Result] = ()
+) -> list[Result]:
+    """Reads the results of one or several output folders.
+
+    Args:
+      output_dirs: The folders.
+      kind: Name of the folder in them that holds the results.
+      like: Results that have just been made. Those that do not agree with them
+        are left out, instead of being an error, and named on the console.
+
+    Returns:
+      One result a point; a point that several folders have alike counts once.
+
+    Raises:
+      InputError: A folder has no results, two results do not agree, or a point
+        has two different results.
+    """
+    agreed: dict[str, tuple[str, Any]] = {
+        name: ("this run", value)
+        for result in like
+        for name, value in result["must_agree"].items()
+    }
+    of_point: dict[str, tuple[str, Result]] = {}
+    for path in _list_results(output_dirs, kind):
+        result = read_json(path)
+        differences = [
+            f"{name} in {path} and in {agreed[name][0]} differ: "
+            f"{_describe_difference(agreed[name][1], value)}"
+            for name, value in result["must_agree"].items()
+            if name in agreed and agreed[name][1] != value
+        ]
+        if differences and like:
+            logging.info("Not in the table: %s.", differences[0])
+            continue
+        if differences:
+            raise InputError(
+                f"Expected results of one experiment; {differences[0]}. Make "
+                f"the older one anew, or remove it."
+            )
+        for name, value in result["must_agree"].items():
+            agreed.setdefault(name, (path, value))
+        first_path, first = of_point.setdefault(
+            str(result["point"]), (path, result)
+        )
+        if first["values"] != result["values"]:
+            raise InputError(
+                f"Expected one result of {result['point']}, found two that "
+                f"differ: {first_path} and {path}. Remove one."
+            )
+    return [result for _, result in of_point.values()]
+
+
+def _list_results(output_dirs: Sequence[str], kind: str) -> list[str]:
+    """Lists the result files of folders."""
+    paths = []
+    for folder in (os.path.join(f, kind) for f in output_dirs):
+        found = [
+            os.path.join(folder, name)
+            for name in files.list_names(folder)
+            if name.endswith(".json") and not name.startswith(".")
+        ]
+        if not found:
+            raise InputError(
+                f"Expected results in {folder}, found none. Give the output "
+                f"folder of a command that has finished one."
+            )
+        paths += found
+    return paths
+
+
+def _describe_difference(first: Any, second: Any) -> str:
+    """Says how two values differ, setting by setting."""
+    if not isinstance(first, dict) or not isinstance(second, dict):
+        return f"{second!r} and {first!r}"
+    return listed(
+        f"{name} {second.get(name)!r} and {first.get(name)!r}"
+        for name in {**first, **second}
+        if first.get(name) != second.get(name)
+    )

@@ -1,0 +1,218 @@
+r"""Chooses mu and the checkpoint on held-out clips: Section 4.1 of the paper.
+
+    python -m experiments.mu_sweep --output_dir=runs/table1
+    python -m experiments.mu_sweep --output_dir=runs/table1 --sets=strong \
+      --mus=0.7,0.8,0.9 --seeds=0,1,2
+    python -m experiments.mu_sweep --output_dir=sweep --join=a,b
+    python -m experiments.table1 --output_dir=runs/table1 \
+      --mu_from=runs/table1/mu_sweep.json
+
+For each mu a model is fine-tuned from Weak-large on a mixture of Weak and
+Strong, and of Weak and Diffuse. Each point is a step (`steps.py`): the same
+command goes on where it was stopped, and in the output folder of `table1.py`
+(the flags are the same) both share their runs. Points can be run apart: the
+curve is of all that are in the folder and agree in their settings, and folders
+of several machines are joined.
+
+--output_dir receives `mu_sweep.json`, `mu_sweep.md` and `mu_sweep.png`, and the
+numbers of each point in `mu_sweep/`. As in the paper there are two choices: by
+d', of mu and one checkpoint for both metrics; and by lwlrap, of mu and a
+checkpoint for lwlrap alone. No evaluation clip is looked at.
+"""
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from absl import flags, logging
+
+from audioset_strong import files, run_flags
+from audioset_strong.errors import InputError
+from audioset_strong.records.manifest import write_json, write_text
+from experiments import rows
+from experiments.joined import Result, read_results, write_result
+from experiments.mu_sweep_plot import plot_mu_sweep
+
+# The paper gives what it chose, not what it tried. 0 is Weak alone.
+_GRID = ["0", "0.1", "0.2", "0.3", "0.5", "0.7", "0.8", "0.9", "0.95", "1"]
+_ROW_OF_SET = {"strong": "+ Strong", "diffuse": "+ Diffuse"}
+PAPER = {"strong": 0.8, "diffuse": 0.7}
+METRICS = ("d_prime", "lwlrap")
+
+flags.adopt_module_key_flags(rows)
+_SETS = flags.DEFINE_list("sets", list(_ROW_OF_SET), "Sets that are mixed in.")
+_MUS = flags.DEFINE_list("mus", _GRID, "Values of mu, in [0, 1].")
+
+
+def _run_point(mixed: str, mu: float, seed: int, records_dir: str) -> Result:
+    """Trains one point and writes its held-out metrics."""
+    (row,) = [r for r in rows.ROWS if r.training_set == _ROW_OF_SET[mixed]]
+    run = rows.train_row(row, seed, mu, records_dir)
+    best_step = run.made.result["best_step"]
+    validations = run.made.result["validations"]
+    if not validations:
+        raise InputError(
+            f"Expected held-out clips to choose mu by; {records_dir} holds "
+            f"none. Prepare the records with held_out_fraction."
+        )
+    at_best = next(v for v in validations if v["step"] == best_step)
+    by_lwlrap = max(validations, key=lambda v: v["lwlrap"])
+    *starts, own = run.settings.items()
+    result = {
+        "point": {"mixed_training_set": mixed, "mu": mu, "seed": seed},
+        "must_agree": {
+            **{f"settings of {name}": settings for name, settings in starts},
+            "settings of fine-tuning": {
+                name: value
+                for name, value in own[1].items()
+                if name not in ("train.mu", "train.mixed_training_set")
+            },
+        },
+        "values": {
+            "best_step": best_step,
+            "d_prime": at_best["d_prime"],
+            "lwlrap_at_best_step": at_best["lwlrap"],
+            "lwlrap": by_lwlrap["lwlrap"],
+            "lwlrap_step": by_lwlrap["step"],
+        },
+        "run": run.name,
+        "versions": run.made.versions,
+    }
+    folder = os.path.join(rows.OUTPUT_DIR.value, "mu_sweep")
+    write_result(result, folder, f"{mixed}-mu{mu:g}-seed{seed}")
+    return result
+
+
+def summarise(results: Sequence[Result]) -> list[dict[str, Any]]:
+    """Returns the mean over seeds of each point, in the order of set and mu.
+
+    Each has `ranges` too, the lowest and highest of each number.
+    """
+    by_point: dict[tuple[str, float], list[Result]] = {}
+    for result in results:
+        point = result["point"]
+        key = point["mixed_training_set"], point["mu"]
+        by_point.setdefault(key, []).append(result)
+    points = []
+    for (mixed, mu), of_point in sorted(by_point.items()):
+        found = {
+            name: [result["values"][name] for result in of_point]
+            for name in of_point[0]["values"]
+        }
+        points.append(
+            {
+                "mixed_training_set": mixed,
+                "mu": mu,
+                "seeds": sorted(r["point"]["seed"] for r in of_point),
+                **{name: float(np.mean(v)) for name, v in found.items()},
+                "ranges": {n: [min(v), max(v)] for n, v in found.items()},
+            }
+        )
+    return points
+
+
+def choose(points: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Returns the best mu of each set by each metric.
+
+    Of equal ones the smaller mu. With several seeds the means are compared.
+    """
+    chosen = {}
+    for mixed in dict.fromkeys(p["mixed_training_set"] for p in points):
+        of_set = [p for p in points if p["mixed_training_set"] == mixed]
+        if any(p["seeds"] != of_set[0]["seeds"] for p in of_set):
+            logging.warning(
+                "Not every mu of %s has the same seeds, so that the best one "
+                "is less certain: %s.",
+                mixed,
+                {p["mu"]: p["seeds"] for p in of_set},
+            )
+        chosen[mixed] = {
+            metric: max(of_set, key=lambda point: point[metric])["mu"]
+            for metric in METRICS
+        }
+    return chosen
+
+
+def format_points(
+    points: Sequence[dict[str, Any]], chosen: dict[str, dict[str, float]]
+) -> str:
+    """Formats points as Markdown; the best mu by each metric is bold."""
+
+    def cell(point: dict[str, Any], metric: str) -> str:
+        text = f"{point[metric]:.3f}"
+        low, high = point["ranges"][metric]
+        if len(point["seeds"]) > 1:
+            text += f" [{low:.3f}, {high:.3f}]"
+        best = chosen[point["mixed_training_set"]].get(metric)
+        return f"**{text}**" if best == point["mu"] else text
+
+    lines = [
+        "| Mixed in | mu | d' | step | lwlrap there | best lwlrap | step |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for point in points:
+        cells = [
+            point["mixed_training_set"],
+            f"{point['mu']:g}",
+            cell(point, "d_prime"),
+            f"{point['best_step']:g}",
+            cell(point, "lwlrap_at_best_step"),
+            cell(point, "lwlrap"),
+            f"{point['lwlrap_step']:g}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    for mixed, best in chosen.items():
+        lines.append(
+            f"\n{mixed}: mu {best['d_prime']:g} by d' (the paper: "
+            f"{PAPER[mixed]}), {best['lwlrap']:g} by lwlrap (the paper: near "
+            f"0.2)."
+        )
+    return "\n".join(lines)
+
+
+def _results() -> list[Result]:
+    """Runs points; returns them and those that were run apart."""
+    if rows.JOIN.value:
+        return read_results(rows.JOIN.value, "mu_sweep")
+    unknown = sorted(set(_SETS.value) - set(_ROW_OF_SET))
+    if unknown or not _SETS.value:
+        raise InputError(
+            f"Expected --sets of {', '.join(_ROW_OF_SET)}. Received: "
+            f"{', '.join(unknown) or 'none'}."
+        )
+    try:
+        mus = sorted({float(mu) for mu in _MUS.value})
+    except ValueError:
+        mus = []
+    if not mus or not 0 <= mus[0] <= mus[-1] <= 1:
+        raise InputError(
+            f"Expected --mus in [0, 1]. Received: {','.join(_MUS.value)}."
+        )
+    seeds = rows.chosen_seeds()
+    records_dir = rows.make_training_records()
+    made = [
+        _run_point(mixed, mu, seed, records_dir)
+        for seed in seeds
+        for mixed in _SETS.value
+        for mu in mus
+    ]
+    return read_results([rows.OUTPUT_DIR.value], "mu_sweep", like=made)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Runs the points and writes table, curve and choice."""
+    run_flags.refuse_arguments(argv)
+    points = summarise(_results())
+    chosen = choose(points)
+    table = format_points(points, chosen)
+    files.make_output_folder(rows.OUTPUT_DIR.value)
+    path = os.path.join(rows.OUTPUT_DIR.value, "mu_sweep")
+    write_json({"chosen": chosen, "points": points}, f"{path}.json")
+    write_text(f"{table}\n", f"{path}.md")
+    plot_mu_sweep(points, chosen, PAPER, f"{path}.png")
+    print(f"\n{table}\n\nFiles: {path}.json, {path}.md, {path}.png")
+
+
+if __name__ == "__main__":
+    run_flags.run(main)

@@ -1,0 +1,260 @@
+"""The rows of Table 1 as training runs, and the flags that describe them.
+
+Shared by `table1.py` and `mu_sweep.py`, so that in one output folder both have
+the same inputs and the same runs: a fine-tuned row is a point of the sweep.
+"""
+
+import dataclasses
+import functools
+import os
+from typing import Any, NamedTuple
+
+from absl import flags, logging
+
+from audioset_strong.errors import InputError
+from audioset_strong.params import ModelParams, TrainParams
+from audioset_strong.simulation.soundscapes import SoundscapeParams
+from audioset_strong.simulation.sources import SourceSettings
+from experiments.simulated_release import make_inputs, make_train_records
+from experiments.steps import Made
+from experiments.training_steps import (
+    ExperimentInputs,
+    train_step,
+)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Row:
+    """One row of the table.
+
+    Attributes:
+      training_set: Name in the table; the paper's, with "small" and "large" for
+        its 67k and 1.8M.
+      steps: Which of the flags says for how long: "small", "large" or
+        "fine_tune".
+      train: `TrainParams` that differ between rows.
+      starts_from: Row whose model is fine-tuned, "" for none.
+      paper: The paper's numbers, in the order of `METRICS`.
+    """
+
+    training_set: str
+    steps: str
+    train: dict[str, Any]
+    starts_from: str = ""
+    paper: tuple[float, ...] = ()
+
+    @property
+    def folder(self) -> str:
+        """Name of the row's workdir."""
+        return self.training_set.lower().replace("+ ", "plus_")
+
+
+ROWS = (
+    Row("Weak-small", "small", {"training_set": "weak_small"},
+        paper=(0.86, 0.39, 0.81, 0.29)),
+    Row("Diffuse-small", "small", {"training_set": "diffuse"},
+        paper=(0.82, 0.27, 0.88, 0.29)),
+    Row("Strong-small", "small", {"training_set": "strong"},
+        paper=(0.96, 0.31, 1.05, 0.33)),
+    Row("Weak-large", "large", {"training_set": "weak"},
+        paper=(1.17, 0.53, 1.13, 0.43)),
+    Row("+ Diffuse", "fine_tune", {"mixed_training_set": "diffuse", "mu": 0.7},
+        starts_from="Weak-large", paper=(1.21, 0.38, 1.28, 0.43)),
+    Row("+ Strong", "fine_tune", {"mixed_training_set": "strong", "mu": 0.8},
+        starts_from="Weak-large", paper=(1.28, 0.42, 1.39, 0.47)),
+)  # fmt: skip
+
+# Not in the paper: the same number of further steps on Weak alone, which tells
+# the gain of fine-tuning from that of longer training.
+CONTROL_ROW = Row("+ Weak", "fine_tune", {}, starts_from="Weak-large")
+
+OUTPUT_DIR = flags.DEFINE_string(
+    "output_dir", None, "Folder for everything that is made.", required=True
+)
+JOIN = flags.DEFINE_list(
+    "join",
+    [],
+    "Output folders of runs apart, whose results are joined in --output_dir. "
+    "Nothing is trained.",
+)
+_SEEDS = flags.DEFINE_list(
+    "seeds", [], "Seeds of the models, each a run of its own; --seed if none."
+)
+_SOURCES = flags.DEFINE_enum(
+    "sources", "synthetic", ["synthetic", "esc50"], "Where sounds come from."
+)
+_ESC50_DIR = flags.DEFINE_string("esc50_dir", "", "Folder of ESC-50.")
+_NUM_WEAK_CLIPS = flags.DEFINE_integer(
+    "num_weak_clips", 4000, "Simulated training clips with weak labels only."
+)
+_NUM_STRONG_CLIPS = flags.DEFINE_integer(
+    "num_strong_clips", 500, "Simulated training clips with strong labels too."
+)
+_NUM_EVAL_CLIPS = flags.DEFINE_integer(
+    "num_eval_clips", 400, "Simulated evaluation clips."
+)
+_HELD_OUT_FRACTION = flags.DEFINE_float(
+    "held_out_fraction", 0.2, "Share of the Strong clips to hold out."
+)
+_TRAIN_RECORDS_DIR = flags.DEFINE_string(
+    "train_records_dir", "", "Records of real training clips."
+)
+_EVAL_RECORDS_DIR = flags.DEFINE_string(
+    "eval_records_dir", "", "Records of real evaluation clips."
+)
+_EVAL_WEAK_LABELS = flags.DEFINE_string(
+    "eval_weak_labels", "", "Weak CSV of real evaluation clips."
+)
+_EVAL_FRAMED_LABELS = flags.DEFINE_string(
+    "eval_framed_labels", "", "Framed TSV of real evaluation clips."
+)
+_CLASS_MAP = flags.DEFINE_string(
+    "class_map", "", "Display names for the reports on real clips."
+)
+_NUM_STEPS = {
+    "small": flags.DEFINE_integer("small_steps", 500, "Of the small rows."),
+    "large": flags.DEFINE_integer("large_steps", 1200, "Of Weak-large."),
+    "fine_tune": flags.DEFINE_integer("fine_tune_steps", 400, "Of '+' rows."),
+}
+_MINER_STEPS = flags.DEFINE_integer(
+    "miner_steps", 300, "Of the model that mines explicit negatives."
+)
+_CHECKPOINTS = flags.DEFINE_integer(
+    "checkpoints", 10, "Checkpoints of each run, of which the best is used."
+)
+_WIDTH = flags.DEFINE_float("width", 0.25, "Factor on the filters.")
+_STEM_STRIDE = flags.DEFINE_integer("stem_stride", 2, "1 in the paper.")
+_BATCH_SIZE = flags.DEFINE_integer("global_batch_size", 64, "Of all replicas.")
+_LEARNING_RATE = flags.DEFINE_float("learning_rate", 2e-3, "Of Adam.")
+_FINE_TUNE_LEARNING_RATE = flags.DEFINE_float(
+    "fine_tune_learning_rate", 1e-3, "Of Adam in the '+' rows."
+)
+_SEED = flags.DEFINE_integer("seed", 0, "Of everything.")
+_NUM_WORKERS = flags.DEFINE_integer(
+    "num_workers", os.cpu_count() or 1, "Processes for clips and records."
+)
+
+
+def _model_params(width_factor: float = 1.0) -> ModelParams:
+    return ModelParams(
+        width=_WIDTH.value * width_factor, stem_stride=_STEM_STRIDE.value
+    )
+
+
+def _train_params(num_steps: int, seed: int, **params: Any) -> TrainParams:
+    """Settings that all runs share, with those of one."""
+    defaults = {
+        "num_steps": num_steps,
+        "global_batch_size": _BATCH_SIZE.value,
+        "learning_rate": _LEARNING_RATE.value,
+        "learning_rate_decay": "cosine",
+        "warmup_steps": num_steps // 20,
+        "checkpoint_interval_steps": max(1, num_steps // _CHECKPOINTS.value),
+        "log_interval_steps": max(1, num_steps // 20),
+        "seed": seed,
+    }
+    return TrainParams(**{**defaults, **params})
+
+
+def make_experiment_inputs() -> ExperimentInputs:
+    """Takes real inputs from the flags, or simulates them."""
+    real = (
+        _TRAIN_RECORDS_DIR.value,
+        _EVAL_RECORDS_DIR.value,
+        _EVAL_WEAK_LABELS.value,
+        _EVAL_FRAMED_LABELS.value,
+    )
+    if all(real):
+        return ExperimentInputs(*real, class_map=_CLASS_MAP.value)
+    if any(real):
+        raise InputError(
+            "Real clips need all of --train_records_dir, "
+            "--eval_records_dir, --eval_weak_labels and --eval_framed_labels."
+        )
+    return make_inputs(
+        *_simulation(),
+        _model_params(width_factor=0.5),
+        # A seed that no model has that is evaluated.
+        _train_params(_MINER_STEPS.value, _SEED.value + 1000),
+    )
+
+
+def make_training_records() -> str:
+    """Takes real training records from the flags, or simulates them."""
+    return _TRAIN_RECORDS_DIR.value or make_train_records(*_simulation())
+
+
+def _simulation() -> tuple[str, SoundscapeParams, SourceSettings, int]:
+    """Returns what a simulated release is made from."""
+    soundscapes = SoundscapeParams(
+        num_weak_clips=_NUM_WEAK_CLIPS.value,
+        num_strong_clips=_NUM_STRONG_CLIPS.value,
+        num_eval_clips=_NUM_EVAL_CLIPS.value,
+        held_out_fraction=_HELD_OUT_FRACTION.value,
+        seed=_SEED.value,
+    )
+    source = SourceSettings(_SOURCES.value, _ESC50_DIR.value)
+    return OUTPUT_DIR.value, soundscapes, source, _NUM_WORKERS.value
+
+
+def chosen_seeds() -> list[int]:
+    """Returns the seeds of the models."""
+    try:
+        return [int(seed) for seed in _SEEDS.value] or [_SEED.value]
+    except ValueError as error:
+        raise InputError(
+            f"Expected whole numbers as --seeds. Received: {_SEEDS.value}."
+        ) from error
+
+
+class Run(NamedTuple):
+    """A trained row.
+
+    Attributes:
+      name: Of its folders.
+      workdir: Folder of the run.
+      made: What `train_step` returned.
+      settings: What the run depends on, but for seed and weights, by the name
+        of the row: its own and those of the row that it starts from.
+    """
+
+    name: str
+    workdir: str
+    made: Made
+    settings: dict[str, dict[str, Any]]
+
+
+@functools.cache  # many rows start from the same
+def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
+    """Trains a row, and first the row that it starts from.
+
+    Args:
+      row: The row.
+      seed: Of this model and of that which it starts from.
+      mu: Of rows that mix training sets, where 0 leaves only Weak; else 0.
+      train_records_dir: Records of the training clips.
+    """
+    if "mu" in row.train and not mu:
+        return train_row(CONTROL_ROW, seed, 0.0, train_records_dir)
+    params, settings, name = {**row.train, "seed": seed}, {}, row.folder
+    if mu:
+        params["mu"] = mu
+        name += f"-mu{mu:g}"
+    if row.starts_from:
+        (start,) = [r for r in ROWS if r.training_set == row.starts_from]
+        start_run = train_row(start, seed, 0.0, train_records_dir)
+        settings.update(start_run.settings)
+        params["warm_start_workdir"] = start_run.workdir
+        params["learning_rate"] = _FINE_TUNE_LEARNING_RATE.value
+    name += f"-seed{seed}"
+    workdir = os.path.join(OUTPUT_DIR.value, "models", name)
+    train_params = _train_params(_NUM_STEPS[row.steps].value, **params)
+    logging.info("%s, seed %d", row.training_set, seed)
+    run = train_records_dir, _model_params(), train_params
+    made = train_step(OUTPUT_DIR.value, name, workdir, *run)
+    settings[row.training_set] = {
+        setting: value
+        for setting, value in made.inputs.items()
+        if setting not in ("train.seed", "start_weights")
+    }
+    return Run(name, workdir, made, settings)
