@@ -390,10 +390,18 @@ def load_params(
     their defaults if they are missing.
 
     Raises:
-      InputError: A stage is missing or has unknown fields.
+      InputError: The file is no such JSON, a stage is missing or has unknown
+        fields.
     """
-    with open(path, encoding="utf-8") as file:
-        saved = json.load(file)
+    try:
+        with open(path, encoding="utf-8") as file:
+            saved = json.load(file)
+    except ValueError as error:
+        raise InputError(f"{path}: expected JSON ({error}).") from error
+    if not isinstance(saved, dict) or not all(
+        isinstance(settings, dict) for settings in saved.values()
+    ):
+        raise InputError(f"{path}: expected settings by stage.")
     missing = sorted(set(classes_by_stage) - set(saved) - set(optional))
     if missing:
         raise InputError(f"{path}: expected settings of {missing}.")

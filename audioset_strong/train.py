@@ -32,7 +32,7 @@ from audioset_strong.models.networks import NETWORKS
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.training.settings import CHOICES
 from audioset_strong.training.trainer import train
-from audioset_strong.training.workdir import model_params_of_start
+from audioset_strong.training.warm_start import model_params_of_start
 
 _RECORDS_DIR = run_flags.define_records_dir()
 _WORKDIR = run_flags.define_workdir()

@@ -18,6 +18,7 @@ from audioset_strong.params import (
     ModelParams,
     TrainParams,
 )
+from audioset_strong.training import warm_start
 from audioset_strong.training import workdir as workdirs
 
 _MOBILENET = ModelParams("mobilenet_v1", width=1 / 32)
@@ -31,8 +32,12 @@ def _run_params(model_params):
 
 def _save_run(workdir, model_params):
     model = build_frame_classifier(3, model_params, FeatureParams())
-    with workdirs.begin(workdir, _run_params(model_params), CLASS_MAP):
-        workdirs.best_manager(workdir, model).save(checkpoint_number=1)
+    params = _run_params(model_params)
+    with workdirs.begin(workdir, params, CLASS_MAP):
+        run_hash = workdirs.hash_run(params, CLASS_MAP)
+        workdirs.open_checkpoints(workdir, "best", run_hash, model=model).save(
+            1
+        )
     return model
 
 
@@ -124,9 +129,9 @@ def test_a_run_keeps_its_network(tmp_path):
     ):
         pass
     with pytest.raises(InputError, match=rf"another network \({names}in this"):
-        workdirs.check_start(workdir, "new", here, CLASS_MAP)
+        warm_start.check_start(workdir, "new", here, CLASS_MAP)
     with pytest.raises(InputError, match=rf"{names}now"):
-        workdirs.model_params_of_start(
+        warm_start.model_params_of_start(
             {"model": "resnet50"}, str(tmp_path / "new"), workdir
         )
 

@@ -8,6 +8,7 @@ import re
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import ClassMap, write_class_map
@@ -18,18 +19,21 @@ from audioset_strong.params import (
     ModelParams,
     TrainParams,
 )
+from audioset_strong.training.warm_start import (
+    check_start,
+    model_params_of_start,
+)
 from audioset_strong.training.workdir import (
     RecordsUsed,
     RunParams,
     begin,
-    best_manager,
-    check_start,
-    last_manager,
+    hash_run,
     load_classifier,
-    model_params_of_start,
+    open_checkpoints,
     read_run,
     restore_weights,
     resume,
+    weights_hash,
 )
 
 _MAP = ClassMap(("/m/x", "/m/y"), ("X", "Y"))
@@ -50,6 +54,11 @@ def _begin(workdir, params=_PARAMS, class_map=_MAP):
 def _resume(workdir, params=_PARAMS, class_map=_MAP):
     with resume(workdir, params, class_map):
         pass
+
+
+def _open(workdir, checkpoint, **state):
+    run_hash = hash_run(_PARAMS, _MAP)
+    return open_checkpoints(workdir, checkpoint, run_hash, **state)
 
 
 def _model(seed_bias=0.0):
@@ -223,8 +232,8 @@ def test_weights_are_restored(tmp_path):
     workdir = str(tmp_path)
     _begin(workdir)
     best, last = _model(0.5), _model(-0.5)
-    best_manager(workdir, best).save(checkpoint_number=3)
-    last_manager(workdir, model=last).save(checkpoint_number=7)
+    _open(workdir, "best", model=best).save(3)
+    _open(workdir, "last", model=last, step=tf.Variable(7)).save(7)
     for name, expected in (("best", best), ("last", last)):
         restored, params, class_map = load_classifier(workdir, name)
         assert (params, class_map) == (_PARAMS, _MAP)
@@ -233,18 +242,32 @@ def test_weights_are_restored(tmp_path):
     assert restore_weights(workdir, last).endswith("ckpt-3")
 
 
-@pytest.mark.parametrize("damage", ["cut", "other network"])
-def test_a_checkpoint_that_does_not_fit(tmp_path, damage):
+def test_a_damaged_best_checkpoint(tmp_path, caplog):
     workdir = str(tmp_path)
     _begin(workdir)
-    if damage == "cut":
-        best_manager(workdir, _model()).save(checkpoint_number=3)
-        [path] = (tmp_path / "best").glob("*.data-*")
-        path.write_bytes(path.read_bytes()[:1000])
-    else:
-        other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
-        best_manager(workdir, other).save(checkpoint_number=3)
-    with pytest.raises(
-        InputError, match="best/ckpt-3 cannot be read .*damaged"
-    ):
+    models = _model(0.5), _model(-0.5)
+    for step, model in enumerate(models, 1):
+        _open(workdir, "best", model=model).save(step)
+    before = weights_hash(workdir)
+    [path] = (tmp_path / "best").glob("ckpt-2.data-*")
+    path.write_bytes(path.read_bytes()[:1000])
+    with caplog.at_level("INFO", logger="absl"):
+        restored, _, _ = load_classifier(workdir)
+    assert "ckpt-2: it is damaged" in caplog.text
+    for found, variable in zip(restored.variables, models[0].variables):
+        np.testing.assert_array_equal(found, variable)
+    assert weights_hash(workdir) != before
+    [path] = (tmp_path / "best").glob("ckpt-1.data-*")
+    path.write_bytes(path.read_bytes()[:1000])
+    for function in load_classifier, weights_hash:
+        with pytest.raises(InputError, match="ckpt-1: it is damaged"):
+            function(workdir)
+
+
+def test_a_checkpoint_of_another_network(tmp_path):
+    workdir = str(tmp_path)
+    _begin(workdir)
+    other = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)])
+    _open(workdir, "best", model=other).save(3)
+    with pytest.raises(InputError, match="ckpt-3: it is of another network"):
         restore_weights(workdir, _model())

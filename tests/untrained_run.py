@@ -30,4 +30,7 @@ def save_untrained_run(workdir, class_map=CLASS_MAP):
         model = build_frame_classifier(
             class_map.num_classes, params.model, params.features
         )
-        workdirs.best_manager(workdir, model).save(checkpoint_number=1)
+        run_hash = workdirs.hash_run(params, class_map)
+        workdirs.open_checkpoints(workdir, "best", run_hash, model=model).save(
+            1
+        )

@@ -352,16 +352,48 @@ def verify_shards(records: Records) -> None:
       InputError: A shard differs from what was written.
     """
     for shard in tqdm.tqdm(records.shards, unit="shard", desc="verify"):
-        path = os.path.join(records.records_dir, shard.name)
-        found = hashlib.sha256()
-        try:
-            for serialized in read_frames(files.read_bytes(path)):
-                found.update(serialized)
-        except ValueError as error:
-            raise InputError(f"{path} is corrupt: {error}.") from error
-        if found.hexdigest()[:16] != shard.content_hash:
-            raise InputError(
-                f"{path} holds other records than the manifest says (hash "
-                f"{found.hexdigest()[:16]}, not {shard.content_hash}). Delete "
-                f"it and run prepare_records again."
-            )
+        _verify_shard(records, shard)
+
+
+def _verify_shard(records: Records, shard: Shard) -> None:
+    path = os.path.join(records.records_dir, shard.name)
+    found = hashlib.sha256()
+    try:
+        for serialized in read_frames(files.read_bytes(path)):
+            found.update(serialized)
+    except ValueError as error:
+        raise InputError(f"{path} is corrupt: {error}.") from error
+    if found.hexdigest()[:16] != shard.content_hash:
+        raise InputError(
+            f"{path} holds other records than the manifest says (hash "
+            f"{found.hexdigest()[:16]}, not {shard.content_hash}). Delete "
+            f"it and run prepare_records again."
+        )
+
+
+def find_shard_states(records: Records) -> list[files.FileState | None]:
+    """Looks up the states of shards that are read where they are."""
+    if records.cache:
+        return []  # copies are read, which nobody else writes
+    return files.states_of([records.path_of(shard) for shard in records.shards])
+
+
+def check_unchanged(
+    records: Records, before: list[files.FileState | None]
+) -> list[files.FileState | None]:
+    """Checks that no shard was replaced since its state was looked up.
+
+    A shard that was only touched or copied again is fine; one that is gone is
+    left to whoever reads it.
+
+    Returns:
+      The states now.
+
+    Raises:
+      InputError: A shard holds other records now.
+    """
+    now = find_shard_states(records)
+    for shard, state, state_before in zip(records.shards, now, before):
+        if state and state != state_before:
+            _verify_shard(records, shard)
+    return now

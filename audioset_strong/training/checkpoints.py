@@ -115,15 +115,51 @@ class Checkpoints:
         remove_temporary(self.folder)
         return step
 
-    def is_good(self, step: int) -> bool:
-        """Whether the checkpoint of a step is there and not damaged."""
-        return find_problem(self.folder, step, self._run_hash) == ""
+    def agree(
+        self, best_step: tf.Variable, best_value: tf.Variable, step: int
+    ) -> None:
+        """Makes this folder of the best checkpoint agree with a resumed state.
 
-    def remove_after(self, step: int) -> None:
+        Args:
+          best_step: Step of the best checkpoint, 0 for none. If that is damaged
+            or gone, it becomes the one before, or 0.
+          best_value: Its validation metric, a variable of this state; -inf for
+            none.
+          step: At which the run resumes.
+        """
+        wanted = int(best_step.numpy())
+        if not wanted:
+            return
+        problem = find_problem(self.folder, wanted, self._run_hash)
+        if not problem:
+            self._remove_after(step)
+            return
+        logging.warning(
+            "The best checkpoint, of step %d in %s, cannot be used (%s).",
+            wanted,
+            self.folder,
+            problem,
+        )
+        _set_aside(self.folder, wanted)
+        if wanted == step:
+            self.save(step)  # its weights are those of the run
+            return
+        value = tf.train.Checkpoint(best_value=best_value)
+        for before in reversed(steps_in(self.folder)):
+            if before < wanted and not (
+                find_problem(self.folder, before, self._run_hash)
+                or _restore(self.folder, before, value, is_partial=True)
+            ):
+                best_step.assign(before)
+                return
+        best_step.assign(0)
+        best_value.assign(-float("inf"))
+
+    def _remove_after(self, step: int) -> None:
         """Removes checkpoints of later steps, which a resumed run redoes."""
         steps = steps_in(self.folder)
         kept = [before for before in steps if before <= step]
-        if kept and kept != steps:
+        if kept != steps:
             _write_state_file(self.folder, kept)
             for later in set(steps) - set(kept):
                 _remove(self.folder, later)
@@ -173,7 +209,7 @@ def find_problem(folder: str, step: int, run_hash: str) -> str:
 
 def restore_newest(
     folder: str,
-    checkpoint: tf.train.Checkpoint,
+    checkpoint: tf.train.Checkpoint | None,
     run_hash: str,
     is_partial: bool = False,
 ) -> tuple[int, list[int]]:
@@ -181,7 +217,7 @@ def restore_newest(
 
     Args:
       folder: Where checkpoints are.
-      checkpoint: The state that gets its values.
+      checkpoint: The state that gets its values; None only to look for it.
       run_hash: As in `find_problem`.
       is_partial: Whether checkpoints may hold more than this state.
 
@@ -198,9 +234,9 @@ def restore_newest(
     problems = dict.fromkeys(lost, "its index file is missing")
     good = 0
     for step in reversed(steps_in(folder)):
-        problem = find_problem(folder, step, run_hash) or _restore(
-            folder, step, checkpoint, is_partial
-        )
+        problem = find_problem(folder, step, run_hash)
+        if not problem and checkpoint:
+            problem = _restore(folder, step, checkpoint, is_partial)
         if not problem:
             good = step
             break

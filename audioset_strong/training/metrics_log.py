@@ -13,7 +13,7 @@ import glob
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,37 +24,115 @@ from tensorboard.plugins.scalar.summary_v2 import (  # type: ignore[import-untyp
 )
 
 from audioset_strong import files
+from audioset_strong.errors import InputError
 
 _METRICS = "metrics.jsonl"
 _TENSORBOARD = "tensorboard"
+# Tags of a validation besides its metrics.
+_OF_VALIDATION = ("clips",)
 # What a resumed run kept of its event files. TensorBoard reads files in the
 # order of their names; the others' have a time in place of the 0.
 _KEPT = "events.out.tfevents.0.kept"
 
 
 def read_metrics(path: str) -> list[dict[str, Any]]:
-    """Reads JSON lines, without a last one that a kill cut short."""
-    with open(path, encoding="utf-8") as file:
-        return [json.loads(line) for line in file if line.endswith("\n")]
+    """Reads JSON lines, without a last one that a kill cut short.
+
+    Raises:
+      InputError: Another line is damaged.
+    """
+    found, damaged = _read_lines(path)
+    if damaged:
+        raise InputError(
+            f"{path}:{damaged[0]}: expected metrics as JSON. The file is "
+            f"damaged: restore it, or resume the run, which keeps what is "
+            f"whole."
+        )
+    return found
+
+
+def _read_lines(path: str) -> tuple[list[dict[str, Any]], list[int]]:
+    """Reads the metrics of whole lines, and the numbers of damaged ones."""
+    found, damaged = [], []
+    for number, line in enumerate(files.read_bytes(path).split(b"\n")[:-1], 1):
+        try:
+            metrics = json.loads(line)
+            is_whole = type(metrics["step"]) is int
+        except (ValueError, TypeError, KeyError):
+            is_whole = False
+        if is_whole:
+            found.append(metrics)
+        else:
+            damaged.append(number)
+    return found, damaged
+
+
+def _read_what_is_left(path: str, step: int) -> list[dict[str, Any]]:
+    """Reads what a resumed run finds, and says what is lost.
+
+    `step` is that of the last line which must be there, 0 for none.
+    """
+    if os.path.exists(path):
+        found, damaged = _read_lines(path)
+    else:
+        found, damaged = [], []
+    if damaged:
+        os.replace(path, f"{path}.damaged")
+        logging.warning(
+            "%s has %d damaged lines. They are left out; as it was, it is "
+            "%s.damaged now.",
+            path,
+            len(damaged),
+            path,
+        )
+    last = max((m["step"] for m in found if "loss" in m), default=0)
+    if last < step:
+        logging.warning(
+            "%s was cut: lines after step %d, up to step %d, are lost.",
+            path,
+            last,
+            step,
+        )
+    return found
 
 
 class MetricsLog:
     """Metrics of a run, as JSON lines and for TensorBoard."""
 
-    def __init__(self, workdir: str, resumed_step: int) -> None:
-        """Opens the log; what is later than `resumed_step` is dropped."""
+    def __init__(
+        self,
+        workdir: str,
+        resumed_step: int,
+        logged_step: int = 0,
+        is_validated: bool = True,
+    ) -> None:
+        """Opens the log; damaged lines are left out, and said.
+
+        Args:
+          workdir: Folder of the run.
+          resumed_step: Where it goes on; what is later is dropped.
+          logged_step: Step of the last line of losses before it, 0 for none.
+          is_validated: Whether that step was validated; otherwise it will be,
+            and what there is of it is dropped, too.
+        """
         self._path = os.path.join(workdir, _METRICS)
-        kept: list[dict[str, Any]] = []
-        if os.path.exists(self._path):
-            kept = [
-                metrics
-                for metrics in read_metrics(self._path)
-                if metrics["step"] <= resumed_step
-            ]
+
+        def is_kept(step: int, name: str) -> bool:
+            is_due = name in _OF_VALIDATION or name.startswith("validation")
+            return step < resumed_step or (
+                step == resumed_step and (is_validated or not is_due)
+            )
+
+        kept = [
+            metrics
+            for metrics in _read_what_is_left(self._path, logged_step)
+            if is_kept(metrics["step"], [*metrics][-1])
+        ]
+        if kept or os.path.exists(self._path):
             with files.open_output(self._path) as file:
                 file.writelines(json.dumps(metrics) + "\n" for metrics in kept)
         folder = os.path.join(workdir, _TENSORBOARD)
-        _keep_events(folder, resumed_step, kept)
+        _keep_events(folder, is_kept, kept)
         self._summaries = tf.summary.create_file_writer(folder)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
@@ -83,9 +161,11 @@ class MetricsLog:
 
 
 def _keep_events(
-    folder: str, last_step: int, metrics: Sequence[Mapping[str, Any]]
+    folder: str,
+    is_kept: Callable[[int, str], bool],
+    metrics: Sequence[Mapping[str, Any]],
 ) -> None:
-    """Makes one event file of all, without what is later than `last_step`.
+    """Makes one event file of all, of the steps and tags to be kept.
 
     Metrics that are in none of them, because a file is gone or damaged, are
     taken from `metrics`; images cannot be.
@@ -121,7 +201,7 @@ def _keep_events(
             folder,
             _METRICS,
         )
-    kept = sorted(point for point in events if point[0] <= last_step)
+    kept = sorted(point for point in events if is_kept(*point))
     if kept:
         version = tf.compat.v1.Event(file_version="brain.Event:2")
         os.makedirs(folder, exist_ok=True)

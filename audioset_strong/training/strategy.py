@@ -444,7 +444,9 @@ def refuse_other_workers(
     settings = {"class map": class_hash}
     for stage, values in dataclasses.asdict(run_params).items():
         settings |= {f"{stage}.{name}": v for name, v in values.items()}
-    del settings["train.cache_dir"]
+    # A worker's own, and what the chief alone reads.
+    for name in ("train.cache_dir", "start.weights_hash"):
+        settings.pop(name, None)
     chief, *others = (
         json.loads(content)
         for content in exchange(strategy, json.dumps(settings).encode())

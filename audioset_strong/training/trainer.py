@@ -13,38 +13,32 @@ rate and its schedule, batch size: our choices, since the paper gives none.
 
 import contextlib
 import functools
-import math
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from audioset_strong.errors import InputError
-from audioset_strong.labels.class_map import ClassMap
-from audioset_strong.labels.problems import listed
 from audioset_strong.models.clip_scores import make_score_patches
-from audioset_strong.models.frame_classifier import (
-    HEAD_NAME,
-    build_frame_classifier,
-)
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
-from audioset_strong.records.manifest import Records, read_records
-from audioset_strong.records.streams import (
-    read_batches,
-    reading,
-    training_stream,
+from audioset_strong.records.manifest import (
+    Records,
+    check_unchanged,
+    find_shard_states,
+    read_records,
 )
+from audioset_strong.records.streams import reading
 from audioset_strong.training import workdir as workdirs
 from audioset_strong.training.averaging import make_average
-from audioset_strong.training.first_scores import set_first_scores
+from audioset_strong.training.finite import check_finite
 from audioset_strong.training.metrics_log import MetricsLog
-from audioset_strong.training.optimizer import Optimizer
 from audioset_strong.training.progress import Progress
-from audioset_strong.training.selection import Selection
+from audioset_strong.training.settings import check_settings
 from audioset_strong.training.shown_clips import draw_clips, is_drawn_at
+from audioset_strong.training.signals import Signals
+from audioset_strong.training.state import TrainingState
 from audioset_strong.training.step import (
     COLUMNS,
     RunSteps,
@@ -94,13 +88,17 @@ def train(
 
     Raises:
       InputError: The settings do not fit each other, the records or the
-        workdir; another process holds the workdir; or the loss is no longer a
-        number.
+        workdir; another process holds the workdir; a file is damaged or cannot
+        be written; or the loss is no longer a number.
+      SystemExit: After SIGTERM, with status 143; the state is saved.
+      KeyboardInterrupt: After SIGINT; the state is saved.
     """
-    _check_params(params)
+    check_settings(model_params, params, recipe)
     # Before anything else makes TensorFlow start its threads.
     make_reproducible(params.seed, params.deterministic)
     strategy = get_strategy(params.strategy)
+    # All workers take the same steps, and the first one alone writes them down.
+    is_writer = is_chief(strategy)
     with contextlib.ExitStack() as stack:
         stack.enter_context(ends_together(strategy))
         records = read_records(records_dir, params.cache_dir)
@@ -111,6 +109,9 @@ def train(
             params,
             workdirs.RecordsUsed(records.records_hash),
             recipe,
+            workdirs.find_start(workdir, params.warm_start_workdir)
+            if is_writer
+            else workdirs.StartUsed(),
         )
         refuse_other_workers(
             strategy, run_params, records.class_map.content_hash
@@ -126,259 +127,140 @@ def train(
         # Within the scope, so that each replica has its copy of every variable.
         # Nothing else is: all workers together make what is made there.
         with strategy.scope():
-            model = build_frame_classifier(
-                records.class_map.num_classes, model_params, records.features
+            state = TrainingState(run_params, records.class_map.num_classes)
+        last, best = state.open_checkpoints(workdir, records.class_map)
+        restored_step = last.restore()
+        if restored_step:
+            best.agree(
+                state.selection.best_step,
+                state.selection.best_value,
+                restored_step,
             )
-            optimizer = Optimizer(
-                [weight.value for weight in model.trainable_variables],
-                params,
-                recipe,
-            )
-            # What is validated and exported: the weights or their averages.
-            averaged = model
-            if recipe.ema_decay:
-                averaged = build_frame_classifier(
-                    records.class_map.num_classes,
-                    model_params,
-                    records.features,
-                )
-            # In the checkpoint, so that a resumed run knows what it has to
-            # beat.
-            selection = Selection(
-                params.selection_metric, recipe.patience_validations
-            )
-            # And what the line of metrics that is under way has to count.
-            total = tf.Variable(tf.zeros([len(COLUMNS)], tf.float64))
-        last = workdirs.last_manager(
-            workdir,
-            model=averaged,
-            trained=model,
-            optimizer=optimizer,
-            selection=selection,
-            total=total,
-        )
-        best = workdirs.best_manager(workdir, averaged)
-        # A checkpoint of this run takes precedence over the start from
-        # another.
-        if last.latest_checkpoint:
-            last.checkpoint.restore(last.latest_checkpoint).assert_consumed()
-        # Only the chief needs the weights of another run.
-        elif is_chief(strategy):
-            if recipe.initial_scores_from_labels:
-                set_first_scores(model, records, params, recipe.balance_classes)
-            if params.warm_start_workdir:
-                _warm_start(model, run_params, records.class_map)
-            if averaged is not model:
-                averaged.set_weights(model.get_weights())
-        send_state(
-            strategy,
-            [
-                variable.value
-                for network in dict.fromkeys([model, averaged])
-                for variable in network.variables
-            ]
-            + [*optimizer.variables, *selection.variables, total],
-        )
-
+        elif is_writer:
+            state.initialize(records)
+        send_state(strategy, state.all_variables())
         # The optimizer counts its steps: those of the checkpoint, or none.
-        first_step = int(optimizer.iterations.numpy())
+        first_step = int(state.optimizer.iterations.numpy())
+        is_finished = (
+            first_step >= params.num_steps or state.selection.is_over()
+        )
         stream = None
-        if first_step < params.num_steps and not selection.is_over():
+        if not is_finished:
             stream = distribute_stream(
                 strategy, records, params, first_step, recipe
             )
         log_what_is_validated(records, recipe.patience_validations)
         if is_new:
             stack.enter_context(workdirs.begin(*run))
-        if stream is None:
+        if is_finished:
             logging.info("%s is finished, at step %d.", workdir, first_step)
         elif first_step:
             logging.info("Resuming %s at step %d.", workdir, first_step)
         log_distribution(strategy, records, params, first_step)
 
-        metrics_log = MetricsLog(workdir, first_step)
+        metrics_log = MetricsLog(
+            workdir,
+            first_step,
+            # The first column counts the steps since the last line.
+            logged_step=is_writer * (first_step - int(state.total[0])),
+            is_validated=state.validated_step.numpy() == first_step,
+        )
         run_steps = make_run_steps(
             strategy,
-            model,
-            optimizer,
+            state.model,
+            state.optimizer,
             params,
-            make_average(model, averaged, recipe.ema_decay),
+            make_average(state.model, state.averaged, recipe.ema_decay),
         )
-        score_patches = make_score_patches(averaged, strategy)
+        score_patches = make_score_patches(state.averaged, strategy)
+        shard_states = find_shard_states(records)
         progress = stack.enter_context(Progress(first_step, params))
-        for step, metrics in _run_steps(
-            stream,
-            run_steps,
-            total,
-            progress,
-            records,
-            params,
-            recipe,
-            first_step,
+        stop = stack.enter_context(Signals(strategy))
+        steps = _run_steps(
+            stream, run_steps, state, progress, stop, records, run_params
+        )
+        # A signal may have broken off the validation at the first step.
+        for step, metrics, is_checkpoint in itertools.chain(
+            [(first_step, {}, False)], steps
         ):
             metrics_log.write(step, metrics)
             progress.show(metrics)
-            is_last = step == params.num_steps
-            if step % params.checkpoint_interval_steps and not is_last:
+            is_due = (
+                step % params.checkpoint_interval_steps == 0
+                or step == params.num_steps
+            ) and step != state.validated_step.numpy()
+            if not (is_checkpoint or is_due):
                 continue
-            # The last bits of metrics may depend on a worker's CPU.
-            validation, value = from_chief(
-                strategy,
-                validate(
-                    score_patches, records, params.selection_metric, strategy
-                ),
+            shard_states = check_unchanged(records, shard_states)
+            validated = is_due and stop.unless_received(
+                functools.partial(
+                    validate,
+                    score_patches,
+                    records,
+                    params.selection_metric,
+                    strategy,
+                )
             )
-            metrics_log.write(step, validation)
-            progress.log(step, validation)
-            if validation and is_chief(strategy) and is_drawn_at(step, params):
-                images = draw_clips(
-                    score_patches, records, validation_label_set(records)
-                )
-                metrics_log.write_images(step, "clips", images)
-            if selection.is_best(value, step) and is_chief(strategy):
-                best.save(checkpoint_number=step)
+            if validated:
+                # The last bits of metrics may depend on a worker's CPU.
+                validation, value = from_chief(strategy, validated)
+                metrics_log.write(step, validation)
+                progress.log(step, validation)
+                if validation and is_writer and is_drawn_at(step, params):
+                    images = draw_clips(
+                        score_patches, records, validation_label_set(records)
+                    )
+                    metrics_log.write_images(step, "clips", images)
+                if state.selection.is_best(value, step) and is_writer:
+                    best.save(step)
+                state.validated_step.assign(step)
             # After the best: a run killed in between only validates again.
-            if is_chief(strategy):
-                last.save(checkpoint_number=step)
-            if selection.is_over():
+            if is_writer:
+                last.save(step)
+            if stop.agree():
+                stop.leave(workdir, step)
+            if state.selection.is_over():
                 break
-    return selection.result()
-
-
-def _check_params(params: TrainParams) -> None:
-    """Checks the settings that do not depend on records.
-
-    Raises:
-      InputError: One is out of range, or two do not fit each other.
-    """
-    for names, is_right, expected in (
-        (
-            (
-                "num_steps",
-                "global_batch_size",
-                "shuffle_block_clips",
-                "checkpoint_interval_steps",
-                "log_interval_steps",
-            ),
-            lambda value: value >= 1,
-            "of at least 1",
-        ),
-        (("warmup_steps",), lambda value: value >= 0, "of at least 0"),
-        (
-            ("learning_rate",),
-            lambda value: 0 < value < math.inf,
-            "above 0",
-        ),
-        (
-            ("warm_start_classes",),
-            lambda value: value in ("same", "match", "new"),
-            "of 'same', 'match' or 'new'",
-        ),
-        (
-            ("learning_rate_decay",),
-            lambda value: value in ("constant", "cosine", "step"),
-            "of 'constant', 'cosine' or 'step'",
-        ),
-    ):
-        for name in names:
-            if not is_right(getattr(params, name)):
-                raise InputError(
-                    f"Expected {name} {expected}. Received: "
-                    f"{getattr(params, name)!r}."
-                )
-    if params.deterministic and not params.deterministic_input:
-        raise InputError(
-            "Without deterministic_input every run sees other examples, so "
-            "deterministic kernels are of no use. Turn deterministic off too."
-        )
-    if params.warm_start_classes != "same" and not params.warm_start_workdir:
-        raise InputError(
-            f"warm_start_classes {params.warm_start_classes!r} is about a "
-            f"start from another run. Give its folder as warm_start_workdir."
-        )
-
-
-def _warm_start(
-    model: keras.Model, run_params: workdirs.RunParams, class_map: ClassMap
-) -> None:
-    """Starts from the best weights of another run.
-
-    Raises:
-      InputError: The other run does not fit (`workdir.check_start`) or has no
-        checkpoint.
-    """
-    source_dir = run_params.train.warm_start_workdir
-    classes = run_params.train.warm_start_classes
-    workdirs.check_start(source_dir, classes, run_params, class_map)
-    if classes == "same":
-        path = workdirs.restore_weights(source_dir, model)
-        logging.info("Starting from the weights in %s.", path)
-        return
-    source, _, source_map = workdirs.load_classifier(source_dir)
-    kept = {
-        index: source_map.index_of_mid[mid]
-        for index, mid in enumerate(class_map.mids)
-        if classes == "match" and mid in source_map.index_of_mid
-    }
-    # Layers are in the order of the network; only their names may differ.
-    for layer, source_layer in zip(model.layers, source.layers, strict=True):
-        weights = source_layer.get_weights()
-        if layer.name == HEAD_NAME:
-            # Kernel [embedding_size, num_classes] and bias [num_classes].
-            of_source, weights = weights, layer.get_weights()
-            for new, old in zip(weights, of_source, strict=True):
-                new[..., list(kept)] = old[..., list(kept.values())]
-        layer.set_weights(weights)
-    names = class_map.display_names
-    logging.info(
-        "Starting from the network of %s; of the last layer %d classes keep "
-        "their weights (%s) and %d start anew (%s).",
-        source_dir,
-        len(kept),
-        listed(repr(names[index]) for index in kept),
-        len(names) - len(kept),
-        listed(repr(name) for i, name in enumerate(names) if i not in kept),
-    )
+    return state.selection.result()
 
 
 def _run_steps(
     stream: tf.distribute.DistributedDataset | None,
     run_steps: RunSteps,
-    total: tf.Variable,
+    state: TrainingState,
     progress: Progress,
+    stop: Signals,
     records: Records,
-    params: TrainParams,
-    recipe: RecipeParams,
-    first_step: int,
-) -> Iterator[tuple[int, dict[str, float]]]:
+    run_params: workdirs.RunParams,
+) -> Iterator[tuple[int, dict[str, float], bool]]:
     """Runs the remaining steps, if any.
 
     Args:
       stream: Their batches; None if no step remains.
       run_steps: From `make_run_steps`.
-      total: float64 `[len(COLUMNS)]`: what was measured since the last line of
-        metrics, kept up to date for a checkpoint.
-      progress: Shows them, and measures rates.
+      state: Its `total` is kept up to date for a checkpoint.
+      progress: Shows the steps, and measures rates.
+      stop: Whether to end.
       records: Where the batches come from.
-      params: The run.
-      recipe: What it adds.
-      first_step: Steps that were taken before.
+      run_params: Settings of the run.
 
     Yields:
-      After each call its last step and, where a line of metrics is due, the
-      means since the line before; else no metrics.
+      step: Where a line of metrics or a checkpoint is due.
+      metrics: The means since the line before, if a line is due; else none.
+      is_checkpoint: Whether a checkpoint is.
 
     Raises:
-      InputError: The loss or the gradients are not finite, or the records
-        cannot be read.
+      InputError: The loss, the gradients or what is to be saved is not finite,
+        or the records cannot be read.
     """
     if stream is None:
         return
+    params = run_params.train
     batches = iter(stream)
     # What calls have returned stays on the device; only a line of metrics or a
     # checkpoint waits for the numbers.
     measured: list[tf.Tensor] = []
-    step = first_step
+    step = int(state.optimizer.iterations.numpy())
     while step < params.num_steps:
         num_steps = min(
             params.steps_per_call,
@@ -393,27 +275,32 @@ def _run_steps(
         progress.advance(num_steps, waited_seconds)
         is_last = step == params.num_steps
         is_line = is_last or step % params.log_interval_steps == 0
-        if not is_line and step % params.checkpoint_interval_steps:
-            yield step, {}
+        is_checkpoint = (
+            stop.agree()
+            or is_last
+            or step % params.checkpoint_interval_steps == 0
+        )
+        if not is_line and not is_checkpoint:
             continue
         rows = np.concatenate([part.numpy() for part in measured])
         measured = []
-        _check_finite(rows, step, records, params, recipe)
+        changed = state.variables() if is_checkpoint else {}
+        check_finite(rows, step, changed, records, run_params)
         # One after the other, so that a checkpoint between two lines does not
         # change what they add up to.
-        total.assign(functools.reduce(np.add, rows, total.numpy()))
+        state.total.assign(functools.reduce(np.add, rows, state.total.numpy()))
         metrics: dict[str, float] = {}
         if is_line:
             metrics = {
                 **mean_metrics(
-                    total.numpy(),
+                    state.total.numpy(),
                     float(rows[-1, COLUMNS.index("learning_rate")]),
                     params,
                 ),
                 **progress.rates(),
             }
-            total.assign(tf.zeros_like(total))
-        yield step, metrics
+            state.total.assign(tf.zeros_like(state.total))
+        yield step, metrics, is_checkpoint
         # The caller's validation and checkpoint are no part of the rates.
         progress.restart_clock()
 
@@ -421,63 +308,3 @@ def _run_steps(
 def _steps_to(interval_steps: int, step: int) -> int:
     """Steps until the next multiple of an interval."""
     return interval_steps - step % interval_steps
-
-
-def _check_finite(
-    rows: np.ndarray,
-    last_step: int,
-    records: Records,
-    params: TrainParams,
-    recipe: RecipeParams,
-) -> None:
-    """Checks what steps have measured.
-
-    Args:
-      rows: float32 `[num_steps, len(COLUMNS)]`.
-      last_step: Number of the last of them.
-      records: Where their batches came from.
-      params: The run.
-      recipe: What it adds.
-
-    Raises:
-      InputError: A loss is not finite, or gradients are not.
-    """
-    loss, norm, learning_rate = (
-        rows[:, COLUMNS.index(name)]
-        for name in ("loss", "gradient_norm", "learning_rate")
-    )
-    is_bad = ~np.isfinite(loss)
-    # Loss scaling leaves a step out whose float16 gradients overflow.
-    if params.precision != "float16":
-        is_bad |= ~np.isfinite(norm)
-    if not is_bad.any():
-        return
-    bad = int(is_bad.argmax())
-    step = last_step - len(rows) + 1 + bad
-    raise InputError(
-        f"Training ends at step {step}: the loss is {loss[bad]:.6g} and the "
-        f"norm of the gradients {norm[bad]:.6g}, at a learning rate of "
-        f"{learning_rate[bad]:.3g}. The batch has "
-        f"{_describe_batch(records, params, recipe, step)}. Lower "
-        f"learning_rate, raise warmup_steps or set clip_norm; the last "
-        f"checkpoint stays."
-    )
-
-
-def _describe_batch(
-    records: Records, params: TrainParams, recipe: RecipeParams, step: int
-) -> str:
-    """Names the clips of a step's batch, by reading it again."""
-    if not params.deterministic_input:
-        return "unknown clips, for without deterministic_input none is recorded"
-    stream = training_stream(
-        records,
-        params,
-        first_step=step - 1,
-        with_segment_ids=True,
-        balance_classes=recipe.balance_classes,
-    )
-    batch = next(iter(read_batches(stream, records)))
-    return "the clips " + listed(
-        name.decode() for name in batch["segment_id"].numpy()
-    )

@@ -7,17 +7,19 @@
     checkpoints/    the last states, to resume from
     best/           the weights with the best validation d'
 
-A run can be resumed with the same settings and records only, by one process at
-a time, and a model is always loaded with the settings and classes that it was
-trained with.
+A run is resumed by one process at a time, with the records and settings that it
+was begun with; only what cannot change its result may change. The folder may be
+moved, and so may the run that it started from: weights are compared, not paths.
+A model is always loaded with the settings and classes that it was trained with.
 """
 
 import contextlib
 import dataclasses
 import hashlib
+import json
 import os
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -29,12 +31,10 @@ from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import (
     ClassMap,
     check_class_hash,
-    check_same_classes,
     describe_other_classes,
     read_class_map,
     write_class_map,
 )
-from audioset_strong.labels.problems import listed
 from audioset_strong.models.frame_classifier import build_frame_classifier
 from audioset_strong.params import (
     FeatureParams,
@@ -45,15 +45,31 @@ from audioset_strong.params import (
     load_params,
     save_params,
 )
+from audioset_strong.training.checkpoints import (
+    Checkpoints,
+    hash_tensors,
+    restore_newest,
+    steps_in,
+)
 
 _PARAMS = "params.json"
 _CLASS_MAP = "class_map.csv"
 # Folder of each kind of checkpoint.
 _CHECKPOINTS = {"best": "best", "last": "checkpoints"}
 
-# Settings that say where things are and not what is made, so that a run may go
-# on with others.
-_PLACES = ("cache_dir",)
+# Settings that a run may go on with others of: where things are, how often one
+# looks, on what it runs. The weights that it started from are compared by hash.
+_MAY_CHANGE = frozenset(
+    {
+        "cache_dir",
+        "checkpoint_interval_steps",
+        "log_interval_steps",
+        "patience_validations",
+        "steps_per_call",
+        "strategy",
+        "warm_start_workdir",
+    }
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,6 +84,18 @@ class RecordsUsed:
 
 
 @dataclasses.dataclass(frozen=True)
+class StartUsed:
+    """Which weights a run has started from, in `params.json`.
+
+    Attributes:
+      weights_hash: Of those in `warm_start_workdir` (`weights_hash`); "" for
+        random ones.
+    """
+
+    weights_hash: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
 class RunParams:
     """Settings of every stage that a run depends on."""
 
@@ -77,6 +105,7 @@ class RunParams:
     train: TrainParams
     records: RecordsUsed = RecordsUsed()
     recipe: RecipeParams = RecipeParams()
+    start: StartUsed = StartUsed()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,39 +118,99 @@ class _Classes:
 _PARAMS_CLASSES = typing.get_type_hints(RunParams)
 
 
-def read_run(workdir: str) -> tuple[RunParams, ClassMap]:
-    """Reads the settings and the classes of a run.
-
-    Raises:
-      InputError: The folder is not that of a training run or not local, or its
-        class map is not the one that it was trained with.
-    """
-    params_path = os.path.join(workdir, _PARAMS)
+def _read_settings(workdir: str) -> tuple[RunParams, str]:
+    """Reads `params.json`: the settings and the hash of the classes."""
+    path = os.path.join(workdir, _PARAMS)
     if not is_run(workdir):
         raise InputError(
             f"{workdir} holds no {_PARAMS}, so no training run. Give a folder "
             f"that the train command wrote."
         )
-    stages = load_params(
-        params_path,
-        {**_PARAMS_CLASSES, "classes": _Classes},
-        optional=["records", "recipe"],
+    try:
+        stages = load_params(
+            path,
+            {**_PARAMS_CLASSES, "classes": _Classes},
+            optional=["records", "recipe", "start"],
+        )
+        class_map_hash: str = stages.pop("classes").class_map_hash
+    except (InputError, TypeError) as error:
+        raise InputError(
+            f"The settings of the run cannot be read ({error}). If {path} is "
+            f"damaged, restore it from a copy; or remove it and give the "
+            f"command that began the run, whose settings are then compared "
+            f"with those in its checkpoints."
+        ) from error
+    return RunParams(**stages), class_map_hash
+
+
+def _read_classes(workdir: str, expected_hash: str) -> ClassMap:
+    """Reads `class_map.csv`."""
+    path = os.path.join(workdir, _CLASS_MAP)
+    advice = (
+        "The run was trained with other classes: restore the file, which is "
+        "the same as in the folder of its records."
     )
-    class_map_path = os.path.join(workdir, _CLASS_MAP)
-    class_map = read_class_map(class_map_path)
-    check_class_hash(
-        class_map.mids,
-        stages.pop("classes").class_map_hash,
-        class_map_path,
-        "The run was trained with other classes: restore the file.",
-    )
-    return RunParams(**stages), class_map
+    try:
+        class_map = read_class_map(path)
+    except (OSError, ValueError) as error:  # InputError is a ValueError
+        raise InputError(f"{path} cannot be read ({error}). {advice}") from None
+    check_class_hash(class_map.mids, expected_hash, path, advice)
+    return class_map
+
+
+def read_run(workdir: str) -> tuple[RunParams, ClassMap]:
+    """Reads the settings and the classes of a run.
+
+    Raises:
+      InputError: The folder is not that of a training run or not local, a file
+        is damaged, or the class map is not the one that the run was trained
+        with.
+    """
+    params, class_map_hash = _read_settings(workdir)
+    return params, _read_classes(workdir, class_map_hash)
 
 
 def is_run(workdir: str) -> bool:
     """Whether a local folder holds a run; there may be no such folder."""
     files.refuse_remote(workdir)
     return os.path.exists(os.path.join(workdir, _PARAMS))
+
+
+def _may_change(params: RunParams) -> frozenset[str]:
+    """Names the settings that may change when a run goes on."""
+    if params.train.learning_rate_decay == "cosine":
+        return _MAY_CHANGE
+    # The learning rate does not depend on the end.
+    return _MAY_CHANGE | {"num_steps"}
+
+
+def hash_run(params: RunParams, class_map: ClassMap) -> str:
+    """Hashes what may not change when a run goes on: 16 hex digits.
+
+    Settings that have their default do not count, so that a later version may
+    have more of them.
+    """
+    free = _may_change(params)
+    settings = {
+        # 1 and 1.0 are the same setting.
+        f"{stage}.{field.name}": (float(value) if type(value) is int else value)
+        for stage, of_stage in vars(params).items()
+        for field in dataclasses.fields(of_stage)
+        if field.name not in free
+        and (value := getattr(of_stage, field.name)) != field.default
+    }
+    content = json.dumps([class_map.content_hash, settings], sort_keys=True)
+    return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def _save(workdir: str, params: RunParams, class_map: ClassMap) -> None:
+    """Writes settings and classes."""
+    write_class_map(class_map, os.path.join(workdir, _CLASS_MAP))
+    classes = _Classes(class_map.content_hash)
+    # Last: a folder without it is no run, and is begun again.
+    save_params(
+        os.path.join(workdir, _PARAMS), {**vars(params), "classes": classes}
+    )
 
 
 @contextlib.contextmanager
@@ -140,12 +229,7 @@ def begin(
                 f"Another process has begun a run in {workdir} just now. Run "
                 f"the same command again to resume it, or give another folder."
             )
-        write_class_map(class_map, os.path.join(workdir, _CLASS_MAP))
-        classes = _Classes(class_map.content_hash)
-        # Last: a folder without it is no run, and is begun again.
-        save_params(
-            os.path.join(workdir, _PARAMS), {**vars(params), "classes": classes}
-        )
+        _save(workdir, params, class_map)
         yield
 
 
@@ -155,11 +239,14 @@ def resume(
 ) -> Iterator[None]:
     """Compares the settings of an old run and keeps other processes out of it.
 
+    Settings that may change are saved, and named in one line.
+
     Raises:
-      InputError: The run was trained with other settings, classes or records,
-        or another process holds its folder.
+      InputError: The run was trained with other settings, classes, records or
+        first weights; it has taken more steps than are asked for; or another
+        process holds its folder.
     """
-    saved_params, saved_class_map = read_run(workdir)
+    saved_params, class_map_hash = _read_settings(workdir)
     saved, given = map(dataclasses.asdict, (saved_params, params))
     if not saved_params.records.records_hash:
         logging.info(
@@ -168,17 +255,22 @@ def resume(
             workdir,
         )
         del saved["records"]
-    differing = [
-        f"{stage}.{name}: {value} there, {given[stage][name]} now"
-        for stage, settings in saved.items()
-        for name, value in settings.items()
-        if given[stage][name] != value and name not in _PLACES
-    ]
-    other_classes = describe_other_classes(
-        saved_class_map.mids, class_map.mids, workdir, "the records"
-    )
-    if other_classes:
-        differing.append(other_classes)
+    free = _may_change(saved_params)
+    changed: list[str] = []
+    differing: list[str] = []
+    for stage, settings in saved.items():
+        for name, value in settings.items():
+            now = given[stage][name]
+            if now != value:
+                difference = f"{stage}.{name}: {value} there, {now} now"
+                (changed if name in free else differing).append(difference)
+    if class_map_hash != class_map.content_hash:
+        there = _read_classes(workdir, class_map_hash)
+        differing.append(
+            describe_other_classes(
+                there.mids, class_map.mids, workdir, "the records"
+            )
+        )
     # All at once, so that one correction is enough.
     if differing:
         raise InputError(
@@ -186,125 +278,94 @@ def resume(
             f"({'; '.join(differing)}). Give another workdir, or the same "
             f"settings and records to resume."
         )
+    reached = max(steps_in(_folder_of(workdir, "last")), default=0)
+    if params.train.num_steps < reached:
+        raise InputError(
+            f"{workdir} has taken {reached} steps. Expected num_steps of at "
+            f"least as many. Received: {params.train.num_steps}."
+        )
     with files.hold_lock(workdir):
+        _restore_files(workdir, params, class_map, changed)
         yield
 
 
-def model_params_of_start(
-    given: Mapping[str, Any], workdir: str, warm_start_workdir: str
-) -> ModelParams:
-    """Returns the network of a run, which a warm start takes from its source.
+def _restore_files(
+    workdir: str, params: RunParams, class_map: ClassMap, changed: list[str]
+) -> None:
+    """Saves changed settings, and the class map if its file is damaged."""
+    files.remove_temporary_files(workdir)
+    try:
+        _read_classes(workdir, class_map.content_hash)
+        is_damaged = False
+    except InputError as error:
+        logging.warning("%s It was written anew.", error)
+        is_damaged = True
+    if changed:
+        logging.info("%s goes on with %s.", workdir, "; ".join(changed))
+    if changed or is_damaged:
+        _save(workdir, params, class_map)
+
+
+def find_start(workdir: str, warm_start_workdir: str) -> StartUsed:
+    """Hashes the weights that a run starts from.
 
     Args:
-      given: The settings that somebody has chosen, by field of `ModelParams`.
-      workdir: Folder of the run. If it is there already, it has the settings.
-      warm_start_workdir: Run to start from; "" for none.
+      workdir: Folder of the run, new or begun.
+      warm_start_workdir: Folder of the run to start from; "" for none. Once the
+        run has weights of its own, it may be gone.
 
     Raises:
-      InputError: A chosen setting is another than that of the source.
+      InputError: There are no weights to start from.
     """
     if not warm_start_workdir:
-        return ModelParams(**given)
-    source = workdir if is_run(workdir) else warm_start_workdir
-    model_params = read_run(source)[0].model
-    differing = [
-        f"{name}: {getattr(model_params, name)} there, {value} now"
-        for name, value in given.items()
-        if getattr(model_params, name) != value
-    ]
-    if differing:
-        raise InputError(
-            f"A warm start takes the network from {source}, which has other "
-            f"settings ({'; '.join(differing)}). Leave them out."
+        return StartUsed()
+    try:
+        return StartUsed(weights_hash(warm_start_workdir))
+    except InputError as error:
+        if not is_run(workdir) or not steps_in(_folder_of(workdir, "last")):
+            raise
+        saved, _ = _read_settings(workdir)
+        if saved.train.warm_start_workdir != warm_start_workdir:
+            raise
+        logging.info(
+            "Going on without the run that this one started from: %s", error
         )
-    return model_params
+        return saved.start
 
 
-def check_start(
-    warm_start_workdir: str,
-    warm_start_classes: str,
-    params: RunParams,
-    class_map: ClassMap,
-) -> None:
-    """Checks that a run can start from another's weights.
+def _folder_of(workdir: str, checkpoint: str) -> str:
+    return os.path.join(workdir, _CHECKPOINTS[checkpoint])
 
-    Args:
-      warm_start_workdir: The other run.
-      warm_start_classes: As in `TrainParams`.
-      params: Settings of the run that is to start.
-      class_map: Its classes.
 
-    Raises:
-      InputError: The other run has another network or front end, or classes
-        that `warm_start_classes` does not allow; or the folder is not that of a
-        run.
+def open_checkpoints(
+    workdir: str,
+    checkpoint: str,
+    run_hash: str,
+    interval_steps: int = 1,
+    **state: Any,
+) -> Checkpoints:
+    """Opens a folder of checkpoints, "best" or "last".
+
+    `best` has the weights that are best by validation, `last` the whole state,
+    to resume from. Other arguments are those of `Checkpoints`.
     """
-    source, source_classes = read_run(warm_start_workdir)
-    for what, there, here, advice in (
-        (
-            "another network",
-            source.model,
-            params.model,
-            "Use the same settings, or leave them out",
-        ),
-        (
-            "another front end",
-            source.features,
-            params.features,
-            "Prepare the records again with that of the run",
-        ),
-    ):
-        found = dataclasses.asdict(here)
-        differing = [
-            f"{name}: {value} there, {found[name]} in this run"
-            for name, value in dataclasses.asdict(there).items()
-            if value != found[name]
-        ]
-        if differing:
-            raise InputError(
-                f"Cannot start from {warm_start_workdir}: it has {what} "
-                f"({'; '.join(differing)}). {advice}."
-            )
-    if warm_start_classes == "same":
-        # Other classes would give the outputs of the last layer another
-        # meaning.
-        check_same_classes(
-            source_classes.mids,
-            class_map.mids,
-            warm_start_workdir,
-            "the records",
-            "Start from a run on records with the same class map, prepare the "
-            "records again with that of the run, or let the last layer start "
-            "anew where classes differ: warm_start_classes match.",
-        )
-    elif warm_start_classes == "match" and not (
-        set(source_classes.mids) & set(class_map.mids)
-    ):
+    folder = _folder_of(workdir, checkpoint)
+    return Checkpoints(folder, run_hash, state, interval_steps)
+
+
+def _restore(
+    workdir: str, checkpoint: str, state: tf.train.Checkpoint | None
+) -> tuple[str, int]:
+    """Restores a part of a checkpoint; returns its folder and step."""
+    folder = _folder_of(workdir, checkpoint)
+    run_hash = hash_run(*read_run(workdir))
+    step, _ = restore_newest(folder, state, run_hash, is_partial=True)
+    if not step:
         raise InputError(
-            f"Expected a class that the records share with "
-            f"{warm_start_workdir}, found none among "
-            f"{listed(class_map.mids)} and {listed(source_classes.mids)}. "
-            f"Class ids are compared, not names; or let the whole last layer "
-            f"start anew: warm_start_classes new."
+            f"{workdir} has no {checkpoint} checkpoint yet. Train until its "
+            f"first checkpoint."
         )
-
-
-def best_manager(
-    workdir: str, model: keras.Model
-) -> tf.train.CheckpointManager:
-    """Keeps the weights with the best validation d'."""
-    folder = os.path.join(workdir, _CHECKPOINTS["best"])
-    checkpoint = tf.train.Checkpoint(model=model)
-    return tf.train.CheckpointManager(checkpoint, folder, max_to_keep=1)
-
-
-def last_manager(
-    workdir: str, **state: tf.Module
-) -> tf.train.CheckpointManager:
-    """Keeps the last states of a run, whole, to resume from."""
-    folder = os.path.join(workdir, _CHECKPOINTS["last"])
-    checkpoint = tf.train.Checkpoint(**state)
-    return tf.train.CheckpointManager(checkpoint, folder, max_to_keep=2)
+    return folder, step
 
 
 def restore_weights(
@@ -313,28 +374,12 @@ def restore_weights(
     """Restores the weights of a run, "best" or "last"; returns their path.
 
     Raises:
-      InputError: The run has no checkpoint yet, or that of another network.
+      InputError: The run has no checkpoint yet, none that is not damaged, or
+        that of another network.
     """
-    path: str | None = tf.train.latest_checkpoint(
-        os.path.join(workdir, _CHECKPOINTS[checkpoint])
-    )
-    if path is None:
-        raise InputError(
-            f"{workdir} has no {checkpoint} checkpoint yet. Train until its "
-            f"first checkpoint."
-        )
-    try:
-        restored = tf.train.Checkpoint(model=model).restore(path)
-        # A last checkpoint holds an optimizer too; the weights must all be
-        # there.
-        restored.expect_partial().assert_existing_objects_matched()
-    except Exception as error:  # IndexError, AssertionError, OpError, ...
-        reason = next(iter(str(error).splitlines()), "no reason given")
-        raise InputError(
-            f"The checkpoint {path} cannot be read ({reason}). It is damaged "
-            f"or of another network than {workdir} says; give another run."
-        ) from error
-    return path
+    state = tf.train.Checkpoint(model=model)
+    folder, step = _restore(workdir, checkpoint, state)
+    return os.path.join(folder, f"ckpt-{step}")
 
 
 def weights_hash(workdir: str, checkpoint: str = "best") -> str:
@@ -343,25 +388,9 @@ def weights_hash(workdir: str, checkpoint: str = "best") -> str:
     Equal for the same weights, wherever the folder lies.
 
     Raises:
-      InputError: The run has no checkpoint yet, or one that cannot be read.
+      InputError: As from `restore_weights`.
     """
-    path = tf.train.latest_checkpoint(
-        os.path.join(workdir, _CHECKPOINTS[checkpoint])
-    )
-    if path is None:
-        raise InputError(f"{workdir} has no {checkpoint} checkpoint yet.")
-    content = hashlib.sha256()
-    try:
-        reader = tf.train.load_checkpoint(path)
-        for name in sorted(reader.get_variable_to_shape_map()):
-            if name.startswith("model/"):
-                tensor = reader.get_tensor(name)
-                content.update(f"{name} {tensor.dtype} {tensor.shape}".encode())
-                content.update(tensor.tobytes())
-    except Exception as error:  # OpError, ValueError, RuntimeError, ...
-        reason = next(iter(str(error).splitlines()), "no reason given")
-        raise InputError(f"{path} cannot be read ({reason}).") from error
-    return content.hexdigest()[:16]
+    return hash_tensors(*_restore(workdir, checkpoint, None), "model/")
 
 
 def load_classifier(
