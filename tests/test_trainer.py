@@ -223,7 +223,7 @@ def test_a_warm_start_goes_on_from_the_weights(
     monkeypatch.setattr(
         trainer,
         "make_score_patches",
-        lambda _: lambda patches: tf.zeros([len(patches), 4]),
+        lambda *_: lambda patches: tf.zeros([len(patches), 4]),
     )
     params = dataclasses.replace(
         _PARAMS,
@@ -413,7 +413,7 @@ def _copy_records(records_dir, folder, groups, held_out=None):
     return str(folder)
 
 
-def _score_by_loudness(_):
+def _score_by_loudness(*_):
     """Gives all classes but the first the loudness of the patch."""
 
     def score_patches(patches):
