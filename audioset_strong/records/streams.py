@@ -565,6 +565,8 @@ def _example_blocks(
             training_set.name,
             describe_balance(weights, num_examples),
         )
+        # Not an array, which each pass would hold a copy of in its graph.
+        weights = tf.constant(weights)
     # Whole passes are skipped unread; in the pass that is left, the examples
     # that were used are read and dropped.
     first_pass, num_skipped = divmod(reading.num_skipped, num_examples)
