@@ -26,7 +26,7 @@ from audioset_strong.training.strategy import (
     read_cluster,
     worker_of,
 )
-from audioset_strong.training.workdir import read_metrics
+from audioset_strong.training.metrics_log import read_metrics
 
 _TESTS = pathlib.Path(__file__).parent
 # Generous, for a busy machine.

@@ -33,7 +33,7 @@ from audioset_strong.params import ModelParams, RecordParams, TrainParams
 from audioset_strong.records.manifest import read_records
 from audioset_strong.records.prepare import WorkerParams, prepare_records
 from audioset_strong.records.streams import label_frame_batches
-from audioset_strong.training import trainer
+from audioset_strong.training import state, trainer
 from audioset_strong.training.metrics_log import read_metrics
 from audioset_strong.training.trainer import train
 from audioset_strong.training.workdir import load_classifier, read_run
@@ -330,7 +330,7 @@ def small_network(monkeypatch):
         logits = keras.layers.Dense(num_classes, name=HEAD_NAME)(means)
         return keras.Model(patches, {"logits": logits})
 
-    monkeypatch.setattr(trainer, "build_frame_classifier", build)
+    monkeypatch.setattr(state, "build_frame_classifier", build)
 
 
 @pytest.mark.parametrize("case", _REFUSED)

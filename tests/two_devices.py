@@ -20,6 +20,8 @@ from audioset_strong.models.batch_norm import FusedBatchNormalization
 from audioset_strong.models.clip_scores import make_score_patches
 from audioset_strong.params import RecipeParams, TrainParams
 from audioset_strong.records.streams import training_stream
+from audioset_strong.training.augmentation import make_augment
+from audioset_strong.training.averaging import make_average
 from audioset_strong.training.optimizer import Optimizer
 from audioset_strong.training.step import COLUMNS, make_run_steps
 from audioset_strong.training.strategy import distribute_stream
@@ -31,12 +33,25 @@ _PARAMS = TrainParams(
     shuffle_block_clips=8,
 )
 
+_RECIPE = RecipeParams(
+    mixup_share=0.5,
+    max_masked_stft_frames=20,
+    max_gain_db=6.0,
+    balance_classes=True,
+)
+
 
 def _compare_batches(mirrored, folder):
     records = write_pinned_records(folder)
-    found = iter(distribute_stream(mirrored, records, _PARAMS, first_step=0))
+    found = iter(distribute_stream(mirrored, records, _PARAMS, 0, _RECIPE))
     sizes, is_equal = [], True
-    for expected in training_stream(records, _PARAMS).take(3):
+    stream = training_stream(
+        records,
+        _PARAMS,
+        augment=make_augment(records.features, _RECIPE, _PARAMS.seed),
+        balance_classes=True,
+    )
+    for expected in stream.take(3):
         for name, values in next(found).items():
             parts = [p.numpy() for p in values.values]
             sizes.append([len(part) for part in parts])
@@ -73,7 +88,10 @@ def take_step(strategy, batch, is_synchronized):
         model = small_network(is_synchronized)
         weights = [weight.value for weight in model.trainable_variables]
         optimizer = Optimizer(weights, _PARAMS, RecipeParams())
-    run_steps = make_run_steps(strategy, model, optimizer, _PARAMS)
+        averaged = small_network(is_synchronized)
+        averaged.set_weights(model.get_weights())
+    average = make_average(model, averaged, 0.5)
+    run_steps = make_run_steps(strategy, model, optimizer, _PARAMS, average)
     dataset = tf.data.Dataset.from_tensors(batch).unbatch()
 
     def part_of(context):
@@ -86,7 +104,11 @@ def take_step(strategy, batch, is_synchronized):
     [row] = run_steps(iter(distributed), 1)[0].numpy()
     # First moments are linear in the gradients. Adam's first step is their
     # sign, which rounding decides where they are nearly zero.
-    state = [*model.non_trainable_variables, *optimizer.first_moments]
+    state = [
+        *model.non_trainable_variables,
+        *averaged.non_trainable_variables,
+        *optimizer.first_moments,
+    ]
     return [np.array(v) for v in state], dict(zip(COLUMNS, row.tolist()))
 
 

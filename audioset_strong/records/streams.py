@@ -102,20 +102,20 @@ def read_batches(dataset: Iterable[Any], records: Records) -> Iterator[Any]:
     """
     iterator = iter(dataset)
     while True:
-        with reading(records):
-            try:
-                batch = next(iterator)
-            except StopIteration:
-                return
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        except tf.errors.OpError as error:
+            raise _explain(error, records) from error
         yield batch
 
 
 @contextlib.contextmanager
 def reading(records: Records) -> Iterator[None]:
-    """Turns errors of reading records into those that say what to do.
+    """Turns errors of reading records inside a graph into those that say why.
 
-    Other errors of TensorFlow, such as those of a model that runs in the same
-    graph, stay as they are.
+    Others, such as those of a model in the same graph, stay as they are.
 
     Raises:
       InputError: A record is corrupt, is no record of this kind, or cannot be
@@ -127,28 +127,33 @@ def reading(records: Records) -> Iterator[None]:
     except tf.errors.OpError as error:
         if "IteratorGetNext" not in error.message:
             raise
-        if records.cache and records.cache.error:
-            raise records.cache.error from error
-        # The first line that says something.
-        lines = _GRAPH_NAMES.sub("", error.message).split("\n")
-        words = (" ".join(line.split()) for line in lines)
-        reason = next(filter(None, words), "no reason given").rstrip(".")
-        if isinstance(error, tf.errors.DataLossError):
-            raise InputError(
-                f"A shard in {records.records_dir} is corrupt ({reason}). "
-                f"Delete it and run prepare_records again."
-            ) from error
-        if isinstance(error, tf.errors.InvalidArgumentError):
-            raise InputError(
-                f"A record in {records.records_dir} does not hold a clip with "
-                f"{records.log_mel_dtype} features ({reason}). Prepare the "
-                f"records again."
-            ) from error
-        raise InputError(
-            f"The records in {records.records_dir} could not be read to the "
-            f"end ({type(error).__name__}: {reason}). Check that the folder "
-            f"can be reached, and run the same command again."
-        ) from error
+        raise _explain(error, records) from error
+
+
+def _explain(error: tf.errors.OpError, records: Records) -> Exception:
+    """Says what an error of reading records means, and what to do."""
+    if records.cache and records.cache.error:
+        return records.cache.error
+    # The first line that says something.
+    lines = _GRAPH_NAMES.sub("", error.message).split("\n")
+    words = (" ".join(line.split()) for line in lines)
+    reason = next(filter(None, words), "no reason given").rstrip(".")
+    if isinstance(error, tf.errors.DataLossError):
+        return InputError(
+            f"A shard in {records.records_dir} is corrupt ({reason}). Delete "
+            f"it and run prepare_records again."
+        )
+    if isinstance(error, tf.errors.InvalidArgumentError):
+        return InputError(
+            f"A record in {records.records_dir} does not hold a clip with "
+            f"{records.log_mel_dtype} features ({reason}). Prepare the records "
+            f"again."
+        )
+    return InputError(
+        f"The records in {records.records_dir} could not be read to the end "
+        f"({type(error).__name__}: {reason}). Check that the folder can be "
+        f"reached, and run the same command again."
+    )
 
 
 def without_tuner(dataset: tf.data.Dataset) -> tf.data.Dataset:

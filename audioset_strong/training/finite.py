@@ -49,10 +49,7 @@ def check_finite(
         rows[:, COLUMNS.index(name)]
         for name in ("loss", "gradient_norm", "learning_rate")
     )
-    is_bad = ~np.isfinite(loss)
-    # Loss scaling leaves a step out whose float16 gradients overflow.
-    if run_params.train.precision != "float16":
-        is_bad |= ~np.isfinite(norm)
+    is_bad = ~np.isfinite(loss) | ~np.isfinite(norm)
     if is_bad.any():
         bad, what = int(is_bad.argmax()), ""
     else:

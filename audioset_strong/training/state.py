@@ -41,13 +41,16 @@ class TrainingState:
 
     def __init__(self, run_params: RunParams, num_classes: int) -> None:
         """Makes the variables, within the strategy's scope."""
+        params, recipe = run_params.train, run_params.recipe
 
         def build() -> Any:
             return build_frame_classifier(
-                num_classes, run_params.model, run_params.features
+                num_classes,
+                run_params.model,
+                run_params.features,
+                params.precision,
             )
 
-        params, recipe = run_params.train, run_params.recipe
         self._run_params = run_params
         self.model = build()
         self.averaged = build() if recipe.ema_decay else self.model

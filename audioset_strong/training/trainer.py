@@ -256,6 +256,7 @@ def _run_steps(
     if stream is None:
         return
     params = run_params.train
+    logging.info("Compiling the training step.")
     batches = iter(stream)
     # What calls have returned stays on the device; only a line of metrics or a
     # checkpoint waits for the numbers.
