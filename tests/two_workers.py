@@ -23,8 +23,8 @@ from audioset_strong.models.clip_scores import make_score_patches
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.records.manifest import read_records
 from audioset_strong.records.streams import training_stream
+from audioset_strong.training import state, trainer
 from audioset_strong.training import strategy as strategies
-from audioset_strong.training import trainer
 from audioset_strong.training.validation import validate
 
 PARAMS = TrainParams(
@@ -138,7 +138,7 @@ def main():
         report |= _check_step(strategy)
         report["validation"] = _check_validation(strategy, records)
     trainer.get_strategy = lambda _: strategy
-    trainer.build_frame_classifier = lambda num_classes, *_: small_network(
+    state.build_frame_classifier = lambda num_classes, *_: small_network(
         True, num_classes
     )
     if seconds:
