@@ -112,6 +112,7 @@ def _run_row(row: Row, seed: int, inputs: ExperimentInputs) -> Result:
                 "scores": None,
             },
         },
+        "must_agree_here": run.weights,
         "values": {
             **evaluated.result,
             "best_step": run.made.result["best_step"],
@@ -206,7 +207,7 @@ def _own_flags() -> list[flags.Flag[Any]]:
 def _results() -> list[Result]:
     """Runs rows; returns them and those that were run apart."""
     if rows.JOIN.value:
-        return read_results(rows.JOIN.value, "rows")
+        return rows.read_joined("rows", "rows", "seeds")
     names = _ROWS.value or [
         row.folder for row in ROWS + (CONTROL_ROW,) * _CONTROL.value
     ]

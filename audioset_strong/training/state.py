@@ -96,6 +96,17 @@ class TrainingState:
         )
         return last, best
 
+    def all_variables(self) -> list[tf.Variable]:
+        """All that a checkpoint holds, in a fixed order."""
+        networks = dict.fromkeys([self.model, self.averaged])
+        return [
+            *(weight.value for net in networks for weight in net.variables),
+            *self.optimizer.variables,
+            *self.selection.variables,
+            self.total,
+            self.validated_step,
+        ]
+
     def variables(self) -> Mapping[str, tf.Variable]:
         """All that an update changes, by name."""
         return {
