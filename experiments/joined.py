@@ -6,8 +6,8 @@ output folder of a command:
     point            what it is the result of, such as row and seed
     must_agree       settings and hashes by name; two results that both name one
                      must have the same, or they are not of one experiment
-    must_agree_here  optional; the same within one folder: hashes of weights, which
-                     another machine may have trained to other bits
+    must_agree_here  the same within one folder, if given: hashes of weights,
+                     which another machine may have trained to other bits
     values           the numbers
 
 Output folders may be of several machines.
