@@ -3,10 +3,12 @@
 Every result is a JSON file of its own, in a folder such as `rows/` below the
 output folder of a command:
 
-    point       what it is the result of, such as row and seed
-    must_agree  settings and hashes by name; two results that both name one must
-                have the same, or they are not of one experiment
-    values      the numbers, and whatever else is known of them
+    point            what it is the result of, such as row and seed
+    must_agree       settings and hashes by name; two results that both name one
+                     must have the same, or they are not of one experiment
+    must_agree_here  the same within one folder, if given: hashes of weights,
+                     which another machine may have trained to other bits
+    values           the numbers
 
 Output folders may be of several machines.
 """
@@ -52,15 +54,16 @@ def read_results(
     agreed: dict[str, tuple[str, Any]] = {
         name: ("this run", value)
         for result in like
-        for name, value in result["must_agree"].items()
+        for name, value in _claims(result, output_dirs[0]).items()
     }
     of_point: dict[str, tuple[str, Result]] = {}
-    for path in _list_results(output_dirs, kind):
+    for output_dir, path in _list_results(output_dirs, kind):
         result = read_json(path)
+        claims = _claims(result, output_dir)
         differences = [
             f"{name} in {path} and in {agreed[name][0]} differ: "
-            f"{_describe_difference(agreed[name][1], value)}"
-            for name, value in result["must_agree"].items()
+            f"{_describe_difference(value, agreed[name][1])}"
+            for name, value in claims.items()
             if name in agreed and agreed[name][1] != value
         ]
         if differences and like:
@@ -71,7 +74,7 @@ def read_results(
                 f"Expected results of one experiment; {differences[0]}. Make "
                 f"the older one anew, or remove it."
             )
-        for name, value in result["must_agree"].items():
+        for name, value in claims.items():
             agreed.setdefault(name, (path, value))
         first_path, first = of_point.setdefault(
             str(result["point"]), (path, result)
@@ -84,12 +87,24 @@ def read_results(
     return [result for _, result in of_point.values()]
 
 
-def _list_results(output_dirs: Sequence[str], kind: str) -> list[str]:
-    """Lists the result files of folders."""
+def _claims(result: Result, output_dir: str) -> dict[str, Any]:
+    """Returns what other results must agree with, by name."""
+    of_folder = result.get("must_agree_here", {}).items()
+    return {
+        **result["must_agree"],
+        **{f"weights of {name} of {output_dir}": v for name, v in of_folder},
+    }
+
+
+def _list_results(
+    output_dirs: Sequence[str], kind: str
+) -> list[tuple[str, str]]:
+    """Lists folders and paths of results."""
     paths = []
-    for folder in (os.path.join(f, kind) for f in output_dirs):
+    for output_dir in output_dirs:
+        folder = os.path.join(output_dir, kind)
         found = [
-            os.path.join(folder, name)
+            (output_dir, os.path.join(folder, name))
             for name in files.list_names(folder)
             if name.endswith(".json") and not name.startswith(".")
         ]
@@ -105,9 +120,9 @@ def _list_results(output_dirs: Sequence[str], kind: str) -> list[str]:
 def _describe_difference(first: Any, second: Any) -> str:
     """Says how two values differ, setting by setting."""
     if not isinstance(first, dict) or not isinstance(second, dict):
-        return f"{second!r} and {first!r}"
+        return f"{first!r} and {second!r}"
     return listed(
-        f"{name} {second.get(name)!r} and {first.get(name)!r}"
+        f"{name} {first.get(name)!r} and {second.get(name)!r}"
         for name in {**first, **second}
         if first.get(name) != second.get(name)
     )

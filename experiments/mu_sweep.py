@@ -69,6 +69,7 @@ def _run_point(mixed: str, mu: float, seed: int, records_dir: str) -> Result:
                 if name not in ("train.mu", "train.mixed_training_set")
             },
         },
+        "must_agree_here": run.weights,
         "values": {
             "best_step": best_step,
             "d_prime": at_best["d_prime"],
@@ -174,7 +175,7 @@ def format_points(
 def _results() -> list[Result]:
     """Runs points; returns them and those that were run apart."""
     if rows.JOIN.value:
-        return read_results(rows.JOIN.value, "mu_sweep")
+        return rows.read_joined("mu_sweep", "sets", "mus", "seeds")
     unknown = sorted(set(_SETS.value) - set(_ROW_OF_SET))
     if unknown or not _SETS.value:
         raise InputError(

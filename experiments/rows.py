@@ -15,6 +15,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.params import ModelParams, TrainParams
 from audioset_strong.simulation.soundscapes import SoundscapeParams
 from audioset_strong.simulation.sources import SourceSettings
+from experiments.joined import Result, read_results
 from experiments.simulated_release import make_inputs, make_train_records
 from experiments.steps import Made
 from experiments.training_steps import (
@@ -207,6 +208,22 @@ def chosen_seeds() -> list[int]:
         ) from error
 
 
+def read_joined(kind: str, *flags_of_runs: str) -> list[Result]:
+    """Reads the results that --join names.
+
+    Args:
+      kind: As in `read_results`.
+      flags_of_runs: Flags that say what to run, which do not go with --join.
+    """
+    given = [f"--{n}" for n in flags_of_runs if flags.FLAGS[n].present]
+    if given:
+        raise InputError(
+            f"--join joins all that its folders hold and runs nothing. Leave "
+            f"out {', '.join(given)}."
+        )
+    return read_results(JOIN.value, kind)
+
+
 class Run(NamedTuple):
     """A trained row.
 
@@ -216,12 +233,14 @@ class Run(NamedTuple):
       made: What `train_step` returned.
       settings: What the run depends on, but for seed and weights, by the name
         of the row: its own and those of the row that it starts from.
+      weights: Hashes of its weights and of those that it starts from, by name.
     """
 
     name: str
     workdir: str
     made: Made
     settings: dict[str, dict[str, Any]]
+    weights: dict[str, str]
 
 
 @functools.cache  # many rows start from the same
@@ -236,7 +255,8 @@ def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
     """
     if "mu" in row.train and not mu:
         return train_row(CONTROL_ROW, seed, 0.0, train_records_dir)
-    params, settings, name = {**row.train, "seed": seed}, {}, row.folder
+    params, name = {**row.train, "seed": seed}, row.folder
+    settings, weights = {}, {}
     if mu:
         params["mu"] = mu
         name += f"-mu{mu:g}"
@@ -244,6 +264,7 @@ def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
         (start,) = [r for r in ROWS if r.training_set == row.starts_from]
         start_run = train_row(start, seed, 0.0, train_records_dir)
         settings.update(start_run.settings)
+        weights.update(start_run.weights)
         params["warm_start_workdir"] = start_run.workdir
         params["learning_rate"] = _FINE_TUNE_LEARNING_RATE.value
     name += f"-seed{seed}"
@@ -257,4 +278,5 @@ def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
         for setting, value in made.inputs.items()
         if setting not in ("train.seed", "start_weights")
     }
-    return Run(name, workdir, made, settings)
+    weights[name] = made.output_hash
+    return Run(name, workdir, made, settings, weights)

@@ -112,6 +112,7 @@ def _run_row(row: Row, seed: int, inputs: ExperimentInputs) -> Result:
                 "scores": None,
             },
         },
+        "must_agree_here": run.weights,
         "values": {
             **evaluated.result,
             "best_step": run.made.result["best_step"],
@@ -155,7 +156,9 @@ def summarise(results: Sequence[Result]) -> list[dict[str, Any]]:
             "paper": dict(zip(METRICS, row.paper)),
             "seeds": [result["point"]["seed"] for result in of_row],
             "reports": [result["report"] for result in of_row],
-            "settings": of_row[0]["must_agree"],
+            "settings": of_row[0]["must_agree"].get(
+                f"settings of {row.training_set}"
+            ),
         }
         if len(of_row) > 1:
             summed["ranges"] = {
@@ -206,7 +209,7 @@ def _own_flags() -> list[flags.Flag[Any]]:
 def _results() -> list[Result]:
     """Runs rows; returns them and those that were run apart."""
     if rows.JOIN.value:
-        return read_results(rows.JOIN.value, "rows")
+        return rows.read_joined("rows", "rows", "seeds")
     names = _ROWS.value or [
         row.folder for row in ROWS + (CONTROL_ROW,) * _CONTROL.value
     ]

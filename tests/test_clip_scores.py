@@ -10,7 +10,7 @@ from audioset_strong.models.clip_scores import make_score_patches, score_clips
 from audioset_strong.models.frame_classifier import build_frame_classifier
 from audioset_strong.params import FeatureParams, ModelParams
 from audioset_strong.records.manifest import read_records
-from audioset_strong.records.streams import label_frame_batches
+from audioset_strong.records.streams import InputWorker, label_frame_batches
 
 
 def _mean_and_max(patches):
@@ -102,3 +102,24 @@ def test_groups_without_clips(tiny_records_dir):
     records = read_records(tiny_records_dir)
     with pytest.raises(InputError, match="no clip in the groups"):
         score_clips(_mean_and_max, records, [])
+
+
+@pytest.mark.parametrize("num_workers", [2, 7])
+def test_workers_score_what_one_does(tmp_path, num_workers):
+    lengths = [10] * 16 + [3] + [60] * 2 + [10] * 30
+    records = write_clips(
+        tmp_path, [(str(i), s, {"strong": []}) for i, s in enumerate(lengths)]
+    )
+    whole = score_clips(_mean_and_max, records, ["strong"])
+    parts = [
+        score_clips(
+            _mean_and_max,
+            records,
+            ["strong"],
+            worker=InputWorker(index, num_workers),
+            num_replicas=2,
+        )
+        for index in range(num_workers)
+    ]
+    for expected, *found in zip(whole, *parts, strict=True):
+        np.testing.assert_array_equal(expected, np.concatenate(found))

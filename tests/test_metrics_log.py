@@ -1,10 +1,15 @@
 """Metrics of a run: each step once, in both places, whatever happened."""
 
+import errno
+import os
+
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorboard_points import read_events, read_points
 
+from audioset_strong import files
+from audioset_strong.errors import InputError
 from audioset_strong.training.metrics_log import MetricsLog, read_metrics
 
 
@@ -114,3 +119,31 @@ def test_points_keep_their_time(tmp_path, caplog):
 def test_no_metrics_are_no_line(tmp_path):
     MetricsLog(str(tmp_path), 0).write(5, {})
     assert not (tmp_path / "metrics.jsonl").exists()
+
+
+def test_a_full_disk_is_named(tmp_path, monkeypatch):
+    log = MetricsLog(str(tmp_path), 0)
+    full = pytest.raises(
+        InputError, match=r"not be written to .* \(No space left on device\)"
+    )
+
+    def refuse(*_, **__):
+        raise tf.errors.ResourceExhaustedError(
+            None, None, "{{node x}} events; No space left on device\n\tFailed"
+        )
+
+    with monkeypatch.context() as patch, full:
+        patch.setattr(tf.summary, "scalar", refuse)
+        log.write(1, {"loss": 0.5})
+    with monkeypatch.context() as patch, full:
+        patch.setattr(tf.summary, "image", refuse)
+        log.write_images(1, "clips", np.zeros([1, 2, 2, 3], np.uint8))
+
+    def refuse_file(*_, **__):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch, full:
+        patch.setattr(files, "open_output", refuse_file)
+        MetricsLog(str(tmp_path), 1)
+    lines = read_metrics(str(tmp_path / "metrics.jsonl"))
+    assert lines == [{"step": 1, "loss": 0.5}]

@@ -98,7 +98,7 @@ def test_the_loss_scale_follows_overflows():
     overflowing = _gradients(0)
     overflowing[1] *= np.inf
     update = optimizer.apply(overflowing, weights)
-    assert not np.isfinite(update.gradient_norm)
+    assert float(update.gradient_norm) == 0.0
     assert float(optimizer.loss_scale) == first_scale / 2
     for weight, values in zip(weights, before):
         np.testing.assert_array_equal(weight, values)
@@ -110,3 +110,8 @@ def test_the_loss_scale_follows_overflows():
         assert float(optimizer.loss_scale) == expected
     assert int(optimizer.good_steps) == 0
     assert not np.array_equal(weights[0], before[0])
+    # Gradients that overflow at any scale are a fault, which has to be seen.
+    optimizer.loss_scale.assign(1.0)
+    update = optimizer.apply(overflowing, weights)
+    assert not np.isfinite(update.gradient_norm)
+    assert float(optimizer.loss_scale) == 1.0

@@ -12,12 +12,12 @@ from audioset_strong.errors import InputError
 from audioset_strong.models.frame_classifier import HEAD_NAME
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.records.manifest import read_records
-from audioset_strong.training import first_scores, trainer, workdir
+from audioset_strong.training import first_scores, state, trainer, workdir
 from audioset_strong.training.averaging import make_average
 from audioset_strong.training.first_scores import positive_shares
+from audioset_strong.training.metrics_log import MetricsLog, read_metrics
 from audioset_strong.training.selection import Selection
 from audioset_strong.training.trainer import train
-from audioset_strong.training.workdir import read_metrics
 
 _NETWORK = ModelParams()
 _PARAMS = TrainParams(
@@ -58,7 +58,7 @@ def _build(num_classes, *_):
 
 
 def _make_small(patch):
-    for module in (trainer, workdir):
+    for module in (state, workdir):
         patch.setattr(module, "build_frame_classifier", _build)
     patch.setattr(first_scores, "_NUM_EXAMPLES", 512)
 
@@ -101,7 +101,7 @@ def whole_dir(tiny_records_dir, tmp_path_factory):
 def test_a_broken_run_with_every_option_ends_in_the_same_bits(
     whole_dir, tiny_records_dir, tmp_path, monkeypatch
 ):
-    write = workdir.MetricsLog.write
+    write = MetricsLog.write
 
     def write_or_break(log, step, metrics):
         if step == 7:
@@ -110,7 +110,7 @@ def test_a_broken_run_with_every_option_ends_in_the_same_bits(
 
     run = tiny_records_dir, str(tmp_path), _NETWORK, _PARAMS, _ALL
     with monkeypatch.context() as patch:
-        patch.setattr(workdir.MetricsLog, "write", write_or_break)
+        patch.setattr(MetricsLog, "write", write_or_break)
         with pytest.raises(RuntimeError, match="power cut"):
             train(*run)
     train(*run)
@@ -124,7 +124,7 @@ def test_a_broken_run_with_every_option_ends_in_the_same_bits(
 
 
 def test_averages_are_what_is_validated_and_loaded(whole_dir):
-    state = _variables(os.path.join(whole_dir, "checkpoints"))
+    saved = _variables(os.path.join(whole_dir, "checkpoints"))
     models = {}
     for name in ("model", "trained"):
         model = _build(4)
@@ -133,7 +133,7 @@ def test_averages_are_what_is_validated_and_loaded(whole_dir):
             tf.train.latest_checkpoint(os.path.join(whole_dir, "checkpoints"))
         ).expect_partial()
         models[name] = model.get_weights()
-    assert len(state) > 2 * len(models["model"])
+    assert len(saved) > 2 * len(models["model"])
     for averaged, trained in zip(models["model"], models["trained"]):
         assert not np.array_equal(averaged, trained)
     # "last" is what "best" would be: the averages.

@@ -126,6 +126,7 @@ def test_choices(name):
         ({"decay_interval_steps": -9}, "at least 0. Received: -9"),
         ({"warmup_steps": 11, "num_steps": 10}, "most num_steps, 10. .* 11"),
         ({"deterministic_input": False}, "Turn deterministic off too"),
+        ({"jit_compile": True}, "jit_compile needs deterministic off"),
         ({"deterministic_input": 1}, "True or False. Received: 1"),
         ({"warm_start_classes": "new"}, "Give its folder"),
         ({"cache_dir": None}, "cache_dir to be text. Received: None"),

@@ -283,30 +283,35 @@ def _shards(sizes):
     return [Shard("weak", f"{i}", 0, n, n, 0) for i, n in enumerate(sizes)]
 
 
-@given(st.lists(st.integers(1, 9), min_size=1, max_size=6), st.integers(1, 9))
-def test_shares_are_every_clip_once_and_even(sizes, num_workers):
-    if sum(sizes) < num_workers:
-        return
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=6),
+    st.integers(1, 9),
+    st.integers(1, 4),
+)
+def test_shares_are_every_clip_once_and_even(sizes, num_workers, unit):
     shares = [
         [
             (part.shard.name, part.first_clip + number)
             for part in parts_of_worker(
-                _shards(sizes), InputWorker(index, num_workers)
+                _shards(sizes), InputWorker(index, num_workers), unit
             )
             for number in range(part.num_clips)
         ]
         for index in range(num_workers)
     ]
+    last = next((share for share in reversed(shares) if share), [])
     assert [clip for share in shares for clip in share] == [
         (str(i), number) for i, n in enumerate(sizes) for number in range(n)
     ]
-    lengths = [len(share) for share in shares]
+    # In whole units, but for the last clips.
+    lengths = [-(-len(share) // unit) for share in shares]
     assert max(lengths) - min(lengths) <= 1
+    assert all(len(share) % unit == 0 for share in shares if share != last)
 
 
 def test_too_many_workers(pinned):
-    with pytest.raises(InputError, match="3 clips cannot be shared by 4"):
-        parts_of_worker(_shards([2, 1]), InputWorker(0, 4))
+    with pytest.raises(InputError, match="15 clips cannot be shared by 16"):
+        _take(pinned, "strong", 1, worker=InputWorker(15, 16))
     with pytest.raises(InputError, match="worker of 0 to 1. Received: 2"):
         InputWorker(2, 2)
     # Fifteen clips and fifteen workers, but four clips have no weak labels.

@@ -275,6 +275,22 @@ def test_rows_and_seeds_apart_make_one_table(fake, capsys):
     assert "| + Strong |" not in table
 
 
+def test_table_has_no_row_from_weights_that_are_gone(fake, caplog):
+    fake.run(table1, "--rows=plus_strong,weak-large,weak-small")
+    (fake.folder / "out/models/weak-large-seed0").rename(fake.folder / "gone")
+    fake.kernels = "those of tomorrow"
+    with caplog.at_level("INFO", logger="absl"):
+        made = fake.run(table1, "--rows=weak-large")
+    assert made == _made_of("weak-large")
+    assert "Not in the table: weights of weak-large-seed0" in caplog.text
+    table = json.loads((fake.folder / "out" / "table1.json").read_text())
+    names = [row["training_set"] for row in table["rows"]]
+    assert names == ["Weak-small", "Weak-large"]
+    assert fake.run(table1, "--rows=plus_strong") == _made_of(
+        "plus_strong-mu0.8"
+    )
+
+
 def test_unknown_row_is_an_error(fake):
     with pytest.raises(InputError, match="Expected --rows of weak-small, .*"):
         fake.run(table1, "--rows=weak-small,Strong")
@@ -316,6 +332,7 @@ def test_sweep_shares_runs_with_the_table_and_gives_its_mu(fake):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
+        ("--join=a,b --mus=0.3", "runs nothing. Leave out --mus."),
         ("--mus=0.2,1.5", r"--mus in \[0, 1\]"),
         ("--mus=much", r"--mus in \[0, 1\]"),
         ("--sets=weak", "--sets of strong, diffuse"),
@@ -325,7 +342,7 @@ def test_sweep_shares_runs_with_the_table_and_gives_its_mu(fake):
 )
 def test_bad_sweep_is_one_line(fake, argument, message):
     with pytest.raises(InputError, match=message):
-        fake.run(mu_sweep, argument)
+        fake.run(mu_sweep, *argument.split())
     assert not fake.made
 
 

@@ -33,7 +33,7 @@ from audioset_strong.params import ModelParams, RecordParams, TrainParams
 from audioset_strong.records.manifest import read_records
 from audioset_strong.records.prepare import WorkerParams, prepare_records
 from audioset_strong.records.streams import label_frame_batches
-from audioset_strong.training import trainer
+from audioset_strong.training import state, trainer
 from audioset_strong.training.metrics_log import read_metrics
 from audioset_strong.training.trainer import train
 from audioset_strong.training.workdir import load_classifier, read_run
@@ -223,7 +223,7 @@ def test_a_warm_start_goes_on_from_the_weights(
     monkeypatch.setattr(
         trainer,
         "make_score_patches",
-        lambda _: lambda patches: tf.zeros([len(patches), 4]),
+        lambda *_: lambda patches: tf.zeros([len(patches), 4]),
     )
     params = dataclasses.replace(
         _PARAMS,
@@ -330,7 +330,7 @@ def small_network(monkeypatch):
         logits = keras.layers.Dense(num_classes, name=HEAD_NAME)(means)
         return keras.Model(patches, {"logits": logits})
 
-    monkeypatch.setattr(trainer, "build_frame_classifier", build)
+    monkeypatch.setattr(state, "build_frame_classifier", build)
 
 
 @pytest.mark.parametrize("case", _REFUSED)
@@ -413,7 +413,7 @@ def _copy_records(records_dir, folder, groups, held_out=None):
     return str(folder)
 
 
-def _score_by_loudness(_):
+def _score_by_loudness(*_):
     """Gives all classes but the first the loudness of the patch."""
 
     def score_patches(patches):

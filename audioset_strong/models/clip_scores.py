@@ -16,9 +16,13 @@ import tensorflow as tf
 import tqdm
 
 from audioset_strong.records.manifest import Records
-from audioset_strong.records.streams import label_frame_batches, read_batches
+from audioset_strong.records.streams import (
+    InputWorker,
+    label_frame_batches,
+    read_batches,
+)
 
-# Patches that the network scores at a time: those of 16 clips of 10 s, enough
+# Patches that each replica scores at a time: those of 16 clips of 10 s, enough
 # to keep a CPU or a GPU busy.
 _PATCHES_PER_CALL = 160
 
@@ -66,9 +70,14 @@ class ScoredClips(NamedTuple):
 
 
 def make_score_patches(
-    model: keras.Model,
+    model: keras.Model, strategy: tf.distribute.Strategy | None = None
 ) -> Callable[[tf.Tensor], tf.Tensor]:
     """Compiles the forward pass of a model.
+
+    Args:
+      model: The model.
+      strategy: Over whose replicas on this host patches are spread; None for
+        one device.
 
     Returns:
       A function from patches, float32 `[batch, patch_stft_frames, mel_bands]`,
@@ -84,7 +93,42 @@ def make_score_patches(
     compiled: Callable[[tf.Tensor], tf.Tensor] = tf.function(
         score_patches, input_signature=[patches_spec]
     )
-    return compiled
+    if strategy is None or num_local_replicas(strategy) == 1:
+        return compiled
+    return _spread(score_patches, strategy)
+
+
+def num_local_replicas(strategy: tf.distribute.Strategy) -> int:
+    """Number of replicas that this process gives their input."""
+    return len(strategy.extended.worker_devices)
+
+
+def _spread(
+    score_patches: Callable[[tf.Tensor], tf.Tensor],
+    strategy: tf.distribute.Strategy,
+) -> Callable[[tf.Tensor], tf.Tensor]:
+    """Lets each replica of this host score a part of the patches."""
+    num_parts = num_local_replicas(strategy)
+    # XLA compiles a TPU's program anew for each batch size.
+    is_tpu = isinstance(strategy, tf.distribute.TPUStrategy)
+    multiple = num_parts * (_PATCHES_PER_CALL if is_tpu else 1)
+
+    def score_parts(parts: tf.distribute.DistributedValues) -> tf.Tensor:
+        scores = strategy.run(score_patches, args=(parts,))
+        return tf.concat(strategy.experimental_local_results(scores), axis=0)
+
+    compiled = tf.function(score_parts, reduce_retracing=True)
+
+    def score_spread(patches: tf.Tensor) -> tf.Tensor:
+        num_patches = len(patches)
+        padding = [[0, -num_patches % multiple], [0, 0], [0, 0]]
+        parts = tf.split(tf.pad(patches, padding), num_parts)
+        values = strategy.experimental_distribute_values_from_function(
+            lambda context: parts[context.replica_id_in_sync_group % num_parts]
+        )
+        return compiled(values)[:num_patches]
+
+    return score_spread
 
 
 def score_clips(
@@ -94,6 +138,8 @@ def score_clips(
     label_set: str = "strong",
     only_known: bool = False,
     show_progress: bool = False,
+    worker: InputWorker = InputWorker(),
+    num_replicas: int = 1,
 ) -> ScoredClips:
     """Scores all label frames of all clips of some groups, in record order.
 
@@ -104,11 +150,16 @@ def score_clips(
       label_set: "weak" or "strong": whose events make the targets.
       only_known: Whether to leave out clips that the label set does not know.
       show_progress: Whether to show a progress bar.
+      worker: Which share of the clips to score. Those of all workers, one after
+        the other, are all of them, batch by batch.
+      num_replicas: Over how many `score_patches` spreads its patches.
 
     Raises:
       InputError: There is no clip, or the records cannot be read.
     """
-    batches = label_frame_batches(records, groups, label_set, only_known)
+    batches = label_frame_batches(
+        records, groups, label_set, only_known, worker, num_replicas
+    )
     num_clips = sum(
         shard.num_clips_with(label_set) if only_known else shard.num_clips
         for shard in records.shards_of(*groups)
@@ -118,21 +169,33 @@ def score_clips(
         total=num_clips, unit="clip", desc="scores", disable=not show_progress
     ) as progress:
         for batch in read_batches(batches, records):
-            parts.append(_score_batch(score_patches, batch))
+            parts.append(_score_batch(score_patches, batch, num_replicas))
             progress.update(len(batch["segment_id"]))
+    if not parts:  # More workers than batches.
+        nothing = np.zeros([0, records.class_map.num_classes], np.float32)
+        return ScoredClips(
+            np.zeros(0, str),
+            nothing,
+            nothing,
+            np.zeros(0, np.int64),
+            np.zeros(0, np.float32),
+        )
     return ScoredClips(*(np.concatenate(column) for column in zip(*parts)))
 
 
 def _score_batch(
-    score_patches: Callable[[tf.Tensor], tf.Tensor], batch: dict[str, tf.Tensor]
+    score_patches: Callable[[tf.Tensor], tf.Tensor],
+    batch: dict[str, tf.Tensor],
+    num_replicas: int,
 ) -> ScoredClips:
     """Scores one batch of clips."""
+    most_patches = num_replicas * _PATCHES_PER_CALL
     patches, num_inside = batch["patches"], batch["num_label_frames"].numpy()
     # [num_clips, num_label_frames, patch_stft_frames, mel_bands]
     num_clips, num_label_frames, *patch_shape = patches.shape
     is_inside = np.arange(num_label_frames) < num_inside[:, np.newaxis]
     # [num_clips, num_label_frames]
-    if num_clips * num_label_frames <= _PATCHES_PER_CALL:
+    if num_clips * num_label_frames <= most_patches:
         # At once, with the few patches beyond the audio.
         flat = tf.reshape(patches, [-1, *patch_shape])
         scores = score_patches(flat).numpy()[is_inside.ravel()]
@@ -140,8 +203,8 @@ def _score_batch(
         flat = tf.boolean_mask(patches, is_inside)
         scores = np.concatenate(
             [
-                score_patches(flat[start : start + _PATCHES_PER_CALL])
-                for start in range(0, len(flat), _PATCHES_PER_CALL)
+                score_patches(flat[start : start + most_patches])
+                for start in range(0, len(flat), most_patches)
             ]
         )
     return ScoredClips(

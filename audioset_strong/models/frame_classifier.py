@@ -8,7 +8,9 @@ of the paper: ResNet-50, trained with Adam. Initial values, other networks: our
 choices.
 """
 
+import contextlib
 import math
+from collections.abc import Iterator
 
 import keras
 import tensorflow as tf
@@ -21,9 +23,19 @@ from audioset_strong.params import FeatureParams, ModelParams
 # Name of the last layer, the only one whose weights belong to classes.
 HEAD_NAME = "logits"
 
+# Keras's name of what layers compute in while their weights are float32.
+_POLICIES = {
+    "float32": "float32",
+    "bfloat16": "mixed_bfloat16",
+    "float16": "mixed_float16",
+}
+
 
 def build_frame_classifier(
-    num_classes: int, model_params: ModelParams, feature_params: FeatureParams
+    num_classes: int,
+    model_params: ModelParams,
+    feature_params: FeatureParams,
+    precision: str = "float32",
 ) -> keras.Model:
     """Builds a network with one logit for each class.
 
@@ -31,6 +43,9 @@ def build_frame_classifier(
       num_classes: Number of classes of the class map.
       model_params: Which network, its width, stem stride and batch norm.
       feature_params: Size of a patch.
+      precision: Of the arithmetic up to the last map: "float32", "bfloat16" or
+        "float16". Weights, statistics of batch norm, embeddings and logits are
+        float32 in any case, so weights load into a model of any precision.
 
     Returns:
       A Keras model from patches, float32 `[batch, patch_stft_frames,
@@ -56,14 +71,19 @@ def build_frame_classifier(
                 f"Expected {name} {expected}. Received: "
                 f"{getattr(model_params, name)}."
             )
+    if precision not in _POLICIES:
+        raise InputError(
+            f"Expected precision of {sorted(_POLICIES)}. Received: "
+            f"{precision!r}."
+        )
     patches = keras.Input(
         (feature_params.patch_stft_frames, feature_params.mel_bands),
         name="patches",
     )  # [batch, 96, 64]
     channels_last = layers.Reshape((*patches.shape[1:], 1))(patches)
     # [batch, 96, 64, 1]
-    network = NETWORKS[model_params.model]
-    last_map = network(channels_last, model_params)
+    with _computing_in(precision):
+        last_map = NETWORKS[model_params.model](channels_last, model_params)
     # [batch, 6, 4, 2048], here and below for ResNet-50
     embeddings = layers.GlobalAveragePooling2D(name="embeddings")(last_map)
     # [batch, 2048]
@@ -80,6 +100,20 @@ def build_frame_classifier(
         name=HEAD_NAME,
     )(embeddings)  # [batch, num_classes]
     return keras.Model(patches, {"embeddings": embeddings, "logits": logits})
+
+
+@contextlib.contextmanager
+def _computing_in(precision: str) -> Iterator[None]:
+    """Makes the layers that are built within compute in a precision.
+
+    Source: Micikevicius et al., "Mixed precision training".
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(_POLICIES[precision])
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def classification_loss(

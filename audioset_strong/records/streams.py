@@ -102,20 +102,20 @@ def read_batches(dataset: Iterable[Any], records: Records) -> Iterator[Any]:
     """
     iterator = iter(dataset)
     while True:
-        with reading(records):
-            try:
-                batch = next(iterator)
-            except StopIteration:
-                return
+        try:
+            batch = next(iterator)
+        except StopIteration:
+            return
+        except tf.errors.OpError as error:
+            raise _explain(error, records) from error
         yield batch
 
 
 @contextlib.contextmanager
 def reading(records: Records) -> Iterator[None]:
-    """Turns errors of reading records into those that say what to do.
+    """Turns errors of reading records inside a graph into those that say why.
 
-    Other errors of TensorFlow, such as those of a model that runs in the same
-    graph, stay as they are.
+    Others, such as those of a model in the same graph, stay as they are.
 
     Raises:
       InputError: A record is corrupt, is no record of this kind, or cannot be
@@ -127,28 +127,33 @@ def reading(records: Records) -> Iterator[None]:
     except tf.errors.OpError as error:
         if "IteratorGetNext" not in error.message:
             raise
-        if records.cache and records.cache.error:
-            raise records.cache.error from error
-        # The first line that says something.
-        lines = _GRAPH_NAMES.sub("", error.message).split("\n")
-        words = (" ".join(line.split()) for line in lines)
-        reason = next(filter(None, words), "no reason given").rstrip(".")
-        if isinstance(error, tf.errors.DataLossError):
-            raise InputError(
-                f"A shard in {records.records_dir} is corrupt ({reason}). "
-                f"Delete it and run prepare_records again."
-            ) from error
-        if isinstance(error, tf.errors.InvalidArgumentError):
-            raise InputError(
-                f"A record in {records.records_dir} does not hold a clip with "
-                f"{records.log_mel_dtype} features ({reason}). Prepare the "
-                f"records again."
-            ) from error
-        raise InputError(
-            f"The records in {records.records_dir} could not be read to the "
-            f"end ({type(error).__name__}: {reason}). Check that the folder "
-            f"can be reached, and run the same command again."
-        ) from error
+        raise _explain(error, records) from error
+
+
+def _explain(error: tf.errors.OpError, records: Records) -> Exception:
+    """Says what an error of reading records means, and what to do."""
+    if records.cache and records.cache.error:
+        return records.cache.error
+    # The first line that says something.
+    lines = _GRAPH_NAMES.sub("", error.message).split("\n")
+    words = (" ".join(line.split()) for line in lines)
+    reason = next(filter(None, words), "no reason given").rstrip(".")
+    if isinstance(error, tf.errors.DataLossError):
+        return InputError(
+            f"A shard in {records.records_dir} is corrupt ({reason}). Delete "
+            f"it and run prepare_records again."
+        )
+    if isinstance(error, tf.errors.InvalidArgumentError):
+        return InputError(
+            f"A record in {records.records_dir} does not hold a clip with "
+            f"{records.log_mel_dtype} features ({reason}). Prepare the records "
+            f"again."
+        )
+    return InputError(
+        f"The records in {records.records_dir} could not be read to the end "
+        f"({type(error).__name__}: {reason}). Check that the folder can be "
+        f"reached, and run the same command again."
+    )
 
 
 def without_tuner(dataset: tf.data.Dataset) -> tf.data.Dataset:
@@ -206,25 +211,25 @@ class ShardPart:
 
 
 def parts_of_worker(
-    shards: Sequence[Shard], worker: InputWorker
+    shards: Sequence[Shard], worker: InputWorker, clips_per_unit: int = 1
 ) -> list[ShardPart]:
-    """Returns what one worker reads of some shards.
+    """Returns what one worker reads of some shards, nothing perhaps.
 
     Whole shards alone would not do: of three shards, one of two workers would
     read twice as many clips as the other, and show each half as often. Every
     n-th clip would not do either: each worker would read all bytes.
 
-    Raises:
-      InputError: There are fewer clips than workers.
+    Args:
+      shards: Where the clips are.
+      worker: Whose part to return.
+      clips_per_unit: Clips that stay together, counted from the first.
     """
     num_clips = sum(shard.num_clips for shard in shards)
-    if num_clips < worker.num_workers:
-        raise InputError(
-            f"{num_clips} clips cannot be shared by {worker.num_workers} input "
-            f"workers. Use fewer."
-        )
-    first = num_clips * worker.index // worker.num_workers
-    end = num_clips * (worker.index + 1) // worker.num_workers
+    num_units = -(-num_clips // clips_per_unit)
+    first, end = (
+        num_units * index // worker.num_workers * clips_per_unit
+        for index in (worker.index, worker.index + 1)
+    )
     parts, shard_first = [], 0
     for shard in shards:
         start = max(first - shard_first, 0)
@@ -319,23 +324,37 @@ def _read_copies(
     is_whole: bool,
     copies: tf.Tensor,
 ) -> tf.data.Dataset:
-    """Reads the clips of a part as often as `copies` says.
+    """Reads the clips of a part as often as `copies` says, some at a time.
 
-    `copies` is int64 `[num_clips]`, of the clips of all parts. Elements are the
-    number of the copy, from 0, and the serialized record.
+    Args:
+      part: As in `_read_part`, with `place`.
+      records: Where it is.
+      is_whole: Whether it is a whole shard.
+      copies: int64 `[num_clips]`, of the clips of all parts.
+
+    Returns:
+      Dataset of the serialized records, string `[num_examples]`, and which copy
+      of its clip each is, int64 `[num_examples]`, from 0.
     """
+    num_at_once = _num_at_once(records, _CHUNK_CLIPS)
     place = part["place"]
-    clips = tf.data.Dataset.zip(
-        _read_part(part, records, is_whole),
-        tf.data.Dataset.from_tensor_slices(
-            copies[place : place + part["num_clips"]]
-        ),
+    numbers = tf.data.Dataset.from_tensor_slices(
+        copies[place : place + part["num_clips"]]
     )
-    return clips.filter(lambda _, number: number > 0).flat_map(
-        lambda serialized, number: (
-            tf.data.Dataset.from_tensors(serialized).repeat(number).enumerate()
+
+    def repeat(serialized: tf.Tensor, number: tf.Tensor) -> tf.data.Dataset:
+        # Not all copies of a chunk at once, since a clip of a rare class can
+        # have thousands, of 128 KB each.
+        clip = tf.repeat(tf.range(tf.size(number)), number)  # [num_examples]
+        first = tf.gather(tf.cumsum(number, exclusive=True), clip)
+        copy = tf.range(tf.size(clip, tf.int64)) - first
+        examples = tf.data.Dataset.from_tensor_slices((clip, copy))
+        return examples.batch(num_at_once).map(
+            lambda clip, copy: (tf.gather(serialized, clip), copy)
         )
-    )
+
+    clips = tf.data.Dataset.zip(_read_part(part, records, is_whole), numbers)
+    return clips.batch(num_at_once).flat_map(repeat)
 
 
 def _num_at_once(records: Records, most: int) -> int:
@@ -517,6 +536,13 @@ def _example_blocks(
             f"{' or '.join(groups)} shards. Prepare records with such labels."
         )
     parts = parts_of_worker(shards, reading.worker)
+    num_clips = sum(shard.num_clips for shard in shards)
+    num_workers = reading.worker.num_workers
+    if num_clips < num_workers:
+        raise InputError(
+            f"{num_clips} clips cannot be shared by {num_workers} input "
+            f"workers. Use fewer."
+        )
     if reading.balance_classes:
         weights = _weigh_clips(records, training_set, parts, reading.worker)
         num_examples = int(np.count_nonzero(weights))
@@ -539,6 +565,8 @@ def _example_blocks(
             training_set.name,
             describe_balance(weights, num_examples),
         )
+        # Not an array, which each pass would hold a copy of in its graph.
+        weights = tf.constant(weights)
     # Whole passes are skipped unread; in the pass that is left, the examples
     # that were used are read and dropped.
     first_pass, num_skipped = divmod(reading.num_skipped, num_examples)
@@ -550,21 +578,18 @@ def _example_blocks(
                 weights, num_examples, reading.seed, pass_number
             )
         clips = _clips_of_pass(records, parts, reading, pass_number, copies)
-
-        def make_chunk(*numbered: tf.Tensor) -> Block:
-            *copy_number, serialized = numbered
-            return make_examples(
+        if copies is None:
+            clips = clips.batch(_num_at_once(records, _CHUNK_CLIPS))
+        chunks = clips.map(
+            lambda serialized, copy_number=None: make_examples(
                 serialized,
                 pass_number,
                 records,
                 training_set,
                 reading.seed,
                 reading.with_segment_ids,
-                *copy_number,
-            )
-
-        chunks = clips.batch(_num_at_once(records, _CHUNK_CLIPS)).map(
-            make_chunk,
+                copy_number,
+            ),
             num_parallel_calls=_PARALLEL_CHUNKS,
             deterministic=reading.is_deterministic,
         )
@@ -807,6 +832,8 @@ def label_frame_batches(
     groups: Sequence[str],
     label_set: str = "strong",
     only_known: bool = False,
+    worker: InputWorker = InputWorker(),
+    num_splits: int = 1,
 ) -> tf.data.Dataset:
     """Reads all label frames of each clip, once, in a fixed order.
 
@@ -815,10 +842,13 @@ def label_frame_batches(
       groups: Groups of shards to read.
       label_set: "weak" or "strong": whose events make the targets.
       only_known: Whether to leave out clips that the label set does not know.
+      worker: Whose share to read. Those of all workers, one after the other,
+        are what one would read, batch by batch.
+      num_splits: Parts that batches will be split into.
 
     Returns:
-      Dataset of the dicts of `make_label_frames`, of up to 16 clips each; of
-      fewer if clips are longer than two minutes.
+      Dataset of the dicts of `make_label_frames`, of up to 16 clips for each of
+      `num_splits`; of fewer if clips are longer than two minutes.
 
     Raises:
       InputError: The groups hold no clip.
@@ -830,9 +860,9 @@ def label_frame_batches(
             f"{records.records_dir} holds no clip in the groups "
             f"{list(groups)}; it has {found}."
         )
-    clips = _read_in_order(
-        records, [ShardPart(shard, 0, shard.num_clips) for shard in shards]
-    )
+    clips_per_batch = num_splits * _num_at_once(records, _CLIPS_PER_BATCH)
+    parts = parts_of_worker(shards, worker, clips_per_batch)
+    clips = _read_in_order(records, parts or [ShardPart(shards[0], 0, 0)])
     all_known = not only_known or all(
         shard.num_clips_with(label_set) == shard.num_clips for shard in shards
     )
@@ -842,7 +872,7 @@ def label_frame_batches(
         is_known = batch.pop("is_known")
         return batch if all_known else _masked(batch, is_known)
 
-    batches = clips.batch(_num_at_once(records, _CLIPS_PER_BATCH)).map(
+    batches = clips.batch(clips_per_batch).map(
         make_batch, num_parallel_calls=_PARALLEL_BATCHES, deterministic=True
     )
     if not all_known:

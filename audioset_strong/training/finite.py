@@ -13,8 +13,13 @@ import tensorflow as tf
 from audioset_strong.errors import InputError
 from audioset_strong.labels.problems import listed
 from audioset_strong.records.manifest import Records
-from audioset_strong.records.streams import read_batches, training_stream
+from audioset_strong.records.streams import (
+    InputWorker,
+    read_batches,
+    training_stream,
+)
 from audioset_strong.training.step import COLUMNS
+from audioset_strong.training.strategy import read_cluster
 from audioset_strong.training.workdir import RunParams
 
 # More would not help to find a bad record, and would fill the screen.
@@ -44,10 +49,7 @@ def check_finite(
         rows[:, COLUMNS.index(name)]
         for name in ("loss", "gradient_norm", "learning_rate")
     )
-    is_bad = ~np.isfinite(loss)
-    # Loss scaling leaves a step out whose float16 gradients overflow.
-    if run_params.train.precision != "float16":
-        is_bad |= ~np.isfinite(norm)
+    is_bad = ~np.isfinite(loss) | ~np.isfinite(norm)
     if is_bad.any():
         bad, what = int(is_bad.argmax()), ""
     else:
@@ -76,15 +78,25 @@ def _describe_batch(records: Records, run_params: RunParams, step: int) -> str:
     """Names the clips of a step's batch, by reading it again."""
     if not run_params.train.deterministic_input:
         return "unknown, for without deterministic_input no order is kept"
-    stream = training_stream(
-        records,
-        run_params.train,
-        first_step=step - 1,
-        with_segment_ids=True,
-        balance_classes=run_params.recipe.balance_classes,
-    )
-    batch = next(iter(read_batches(stream, records)))
+    cluster = read_cluster()
+    num_workers = len(cluster.addresses) if cluster else 1
+    streams = [
+        training_stream(
+            records,
+            run_params.train,
+            first_step=step - 1,
+            worker=InputWorker(index, num_workers),
+            with_segment_ids=True,
+            balance_classes=run_params.recipe.balance_classes,
+        )
+        for index in range(num_workers)
+    ]
+    batches = [next(iter(read_batches(s, records))) for s in streams]
     return listed(
-        (name.decode() for name in batch["segment_id"].numpy()),
+        (
+            name.decode()
+            for batch in batches
+            for name in batch["segment_id"].numpy()
+        ),
         _NUM_CLIPS_SHOWN,
     )

@@ -9,11 +9,12 @@ is there twice and a reader sees what an unbroken run would have written. But
 for rates, which no two runs share, the values are equal to the last bit.
 """
 
+import contextlib
 import glob
 import json
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -114,7 +115,11 @@ class MetricsLog:
           logged_step: Step of the last line of losses before it, 0 for none.
           is_validated: Whether that step was validated; otherwise it will be,
             and what there is of it is dropped, too.
+
+        Raises:
+          InputError: The log cannot be written; what was there is as it was.
         """
+        self._workdir = workdir
         self._path = os.path.join(workdir, _METRICS)
 
         def is_kept(step: int, name: str) -> bool:
@@ -128,24 +133,29 @@ class MetricsLog:
             for metrics in _read_what_is_left(self._path, logged_step)
             if is_kept(metrics["step"], [*metrics][-1])
         ]
-        if kept or os.path.exists(self._path):
-            with files.open_output(self._path) as file:
-                file.writelines(json.dumps(metrics) + "\n" for metrics in kept)
         folder = os.path.join(workdir, _TENSORBOARD)
-        _keep_events(folder, is_kept, kept)
-        self._summaries = tf.summary.create_file_writer(folder)
+        with _writing(workdir):
+            if kept or os.path.exists(self._path):
+                with files.open_output(self._path) as file:
+                    file.writelines(json.dumps(line) + "\n" for line in kept)
+            _keep_events(folder, is_kept, kept)
+            self._summaries = tf.summary.create_file_writer(folder)
 
     def write(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Writes one line of metrics, or nothing if there are none."""
+        """Writes one line of metrics, or nothing if there are none.
+
+        Raises:
+          InputError: It cannot be written.
+        """
         if not metrics:
             return
-        # Opened for each line, so that a killed run loses one line at most.
-        with open(self._path, "a", encoding="utf-8") as file:
-            file.write(json.dumps({"step": step, **metrics}) + "\n")
-        with self._summaries.as_default():
+        with _writing(self._workdir), self._summaries.as_default():
+            # Opened for each line, so that a killed run loses one at most.
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"step": step, **metrics}) + "\n")
             for name, value in metrics.items():
                 tf.summary.scalar(name, value, step=step)
-        self._summaries.flush()
+            self._summaries.flush()
 
     def write_images(self, step: int, name: str, images: np.ndarray) -> None:
         """Writes images for TensorBoard.
@@ -154,10 +164,28 @@ class MetricsLog:
           step: Step that they show.
           name: What they show.
           images: uint8 `[num_images, height, width, 3]`, RGB.
+
+        Raises:
+          InputError: They cannot be written.
         """
-        with self._summaries.as_default():
+        with _writing(self._workdir), self._summaries.as_default():
             tf.summary.image(name, images, step, max_outputs=len(images))
-        self._summaries.flush()
+            self._summaries.flush()
+
+
+@contextlib.contextmanager
+def _writing(workdir: str) -> Iterator[None]:
+    """Says what to do when the disk is full or must not be written to."""
+    try:
+        yield
+    except (OSError, tf.errors.OpError) as error:
+        # TensorFlow's messages end their first line with the reason.
+        lines = str(error).splitlines() or [type(error).__name__]
+        reason = getattr(error, "strerror", "") or lines[0].rpartition("; ")[2]
+        raise InputError(
+            f"Metrics could not be written to {workdir} ({reason}). Make room, "
+            f"or make the folder writable, and run the same command again."
+        ) from error
 
 
 def _keep_events(

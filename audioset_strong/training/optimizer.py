@@ -60,7 +60,9 @@ class Update(NamedTuple):
 
     Attributes:
       learning_rate: float32 scalar.
-      gradient_norm: float32 scalar, global norm before clipping.
+      gradient_norm: float32 scalar, global norm before clipping; 0 if float16
+        gradients overflowed and the step was left out, but as it is if even
+        those of the unscaled loss did.
     """
 
     learning_rate: tf.Tensor
@@ -130,6 +132,9 @@ class Optimizer(tf.Module):  # type: ignore[misc]  # an untyped base
             gradients = [gradient * factor for gradient in gradients]
         if self._params.precision == "float16":
             is_finite = tf.math.is_finite(norm)
+            # A smaller scale mends it, so it is no fault to report.
+            is_mended = ~is_finite & (self.loss_scale > 1.0)
+            norm = tf.where(is_mended, 0.0, norm)
             self._adapt_loss_scale(is_finite)
             if is_finite:
                 self._update(gradients, weights, learning_rate)

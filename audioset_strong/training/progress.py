@@ -63,9 +63,7 @@ class Progress:
         self._sums = np.zeros(3)
 
     def __enter__(self) -> "Progress":
-        """Says what takes so long at first."""
-        if self._step < self._params.num_steps:
-            logging.info("Compiling the training step.")
+        """Returns this."""
         return self
 
     def __exit__(

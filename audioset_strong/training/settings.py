@@ -97,6 +97,11 @@ def check_settings(
             "Without deterministic_input every run sees other examples, so "
             "deterministic kernels are of no use. Turn deterministic off too."
         )
+    if params.deterministic and params.jit_compile:
+        raise InputError(
+            "jit_compile needs deterministic off: XLA has no deterministic "
+            "gradient of max pooling."
+        )
     if params.warm_start_classes != "same" and not params.warm_start_workdir:
         raise InputError(
             f"warm_start_classes {params.warm_start_classes!r} is about a "

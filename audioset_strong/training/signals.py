@@ -7,7 +7,8 @@
 
 The statuses are 128 + the number of the signal, as a shell reports them. With
 several steps a call, all of the call are finished. What can be broken off
-without loss, such as a validation, is.
+without loss, such as a validation, is; not with several workers, who all end at
+the same step when one of them gets a signal.
 """
 
 import os
@@ -18,7 +19,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn, TypeVar
 
+import tensorflow as tf
 from absl import logging
+
+from audioset_strong.training.strategy import exchange, worker_of
 
 _Result = TypeVar("_Result")
 
@@ -41,9 +45,18 @@ class Signals:
       received: The last signal, or None.
     """
 
-    def __init__(self) -> None:
-        """Prepares the object; nothing is changed until it is entered."""
+    def __init__(self, strategy: tf.distribute.Strategy | None = None) -> None:
+        """Prepares the object; nothing is changed until it is entered.
+
+        Args:
+          strategy: Of the run, if it may have several workers.
+        """
         self.received: signal.Signals | None = None
+        self._agreed: signal.Signals | None = None
+        self._strategy = strategy
+        self._is_alone = (
+            strategy is None or worker_of(strategy).num_workers == 1
+        )
         self._may_break_off = False
         self._handlers: dict[signal.Signals, Any] = {}
         self._write_end = -1
@@ -102,6 +115,22 @@ class Signals:
 
         threading.Thread(target=watch, daemon=True).start()
 
+    def agree(self) -> bool:
+        """Whether a signal ends the run, which all workers learn here.
+
+        Each must call it as often as the others.
+        """
+        if not self._is_alone:
+            own = str(int(self.received)) if self.received else ""
+            numbers = exchange(self._strategy, own.encode())
+            self._agreed = next(
+                (signal.Signals(int(number)) for number in numbers if number),
+                None,
+            )
+            self.received = self._agreed or self.received
+            return self._agreed is not None
+        return self.received is not None
+
     def unless_received(
         self, function: Callable[[], _Result]
     ) -> _Result | None:
@@ -112,6 +141,8 @@ class Signals:
         Returns:
           The function's result; None if it was not called or broken off.
         """
+        if not self._is_alone:
+            return None if self._agreed else function()
         # All in one frame, so that no exception gets past it.
         try:
             try:

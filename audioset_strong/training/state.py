@@ -41,13 +41,16 @@ class TrainingState:
 
     def __init__(self, run_params: RunParams, num_classes: int) -> None:
         """Makes the variables, within the strategy's scope."""
+        params, recipe = run_params.train, run_params.recipe
 
         def build() -> Any:
             return build_frame_classifier(
-                num_classes, run_params.model, run_params.features
+                num_classes,
+                run_params.model,
+                run_params.features,
+                params.precision,
             )
 
-        params, recipe = run_params.train, run_params.recipe
         self._run_params = run_params
         self.model = build()
         self.averaged = build() if recipe.ema_decay else self.model
@@ -92,6 +95,17 @@ class TrainingState:
             best_value=self.selection.best_value,
         )
         return last, best
+
+    def all_variables(self) -> list[tf.Variable]:
+        """All that a checkpoint holds, in a fixed order."""
+        networks = dict.fromkeys([self.model, self.averaged])
+        return [
+            *(weight.value for net in networks for weight in net.variables),
+            *self.optimizer.variables,
+            *self.selection.variables,
+            self.total,
+            self.validated_step,
+        ]
 
     def variables(self) -> Mapping[str, tf.Variable]:
         """All that an update changes, by name."""

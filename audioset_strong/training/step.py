@@ -17,6 +17,7 @@ import tensorflow as tf
 from audioset_strong.models.frame_classifier import classification_loss
 from audioset_strong.params import TrainParams
 from audioset_strong.training.optimizer import Optimizer
+from audioset_strong.training.strategy import average_over_replicas
 
 # What is measured in each step, the columns of what a call returns: the number
 # of steps, 1; the mean loss; the sums of the losses of examples of the first
@@ -60,6 +61,11 @@ def make_run_steps(
       read inside the graph.
     """
     weights = [variable.value for variable in model.trainable_variables]
+    statistics = [
+        variable.value
+        for variable in model.non_trainable_variables
+        if variable.dtype == "float32"
+    ]
 
     def losses_and_gradients(
         batch: dict[str, tf.Tensor],
@@ -86,6 +92,7 @@ def make_run_steps(
     ) -> tuple[tf.Tensor, tf.Tensor]:
         losses, gradients = losses_and_gradients(batch)
         update = optimizer.apply(gradients, weights)
+        average_over_replicas(statistics)
         if average:
             average(optimizer.iterations)
         is_mixed = batch["source"]  # [per_replica_batch_size]

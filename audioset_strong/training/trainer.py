@@ -47,8 +47,15 @@ from audioset_strong.training.step import (
 )
 from audioset_strong.training.strategy import (
     distribute_stream,
+    ends_together,
+    from_chief,
     get_strategy,
+    is_chief,
+    log_distribution,
     make_reproducible,
+    refuse_other_workers,
+    send_state,
+    workdir_of_worker,
 )
 from audioset_strong.training.validation import (
     log_what_is_validated,
@@ -90,18 +97,27 @@ def train(
     # Before anything else makes TensorFlow start its threads.
     make_reproducible(params.seed, params.deterministic)
     strategy = get_strategy(params.strategy)
-    records = read_records(records_dir, params.cache_dir)
-    run_params = workdirs.RunParams(
-        records.features,
-        records.label_frames,
-        model_params,
-        params,
-        workdirs.RecordsUsed(records.records_hash),
-        recipe,
-        workdirs.find_start(workdir, params.warm_start_workdir),
-    )
-    run = workdir, run_params, records.class_map
+    # All workers take the same steps, and the first one alone writes them down.
+    is_writer = is_chief(strategy)
     with contextlib.ExitStack() as stack:
+        stack.enter_context(ends_together(strategy))
+        records = read_records(records_dir, params.cache_dir)
+        run_params = workdirs.RunParams(
+            records.features,
+            records.label_frames,
+            model_params,
+            params,
+            workdirs.RecordsUsed(records.records_hash),
+            recipe,
+            workdirs.find_start(workdir, params.warm_start_workdir)
+            if is_writer
+            else workdirs.StartUsed(),
+        )
+        refuse_other_workers(
+            strategy, run_params, records.class_map.content_hash
+        )
+        workdir = stack.enter_context(workdir_of_worker(strategy, workdir))
+        run = workdir, run_params, records.class_map
         # An old workdir is compared and locked before anything that takes time,
         # a new one made after everything that can refuse the run.
         is_new = not workdirs.is_run(workdir)
@@ -109,19 +125,22 @@ def train(
             stack.enter_context(workdirs.resume(*run))
 
         # Within the scope, so that each replica has its copy of every variable.
+        # Nothing else is: all workers together make what is made there.
         with strategy.scope():
             state = TrainingState(run_params, records.class_map.num_classes)
         last, best = state.open_checkpoints(workdir, records.class_map)
-        with strategy.scope():
-            first_step = last.restore()
-            if first_step:
-                best.agree(
-                    state.selection.best_step,
-                    state.selection.best_value,
-                    first_step,
-                )
-            else:
-                state.initialize(records)
+        restored_step = last.restore()
+        if restored_step:
+            best.agree(
+                state.selection.best_step,
+                state.selection.best_value,
+                restored_step,
+            )
+        elif is_writer:
+            state.initialize(records)
+        send_state(strategy, state.all_variables())
+        # The optimizer counts its steps: those of the checkpoint, or none.
+        first_step = int(state.optimizer.iterations.numpy())
         is_finished = (
             first_step >= params.num_steps or state.selection.is_over()
         )
@@ -137,12 +156,13 @@ def train(
             logging.info("%s is finished, at step %d.", workdir, first_step)
         elif first_step:
             logging.info("Resuming %s at step %d.", workdir, first_step)
+        log_distribution(strategy, records, params, first_step)
 
         metrics_log = MetricsLog(
             workdir,
             first_step,
             # The first column counts the steps since the last line.
-            logged_step=first_step - int(state.total[0]),
+            logged_step=is_writer * (first_step - int(state.total[0])),
             is_validated=state.validated_step.numpy() == first_step,
         )
         run_steps = make_run_steps(
@@ -152,10 +172,10 @@ def train(
             params,
             make_average(state.model, state.averaged, recipe.ema_decay),
         )
-        score_patches = make_score_patches(state.averaged)
+        score_patches = make_score_patches(state.averaged, strategy)
         shard_states = find_shard_states(records)
         progress = stack.enter_context(Progress(first_step, params))
-        stop = stack.enter_context(Signals())
+        stop = stack.enter_context(Signals(strategy))
         steps = _run_steps(
             stream, run_steps, state, progress, stop, records, run_params
         )
@@ -174,24 +194,30 @@ def train(
             shard_states = check_unchanged(records, shard_states)
             validated = is_due and stop.unless_received(
                 functools.partial(
-                    validate, score_patches, records, params.selection_metric
+                    validate,
+                    score_patches,
+                    records,
+                    params.selection_metric,
+                    strategy,
                 )
             )
             if validated:
-                validation, value = validated
+                # The last bits of metrics may depend on a worker's CPU.
+                validation, value = from_chief(strategy, validated)
                 metrics_log.write(step, validation)
                 progress.log(step, validation)
-                if validation and is_drawn_at(step, params):
+                if validation and is_writer and is_drawn_at(step, params):
                     images = draw_clips(
                         score_patches, records, validation_label_set(records)
                     )
                     metrics_log.write_images(step, "clips", images)
-                if state.selection.is_best(value, step):
+                if state.selection.is_best(value, step) and is_writer:
                     best.save(step)
                 state.validated_step.assign(step)
             # After the best: a run killed in between only validates again.
-            last.save(step)
-            if stop.received:
+            if is_writer:
+                last.save(step)
+            if stop.agree():
                 stop.leave(workdir, step)
             if state.selection.is_over():
                 break
@@ -230,6 +256,7 @@ def _run_steps(
     if stream is None:
         return
     params = run_params.train
+    logging.info("Compiling the training step.")
     batches = iter(stream)
     # What calls have returned stays on the device; only a line of metrics or a
     # checkpoint waits for the numbers.
@@ -250,9 +277,9 @@ def _run_steps(
         is_last = step == params.num_steps
         is_line = is_last or step % params.log_interval_steps == 0
         is_checkpoint = (
-            is_last
+            stop.agree()
+            or is_last
             or step % params.checkpoint_interval_steps == 0
-            or stop.received is not None
         )
         if not is_line and not is_checkpoint:
             continue

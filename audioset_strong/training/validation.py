@@ -16,8 +16,9 @@ from absl import logging
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.metrics import validation_metrics
-from audioset_strong.models.clip_scores import score_clips
+from audioset_strong.models.clip_scores import num_local_replicas, score_clips
 from audioset_strong.records.manifest import Records
+from audioset_strong.training.strategy import gather, worker_of
 
 
 def validation_label_set(records: Records) -> str:
@@ -60,8 +61,15 @@ def validate(
     score_patches: Callable[[tf.Tensor], tf.Tensor],
     records: Records,
     selection_metric: str,
+    strategy: tf.distribute.Strategy,
 ) -> tuple[dict[str, float], float | None]:
-    """Scores the held-out clips.
+    """Scores the held-out clips, spread over workers and replicas.
+
+    Args:
+      score_patches: From `make_score_patches`.
+      records: Where the clips are.
+      selection_metric: As in `TrainParams`.
+      strategy: How steps are distributed.
 
     Returns:
       metrics: What to log.
@@ -72,17 +80,26 @@ def validate(
     if not label_set:
         return {}, None
     scored = score_clips(
-        score_patches, records, ["held_out"], label_set, only_known=True
+        score_patches,
+        records,
+        ["held_out"],
+        label_set,
+        only_known=True,
+        worker=worker_of(strategy),
+        num_replicas=num_local_replicas(strategy),
     )
     scores, targets, prefix = scored.scores, scored.targets, "validation"
     # Label frames inside the audio, of all clips: [num_frames, num_classes].
-    if label_set == "weak":
+    if label_set == "weak" and len(scores):
         # [num_clips, num_classes]; every clip has a label frame.
         first = scored.first_label_frames
         scores = np.add.reduceat(scores, first, dtype=np.float32)
         scores /= scored.num_label_frames[:, np.newaxis].astype(np.float32)
         targets = np.maximum.reduceat(targets, first)
+    if label_set == "weak":
         prefix = "validation_weak"
+    # Of all workers.
+    scores, targets = gather(strategy, scores), gather(strategy, targets)
     values = validation_metrics(scores, targets)
     name = selection_metric.removeprefix("strong_")
     if name not in values:

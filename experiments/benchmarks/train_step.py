@@ -17,6 +17,7 @@ The second computes the gradients of one batch again and again and counts the
 repetitions that differ from the first in any bit.
 """
 
+import itertools
 import json
 import os
 import resource
@@ -37,9 +38,15 @@ from audioset_strong.models.frame_classifier import (
     build_frame_classifier,
     classification_loss,
 )
-from audioset_strong.params import FeatureParams, ModelParams, TrainParams
+from audioset_strong.params import (
+    FeatureParams,
+    ModelParams,
+    RecipeParams,
+    TrainParams,
+)
+from audioset_strong.training.optimizer import Optimizer
+from audioset_strong.training.step import make_run_steps
 from audioset_strong.training.strategy import get_strategy, make_reproducible
-from audioset_strong.training.trainer import _make_train_step
 
 _PYTORCH = flags.DEFINE_string(
     "pytorch", "", "Command of the process to compare with."
@@ -166,20 +173,20 @@ def _answer() -> None:
     strategy = get_strategy(params.strategy)
     with strategy.scope():
         model = _build_model()
-        optimizer = keras.optimizers.Adam(params.learning_rate)
-        optimizer.build(model.trainable_variables)
-    train_step = _make_train_step(strategy, model, optimizer, params)
-    batch = _random_batch()
+        weights = [weight.value for weight in model.trainable_variables]
+        optimizer = Optimizer(weights, params, RecipeParams())
+    run_steps = make_run_steps(strategy, model, optimizer, params)
+    batches = itertools.repeat(_random_batch())
     # The first is traced, the second is the first with warm memory.
     for _ in range(2):
-        train_step(batch).numpy()
+        run_steps(batches, 1)[0].numpy()
     print(json.dumps({"weights": model.count_params()}), flush=True)
     for line in sys.stdin:
         num_steps = int(line)
         wall, cpu = time.monotonic(), _cpu_seconds()
         for _ in range(num_steps):
-            metrics = train_step(batch)
-        metrics.numpy()
+            measured, _ = run_steps(batches, 1)
+        measured.numpy()
         used = [time.monotonic() - wall, _cpu_seconds() - cpu]
         print(json.dumps([total / num_steps for total in used]), flush=True)
 
