@@ -19,6 +19,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.params import TrainParams
 from audioset_strong.records.streams import InputWorker, training_stream
 from audioset_strong.training import strategy as strategies
+from audioset_strong.training.metrics_log import read_metrics
 from audioset_strong.training.strategy import (
     distribute_stream,
     get_strategy,
@@ -26,7 +27,6 @@ from audioset_strong.training.strategy import (
     read_cluster,
     worker_of,
 )
-from audioset_strong.training.metrics_log import read_metrics
 
 _TESTS = pathlib.Path(__file__).parent
 # Generous, for a busy machine.
