@@ -43,31 +43,52 @@ _INSTALLED = re.compile(r"[/\\](site|dist)-packages[/\\]")
 _Holders = dict[str, flags.FlagHolder[Any]]
 
 
-class _QuietTensorFlow(importlib.abc.MetaPathFinder):
-    """Keeps what TensorFlow prints while it is loaded off the console.
+class _LoadedBy(importlib.abc.MetaPathFinder):
+    """Finds one module, once, and has it loaded by a function of ours."""
 
-    Since 2.18 it prints half a dozen notes through a logger that does not know
-    TF_CPP_MIN_LOG_LEVEL (tensorflow/tensorflow#100442).
-    """
+    def __init__(
+        self, name: str, load: Callable[[Callable[[Any], None], Any], None]
+    ) -> None:
+        """Keeps the module's name and what loads it."""
+        self._name, self._load = name, load
 
     def find_spec(
         self, fullname: str, path: Any = None, target: Any = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Finds TensorFlow, once, and wraps how it is loaded."""
-        if fullname != "tensorflow":
+        """Finds the module and wraps how it is loaded."""
+        if fullname != self._name:
             return None
         sys.meta_path.remove(self)
         spec = importlib.util.find_spec(fullname)
         if spec is not None and spec.loader is not None:
             load = spec.loader.exec_module
-            spec.loader.exec_module = lambda module: _load_quietly(  # type: ignore[method-assign]
+            spec.loader.exec_module = lambda module: self._load(  # type: ignore[method-assign]
                 load, module
             )
         return spec
 
 
+def _load_alone(load: Callable[[Any], None], module: Any) -> None:
+    """Loads Keras without what its plots and its scikit-learn classes need.
+
+    Keras imports both libraries where they are installed, which takes a quarter
+    of the time until it is there. Nothing here uses those parts of it.
+    """
+    absent = [n for n in ("matplotlib", "sklearn") if n not in sys.modules]
+    sys.modules.update(dict.fromkeys(absent))  # type: ignore[arg-type]
+    try:
+        load(module)
+    finally:
+        for name in absent:
+            sys.modules.pop(name, None)
+
+
 def _load_quietly(load: Callable[[Any], None], module: Any) -> None:
-    """Loads a module with standard error in a file, shown if loading fails."""
+    """Loads TensorFlow with standard error in a file, shown if that fails.
+
+    Since 2.18 it prints half a dozen notes through a logger that does not know
+    TF_CPP_MIN_LOG_LEVEL (tensorflow/tensorflow#100442).
+    """
     sys.stderr.flush()
     console = os.dup(2)  # C++ writes to the descriptor, not to sys.stderr.
     with tempfile.TemporaryFile() as notes:
@@ -83,8 +104,9 @@ def _load_quietly(load: Callable[[Any], None], module: Any) -> None:
             os.close(console)
 
 
+sys.meta_path.insert(0, _LoadedBy("keras", _load_alone))
 if _HIDES_NOTES:
-    sys.meta_path.insert(0, _QuietTensorFlow())
+    sys.meta_path.insert(0, _LoadedBy("tensorflow", _load_quietly))
 
 
 def run(

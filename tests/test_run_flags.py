@@ -1,7 +1,10 @@
 """Flags made of settings, and what is said about bad ones."""
 
 import dataclasses
+import importlib
 import logging
+import sys
+import types
 
 import pytest
 from absl import flags
@@ -96,3 +99,21 @@ def test_which_messages_reach_the_user(monkeypatch, path, level, is_shown):
         "x", getattr(logging, level), f"/{path}", 1, "message", (), None
     )
     assert run_flags._is_for_users(record) == is_shown
+
+
+def test_keras_is_loaded_without_what_its_plots_need(monkeypatch):
+    monkeypatch.delitem(sys.modules, "matplotlib", raising=False)
+    kept = types.ModuleType("sklearn")
+    monkeypatch.setitem(sys.modules, "sklearn", kept)
+
+    def load(module):
+        with pytest.raises(ImportError):
+            importlib.import_module("matplotlib")
+        # What is loaded already costs nothing.
+        assert importlib.import_module("sklearn") is kept
+        module.is_loaded = True
+
+    module = types.ModuleType("keras")
+    run_flags._load_alone(load, module)
+    assert module.is_loaded
+    assert "matplotlib" not in sys.modules
