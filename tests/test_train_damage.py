@@ -439,7 +439,8 @@ def test_what_is_not_finite_is_not_saved(
 # --- Records that change -----------------------------------------------------
 
 
-@pytest.mark.parametrize("change", ["replaced", *_slow("touched", "removed")])
+@pytest.mark.slow
+@pytest.mark.parametrize("change", ["replaced", "touched", "removed"])
 def test_records_that_change_under_a_run(
     change, runs, tiny_records_dir, tmp_path, monkeypatch
 ):
