@@ -264,6 +264,27 @@ def test_a_damaged_best_checkpoint(tmp_path, caplog):
             function(workdir)
 
 
+def test_a_run_of_an_earlier_version(tmp_path):
+    workdir = str(tmp_path)
+    _begin(workdir)
+    path = tmp_path / "params.json"
+    saved = json.loads(path.read_text())
+    del saved["recipe"], saved["start"], saved["train"]["precision"]
+    path.write_text(json.dumps(saved))
+    model = _model(0.5)
+    for folder in ("best", "checkpoints"):
+        tf.train.CheckpointManager(
+            tf.train.Checkpoint(model=model), str(tmp_path / folder), 1
+        ).save(checkpoint_number=7)
+    restored, _, _ = load_classifier(workdir)
+    for found, variable in zip(restored.variables, model.variables):
+        np.testing.assert_array_equal(found, variable)
+    assert weights_hash(workdir, "last") == weights_hash(workdir)
+    last = _open(workdir, "last", model=model, optimizer=tf.Variable(0))
+    with pytest.raises(InputError, match="ckpt-7: .*another version of this"):
+        last.restore()
+
+
 def test_a_checkpoint_of_another_network(tmp_path):
     workdir = str(tmp_path)
     _begin(workdir)
