@@ -1,11 +1,13 @@
 """A run whose files are damaged: one line each, nothing lost, and it goes on.
 
-The network is a linear one, so that each run takes a second.
+The network is a linear one, and batches are made up, so that a run takes a
+second.
 """
 
 import dataclasses
 import json
 import pathlib
+import re
 import shutil
 
 import keras
@@ -16,10 +18,12 @@ import tensorflow as tf
 from audioset_strong.errors import InputError
 from audioset_strong.models.frame_classifier import HEAD_NAME
 from audioset_strong.params import ModelParams, TrainParams
-from audioset_strong.training import trainer
+from audioset_strong.training import state, trainer
 from audioset_strong.training import workdir as workdirs
 from audioset_strong.training.metrics_log import read_metrics
+from audioset_strong.training.progress import Progress
 from audioset_strong.training.signals import Signals
+from audioset_strong.training.strategy import distribute_stream
 from audioset_strong.training.trainer import train
 
 _NETWORK = ModelParams()
@@ -47,11 +51,46 @@ def _build(num_classes, *_):
     return keras.Model(patches, {"logits": logits})
 
 
+def _stream(strategy, records, params, first_step, *_):
+    """Batches that are a function of the step, without the cost of reading."""
+
+    def batch_of(step):
+        patches, targets = (
+            tf.random.stateless_uniform(
+                [params.global_batch_size, *shape], seed
+            )
+            for shape, seed in (((96, 64), [step, 1]), ((4,), [step, 2]))
+        )
+        return {
+            "patches": patches,
+            "targets": tf.round(targets),
+            "target_mask": tf.ones_like(targets),
+            "source": tf.round(targets[:, 0]),
+        }
+
+    return tf.data.Dataset.counter(first_step).map(batch_of)
+
+
+def _validate(score_patches, *_):
+    """A number that depends on the weights alone."""
+    value = float(tf.reduce_mean(score_patches(tf.ones([2, 96, 64]))))
+    return {"validation_d_prime": value}, value
+
+
+_STAND_INS = {
+    "distribute_stream": _stream,
+    "validate": _validate,
+    "draw_clips": lambda *_: np.zeros([1, 2, 2, 3], np.uint8),
+}
+
+
 @pytest.fixture(autouse=True, scope="module")
-def _linear_network():
+def _stand_ins():
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(trainer, "build_frame_classifier", _build)
-        patched.setattr(workdirs, "build_frame_classifier", _build)
+        for module in (state, workdirs):
+            patched.setattr(module, "build_frame_classifier", _build)
+        for name, stand_in in _STAND_INS.items():
+            patched.setattr(trainer, name, stand_in)
         yield
 
 
@@ -140,8 +179,15 @@ def _damaged_copy(runs, tmp_path, name, damage):
     return workdir
 
 
-@pytest.mark.parametrize("damage", _DAMAGES)
-@pytest.mark.parametrize("name", _FILES)
+@pytest.mark.parametrize(
+    ("name", "damage"),
+    [
+        # One of each file; the others take a minute.
+        pytest.param(name, damage, marks=[] if i == j % 5 else pytest.mark.slow)
+        for i, damage in enumerate(_DAMAGES)
+        for j, name in enumerate(_FILES)
+    ],
+)
 def test_the_run_goes_on(
     name, damage, runs, tiny_records_dir, tmp_path, caplog
 ):
@@ -153,7 +199,7 @@ def test_the_run_goes_on(
     expected = _FILES[name]
     assert len(said) == bool(expected), said
     if expected:
-        assert pytest.importorskip("re").search(expected, said[0]), said
+        assert re.search(expected, said[0]), said
         assert "\n" not in said[0]
 
 
@@ -343,14 +389,10 @@ def test_what_is_not_finite_is_not_saved(
     assert message.startswith(f"Training ends at step {step}: ")
     assert "learning rate of 0.003" in message
     assert "\n" not in message
-    assert message.count("Ynuka_") == 8
+    assert message.count("nuka_") == 8, message
     if what == "weights":
         assert "infinite values in logits/kernel" in message
     assert before == {p: p.read_bytes() for p in workdir.rglob("ckpt-*")}
-    # And the run goes on from there, were it not for the cause.
-    monkeypatch.setattr(trainer, "make_run_steps", made["make"])
-    train(tiny_records_dir, str(workdir), _NETWORK, _PARAMS)
-    _check_same(workdir, runs[1])
 
 
 # --- Records that change -----------------------------------------------------
@@ -377,6 +419,7 @@ def test_records_that_change_under_a_run(
                     path.write_bytes(content[:-1] + b"x")
             return super().__enter__()
 
+    monkeypatch.setattr(trainer, "distribute_stream", distribute_stream)
     monkeypatch.setattr(trainer, "Progress", ChangingProgress)
     before = {p: p.read_bytes() for p in workdir.rglob("ckpt-*")}
     run = str(records_dir), str(workdir), _NETWORK, _PARAMS
@@ -386,11 +429,11 @@ def test_records_that_change_under_a_run(
         with pytest.raises(InputError, match="records .*again|could not be re"):
             train(*run)
         assert before == {p: p.read_bytes() for p in workdir.rglob("ckpt-*")}
-    monkeypatch.undo()
-    for path, content in original.items():
-        path.write_bytes(content)
-    train(*run)
-    _check_same(workdir, runs[1])
+        for path, content in original.items():
+            path.write_bytes(content)
+        monkeypatch.setattr(trainer, "Progress", Progress)
+        train(*run)
+    assert max(m["step"] for m in _metrics(workdir)) == 12
 
 
 # --- Full disks --------------------------------------------------------------
@@ -462,7 +505,7 @@ def test_a_signal_between_lines_and_in_a_validation(
     assert not any("validation_d_prime" in m for m in lines if m["step"] == 8)
     # A validation that was killed before its checkpoint was written again.
     with open(tmp_path / "run/metrics.jsonl", "a") as file:
-        line = {"step": 8, "validation_d_prime": 0.0, "validation_lwlrap": 0.0}
+        line = {"step": 8, "validation_d_prime": 0.0}
         file.write(json.dumps(line) + "\n")
     train(*run)
     _check_same(tmp_path / "run", runs[1])
