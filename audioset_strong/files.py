@@ -362,9 +362,11 @@ def _moved_when_whole(temporary: str, path: str) -> Iterator[str]:
             os.remove(temporary)
         else:
             os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = path  # a full disk does not say which
         raise
 
 

@@ -57,8 +57,10 @@ class _Recorded:
 
     def __init__(self, model):
         self.model = model
-        self.trainable_variables = model.trainable_variables
         self.shapes = []
+
+    def __getattr__(self, name):
+        return getattr(self.model, name)
 
     def __call__(self, patches, training):
         outputs = self.model(patches, training=training)

@@ -91,7 +91,7 @@ def make_score_patches(
     # Any batch size, so that the last, smaller batch is not compiled anew.
     patches_spec = tf.TensorSpec([None, *model.input.shape[1:]], tf.float32)
     compiled: Callable[[tf.Tensor], tf.Tensor] = tf.function(
-        score_patches, input_signature=[patches_spec]
+        score_patches, input_signature=[patches_spec], autograph=False
     )
     if strategy is None or num_local_replicas(strategy) == 1:
         return compiled

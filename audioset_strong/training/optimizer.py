@@ -136,8 +136,11 @@ class Optimizer(tf.Module):  # type: ignore[misc]  # an untyped base
             is_mended = ~is_finite & (self.loss_scale > 1.0)
             norm = tf.where(is_mended, 0.0, norm)
             self._adapt_loss_scale(is_finite)
-            if is_finite:
-                self._update(gradients, weights, learning_rate)
+            tf.cond(
+                is_finite,
+                lambda: self._update(gradients, weights, learning_rate),
+                lambda: None,
+            )
         else:
             self._update(gradients, weights, learning_rate)
         # On this replica's own copy, as are all updates here: each replica does
