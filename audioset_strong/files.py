@@ -24,6 +24,7 @@ import socket
 import stat
 import sys
 import tempfile
+import threading
 import time
 import uuid
 from collections import Counter
@@ -56,6 +57,8 @@ _LOCAL_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS)
 _VERSION_KEYS = ("ETag", "etag", "md5Hash", "LastModified", "last_modified")
 _TEMPORARY = ".tmp-"
 LOCK_NAME = ".lock"
+# Of a lock in object storage.
+_LOCK_RENEWAL_SECONDS = 10.0
 
 
 def is_remote(path: _Path) -> bool:
@@ -359,9 +362,11 @@ def _moved_when_whole(temporary: str, path: str) -> Iterator[str]:
             os.remove(temporary)
         else:
             os.replace(temporary, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.remove(temporary)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = path  # a full disk does not say which
         raise
 
 
@@ -407,37 +412,33 @@ def remove_temporary_files(folder: _Path) -> int:
 
 @contextlib.contextmanager
 def hold_lock(folder: _Path) -> Iterator[None]:
-    """Keeps every other process out of a local folder, which exists.
+    """Keeps every other process out of a folder, which exists if it is local.
 
-    The lock is the system's own (`flock`), so a killed process leaves none. The
-    file `.lock` says who holds it. Object storage has no locks.
+    The file `.lock` says who holds it. Locally the lock is the system's own
+    (`flock`), so a killed process leaves none. In object storage, which has no
+    locks, the holder renews the file every ten seconds; whoever finds one waits
+    for longer than that, and takes it over if nothing happens. To be faster
+    after a kill, remove the file.
 
     Raises:
       InputError: Another process holds the lock; names host, process, time and
         command.
     """
+    path = f"{os.fspath(folder).rstrip('/')}/{LOCK_NAME}"
     if is_remote(folder):
-        yield
+        with _hold_remote_lock(path):
+            yield
         return
     import fcntl  # not on Windows, where records can still be read
 
-    with open(os.path.join(folder, LOCK_NAME), "a+", encoding="utf-8") as file:
+    with open(path, "a+", encoding="utf-8") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise InputError(
-                f"Expected to be the only process that writes to {folder}; "
-                f"{_describe_holder(file)}. Wait until it ends, or give "
-                f"another folder."
-            ) from None
+            file.seek(0)
+            raise _held(folder, file.read()) from None
         file.truncate(0)
-        holder = {
-            "host": socket.gethostname(),
-            "process": os.getpid(),
-            "since": time.strftime("%Y-%m-%d %H:%M:%S"),
-            "command": os.path.basename(sys.argv[0]),
-        }
-        file.write(json.dumps(holder) + "\n")
+        file.write(_describe_this_process())
         file.flush()
         try:
             yield
@@ -445,17 +446,97 @@ def hold_lock(folder: _Path) -> Iterator[None]:
             file.truncate(0)
 
 
-def _describe_holder(file: IO[str]) -> str:
-    """Says which process holds a lock, as its file tells."""
-    file.seek(0)
+@contextlib.contextmanager
+def _hold_remote_lock(path: str) -> Iterator[None]:
+    """Holds a lock that is an object, as long as it is renewed."""
+    folder = path.rpartition("/")[0]
+    own = _describe_this_process()
+
+    def read() -> str:
+        content = _call_if_there("cat_file", path)
+        return (content or b"").decode(errors="replace")
+
+    def write(number: int) -> None:
+        _call("pipe_file", path, path, f"{own}{number}\n".encode())
+
+    there = read()
+    if there and not _has_ended(there):
+        time.sleep(_LOCK_RENEWAL_SECONDS * 2.5)
+        if read() not in (there, ""):
+            raise _held(folder, there)
+    write(0)
+    # Of two that begin at once, one sees the other's.
+    time.sleep(_LOCK_RENEWAL_SECONDS / 10)
+    if not (there := read()).startswith(own):
+        raise _held(folder, there)
+    ended = threading.Event()
+
+    def renew() -> None:
+        number = 0
+        while not ended.wait(_LOCK_RENEWAL_SECONDS):
+            number += 1
+            with contextlib.suppress(OSError):  # the next time, perhaps
+                write(number)
+
+    thread = threading.Thread(target=renew, daemon=True)
+    thread.start()
     try:
-        holder = json.loads(file.read())
-        return (
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        with contextlib.suppress(OSError):  # it is no longer renewed
+            if read().startswith(own):
+                remove(path)
+
+
+def _describe_this_process() -> str:
+    """Returns a line of JSON that says who holds a lock."""
+    holder = {
+        "host": socket.gethostname(),
+        "process": os.getpid(),
+        "since": time.strftime("%Y-%m-%d %H:%M:%S"),
+        "command": os.path.basename(sys.argv[0]),
+        "id": uuid.uuid4().hex,
+    }
+    return json.dumps(holder) + "\n"
+
+
+def _read_holder(lock: str) -> dict[str, Any]:
+    """Reads who holds a lock; nothing if it has just begun or ended."""
+    try:
+        holder = json.loads(lock.partition("\n")[0])
+    except ValueError:
+        return {}
+    return holder if isinstance(holder, dict) else {}
+
+
+def _has_ended(lock: str) -> bool:
+    """Whether the process that holds a lock was on this host and is gone."""
+    holder = _read_holder(lock)
+    if holder.get("host") != socket.gethostname():
+        return False
+    try:
+        os.kill(int(holder["process"]), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, KeyError, ValueError):
+        return False
+    return False
+
+
+def _held(folder: _Path, lock: str) -> InputError:
+    """Makes the error that says which process holds a lock."""
+    holder, who = _read_holder(lock), "another process does"
+    with contextlib.suppress(KeyError):
+        who = (
             f"process {holder['process']} on {holder['host']} "
             f"({holder['command']}) does since {holder['since']}"
         )
-    except (ValueError, KeyError):  # it has just begun or ended
-        return "another process does"
+    return InputError(
+        f"Expected to be the only process that writes to {folder}; {who}. Wait "
+        f"until it ends, or give another folder."
+    )
 
 
 def refuse_remote(path: _Path) -> None:

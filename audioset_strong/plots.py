@@ -11,6 +11,7 @@ Colours are Okabe and Ito's, which colour-blind people can tell apart.
 import collections
 import itertools
 import os
+import warnings
 from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
@@ -463,7 +464,8 @@ def scores_image(
         extent=(0, seconds, 0, log_mel.shape[1]),
     )
     top.set(ylabel="mel band", xticks=[])
-    top.set_title(title, fontsize="medium")
+    # Names are no mathematics, whatever dollar signs are in them.
+    top.set_title(title, fontsize="medium", parse_math=False)
     bottom.imshow(
         scores[:, rows].T,
         aspect="auto",
@@ -488,11 +490,15 @@ def scores_image(
         np.arange(len(rows)) + 0.5,
         _shorten([names[row] for row in rows]),
         fontsize="small",
+        parse_math=False,
     )
     bottom.set(
         xlabel="seconds; shades are scores from 0 to 1, boxes are targets"
     )
-    canvas.draw()  # type: ignore[no-untyped-call]
+    with warnings.catch_warnings():
+        # Boxes stand for letters that the font lacks.
+        warnings.filterwarnings("ignore", "Glyph .* missing")
+        canvas.draw()  # type: ignore[no-untyped-call]
     rgba = np.asarray(canvas.buffer_rgba())  # type: ignore[no-untyped-call]
     image: npt.NDArray[np.uint8] = rgba[..., :3].copy()
     return image

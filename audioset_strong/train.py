@@ -14,8 +14,11 @@ mixture of Weak and Strong, "+ Strong" of Table 1. The third fine-tunes it to
 other classes: those that both runs have, by class id, keep their weights of the
 last layer. --workdir receives settings, checkpoints, the weights that are best
 by validation, and metrics as JSON lines and for TensorBoard
-(`training/workdir.py`). The same command again resumes a run that was
-interrupted.
+(`training/workdir.py`).
+
+SIGTERM and Ctrl-C finish the step, write a checkpoint and leave with status 143
+or 130. The same command again resumes a run, however it ended; intervals,
+strategy and, but for the cosine, --num_steps may change then.
 
 --model chooses the network; the default is the paper's. A run that starts from
 another has its network: leave out flags such as --model and --width.

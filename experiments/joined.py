@@ -6,8 +6,8 @@ output folder of a command:
     point            what it is the result of, such as row and seed
     must_agree       settings and hashes by name; two results that both name one
                      must have the same, or they are not of one experiment
-    must_agree_here  the same within one output folder: hashes of weights, which
-                     another machine may have trained to other bits
+    must_agree_here  the same within one folder, if given: hashes of weights,
+                     which another machine may have trained to other bits
     values           the numbers
 
 Output folders may be of several machines.
@@ -89,7 +89,7 @@ def read_results(
 
 def _claims(result: Result, output_dir: str) -> dict[str, Any]:
     """Returns what other results must agree with, by name."""
-    of_folder = result["must_agree_here"].items()
+    of_folder = result.get("must_agree_here", {}).items()
     return {
         **result["must_agree"],
         **{f"weights of {name} of {output_dir}": v for name, v in of_folder},

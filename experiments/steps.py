@@ -84,7 +84,8 @@ def run_step(
       hash_output: Hashes the output.
 
     Raises:
-      InputError: The action raises it, or the stamp is damaged.
+      InputError: The action raises it, the stamp is damaged, or another process
+        writes to a folder that is to be put aside.
     """
     folder = os.path.join(output_dir, "steps", name)
     files.make_output_folder(folder)
@@ -180,11 +181,16 @@ def _describe_damage(
 
 
 def _put_aside(output: str) -> str:
-    """Renames an old folder; says what becomes of an old output."""
+    """Renames an old folder; says what becomes of an old output.
+
+    Raises:
+      InputError: Another process writes to the folder.
+    """
     if not os.path.isdir(output):
         return f"It replaces {output}."
     number = 1
     while os.path.exists(f"{output}.old-{number}"):
         number += 1
-    os.rename(output, f"{output}.old-{number}")
+    with files.hold_lock(output):
+        os.rename(output, f"{output}.old-{number}")
     return f"The old folder is now {output}.old-{number}."

@@ -156,7 +156,9 @@ def summarise(results: Sequence[Result]) -> list[dict[str, Any]]:
             "paper": dict(zip(METRICS, row.paper)),
             "seeds": [result["point"]["seed"] for result in of_row],
             "reports": [result["report"] for result in of_row],
-            "settings": of_row[0]["must_agree"],
+            "settings": of_row[0]["must_agree"].get(
+                f"settings of {row.training_set}"
+            ),
         }
         if len(of_row) > 1:
             summed["ranges"] = {

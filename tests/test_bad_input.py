@@ -94,7 +94,9 @@ def _commands(release, records_dir, folder):
         "too much lost": _prepare(release, folder / "9", max_loss=0.05),
         "empty": _train(folder / "empty", folder / "4"),
         "truncated": _train(truncated, folder / "5"),
-        "other settings": _train(records_dir, folder / "other", mu=0.25),
+        "other settings": _train(
+            records_dir, folder / "other", learning_rate=0.25
+        ),
     }
 
 
@@ -141,7 +143,7 @@ def done(tiny_release, tiny_records_dir, tmp_path_factory):
         ("too much lost", "1 of 16 clips (6.2%) are lost, more than max_loss"),
         ("empty", "empty holds no manifest.json"),
         ("truncated", "bytes, it has"),
-        ("other settings", "(train.mu: 0.0 there, 0.25 now)"),
+        ("other settings", "(train.learning_rate: 0.001 there, 0.25 now)"),
     ],
 )
 def test_bad_input_ends_in_one_line(done, name, message):

@@ -1,6 +1,7 @@
 """The same calls on local folders and on S3; output files; clear errors."""
 
 import http.server
+import json
 import os
 import pathlib
 import signal
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 
 import pytest
 from s3_server import environment_of
@@ -382,3 +384,27 @@ def test_a_missing_package_is_named(monkeypatch, scheme, extra):
     monkeypatch.setitem(sys.modules, "fsspec", None)
     with pytest.raises(InputError, match=rf"audioset_strong\[{extra}\]"):
         files.read_bytes(f"{scheme}://bucket/clip.wav")
+
+
+def test_a_lock_in_object_storage(s3_dir, monkeypatch):
+    monkeypatch.setattr(files, "_LOCK_RENEWAL_SECONDS", 0.2)
+    path = f"{s3_dir}/{files.LOCK_NAME}"
+    held = pytest.raises(InputError, match=rf"process {os.getpid()} on .* does")
+    with files.hold_lock(s3_dir), held, files.hold_lock(s3_dir):
+        pytest.fail("two have it")
+    assert not files.exists(path)
+    # One that was left is taken over: at once if its process was on this host.
+    monkeypatch.setattr(files, "_LOCK_RENEWAL_SECONDS", 1.0)
+    left = {"host": "elsewhere", "process": 1, "command": "train", "since": "?"}
+    for host, least, most in (("elsewhere", 2.5, 60), (None, 0.0, 2.5)):
+        holder = {**left, "host": host or socket.gethostname()}
+        if not host:
+            process = subprocess.Popen(["true"])
+            process.wait()
+            holder["process"] = process.pid
+        _write(path, json.dumps(holder).encode())
+        started = time.monotonic()
+        with files.hold_lock(s3_dir):
+            assert least < time.monotonic() - started < most
+            assert str(os.getpid()).encode() in files.read_bytes(path)
+    assert not files.exists(path)

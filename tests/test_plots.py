@@ -251,3 +251,13 @@ def test_scores_of_a_clip(num_classes, monkeypatch):
         box = axis.get_tightbbox()
         assert frame.x0 <= box.x0 <= box.x1 <= frame.x1
         assert frame.y0 <= box.y0 <= box.y1 <= frame.y1
+
+
+def test_names_of_any_letters_are_drawn(recwarn):
+    targets = np.eye(3)
+    names = ["Cash: $x^{ and $", "鳥の声", "a\\b_c %"]
+    image = scores_image(
+        np.zeros([288, 64]), targets, targets, names, 0.96, "$"
+    )
+    assert image.std() > 20
+    assert not recwarn.list

@@ -113,17 +113,14 @@ def test_the_same_signal_twice_is_one():
     assert process.returncode == 143
 
 
-@pytest.mark.parametrize(
-    ("number", "status"), [("SIGTERM", 143), ("SIGINT", 130)]
-)
-def test_a_second_signal_ends_a_process_that_hangs(number, status):
+def test_a_second_signal_ends_a_process_that_hangs():
     process = _start("hang")
     try:
         process.send_signal(signal.SIGTERM)
         time.sleep(signals._SAME_SIGNAL_SECONDS + 0.3)
         assert process.poll() is None
-        process.send_signal(getattr(signal, number))
+        process.send_signal(signal.SIGINT)
         process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == status
+    assert process.returncode == 130

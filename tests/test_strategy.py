@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import signal
 import socket
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.params import TrainParams
 from audioset_strong.records.streams import InputWorker, training_stream
 from audioset_strong.training import strategy as strategies
+from audioset_strong.training.metrics_log import read_metrics
 from audioset_strong.training.strategy import (
     distribute_stream,
     get_strategy,
@@ -25,7 +27,6 @@ from audioset_strong.training.strategy import (
     read_cluster,
     worker_of,
 )
-from audioset_strong.training.metrics_log import read_metrics
 
 _TESTS = pathlib.Path(__file__).parent
 # Generous, for a busy machine.
@@ -217,39 +218,42 @@ def test_two_workers_do_what_one_process_does(tiny_records_dir, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("killed", [0, 1])
-def test_a_killed_worker_ends_in_the_same_bits(
-    tiny_records_dir, tmp_path, killed
+@pytest.mark.parametrize(
+    ("number", "sent_to"),
+    [(signal.SIGKILL, 0), (signal.SIGKILL, 1), (signal.SIGTERM, 1)],
+)
+def test_ended_workers_go_on_to_the_same_bits(
+    tiny_records_dir, tmp_path, number, sent_to
 ):
     _finish(_start_workers(tiny_records_dir, str(tmp_path / "whole"), "0"))
-    arguments = tiny_records_dir, str(tmp_path / "killed")
+    arguments = tiny_records_dir, str(tmp_path / "ended")
     processes = _start_workers(*arguments, "0.5")
-    metrics_path = tmp_path / "killed" / "metrics.jsonl"
+    metrics_path = tmp_path / "ended" / "metrics.jsonl"
     deadline = time.monotonic() + _TIMEOUT_SECONDS
     try:
         while not metrics_path.exists() or all(
             m["step"] < 6 for m in read_metrics(str(metrics_path))
         ):
-            assert processes[killed].poll() is None, processes[
-                killed
-            ].communicate()
+            codes = [process.poll() for process in processes]
+            assert codes == [None, None], processes[sent_to].communicate()[1]
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        processes[killed].kill()
+        processes[sent_to].send_signal(number)
         # The other does not wait for ever.
-        other = processes[1 - killed]
-        errors = other.communicate(timeout=_TIMEOUT_SECONDS)[1]
+        ends = [p.communicate(timeout=_TIMEOUT_SECONDS)[1] for p in processes]
     finally:
         for process in processes:
             process.kill()
-            process.wait()
-    assert other.returncode != 0
-    assert "does not answer any more" in errors
+    if number == signal.SIGTERM:
+        assert [process.returncode for process in processes] == [143, 143]
+    else:
+        assert processes[1 - sent_to].returncode == 1
+        assert "does not answer any more" in ends[1 - sent_to]
     _finish(_start_workers(*arguments, "0"))
-    whole, killed = (_weights(tmp_path / n) for n in ("whole", "killed"))
-    assert set(whole) == set(killed)
+    whole, ended = (_weights(tmp_path / n) for n in ("whole", "ended"))
+    assert set(whole) == set(ended)
     for name, values in whole.items():
-        np.testing.assert_array_equal(values, killed[name], err_msg=name)
+        np.testing.assert_array_equal(values, ended[name], err_msg=name)
 
 
 def test_workers_draw_every_clip_once_a_pass(tmp_path):

@@ -29,7 +29,12 @@ from audioset_strong.evaluation.metrics import validation_metrics
 from audioset_strong.files import hold_lock
 from audioset_strong.labels.class_map import ClassMap
 from audioset_strong.models.frame_classifier import HEAD_NAME
-from audioset_strong.params import ModelParams, RecordParams, TrainParams
+from audioset_strong.params import (
+    ModelParams,
+    RecipeParams,
+    RecordParams,
+    TrainParams,
+)
 from audioset_strong.records.manifest import read_records
 from audioset_strong.records.prepare import WorkerParams, prepare_records
 from audioset_strong.records.streams import label_frame_batches
@@ -56,6 +61,13 @@ _PARAMS = TrainParams(
     strategy="cpu",
 )
 
+_RECIPE = RecipeParams(
+    ema_decay=0.9,
+    mixup_share=0.3,
+    max_masked_stft_frames=20,
+    max_masked_mel_bands=8,
+    balance_classes=True,
+)
 
 # What differs between equal runs.
 _TIMES = ("examples_per_second", "input_share")
@@ -67,6 +79,7 @@ def _start_training(records_dir, workdir):
         "workdir": workdir,
         **dataclasses.asdict(_NETWORK),
         **dataclasses.asdict(_PARAMS),
+        **dataclasses.asdict(_RECIPE),
     }
     return subprocess.Popen(
         [sys.executable, "-m", "audioset_strong.train"]
@@ -192,13 +205,14 @@ def test_it_learns_and_logs(workdirs):
 
 def test_settings_are_saved_with_the_run(workdirs):
     params, class_map = read_run(workdirs[0])
-    assert (params.train, params.model) == (_PARAMS, _NETWORK)
+    found = (params.train, params.model, params.recipe)
+    assert found == (_PARAMS, _NETWORK, _RECIPE)
     assert class_map.num_classes == 4
 
 
 def test_a_finished_run_stays_as_it_is(workdirs, tiny_records_dir):
     before = _variables(workdirs[0], "checkpoints")[1]
-    result = train(tiny_records_dir, workdirs[0], _NETWORK, _PARAMS)
+    result = train(tiny_records_dir, workdirs[0], _NETWORK, _PARAMS, _RECIPE)
     after = _variables(workdirs[0], "checkpoints")[1]
     for name, values in before.items():
         np.testing.assert_array_equal(values, after[name])
@@ -277,7 +291,7 @@ def test_a_warm_start_from_elsewhere_is_refused(
 def test_settings_that_do_not_fit(workdirs, tiny_records_dir, changes, message):
     params = dataclasses.replace(_PARAMS, **changes)
     with pytest.raises(InputError, match=message):
-        train(tiny_records_dir, workdirs[0], _NETWORK, params)
+        train(tiny_records_dir, workdirs[0], _NETWORK, params, _RECIPE)
 
 
 # --- Refused starts ----------------------------------------------------------
@@ -290,7 +304,10 @@ _REFUSED = {
     "rate": ({"learning_rate": float("nan")}, "learning_rate above 0"),
     "decay": ({"learning_rate_decay": "linear"}, "Received: 'linear'"),
     "device": ({"strategy": "cuda"}, "Received: 'cuda'"),
-    "mu": ({"mu": 1.5}, "0 <= mu <= 1. Received: 1.5"),
+    "mu": ({"mu": 1.5}, r"mu in \[0, 1\]. Received: 1.5"),
+    "mixed without mu": ({"mu": 0.0}, "'strong' needs mu above 0"),
+    "mu without mixed": ({"mixed_training_set": ""}, "needs mixed_training"),
+    "the same set": ({"training_set": "strong"}, "two different sets"),
     "set": ({"training_set": "loud"}, "Received: 'loud'"),
     "no such records": ({"records_dir": "none"}, "no finished records"),
     "no such run": ({"warm_start_workdir": "none"}, "holds no params"),

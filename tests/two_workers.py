@@ -23,8 +23,9 @@ from audioset_strong.models.clip_scores import make_score_patches
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.records.manifest import read_records
 from audioset_strong.records.streams import training_stream
+from audioset_strong.training import state, trainer
 from audioset_strong.training import strategy as strategies
-from audioset_strong.training import trainer
+from audioset_strong.training.augmentation import make_augment
 from audioset_strong.training.validation import validate
 
 PARAMS = TrainParams(
@@ -36,6 +37,12 @@ PARAMS = TrainParams(
     shuffle_block_clips=4,
     checkpoint_interval_steps=4,
     log_interval_steps=1,
+)
+RECIPE = RecipeParams(
+    ema_decay=0.9,
+    mixup_share=0.5,
+    max_masked_stft_frames=20,
+    balance_classes=True,
 )
 
 
@@ -78,11 +85,16 @@ def _check_stream(strategy, records):
     """Whether this worker's batches are its share of the stream."""
     worker = strategies.worker_of(strategy)
     stream = iter(
-        strategies.distribute_stream(
-            strategy, records, PARAMS, 3, RecipeParams()
-        )
+        strategies.distribute_stream(strategy, records, PARAMS, 3, RECIPE)
     )
-    expected = training_stream(records, PARAMS, 3, worker).take(3)
+    expected = training_stream(
+        records,
+        PARAMS,
+        3,
+        worker,
+        augment=make_augment(records.features, RECIPE, PARAMS.seed, worker),
+        balance_classes=True,
+    ).take(3)
     found = [
         strategy.experimental_local_results(next(stream)["patches"])
         for _ in range(3)
@@ -138,7 +150,7 @@ def main():
         report |= _check_step(strategy)
         report["validation"] = _check_validation(strategy, records)
     trainer.get_strategy = lambda _: strategy
-    trainer.build_frame_classifier = lambda num_classes, *_: small_network(
+    state.build_frame_classifier = lambda num_classes, *_: small_network(
         True, num_classes
     )
     if seconds:
@@ -149,7 +161,7 @@ def main():
             return lambda *a: (time.sleep(float(seconds[0])), run(*a))[1]
 
         trainer.make_run_steps = make_slow_steps
-    report |= trainer.train(records_dir, workdir, ModelParams(), PARAMS)
+    report |= trainer.train(records_dir, workdir, ModelParams(), PARAMS, RECIPE)
     if not seconds:
         try:
             with strategies.ends_together(strategy):

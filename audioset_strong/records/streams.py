@@ -324,23 +324,37 @@ def _read_copies(
     is_whole: bool,
     copies: tf.Tensor,
 ) -> tf.data.Dataset:
-    """Reads the clips of a part as often as `copies` says.
+    """Reads the clips of a part as often as `copies` says, some at a time.
 
-    `copies` is int64 `[num_clips]`, of the clips of all parts. Elements are the
-    number of the copy, from 0, and the serialized record.
+    Args:
+      part: As in `_read_part`, with `place`.
+      records: Where it is.
+      is_whole: Whether it is a whole shard.
+      copies: int64 `[num_clips]`, of the clips of all parts.
+
+    Returns:
+      Dataset of the serialized records, string `[num_examples]`, and which copy
+      of its clip each is, int64 `[num_examples]`, from 0.
     """
+    num_at_once = _num_at_once(records, _CHUNK_CLIPS)
     place = part["place"]
-    clips = tf.data.Dataset.zip(
-        _read_part(part, records, is_whole),
-        tf.data.Dataset.from_tensor_slices(
-            copies[place : place + part["num_clips"]]
-        ),
+    numbers = tf.data.Dataset.from_tensor_slices(
+        copies[place : place + part["num_clips"]]
     )
-    return clips.filter(lambda _, number: number > 0).flat_map(
-        lambda serialized, number: (
-            tf.data.Dataset.from_tensors(serialized).repeat(number).enumerate()
+
+    def repeat(serialized: tf.Tensor, number: tf.Tensor) -> tf.data.Dataset:
+        # Not all copies of a chunk at once, since a clip of a rare class can
+        # have thousands, of 128 KB each.
+        clip = tf.repeat(tf.range(tf.size(number)), number)  # [num_examples]
+        first = tf.gather(tf.cumsum(number, exclusive=True), clip)
+        copy = tf.range(tf.size(clip, tf.int64)) - first
+        examples = tf.data.Dataset.from_tensor_slices((clip, copy))
+        return examples.batch(num_at_once).map(
+            lambda clip, copy: (tf.gather(serialized, clip), copy)
         )
-    )
+
+    clips = tf.data.Dataset.zip(_read_part(part, records, is_whole), numbers)
+    return clips.batch(num_at_once).flat_map(repeat)
 
 
 def _num_at_once(records: Records, most: int) -> int:
@@ -551,6 +565,8 @@ def _example_blocks(
             training_set.name,
             describe_balance(weights, num_examples),
         )
+        # Not an array, which each pass would hold a copy of in its graph.
+        weights = tf.constant(weights)
     # Whole passes are skipped unread; in the pass that is left, the examples
     # that were used are read and dropped.
     first_pass, num_skipped = divmod(reading.num_skipped, num_examples)
@@ -562,21 +578,18 @@ def _example_blocks(
                 weights, num_examples, reading.seed, pass_number
             )
         clips = _clips_of_pass(records, parts, reading, pass_number, copies)
-
-        def make_chunk(*numbered: tf.Tensor) -> Block:
-            *copy_number, serialized = numbered
-            return make_examples(
+        if copies is None:
+            clips = clips.batch(_num_at_once(records, _CHUNK_CLIPS))
+        chunks = clips.map(
+            lambda serialized, copy_number=None: make_examples(
                 serialized,
                 pass_number,
                 records,
                 training_set,
                 reading.seed,
                 reading.with_segment_ids,
-                *copy_number,
-            )
-
-        chunks = clips.batch(_num_at_once(records, _CHUNK_CLIPS)).map(
-            make_chunk,
+                copy_number,
+            ),
             num_parallel_calls=_PARALLEL_CHUNKS,
             deterministic=reading.is_deterministic,
         )

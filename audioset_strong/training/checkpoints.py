@@ -141,6 +141,8 @@ class Checkpoints:
             problem,
         )
         _set_aside(self.folder, wanted)
+        if steps_in(self.folder):
+            _write_state_file(self.folder, steps_in(self.folder))
         if wanted == step:
             self.save(step)  # its weights are those of the run
             return

@@ -68,6 +68,13 @@ def _read_lines(path: str) -> tuple[list[dict[str, Any]], list[int]]:
     return found, damaged
 
 
+def last_step_logged(workdir: str) -> int:
+    """Returns the last step of a run that has metrics; 0 if there are none."""
+    path = os.path.join(workdir, _METRICS)
+    found = _read_lines(path)[0] if os.path.exists(path) else []
+    return max((metrics["step"] for metrics in found), default=0)
+
+
 def _read_what_is_left(path: str, step: int) -> list[dict[str, Any]]:
     """Reads what a resumed run finds, and says what is lost.
 

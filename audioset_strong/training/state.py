@@ -111,7 +111,11 @@ class TrainingState:
         """All that an update changes, by name."""
         return {
             **{weight.path: weight.value for weight in self.model.variables},
-            **{state.name: state for state in self.optimizer.variables},
+            # Those of the optimizer have no names of their own.
+            **{
+                f"optimizer/{number}": state
+                for number, state in enumerate(self.optimizer.variables)
+            },
         }
 
     def initialize(self, records: Records) -> None:

@@ -51,6 +51,7 @@ from audioset_strong.training.checkpoints import (
     restore_newest,
     steps_in,
 )
+from audioset_strong.training.metrics_log import last_step_logged
 
 _PARAMS = "params.json"
 _CLASS_MAP = "class_map.csv"
@@ -279,6 +280,13 @@ def resume(
             f"settings and records to resume."
         )
     reached = max(steps_in(_folder_of(workdir, "last")), default=0)
+    logged = last_step_logged(workdir)
+    if not reached and logged > saved_params.train.checkpoint_interval_steps:
+        raise InputError(
+            f"{_folder_of(workdir, 'last')} holds no checkpoint, but the run "
+            f"has come to step {logged}. Restore the folder from a copy; or, "
+            f"to begin again, remove {workdir} or give another workdir."
+        )
     if params.train.num_steps < reached:
         raise InputError(
             f"{workdir} has taken {reached} steps. Expected num_steps of at "
