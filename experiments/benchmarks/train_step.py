@@ -10,8 +10,8 @@ the same machine. It prints the median and the quartiles of the ratios of their
 times (above 1: this package is faster), over rounds of one turn each. The
 command of the other process prints one line of JSON when it is ready; then, for
 each line with a number n, it runs n steps and prints [wall seconds a step, CPU
-seconds a step]. Without --pytorch this package is timed alone. Flags of
-training, such as --nodeterministic, --precision or --jit_compile, apply.
+seconds a step]. Without --pytorch this package is timed alone.
+--nodeterministic times it without deterministic kernels.
 
 The second computes the gradients of one batch again and again and counts the
 repetitions that differ from the first in any bit.
