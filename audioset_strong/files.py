@@ -549,9 +549,9 @@ def refuse_remote(path: _Path) -> None:
     """
     if is_remote(path):
         raise InputError(
-            f"Expected a local path, found {path}. Audio, labels and records "
-            f"may be in object storage; everything else is local. Give a local "
-            f"path and copy what is there."
+            f"Expected a local path, found {path}. Audio, labels, records and "
+            f"workdirs may be in object storage; all else is local. Give a "
+            f"local path and copy what is there."
         )
 
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from audioset_strong.errors import InputError
-from audioset_strong.files import open_output
+from audioset_strong.files import open_output, read_bytes
 
 _Params = TypeVar("_Params")
 
@@ -394,8 +394,7 @@ def load_params(
         fields.
     """
     try:
-        with open(path, encoding="utf-8") as file:
-            saved = json.load(file)
+        saved = json.loads(read_bytes(path))
     except ValueError as error:
         raise InputError(f"{path}: expected JSON ({error}).") from error
     if not isinstance(saved, dict) or not all(

@@ -1,11 +1,13 @@
 """Networks by name: what they are, and that a run keeps its own."""
 
 import dataclasses
+import hashlib
 import json
 
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 from untrained_run import CLASS_MAP
 
 from audioset_strong.errors import InputError
@@ -152,3 +154,25 @@ def test_params_that_name_another_network_than_the_weights(tmp_path):
     path.write_text(json.dumps(saved))
     with pytest.raises(InputError, match="Received: 'passt'"):
         workdirs.load_classifier(workdir)
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"),
+    [
+        ("resnet50", (267, "e656317f962133ae")),
+        ("mobilenet_v1", (137, "1ebdc19e55f25d7e")),
+    ],
+)
+def test_weights_of_earlier_versions_fit(model, expected, tmp_path):
+    """Pins the names under which weights are saved: a new layer moves them."""
+    params = ModelParams(model, width=1 / 64)
+    network = build_frame_classifier(3, params, FeatureParams())
+    path = tf.train.Checkpoint(model=network).write(str(tmp_path / "weights"))
+    shapes = tf.train.load_checkpoint(path).get_variable_to_shape_map()
+    lines = sorted(
+        f"{name} {shape}"
+        for name, shape in shapes.items()
+        if name.startswith("model/")
+    )
+    names_hash = hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    assert (len(lines), names_hash) == expected

@@ -27,7 +27,6 @@ from audioset_strong.records.streams import (
     training_stream,
 )
 from audioset_strong.training.metrics_log import read_metrics
-from audioset_strong.training.workdir import is_run
 
 _ROOT = pathlib.Path(__file__).parents[1]
 # YAMNet's, which is traced in half the time of the paper's.
@@ -197,13 +196,6 @@ def test_a_server_that_dies_while_shards_are_read(s3_bucket, tiny_records_dir):
             list(read_batches(batches, records))
     assert endpoint in caught.value.strerror
     assert caught.value.filename.startswith("s3://clips/records/")
-
-
-def test_a_remote_workdir_is_refused(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match="local path, found s3://b/run"):
-        is_run("s3://b/run")
-    assert list(tmp_path.iterdir()) == []
 
 
 # --- whole runs ------------------------------------------------------------

@@ -19,13 +19,13 @@ def test_the_network_of_the_paper():
     further = (3087 - 527) * (2048 + 1)
     assert model.count_params() + further == pytest.approx(29.88e6, rel=1e-3)
     assert count_multiply_adds(model) == pytest.approx(1.851e9, rel=1e-3)
-    kinds = [type(layer).__name__ for layer in model.layers]
+    convolutions, norms = (
+        [layer for layer in model.layers if isinstance(layer, kind)]
+        for kind in (keras.layers.Conv2D, keras.layers.BatchNormalization)
+    )
     # 1 stem, 16 blocks of 3, 4 shortcuts; batch norm after each.
-    assert kinds.count("Conv2D") == 1 + 16 * 3 + 4
-    assert kinds.count("FusedBatchNormalization") == kinds.count("Conv2D")
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Conv2D):
-            assert not layer.use_bias
+    assert len(convolutions) == len(norms) == 1 + 16 * 3 + 4
+    assert not any(layer.use_bias for layer in convolutions)
     last_map = model.get_layer("stage4_block3_relu").output
     assert last_map.shape == (None, 6, 4, 2048)
 

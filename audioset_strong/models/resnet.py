@@ -38,6 +38,26 @@ def _scaled(filters: int, params: ModelParams) -> int:
     return max(1, round(filters * params.width))
 
 
+@keras.saving.register_keras_serializable(package="audioset_strong")
+class _Convolution(layers.Conv2D):  # type: ignore[misc]  # an untyped base
+    """`Conv2D` whose 1x1 convolutions of stride 2 are fast on a CPU.
+
+    oneDNN's strided ones take several times as long as those of stride 1, so
+    the places that they read are taken out first. That is not a layer of its
+    own, because weights are restored by the number of their layer.
+    """
+
+    def convolution_op(
+        self, inputs: keras.KerasTensor, kernel: keras.KerasTensor
+    ) -> keras.KerasTensor:
+        """Convolves."""
+        if self.kernel_size != (1, 1) or self.strides == (1, 1):
+            return super().convolution_op(inputs, kernel)
+        # A pool of size 1 only leaves places out, also in its gradient.
+        inputs = keras.ops.average_pool(inputs, 1, self.strides)
+        return keras.ops.conv(inputs, kernel, padding="same")
+
+
 def _convolution(
     inputs: keras.KerasTensor,
     filters: int,
@@ -48,7 +68,7 @@ def _convolution(
 ) -> keras.KerasTensor:
     """Convolution, then batch norm."""
     # [batch, height, width, channels]
-    convolved = layers.Conv2D(
+    convolved = _Convolution(
         filters,
         kernel_size,
         strides=stride,
@@ -75,14 +95,7 @@ def _bottleneck_block(
 ) -> keras.KerasTensor:
     """1x1 down, 3x3, 1x1 up, added to the shortcut."""
     out_filters = filters * _EXPANSION
-    changes_shape = stride != 1 or inputs.shape[-1] != out_filters
-    if stride != 1:
-        # What a 1x1 convolution of this stride reads. Taken once for both of
-        # them, and faster: oneDNN's strided ones take several times as long.
-        inputs = layers.AveragePooling2D(
-            1, strides=stride, name=f"{name}_subsample"
-        )(inputs)
-    hidden = _convolution(inputs, filters, 1, 1, params, f"{name}_a")
+    hidden = _convolution(inputs, filters, 1, stride, params, f"{name}_a")
     hidden = layers.ReLU(name=f"{name}_a_relu")(hidden)
     # [batch, height / stride, width / stride, filters]
     hidden = _convolution(hidden, filters, 3, 1, params, f"{name}_b")
@@ -91,10 +104,10 @@ def _bottleneck_block(
     hidden = _convolution(hidden, out_filters, 1, 1, params, f"{name}_c")
     # [batch, height / stride, width / stride, 4 * filters]
     shortcut = inputs
-    if changes_shape:
+    if stride != 1 or inputs.shape[-1] != out_filters:
         # The first block of a stage changes the shape, so its shortcut must.
         shortcut = _convolution(
-            inputs, out_filters, 1, 1, params, f"{name}_shortcut"
+            inputs, out_filters, 1, stride, params, f"{name}_shortcut"
         )
     added = layers.Add(name=f"{name}_add")([hidden, shortcut])
     return layers.ReLU(name=f"{name}_relu")(added)

@@ -45,6 +45,8 @@ _START_SECONDS = 900
 # For one answer of another host. For a TPU that does not answer at all
 # TensorFlow would wait for ever.
 _ANSWER_SECONDS = 10
+# After how long without a sign of life a worker counts as gone.
+_HEARTBEAT_SECONDS = 60
 # Longer than the chief needs to write a checkpoint to slow storage, for which
 # the others wait in their next step.
 _COLLECTIVE_SECONDS = 1800
@@ -167,6 +169,7 @@ def _multi_worker_strategy(cluster: Cluster) -> tf.distribute.Strategy:
     """Connects the workers of a cluster."""
     _wait_for_others(cluster)
     try:
+        _set_heartbeat()
         return tf.distribute.MultiWorkerMirroredStrategy(
             communication_options=tf.distribute.experimental.CommunicationOptions(
                 timeout_seconds=_COLLECTIVE_SECONDS
@@ -178,6 +181,26 @@ def _multi_worker_strategy(cluster: Cluster) -> tf.distribute.Strategy:
             f"({_first_line(error)}). Start all again, each as a process of "
             f"its own."
         ) from error
+
+
+def _set_heartbeat() -> None:
+    """Configures what the strategy would, with more patience.
+
+    TensorFlow gives up a worker that is silent for 10 s, as one on a very busy
+    host may be. There is no public call for this.
+    """
+    jobs = tf.distribute.cluster_resolver.TFConfigClusterResolver()
+    sizes = {n: len(a) for n, a in jobs.cluster_spec().as_dict().items()}
+    coordination = tf.compat.v1.ConfigProto().experimental.coordination_config
+    for name in sorted(sizes):
+        coordination.coordinated_job_list.add(name=name, num_tasks=sizes[name])
+    leader = "chief" if "chief" in sizes else "worker"
+    tf_context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=f"/job:{leader}/replica:0/task:0",
+        heartbeat_timeout_in_ms=1000 * _HEARTBEAT_SECONDS,
+        coordinated_jobs=list(coordination.coordinated_job_list),
+    )
 
 
 def _wait_for_others(cluster: Cluster) -> None:

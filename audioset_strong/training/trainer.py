@@ -62,6 +62,7 @@ from audioset_strong.training.validation import (
     validate,
     validation_label_set,
 )
+from audioset_strong.training.workdir_copy import local_workdir
 
 
 def train(
@@ -117,6 +118,7 @@ def train(
             strategy, run_params, records.class_map.content_hash
         )
         workdir = stack.enter_context(workdir_of_worker(strategy, workdir))
+        workdir, send_workdir = stack.enter_context(local_workdir(workdir))
         run = workdir, run_params, records.class_map
         # An old workdir is compared and locked before anything that takes time,
         # a new one made after everything that can refuse the run.
@@ -152,6 +154,7 @@ def train(
         log_what_is_validated(records, recipe.patience_validations)
         if is_new:
             stack.enter_context(workdirs.begin(*run))
+            send_workdir()
         if is_finished:
             logging.info("%s is finished, at step %d.", workdir, first_step)
         elif first_step:
@@ -217,6 +220,7 @@ def train(
             # After the best: a run killed in between only validates again.
             if is_writer:
                 last.save(step)
+                send_workdir()
             if stop.agree():
                 stop.leave(workdir, step)
             if state.selection.is_over():

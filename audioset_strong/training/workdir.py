@@ -32,7 +32,7 @@ from audioset_strong.labels.class_map import (
     ClassMap,
     check_class_hash,
     describe_other_classes,
-    read_class_map,
+    parse_class_map,
     write_class_map,
 )
 from audioset_strong.models.frame_classifier import build_frame_classifier
@@ -152,7 +152,7 @@ def _read_classes(workdir: str, expected_hash: str) -> ClassMap:
         "the same as in the folder of its records."
     )
     try:
-        class_map = read_class_map(path)
+        class_map = parse_class_map(files.read_bytes(path).decode(), path)
     except (OSError, ValueError) as error:  # InputError is a ValueError
         raise InputError(f"{path} cannot be read ({error}). {advice}") from None
     check_class_hash(class_map.mids, expected_hash, path, advice)
@@ -163,18 +163,16 @@ def read_run(workdir: str) -> tuple[RunParams, ClassMap]:
     """Reads the settings and the classes of a run.
 
     Raises:
-      InputError: The folder is not that of a training run or not local, a file
-        is damaged, or the class map is not the one that the run was trained
-        with.
+      InputError: The folder is not that of a training run, a file is damaged,
+        or the class map is not the one that the run was trained with.
     """
     params, class_map_hash = _read_settings(workdir)
     return params, _read_classes(workdir, class_map_hash)
 
 
 def is_run(workdir: str) -> bool:
-    """Whether a local folder holds a run; there may be no such folder."""
-    files.refuse_remote(workdir)
-    return os.path.exists(os.path.join(workdir, _PARAMS))
+    """Whether a folder holds a run; there may be no such folder."""
+    return files.exists(os.path.join(workdir, _PARAMS))
 
 
 def _may_change(params: RunParams) -> frozenset[str]:

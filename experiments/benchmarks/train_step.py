@@ -113,11 +113,11 @@ class _Side:
             raise RuntimeError(f"{self._process.args} ended.")
         return json.loads(line)
 
-    def run(self, num_steps: int) -> float:
-        """Runs steps; returns wall seconds a step."""
+    def run(self, num_steps: int) -> list[float]:
+        """Runs steps; returns wall and CPU seconds a step."""
         print(num_steps, file=self._process.stdin, flush=True)
-        wall_seconds: float = self._read()[0]
-        return wall_seconds
+        seconds: list[float] = self._read()
+        return seconds
 
     def stop(self) -> None:
         self._process.stdin.close()  # type: ignore[union-attr]
@@ -132,7 +132,7 @@ def _compare() -> dict[str, Any]:
         sides.append(_Side(shlex.split(_PYTORCH.value)))
     # Of about equal length; two steps at least hide what a turn begins with.
     num_steps = [
-        max(2, round(_TURN_SECONDS.value / side.run(2))) for side in sides
+        max(2, round(_TURN_SECONDS.value / side.run(2)[0])) for side in sides
     ]
     rounds = []
     for number in range(_NUM_ROUNDS.value):
@@ -143,20 +143,22 @@ def _compare() -> dict[str, Any]:
         rounds.append([turns[index] for index in range(len(sides))])
     for side in sides:
         side.stop()
-    seconds = np.array(rounds)  # [num_rounds, num_sides]
+    # Each [num_sides, num_rounds].
+    seconds, cpu_seconds = np.array(rounds).T
     result = {
-        "step_seconds": np.median(seconds[:, 0]),
+        "step_seconds": np.median(seconds[0]),
+        "cpu_seconds": np.median(cpu_seconds[0]),
         "first_step_seconds": sides[0].start_seconds,
         "steps_of_a_turn": num_steps,
     }
     if _PYTORCH.value:
-        quartiles = np.quantile(
-            seconds[:, 1] / seconds[:, 0], [0.25, 0.5, 0.75]
-        )
+        ratios = seconds[1] / seconds[0]
+        low, median, high = np.quantile(ratios, [0.25, 0.5, 0.75]).round(3)
         result |= {
-            "pytorch_step_seconds": np.median(seconds[:, 1]),
-            "times_as_fast": round(quartiles[1], 3),
-            "quartiles": quartiles[[0, 2]].round(3).tolist(),
+            "times_as_fast": median,
+            "quartiles": [low, high],
+            "pytorch_step_seconds": np.median(seconds[1]),
+            "pytorch_cpu_seconds": np.median(cpu_seconds[1]),
             **sides[1].ready,
         }
     return result
