@@ -84,6 +84,7 @@ def _read_what_is_left(path: str, step: int) -> list[dict[str, Any]]:
         found, damaged = _read_lines(path)
     else:
         found, damaged = [], []
+    last = max((m["step"] for m in found if "loss" in m), default=0)
     if damaged:
         os.replace(path, f"{path}.damaged")
         logging.warning(
@@ -93,8 +94,7 @@ def _read_what_is_left(path: str, step: int) -> list[dict[str, Any]]:
             len(damaged),
             path,
         )
-    last = max((m["step"] for m in found if "loss" in m), default=0)
-    if last < step:
+    elif last < step:
         logging.warning(
             "%s was cut: lines after step %d, up to step %d, are lost.",
             path,
