@@ -397,7 +397,7 @@ def test_a_tpu_is_connected_to(monkeypatch, name):
     [
         ("local", "TPUs not found in the cluster"),
         ("grpc://127.0.0.1:PORT", "refused"),
-        ("grpc://none.invalid:8470", ""),
+        ("grpc://none.invalid:8470", "for the strategy .tpu."),
     ],
 )
 def test_a_missing_tpu_is_one_line(monkeypatch, name, reason):
