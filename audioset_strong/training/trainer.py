@@ -11,7 +11,6 @@ in each pass, mixing by mu, the checkpoint picked on a held-out set. Learning
 rate and its schedule, batch size: our choices, since the paper gives none.
 """
 
-import contextlib
 import functools
 import itertools
 from collections.abc import Iterator
@@ -23,46 +22,23 @@ from absl import logging
 
 from audioset_strong.models.clip_scores import make_score_patches
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
-from audioset_strong.records.manifest import (
-    Records,
-    check_unchanged,
-    find_shard_states,
-    read_records,
-)
+from audioset_strong.records.manifest import check_unchanged, find_shard_states
 from audioset_strong.records.streams import reading
-from audioset_strong.training import workdir as workdirs
 from audioset_strong.training.averaging import make_average
 from audioset_strong.training.finite import check_finite
 from audioset_strong.training.metrics_log import MetricsLog
 from audioset_strong.training.progress import Progress
-from audioset_strong.training.settings import check_settings
+from audioset_strong.training.run import Run, open_run
 from audioset_strong.training.shown_clips import draw_clips, is_drawn_at
 from audioset_strong.training.signals import Signals
-from audioset_strong.training.state import TrainingState
 from audioset_strong.training.step import (
     COLUMNS,
     RunSteps,
     make_run_steps,
     mean_metrics,
 )
-from audioset_strong.training.strategy import (
-    distribute_stream,
-    ends_together,
-    from_chief,
-    get_strategy,
-    is_chief,
-    log_distribution,
-    make_reproducible,
-    refuse_other_workers,
-    send_state,
-    workdir_of_worker,
-)
-from audioset_strong.training.validation import (
-    log_what_is_validated,
-    validate,
-    validation_label_set,
-)
-from audioset_strong.training.workdir_copy import local_workdir
+from audioset_strong.training.strategy import from_chief
+from audioset_strong.training.validation import validate, validation_label_set
 
 
 def train(
@@ -94,97 +70,33 @@ def train(
       SystemExit: After SIGTERM, with status 143; the state is saved.
       KeyboardInterrupt: After SIGINT; the state is saved.
     """
-    check_settings(model_params, params, recipe)
-    # Before anything else makes TensorFlow start its threads.
-    make_reproducible(params.seed, params.deterministic)
-    strategy = get_strategy(params.strategy)
-    # All workers take the same steps, and the first one alone writes them down.
-    is_writer = is_chief(strategy)
-    with contextlib.ExitStack() as stack:
-        stack.enter_context(ends_together(strategy))
-        records = read_records(records_dir, params.cache_dir)
-        run_params = workdirs.RunParams(
-            records.features,
-            records.label_frames,
-            model_params,
-            params,
-            workdirs.RecordsUsed(records.records_hash),
-            recipe,
-            workdirs.find_start(workdir, params.warm_start_workdir)
-            if is_writer
-            else workdirs.StartUsed(),
-        )
-        refuse_other_workers(
-            strategy, run_params, records.class_map.content_hash
-        )
-        workdir = stack.enter_context(workdir_of_worker(strategy, workdir))
-        workdir, send_workdir = stack.enter_context(local_workdir(workdir))
-        run = workdir, run_params, records.class_map
-        # An old workdir is compared and locked before anything that takes time,
-        # a new one made after everything that can refuse the run.
-        is_new = not workdirs.is_run(workdir)
-        if not is_new:
-            stack.enter_context(workdirs.resume(*run))
-
-        # Within the scope, so that each replica has its copy of every variable.
-        # Nothing else is: all workers together make what is made there.
-        with strategy.scope():
-            state = TrainingState(run_params, records.class_map.num_classes)
-        last, best = state.open_checkpoints(workdir, records.class_map)
-        restored_step = last.restore()
-        if restored_step:
-            best.agree(
-                state.selection.best_step,
-                state.selection.best_value,
-                restored_step,
-            )
-        elif is_writer:
-            state.initialize(records)
-        send_state(strategy, state.all_variables())
-        # The optimizer counts its steps: those of the checkpoint, or none.
-        first_step = int(state.optimizer.iterations.numpy())
-        is_finished = (
-            first_step >= params.num_steps or state.selection.is_over()
-        )
-        stream = None
-        if not is_finished:
-            stream = distribute_stream(
-                strategy, records, params, first_step, recipe
-            )
-        log_what_is_validated(records, recipe.patience_validations)
-        if is_new:
-            stack.enter_context(workdirs.begin(*run))
-            send_workdir()
-        if is_finished:
-            logging.info("%s is finished, at step %d.", workdir, first_step)
-        elif first_step:
-            logging.info("Resuming %s at step %d.", workdir, first_step)
-        log_distribution(strategy, records, params, first_step)
-
+    settings = model_params, params, recipe
+    with (
+        open_run(records_dir, workdir, *settings) as run,
+        Progress(run.first_step, params) as progress,
+        Signals(run.strategy) as stop,
+    ):
+        state, records = run.state, run.records
         metrics_log = MetricsLog(
-            workdir,
-            first_step,
+            run.workdir,
+            run.first_step,
             # The first column counts the steps since the last line.
-            logged_step=is_writer * (first_step - int(state.total[0])),
-            is_validated=state.validated_step.numpy() == first_step,
+            logged_step=run.is_writer * (run.first_step - int(state.total[0])),
+            is_validated=state.validated_step.numpy() == run.first_step,
         )
         run_steps = make_run_steps(
-            strategy,
+            run.strategy,
             state.model,
             state.optimizer,
             params,
             make_average(state.model, state.averaged, recipe.ema_decay),
         )
-        score_patches = make_score_patches(state.averaged, strategy)
+        score_patches = make_score_patches(state.averaged, run.strategy)
         shard_states = find_shard_states(records)
-        progress = stack.enter_context(Progress(first_step, params))
-        stop = stack.enter_context(Signals(strategy))
-        steps = _run_steps(
-            stream, run_steps, state, progress, stop, records, run_params
-        )
+        steps = _run_steps(run, run_steps, progress, stop)
         # A signal may have broken off the validation at the first step.
         for step, metrics, is_checkpoint in itertools.chain(
-            [(first_step, {}, False)], steps
+            [(run.first_step, {}, False)], steps
         ):
             metrics_log.write(step, metrics)
             progress.show(metrics)
@@ -201,52 +113,40 @@ def train(
                     score_patches,
                     records,
                     params.selection_metric,
-                    strategy,
+                    run.strategy,
                 )
             )
+            is_best = False
             if validated:
                 # The last bits of metrics may depend on a worker's CPU.
-                validation, value = from_chief(strategy, validated)
+                validation, value = from_chief(run.strategy, validated)
                 metrics_log.write(step, validation)
                 progress.log(step, validation)
-                if validation and is_writer and is_drawn_at(step, params):
+                if validation and run.is_writer and is_drawn_at(step, params):
                     images = draw_clips(
                         score_patches, records, validation_label_set(records)
                     )
                     metrics_log.write_images(step, "clips", images)
-                if state.selection.is_best(value, step) and is_writer:
-                    best.save(step)
+                is_best = state.selection.is_best(value, step)
                 state.validated_step.assign(step)
-            # After the best: a run killed in between only validates again.
-            if is_writer:
-                last.save(step)
-                send_workdir()
+            run.save(step, is_best)
             if stop.agree():
-                stop.leave(workdir, step)
+                stop.leave(run.workdir, step)
             if state.selection.is_over():
                 break
     return state.selection.result()
 
 
 def _run_steps(
-    stream: tf.distribute.DistributedDataset | None,
-    run_steps: RunSteps,
-    state: TrainingState,
-    progress: Progress,
-    stop: Signals,
-    records: Records,
-    run_params: workdirs.RunParams,
+    run: Run, run_steps: RunSteps, progress: Progress, stop: Signals
 ) -> Iterator[tuple[int, dict[str, float], bool]]:
     """Runs the remaining steps, if any.
 
     Args:
-      stream: Their batches; None if no step remains.
+      run: The `total` of its state is kept up to date for a checkpoint.
       run_steps: From `make_run_steps`.
-      state: Its `total` is kept up to date for a checkpoint.
       progress: Shows the steps, and measures rates.
       stop: Whether to end.
-      records: Where the batches come from.
-      run_params: Settings of the run.
 
     Yields:
       step: Where a line of metrics or a checkpoint is due.
@@ -257,15 +157,15 @@ def _run_steps(
       InputError: The loss, the gradients or what is to be saved is not finite,
         or the records cannot be read.
     """
-    if stream is None:
+    if run.stream is None:
         return
-    params = run_params.train
+    params, state = run.params.train, run.state
     logging.info("Compiling the training step.")
-    batches = iter(stream)
+    batches = iter(run.stream)
     # What calls have returned stays on the device; only a line of metrics or a
     # checkpoint waits for the numbers.
     measured: list[tf.Tensor] = []
-    step = int(state.optimizer.iterations.numpy())
+    step = run.first_step
     while step < params.num_steps:
         num_steps = min(
             params.steps_per_call,
@@ -273,7 +173,7 @@ def _run_steps(
             _steps_to(params.log_interval_steps, step),
             _steps_to(params.checkpoint_interval_steps, step),
         )
-        with reading(records):
+        with reading(run.records):
             rows, waited_seconds = run_steps(batches, num_steps)
         measured.append(rows)
         step += num_steps
@@ -290,7 +190,7 @@ def _run_steps(
         rows = np.concatenate([part.numpy() for part in measured])
         measured = []
         changed = state.variables() if is_checkpoint else {}
-        check_finite(rows, step, changed, records, run_params)
+        check_finite(rows, step, changed, run.records, run.params)
         # One after the other, so that a checkpoint between two lines does not
         # change what they add up to.
         state.total.assign(functools.reduce(np.add, rows, state.total.numpy()))
