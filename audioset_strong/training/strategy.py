@@ -432,14 +432,6 @@ def send_state(
         variable.assign(received.reshape(value.shape))
 
 
-def any_worker(strategy: tf.distribute.Strategy, is_so: bool) -> bool:
-    """Whether it is so on one worker at least; all must call it."""
-    if worker_of(strategy).num_workers == 1:
-        return is_so
-    votes = _sum_over_workers(strategy, np.array([is_so], np.int64))
-    return bool(votes[0])
-
-
 def from_chief(strategy: tf.distribute.Strategy, value: Any) -> Any:
     """Gives all workers the chief's value, of what JSON has; all must call it.
 
