@@ -572,6 +572,12 @@ def distribute_stream(
 
     def stream_of(context: tf.distribute.InputContext) -> tf.data.Dataset:
         num_hosts = context.num_input_pipelines
+        if recipe.mixup_share and params.global_batch_size <= num_hosts:
+            raise InputError(
+                f"mixup_share needs a partner for each example, but each "
+                f"worker reads one a step. Expected global_batch_size of at "
+                f"least {2 * num_hosts}. Received: {params.global_batch_size}."
+            )
         worker = InputWorker(context.input_pipeline_id, num_hosts)
         stream = training_stream(
             records,
