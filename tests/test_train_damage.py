@@ -258,7 +258,9 @@ def test_settings_that_are_damaged(
     with pytest.raises(InputError, match="ckpt-8: it is of another run"):
         train(tiny_records_dir, str(workdir), _NETWORK, other)
     assert not (workdir / "params.json").exists()
-    train(*run)
+    with caplog.at_level("INFO", logger="absl"):
+        train(*run)
+    assert "held no params.json" in caplog.text
     _check_same(workdir, runs[1])
 
 
@@ -272,10 +274,13 @@ def test_checkpoints_of_another_run(runs, tiny_records_dir, tmp_path):
         train(tiny_records_dir, str(workdir), _NETWORK, _PARAMS)
 
 
-def test_checkpoints_that_are_gone(runs, tiny_records_dir, tmp_path):
+@pytest.mark.parametrize("is_run", [True, False])
+def test_checkpoints_that_are_gone(runs, tiny_records_dir, tmp_path, is_run):
     workdir = tmp_path / "run"
     shutil.copytree(runs[0], workdir)
     shutil.rmtree(workdir / "checkpoints")
+    if not is_run:
+        (workdir / "params.json").unlink()
     before = _contents(workdir)
     with pytest.raises(InputError, match="no checkpoint, .* come to step 8"):
         train(tiny_records_dir, str(workdir), _NETWORK, _PARAMS)

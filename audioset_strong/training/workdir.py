@@ -212,6 +212,23 @@ def _save(workdir: str, params: RunParams, class_map: ClassMap) -> None:
     )
 
 
+def _find_last_step(workdir: str, params: RunParams) -> int:
+    """Returns the step of the last checkpoint, 0 before the first.
+
+    Raises:
+      InputError: There is none, although the run has come further than that.
+    """
+    reached = max(steps_in(_folder_of(workdir, "last")), default=0)
+    logged = last_step_logged(workdir)
+    if not reached and logged > params.train.checkpoint_interval_steps:
+        raise InputError(
+            f"{_folder_of(workdir, 'last')} holds no checkpoint, but the run "
+            f"has come to step {logged}. Restore the folder from a copy; or, "
+            f"to begin again, remove {workdir} or give another workdir."
+        )
+    return reached
+
+
 @contextlib.contextmanager
 def begin(
     workdir: str, params: RunParams, class_map: ClassMap
@@ -219,8 +236,10 @@ def begin(
     """Makes the folder of a new run and keeps other processes out of it.
 
     Raises:
-      InputError: Another process holds the folder, or has begun a run in it.
+      InputError: Another process holds the folder, or has begun a run in it;
+        or it is what is left of a run that has lost its checkpoints.
     """
+    reached = _find_last_step(workdir, params)
     files.make_output_folder(workdir)
     with files.hold_lock(workdir):
         if is_run(workdir):
@@ -229,6 +248,10 @@ def begin(
                 f"the same command again to resume it, or give another folder."
             )
         _save(workdir, params, class_map)
+        if reached:
+            logging.warning(
+                "%s held no %s. It was written anew.", workdir, _PARAMS
+            )
         yield
 
 
@@ -277,14 +300,7 @@ def resume(
             f"({'; '.join(differing)}). Give another workdir, or the same "
             f"settings and records to resume."
         )
-    reached = max(steps_in(_folder_of(workdir, "last")), default=0)
-    logged = last_step_logged(workdir)
-    if not reached and logged > saved_params.train.checkpoint_interval_steps:
-        raise InputError(
-            f"{_folder_of(workdir, 'last')} holds no checkpoint, but the run "
-            f"has come to step {logged}. Restore the folder from a copy; or, "
-            f"to begin again, remove {workdir} or give another workdir."
-        )
+    reached = _find_last_step(workdir, saved_params)
     if params.train.num_steps < reached:
         raise InputError(
             f"{workdir} has taken {reached} steps. Expected num_steps of at "
