@@ -18,7 +18,7 @@ import tensorflow as tf
 from audioset_strong.errors import InputError
 from audioset_strong.models.frame_classifier import HEAD_NAME
 from audioset_strong.params import ModelParams, TrainParams
-from audioset_strong.training import run as runs
+from audioset_strong.training import run as run_module
 from audioset_strong.training import state, trainer
 from audioset_strong.training import workdir as workdirs
 from audioset_strong.training.metrics_log import read_metrics
@@ -467,7 +467,7 @@ def test_records_that_change_under_a_run(
                     path.write_bytes(content[:-1] + b"x")
             return super().__enter__()
 
-    monkeypatch.setattr(runs, "distribute_stream", distribute_stream)
+    monkeypatch.setattr(run_module, "distribute_stream", distribute_stream)
     monkeypatch.setattr(trainer, "Progress", ChangingProgress)
     before = _contents(workdir, "ckpt-*")
     run = str(records_dir), str(workdir), _NETWORK, _PARAMS

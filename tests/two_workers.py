@@ -23,7 +23,7 @@ from audioset_strong.models.clip_scores import make_score_patches
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.records.manifest import read_records
 from audioset_strong.records.streams import training_stream
-from audioset_strong.training import state, trainer
+from audioset_strong.training import run, state, trainer
 from audioset_strong.training import strategy as strategies
 from audioset_strong.training.augmentation import make_augment
 from audioset_strong.training.validation import validate
@@ -146,7 +146,7 @@ def main():
         report["equal_streams"] = _check_stream(strategy, records)
         report |= _check_step(strategy)
         report["validation"] = _check_validation(strategy, records)
-    trainer.get_strategy = lambda _: strategy
+    run.get_strategy = lambda _: strategy
     state.build_frame_classifier = lambda num_classes, *_: small_network(
         True, num_classes
     )
@@ -154,8 +154,8 @@ def main():
         run_steps = trainer.make_run_steps
 
         def make_slow_steps(*arguments):
-            run = run_steps(*arguments)
-            return lambda *a: (time.sleep(float(seconds[0])), run(*a))[1]
+            fast = run_steps(*arguments)
+            return lambda *a: (time.sleep(float(seconds[0])), fast(*a))[1]
 
         trainer.make_run_steps = make_slow_steps
     report |= trainer.train(records_dir, workdir, ModelParams(), PARAMS, RECIPE)
