@@ -78,20 +78,18 @@ def _validate(score_patches, *_):
     return {"validation_d_prime": value}, value
 
 
-_STAND_INS = {
-    "distribute_stream": _stream,
-    "validate": _validate,
-    "draw_clips": lambda *_: np.zeros([1, 2, 2, 3], np.uint8),
-}
-
-
 @pytest.fixture(autouse=True, scope="module")
 def _stand_ins():
     with pytest.MonkeyPatch.context() as patched:
         for module in (state, workdirs):
             patched.setattr(module, "build_frame_classifier", _build)
-        for name, stand_in in _STAND_INS.items():
-            patched.setattr(trainer, name, stand_in)
+        patched.setattr(run_module, "distribute_stream", _stream)
+        patched.setattr(trainer, "validate", _validate)
+        patched.setattr(
+            trainer,
+            "draw_clips",
+            lambda *_: np.zeros([1, 2, 2, 3], np.uint8),
+        )
         yield
 
 
