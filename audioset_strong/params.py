@@ -261,7 +261,8 @@ class TrainParams:
         device busy; signals are answered between calls.
       seed: Of weights, order, windows and mixing.
       deterministic: Whether to use deterministic kernels, so that a resumed run
-        ends in the same bits as an unbroken one. Costs nothing on a CPU.
+        ends in the same bits as an unbroken one. One operation runs at a time
+        then, which costs some speed on a CPU.
       deterministic_input: Whether equal runs read the same clips in the same
         order. If not, clips come as soon as they are ready, which is a little
         faster; a resumed run then skips as many examples as were used, but not

@@ -16,6 +16,7 @@ import re
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from types import TracebackType
 from typing import Any, TypeVar
 
 from absl import app, flags, logging
@@ -95,7 +96,7 @@ def _load_quietly(load: Callable[[Any], None], module: Any) -> None:
         os.dup2(notes.fileno(), 2)
         try:
             load(module)
-        except BaseException:
+        except Exception:
             notes.seek(0)
             os.write(console, notes.read())
             raise
@@ -104,6 +105,22 @@ def _load_quietly(load: Callable[[Any], None], module: Any) -> None:
             os.close(console)
 
 
+def _show_uncaught(
+    kind: type[BaseException],
+    error: BaseException,
+    traceback: TracebackType | None,
+) -> None:
+    """Shows an error that ends the program; of Ctrl-C one line.
+
+    Loading TensorFlow takes seconds, in which `run` does not catch it yet.
+    """
+    if issubclass(kind, KeyboardInterrupt):
+        print("\nInterrupted.", file=sys.stderr)
+    else:
+        sys.__excepthook__(kind, error, traceback)
+
+
+sys.excepthook = _show_uncaught
 sys.meta_path.insert(0, _LoadedBy("keras", _load_alone))
 if _HIDES_NOTES:
     sys.meta_path.insert(0, _LoadedBy("tensorflow", _load_quietly))

@@ -170,11 +170,6 @@ def test_weights_of_a_tiny_alpha_are_numbers():
     assert np.isfinite(mixed["patches"].numpy()).all()
 
 
-def test_one_example_has_no_partner():
-    with pytest.raises(InputError, match="Raise global_batch_size"):
-        mixup(_batch(1), 0.5, 10.0, _OFFSET, _keys(7))
-
-
 # --- SpecAugment -------------------------------------------------------------
 
 

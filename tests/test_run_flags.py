@@ -3,6 +3,8 @@
 import dataclasses
 import importlib
 import logging
+import signal
+import subprocess
 import sys
 import types
 
@@ -117,3 +119,23 @@ def test_keras_is_loaded_without_what_its_plots_need(monkeypatch):
     run_flags._load_alone(load, module)
     assert module.is_loaded
     assert "matplotlib" not in sys.modules
+
+
+def test_ctrl_c_while_modules_are_loaded_is_one_line():
+    program = (
+        "from audioset_strong import run_flags\n"
+        "import os, signal, time\n"
+        "os.kill(os.getpid(), signal.SIGINT)\n"
+        "time.sleep(60)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        stderr=subprocess.PIPE,
+        text=True,
+        # A test that is started in the background may ignore the signal.
+        preexec_fn=lambda: signal.signal(
+            signal.SIGINT, signal.default_int_handler
+        ),
+    )
+    assert ended.stderr.split() == ["Interrupted."]
+    assert ended.returncode == -signal.SIGINT  # 130 in a shell

@@ -392,6 +392,15 @@ def test_a_refused_start_leaves_nothing(
     assert not workdir.parent.exists()
 
 
+@pytest.mark.parametrize("is_records", [True, False])
+def test_a_workdir_is_a_folder_of_its_own(tiny_records_dir, is_records):
+    before = sorted(os.listdir(tiny_records_dir))
+    workdir = tiny_records_dir if is_records else ""
+    with pytest.raises(InputError, match="a folder of the run's own"):
+        train(tiny_records_dir, workdir, _NETWORK, _PARAMS)
+    assert sorted(os.listdir(tiny_records_dir)) == before
+
+
 def test_other_records_are_refused(small_network, tiny_records_dir, tmp_path):
     params = dataclasses.replace(_PARAMS, num_steps=2, deterministic=False)
     workdir = str(tmp_path / "run")

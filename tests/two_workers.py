@@ -74,9 +74,6 @@ def _check_messages(strategy):
         "rows": strategies.gather(strategy, rows).tolist(),
         "state": [variable.numpy().tolist() for variable in variables],
         "from_chief": strategies.from_chief(strategy, [0.1, worker.index]),
-        "any": [
-            strategies.any_worker(strategy, worker.index == i) for i in (1, 2)
-        ],
         "refusal": refusal,
     }
 

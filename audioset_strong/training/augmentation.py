@@ -84,22 +84,14 @@ def mixup(
     (0.11), with mixed log-mels by 1.00 (-0.60).
 
     Args:
-      batch: `patches`, `targets` and `target_mask` of `training_stream`, and
-        more, which stays as it is.
+      batch: `patches`, `targets` and `target_mask` of `training_stream`, of two
+        examples at least, and more, which stays as it is.
       share: Probability that an example is mixed, in [0, 1].
       alpha: Both parameters of the Beta distribution, above 0.
       log_offset: That of the features.
       keys: int64 `[2]` each: for whether, with which partner, and how much.
-
-    Raises:
-      InputError: The batch has one example, which has no partner.
     """
     size = batch["patches"].shape[0]
-    if size < 2:
-        raise InputError(
-            "mixup needs a partner for each example, and each worker reads one "
-            "example a step. Raise global_batch_size."
-        )
     is_mixed = tf.random.stateless_uniform([size], keys[0]) < share
     # Examples come in random order, so the one a few places on is any.
     shift = tf.random.stateless_uniform([], keys[1], 1, size, tf.int32)

@@ -6,13 +6,20 @@ locked before anything that takes time, a new one made after all else.
 
 import contextlib
 import dataclasses
+import os
 from collections.abc import Callable, Iterator
 
 import tensorflow as tf
 from absl import logging
 
+from audioset_strong import files
+from audioset_strong.errors import InputError
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
-from audioset_strong.records.manifest import Records, read_records
+from audioset_strong.records.manifest import (
+    MANIFEST_NAME,
+    Records,
+    read_records,
+)
 from audioset_strong.training import workdir as workdirs
 from audioset_strong.training.checkpoints import Checkpoints
 from audioset_strong.training.settings import check_settings
@@ -88,6 +95,11 @@ def open_run(
       InputError: As from `train`.
     """
     check_settings(model_params, params, recipe)
+    if not workdir or files.exists(os.path.join(workdir, MANIFEST_NAME)):
+        raise InputError(
+            f"Expected a folder of the run's own as workdir. Received: "
+            f"{workdir!r}{', which holds records' if workdir else ''}."
+        )
     # Before anything else makes TensorFlow start its threads.
     make_reproducible(params.seed, params.deterministic)
     strategy = get_strategy(params.strategy)

@@ -432,14 +432,6 @@ def send_state(
         variable.assign(received.reshape(value.shape))
 
 
-def any_worker(strategy: tf.distribute.Strategy, is_so: bool) -> bool:
-    """Whether it is so on one worker at least; all must call it."""
-    if worker_of(strategy).num_workers == 1:
-        return is_so
-    votes = _sum_over_workers(strategy, np.array([is_so], np.int64))
-    return bool(votes[0])
-
-
 def from_chief(strategy: tf.distribute.Strategy, value: Any) -> Any:
     """Gives all workers the chief's value, of what JSON has; all must call it.
 
@@ -580,6 +572,12 @@ def distribute_stream(
 
     def stream_of(context: tf.distribute.InputContext) -> tf.data.Dataset:
         num_hosts = context.num_input_pipelines
+        if recipe.mixup_share and params.global_batch_size <= num_hosts:
+            raise InputError(
+                f"mixup_share needs a partner for each example, but each "
+                f"worker reads one a step. Expected global_batch_size of at "
+                f"least {2 * num_hosts}. Received: {params.global_batch_size}."
+            )
         worker = InputWorker(context.input_pipeline_id, num_hosts)
         stream = training_stream(
             records,

@@ -5,7 +5,7 @@
     metrics.jsonl   training and validation metrics (`metrics_log.py`)
     tensorboard/    the same for TensorBoard, and images of a few clips
     checkpoints/    the last states, to resume from
-    best/           the weights with the best validation d'
+    best/           the weights that are best by validation
 
 A run is resumed by one process at a time, with the records and settings that it
 was begun with; only what cannot change its result may change. The folder may be
