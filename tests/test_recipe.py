@@ -13,6 +13,7 @@ from audioset_strong.models.frame_classifier import HEAD_NAME
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.records.manifest import read_records
 from audioset_strong.training import first_scores, state, trainer, workdir
+from audioset_strong.training import run as run_module
 from audioset_strong.training.averaging import make_average
 from audioset_strong.training.first_scores import positive_shares
 from audioset_strong.training.metrics_log import MetricsLog, read_metrics
@@ -229,7 +230,7 @@ def test_patience_needs_validation(tiny_records_dir, tmp_path, monkeypatch):
     records = read_records(tiny_records_dir)
     shards = tuple(records.shards_of("weak", "strong"))
     monkeypatch.setattr(
-        trainer,
+        run_module,
         "read_records",
         lambda *_: dataclasses.replace(records, shards=shards),
     )
