@@ -12,7 +12,6 @@ them is done here by undoing the logarithm.
 """
 
 import enum
-import math
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -20,6 +19,7 @@ import tensorflow as tf
 from audioset_strong.errors import InputError
 from audioset_strong.params import FeatureParams, RecipeParams
 from audioset_strong.records.streams import InputWorker
+from audioset_strong.training.settings import check_values
 
 Batch = dict[str, tf.Tensor]
 
@@ -190,7 +190,8 @@ def make_augment(
     Raises:
       InputError: An option is out of range.
     """
-    check_augmentation(features, recipe)
+    _check_masks(features, recipe)
+    check_values(recipe)
     if not any(
         (
             recipe.max_gain_db,
@@ -242,33 +243,21 @@ def make_augment(
     return augment
 
 
-def check_augmentation(features: FeatureParams, recipe: RecipeParams) -> None:
-    """Checks the options of `make_augment`.
+def _check_masks(features: FeatureParams, recipe: RecipeParams) -> None:
+    """Checks that masks leave something of a patch.
 
     Raises:
-      InputError: One is out of range.
+      InputError: One may not.
     """
-    num_stft_frames, mel_bands = features.patch_stft_frames, features.mel_bands
-    for name, is_right, expected in (
-        ("max_gain_db", 0 <= recipe.max_gain_db < math.inf, "of at least 0"),
-        ("mixup_share", 0 <= recipe.mixup_share <= 1, "in [0, 1]"),
-        ("mixup_alpha", 0 < recipe.mixup_alpha < math.inf, "above 0"),
-        (
-            "max_masked_stft_frames",
-            0 <= recipe.max_masked_stft_frames < num_stft_frames,
-            f"of 0 to {num_stft_frames - 1}, as a patch has {num_stft_frames}",
-        ),
-        (
-            "max_masked_mel_bands",
-            0 <= recipe.max_masked_mel_bands < mel_bands,
-            f"of 0 to {mel_bands - 1}, as there are {mel_bands}",
-        ),
-        ("label_smoothing", 0 <= recipe.label_smoothing < 1, "in [0, 1)"),
+    for name, size in (
+        ("max_masked_stft_frames", features.patch_stft_frames),
+        ("max_masked_mel_bands", features.mel_bands),
     ):
-        if not is_right:
+        width = getattr(recipe, name)
+        if not 0 <= width < size:
             raise InputError(
-                f"Expected {name} {expected}. Received: "
-                f"{getattr(recipe, name)}."
+                f"Expected {name} of 0 to {size - 1}, as a patch has {size}. "
+                f"Received: {width}."
             )
 
 

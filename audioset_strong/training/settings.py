@@ -86,10 +86,7 @@ def check_settings(
         choices, or two do not fit each other.
     """
     for settings in (model_params, params, recipe):
-        for field in dataclasses.fields(settings):
-            _check_value(
-                field.name, getattr(settings, field.name), type(field.default)
-            )
+        check_values(settings)
     _check_mixing(params)
     _check_schedule(params)
     if params.deterministic and not params.deterministic_input:
@@ -106,6 +103,19 @@ def check_settings(
         raise InputError(
             f"warm_start_classes {params.warm_start_classes!r} is about a "
             f"start from another run. Give its folder as warm_start_workdir."
+        )
+
+
+def check_values(settings: ModelParams | TrainParams | RecipeParams) -> None:
+    """Checks each setting of a stage by itself.
+
+    Raises:
+      InputError: One has the wrong type, is out of range or none of its
+        choices.
+    """
+    for field in dataclasses.fields(settings):
+        _check_value(
+            field.name, getattr(settings, field.name), type(field.default)
         )
 
 
