@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from audioset_strong.params import RecipeParams, TrainParams
-from experiments.recipe import METRICS, OPTIONS, format_table, summarise
+from experiments.recipe_table import METRICS, OPTIONS, format_table, summarise
 
 
 def test_options_are_settings():
