@@ -13,7 +13,8 @@ holds what; imports point only towards the top of this list:
   evaluation      scores and labels -> d', lwlrap, reports (Section 4.1)
   models          ResNet-50 on 960 ms patches (Section 4)
   training        training and fine-tuning (Section 4)
-  inference       scoring records, the SavedModel, events
+  inference       using a model: audio files -> scores -> events
+  export          a run -> SavedModel, TFLite, ONNX
   simulation      a small AudioSet made from isolated sounds
 
 The modules beside them are commands, run as `audioset-strong <name>` or
@@ -56,7 +57,7 @@ _MODULE_OF_NAME = {
     "write_report": "evaluation.report",
     # Models.
     "load_classifier": "training.workdir",
-    "load_export": "inference.saved_model",
+    "load_model": "inference.sound_model",
     "decode_events": "inference.event_decoding",
     "InputError": "errors",
 }

@@ -4,7 +4,7 @@ r"""Exports a trained model as a SavedModel that takes a waveform.
       --output_dir=exports/strong
 
 The export holds the front end, the network and the class map, and needs nothing
-but TensorFlow; `inference/saved_model.py` describes its inputs and outputs.
+but TensorFlow; `export/saved_model.py` describes its inputs and outputs.
 Before this command succeeds, it loads the export in a new process and compares
 its scores with those of the checkpoint.
 """
@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from absl import flags, logging
 
 from audioset_strong import run_flags
-from audioset_strong.inference.saved_model import export_saved_model
+from audioset_strong.export.saved_model import export_saved_model
 
 _WORKDIR = run_flags.define_workdir()
 _OUTPUT_DIR = flags.DEFINE_string(

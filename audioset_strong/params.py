@@ -353,6 +353,33 @@ class RecipeParams:
     patience_validations: int = 0
 
 
+@dataclasses.dataclass(frozen=True)
+class DecodingParams:
+    """How scores over time become events with times.
+
+    Steps in the order of the attributes. Source: our choices (BUILD_NOTES.md
+    "Events of a model"); each is usual in DCASE's task 4.
+
+    Attributes:
+      median_filter_seconds: Length of a median filter over the scores of each
+        class, rounded to an odd number of frames; 0 for none.
+      threshold: Score that an event must reach, where its class has no
+        threshold of its own.
+      hold_share: Once begun, an event goes on while its score is at least this
+        share of the threshold; 1 for the threshold itself.
+      max_gap_seconds: Events of a class that are this close or closer are one.
+      min_event_seconds: Shorter events are left out.
+      top_k: Only the k highest classes of a frame can be present; 0 for all.
+    """
+
+    median_filter_seconds: float = 0.0
+    threshold: float = 0.5
+    hold_share: float = 1.0
+    max_gap_seconds: float = 0.0
+    min_event_seconds: float = 0.0
+    top_k: int = 0
+
+
 def from_dict(
     params_class: type[_Params], values: Mapping[str, Any]
 ) -> _Params:

@@ -24,12 +24,12 @@ import tqdm
 from absl import flags, logging
 
 from audioset_strong import run_flags
-from audioset_strong.audio.decode import AudioError, decode_audio
+from audioset_strong.audio.decode import AudioError
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.thresholds import read_model_thresholds
 from audioset_strong.files import open_output
 from audioset_strong.inference.event_decoding import ScoredEvent, decode_events
-from audioset_strong.inference.saved_model import Export, load_export
+from audioset_strong.inference.sound_model import SoundModel, load_model
 from audioset_strong.labels.class_map import ClassMap
 from audioset_strong.labels.problems import listed
 
@@ -57,17 +57,15 @@ _HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\tscore\n"
 
 
 def _find_events(
-    path: str, export: Export, thresholds: np.ndarray | float
+    path: str, model: SoundModel, thresholds: np.ndarray | float
 ) -> list[ScoredEvent]:
     """Finds the events of one audio file."""
-    sample_rate = export.features.sample_rate
-    waveform = decode_audio(path, sample_rate).waveform  # [num_samples]
-    scores = export.score(waveform)  # [num_label_frames, num_classes]
+    scored = model.score(path)
     return decode_events(
-        scores,
+        scored.scores,
         thresholds,
-        label_frame_seconds=export.features.patch_window_seconds,
-        audio_seconds=len(waveform) / sample_rate,
+        label_frame_seconds=scored.hop_seconds,
+        audio_seconds=scored.audio_seconds,
     )
 
 
@@ -108,8 +106,8 @@ def main(argv: Sequence[str]) -> None:
             f"{listed(map(repr, repeated))}: their events could not be told "
             f"apart. Rename them, or run once for each folder."
         )
-    export = load_export(_SAVED_MODEL.value)
-    class_map = export.class_map
+    model = load_model(_SAVED_MODEL.value)
+    class_map = model.metadata.class_map
     thresholds = _read_thresholds(class_map)
     num_events, num_failed = 0, 0
     with open_output(_OUTPUT.value) as output:
@@ -120,7 +118,7 @@ def main(argv: Sequence[str]) -> None:
             strict=True,
         ):
             try:
-                events = _find_events(path, export, thresholds)
+                events = _find_events(path, model, thresholds)
             except (AudioError, OSError) as error:
                 logging.error("Left out: %s", error)
                 num_failed += 1

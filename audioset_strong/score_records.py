@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from absl import flags, logging
 
 from audioset_strong import run_flags
-from audioset_strong.inference.scoring import write_scores
 from audioset_strong.records.manifest import GROUPS
+from audioset_strong.training.scoring import write_scores
 
 _WORKDIR = run_flags.define_workdir()
 _RECORDS_DIR = run_flags.define_records_dir()

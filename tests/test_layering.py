@@ -18,6 +18,7 @@ _ORDER = (
     "models",
     "training",
     "inference",
+    "export",
     "simulation",
 )
 _WITHOUT_TENSORFLOW = ("labels", "label_analysis", "evaluation")

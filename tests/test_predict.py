@@ -41,9 +41,9 @@ def test_events_of_good_files_are_written_and_bad_files_named(
     header, *lines = output.read_text().splitlines()
     assert header.split("\t")[-1] == "score"
     rows = [line.split("\t") for line in lines]
-    # Two patches fit into two seconds; each class is one event over both.
+    # Each class is one event over all.
     assert [row[:3] for row in rows] == [
-        ["two seconds", "0.000", "1.920"] for _ in range(3)
+        ["two seconds", "0.000", "2.000"] for _ in range(3)
     ]
     assert {row[3] for row in rows} == {"/m/bell", "/m/dog", "/m/rain"}
     # Without the scores and with segment ids it is a strong label file.
@@ -63,7 +63,7 @@ def test_folder_that_is_no_export_is_one_clear_line(tmp_path):
         f"--saved_model={tmp_path}", f"--output={tmp_path}/e.tsv", "a.wav"
     )
     assert finished.returncode == 2
-    assert "is not a SavedModel" in finished.stderr.splitlines()[-1]
+    assert "holds no model" in finished.stderr.splitlines()[-1]
     assert not (tmp_path / "e.tsv").exists()
 
 

@@ -1,4 +1,4 @@
-"""score_records, and inference/scoring.py below it: a run -> a score file."""
+"""score_records, and training/scoring.py below it: a run -> a score file."""
 
 import json
 import pathlib
@@ -13,9 +13,9 @@ from tiny_release import HELD_OUT
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.scores import read_score_file
-from audioset_strong.inference.scoring import write_scores
 from audioset_strong.models.clip_scores import score_clips
 from audioset_strong.records.manifest import read_records
+from audioset_strong.training.scoring import write_scores
 from audioset_strong.training.workdir import load_classifier
 
 _ROOT = pathlib.Path(__file__).parents[1]

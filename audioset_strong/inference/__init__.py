@@ -1,6 +1,9 @@
-"""Using a trained model.
+"""Using an exported model: from audio files to events.
 
-scoring.py          scores every label frame of records -> a score file
-saved_model.py      exports a SavedModel that takes a waveform, and loads it
-event_decoding.py   scores of label frames -> events with times
+Loads no TensorFlow, unless the model is a SavedModel.
+
+metadata.py        what a model says of itself, in every format
+engines.py         loads an export -> patches to scores
+sound_model.py     `load_model`, and the three lines of Python
+event_decoding.py  scores over time -> events with times
 """

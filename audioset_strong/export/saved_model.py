@@ -18,38 +18,30 @@ nothing but TensorFlow, neither Keras nor this package.
 """
 
 import dataclasses
-import json
 import os
 import subprocess
 import sys
 import tempfile
-from typing import NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from audioset_strong import __version__
 from audioset_strong.audio.log_mel_graph import (
     log_mel_to_patches,
     pad_to_one_patch,
     waveform_to_log_mel,
 )
 from audioset_strong.errors import InputError
-from audioset_strong.labels.class_map import (
-    ClassMap,
-    check_class_hash,
-    read_class_map,
-    write_class_map,
-)
-from audioset_strong.params import FeatureParams, from_dict
+from audioset_strong.inference.metadata import ModelMetadata
+from audioset_strong.labels.class_map import write_class_map
+from audioset_strong.params import FeatureParams
 from audioset_strong.training.workdir import load_classifier
 
 # Largest difference between a score of the export and of the model in memory.
 # The two run the same kernels, so this is room for another order of additions.
 _MAX_SCORE_DIFFERENCE = 1e-4
-
-# Patches scored at a time: two and a half minutes.
-_PATCHES_PER_CALL = 160
 
 # Run in a process of its own that cannot import this package.
 _RELOAD_SCRIPT = """
@@ -69,7 +61,7 @@ np.savez(sys.argv[3], **outputs)
 class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
     """The whole way from a waveform to scores, as in the module docstring.
 
-    The class map is copied into the export; `metadata` must be JSON-ready.
+    The class map is copied into the export.
     """
 
     def __init__(
@@ -77,13 +69,18 @@ class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
         classifier: keras.Model,
         features: FeatureParams,
         class_map_path: str,
-        metadata: dict[str, object],
+        metadata: ModelMetadata,
     ) -> None:
         super().__init__()
         self._classifier = classifier
         self._features = features
         self._class_map = tf.saved_model.Asset(class_map_path)
-        self._metadata = tf.constant(json.dumps(metadata))
+        patch_shape = [None, features.patch_stft_frames, features.mel_bands]
+        self.score_patches = tf.function(
+            self._score_patches,
+            input_signature=[tf.TensorSpec(patch_shape, tf.float32)],
+        )
+        self._metadata = tf.constant(metadata.to_json())
 
     @tf.function(  # type: ignore[untyped-decorator]
         input_signature=[tf.TensorSpec([None], tf.float32)]
@@ -103,6 +100,11 @@ class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
             "log_mel": log_mel,
         }
 
+    def _score_patches(self, patches: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores patches: their scores and embeddings (`engines.py`)."""
+        outputs = self._classifier(patches, training=False)
+        return tf.sigmoid(outputs["logits"]), outputs["embeddings"]
+
     @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
     def class_map_path(self) -> tf.Tensor:
         """Returns the path of the class map inside the export."""
@@ -112,61 +114,6 @@ class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
     def metadata(self) -> tf.Tensor:
         """Returns settings, class hash and checkpoint as JSON."""
         return self._metadata
-
-
-class Export(NamedTuple):
-    """A loaded SavedModel (module docstring), its front end and its classes."""
-
-    model: tf.Module
-    features: FeatureParams
-    class_map: ClassMap
-
-    def score(self, waveform: np.ndarray) -> np.ndarray:
-        """Scores a waveform: float32 `[num_patches, num_classes]`.
-
-        Long ones a part at a time, so that memory is bounded.
-        """
-        features = self.features
-        patch_samples = features.patch_stft_frames * features.stft_hop_samples
-        part_samples = _PATCHES_PER_CALL * patch_samples
-        # The last STFT window of a patch reaches into the next.
-        overlap_samples = features.patch_window_samples - patch_samples
-        # A rest that is shorter than a patch is left out, as in one call.
-        end = max(1, len(waveform) - features.patch_window_samples + 1)
-        parts = [
-            waveform[start : start + part_samples + overlap_samples]
-            for start in range(0, end, part_samples)
-        ]
-        return np.concatenate(
-            [self.model(tf.constant(part))["scores"].numpy() for part in parts]
-        )
-
-
-def load_export(path: str) -> Export:
-    """Loads what `export_saved_model` wrote.
-
-    Raises:
-      InputError: The folder is not a SavedModel, or its class map is not the
-        one that it was exported with.
-    """
-    if not tf.saved_model.contains_saved_model(path):
-        raise InputError(
-            f"{path} is not a SavedModel. Give a folder that "
-            f"export_saved_model wrote."
-        )
-    model = tf.saved_model.load(path)
-    metadata = json.loads(model.metadata().numpy())
-    class_map_path = model.class_map_path().numpy().decode()
-    class_map = read_class_map(class_map_path)
-    check_class_hash(
-        class_map.mids,
-        metadata["class_map_hash"],
-        class_map_path,
-        "The model was exported with other classes: restore the file or export "
-        "again.",
-    )
-    features = from_dict(FeatureParams, metadata["features"])
-    return Export(model, features, class_map)
 
 
 def export_saved_model(
@@ -191,11 +138,13 @@ def export_saved_model(
             f"{output_dir} is not empty. Give a new output_dir or delete it."
         )
     classifier, params, class_map = load_classifier(workdir, checkpoint)
-    metadata = {
-        "class_map_hash": class_map.content_hash,
-        "checkpoint": checkpoint,
-        **dataclasses.asdict(params),
-    }
+    metadata = ModelMetadata(
+        name=os.path.basename(os.path.abspath(output_dir)),
+        class_map=class_map,
+        features=params.features,
+        training={"checkpoint": checkpoint, **dataclasses.asdict(params)},
+        version=__version__,
+    )
     with tempfile.TemporaryDirectory() as folder:
         class_map_path = os.path.join(folder, "class_map.csv")
         write_class_map(class_map, class_map_path)

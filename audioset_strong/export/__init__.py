@@ -1,0 +1,4 @@
+"""From a trained run to files that run anywhere. Needs TensorFlow.
+
+saved_model.py   the SavedModel that takes a waveform
+"""
