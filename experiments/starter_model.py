@@ -10,7 +10,7 @@ thresholds are those of the best F1 on held-out clips. --output_dir receives the
 export in `export/`, of which the package ships the int8 ONNX file and the card.
 
 The same command again does only what is missing (`steps.py`). Two cores train
-for about half an hour.
+for about a quarter of an hour.
 """
 
 import os
@@ -31,7 +31,7 @@ _OUTPUT_DIR = flags.DEFINE_string(
 _ESC50_DIR = flags.DEFINE_string(
     "esc50_dir", None, "Folder of ESC-50.", required=True
 )
-_NUM_STEPS = flags.DEFINE_integer("num_steps", 10_000, "Training steps.")
+_NUM_STEPS = flags.DEFINE_integer("num_steps", 5000, "Training steps.")
 _NUM_CLIPS = flags.DEFINE_integer("num_clips", 5000, "Training clips.")
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", os.cpu_count() or 1, "Processes for clips and records."
