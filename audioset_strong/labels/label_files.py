@@ -669,6 +669,19 @@ def absent_pairs(
     return pairs.loc[is_absent, keys].reset_index(drop=True)
 
 
+def is_complementary(framed: pd.DataFrame) -> "pd.Series[bool]":
+    """Marks the complementary negatives among the rows of a framed table.
+
+    They are the NOT_PRESENT rows of classes that the clip has in another label
+    frame. The other NOT_PRESENT rows are explicit: annotators marked the class
+    absent.
+    """
+    is_present = framed["is_present"].astype(bool)  # also that of no rows
+    keys = [framed["segment_id"], framed["mid"]]
+    has_class = is_present.groupby(keys, sort=False).transform("max")
+    return ~is_present & has_class.astype(bool)
+
+
 def read_explicit_negatives(
     path: Path,
     problems: ProblemLog | None = None,
