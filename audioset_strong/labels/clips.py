@@ -207,6 +207,36 @@ def leave_out_unknown(
     return clips[~is_unknown].reset_index(drop=True), unknown
 
 
+def clips_of_labels(
+    labelled: Iterable["pd.Series[str]"],
+    annotated: Iterable[str],
+    strong: pd.DataFrame | None,
+    recordings: pd.DataFrame | None,
+    clip_seconds: float,
+) -> pd.DataFrame:
+    """Makes a clips table of what labels are about, where there is no list.
+
+    Args:
+      labelled: Segment ids of the clips that have labels.
+      annotated: Further ones that were listened to.
+      strong: Strong table, for the length of clips that are in no recording.
+      recordings: Clips table of what is scored; None for none.
+      clip_seconds: Least length of clips that are none of these.
+    """
+    ids = sorted(set(annotated).union(*labelled))
+    ends = {}
+    if strong is not None:
+        ends = strong.groupby("segment_id")["offset_seconds"].max().to_dict()
+    # What is labelled and not scored is reported as such later.
+    least = [max(ends.get(clip, 0.0), clip_seconds) for clip in ids]
+    lengths = lengths_of_clips(ids, recordings, np.nan)
+    return make_clips_table(
+        ids,
+        np.where(np.isnan(lengths), least, lengths).tolist(),
+        list(map(group_of_segment, ids)),
+    )
+
+
 def lengths_of_clips(
     segment_ids: npt.ArrayLike,
     clips: pd.DataFrame | None,
