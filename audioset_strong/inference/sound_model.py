@@ -4,46 +4,22 @@
     events = model.predict("recording.wav")
     events.to_dataframe()
 
-Scores over time are frames of `hop_seconds`: frame i stands for the audio from
-second i * hop_seconds to second (i + 1) * hop_seconds. It is scored from one
-patch, 0.96 s of audio around the middle of the frame; before the start and
-after the end of the audio there is silence. With the default hop of 0.96 s
-patches do not overlap, and frames are the label frames of a clip. All audio is
-heard: the number of frames is `num_frames(num_samples)`.
+Files may be of any format, rate and length. `patch_stream.py` says what frames
+are, `score_stream.py` what happens to odd audio.
 """
 
-import math
+import os
 from typing import NamedTuple
 
 import numpy as np
 
-from audioset_strong.audio.decode import decode_audio
-from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.inference.engines import Engine, load_engine
 from audioset_strong.inference.metadata import ModelMetadata
-from audioset_strong.params import FeatureParams
-
-
-def num_frames(
-    num_samples: int, features: FeatureParams, hop_stft_frames: int
-) -> int:
-    """Number of frames that hear all of a waveform, at least 1.
-
-    What the last STFT window of a patch reaches into the next is heard.
-    """
-    hop_samples = hop_stft_frames * features.stft_hop_samples
-    overlap = features.stft_window_samples - features.stft_hop_samples
-    return max(1, math.ceil((num_samples - overlap) / hop_samples))
-
-
-def samples_before(features: FeatureParams, hop_stft_frames: int) -> int:
-    """Number of zeros before the waveform, so that patches are centred."""
-    num_before = features.patch_stft_frames - hop_stft_frames
-    return num_before * features.stft_hop_samples // 2
+from audioset_strong.inference.score_stream import Progress, stream_scores
 
 
 class Scores(NamedTuple):
-    """Scores of one recording over time (module docstring).
+    """Scores of one recording over time (`patch_stream.py`).
 
     Attributes:
       scores: float32 `[num_frames, num_classes]`, in [0, 1].
@@ -75,41 +51,24 @@ class SoundModel:
 
     def score(
         self,
-        audio: str | np.ndarray,
-        sample_rate: int | None = None,
+        audio: str | os.PathLike[str] | np.ndarray,
+        sample_rate: float | None = None,
         hop_seconds: float = 0.96,
+        progress: Progress | None = None,
     ) -> Scores:
-        """Scores a recording.
+        """Scores a recording; all scores and embeddings are in memory then.
 
-        Args:
-          audio: Path of a file of any format, or float `[num_samples]`.
-          sample_rate: Of the waveform; None for that of the model.
-          hop_seconds: Length of a frame, a multiple of 0.01 s in [0.1, 0.96].
+        `stream_scores` gives them piece by piece, and has the same arguments
+        and errors.
         """
-        features = self.metadata.features
-        assert isinstance(audio, str) or sample_rate is None
-        waveform = (
-            decode_audio(audio, features.sample_rate).waveform
-            if isinstance(audio, str)
-            else audio
-        )
-        hop = round(hop_seconds / features.stft_hop_seconds)
-        count = num_frames(len(waveform), features, hop)
-        before = samples_before(features, hop)
-        last = (count - 1) * hop * features.stft_hop_samples
-        after = last + features.patch_window_samples - before - len(waveform)
-        log_mel = waveform_to_log_mel(
-            np.pad(waveform, (before, max(after, 0))), features
-        )
-        patches = np.lib.stride_tricks.sliding_window_view(
-            log_mel, features.patch_stft_frames, axis=0
-        )[: (count - 1) * hop + 1 : hop].swapaxes(1, 2)
-        outputs = self.score_patches(np.ascontiguousarray(patches))
+        stream = stream_scores(self, audio, hop_seconds, sample_rate, progress)
+        scores, embeddings = zip(*stream, strict=True)
         return Scores(
-            outputs.scores,
-            outputs.embeddings,
+            np.concatenate(scores),
+            np.concatenate(embeddings),
             hop_seconds,
-            len(waveform) / features.sample_rate,
+            stream.audio_seconds,
+            stream.notes,
         )
 
 
