@@ -46,6 +46,7 @@ from audioset_strong.inference.inputs import (
 )
 from audioset_strong.inference.kept_scores import KeptScores
 from audioset_strong.inference.metadata import ModelMetadata
+from audioset_strong.inference.patch_stream import check_hop
 from audioset_strong.inference.results import (
     FORMATS,
     Decoder,
@@ -56,7 +57,6 @@ from audioset_strong.inference.results import (
     replace_results,
     write_results,
 )
-from audioset_strong.inference.patch_stream import check_hop
 from audioset_strong.inference.sound_model import SoundModel, load_model
 from audioset_strong.labels.problems import listed
 from audioset_strong.params import DecodingParams

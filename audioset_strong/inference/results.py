@@ -250,8 +250,8 @@ def write_results(
     tally = Tally()
     with open_output(os.path.join(folder, _FILES)) as file:
         file.write(_FILES_HEADER)
-        rows = _find_all(outcomes, decoder, tally, file)
-        write_event_files(rows, folder, formats)
+        found = _find_all(outcomes, decoder, tally, file)
+        write_event_files(found, folder, formats)
     scored = [
         (outcome.recording.segment_id, outcome.kept)
         for outcome in outcomes
