@@ -510,7 +510,10 @@ const keys = {
 document.addEventListener('keydown', event => {
   if (event.ctrlKey || event.metaKey || event.altKey || !clip) return;
   const { target, key } = event;
-  if (target === byId('filter') && key === 'Escape') return target.blur();
+  if (target === byId('filter') && key === 'Escape') {
+    event.preventDefault(); // or some browsers would clear it
+    return target.blur();
+  }
   if (byId('help').open || target.closest('input[type=search], select')) return;
   if (key === ' ' && target.closest('button, summary, input')) return;
   const arrow = { ArrowLeft: -1, ArrowRight: 1 }[key];
