@@ -84,8 +84,8 @@ def write_files(folder, attack=""):
     write_report(folder / "report")
     return {
         "audio_dir": str(audio),
-        "weak_labels": [f"{folder}/weak.csv"],
-        "strong_labels": [f"{folder}/strong.tsv"],
+        "weak_labels": f"{folder}/weak.csv",
+        "strong_labels": f"{folder}/strong.tsv",
         "framed_labels": f"{folder}/framed.tsv",
         "display_names": f"{folder}/names.tsv",
         "scores": f"{folder}/scores.npz",

@@ -177,9 +177,9 @@ def test_long_recordings_and_scores_at_their_own_hop(inputs, tmp_path):
         inputs,
         segment_ids=["site 3/dawn"],
         scores=f"{tmp_path}/native.npz",
-        strong_labels=[str(events)],
+        strong_labels=str(events),
         framed_labels=None,
-        weak_labels=(),
+        weak_labels=None,
         thresholds=None,
     )
     known, folder = known_of(inspection, 0, tmp_path)
@@ -208,9 +208,9 @@ def test_an_audio_index_and_a_list_of_clips(inputs, tmp_path):
         clips=str(clips),
         report_dir=None,
         scores=None,
-        strong_labels=(),
+        strong_labels=None,
         framed_labels=None,
-        weak_labels=(),
+        weak_labels=None,
         max_clips=1,
     )
     assert inspection.segment_ids == ["morning"]

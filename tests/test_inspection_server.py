@@ -143,7 +143,7 @@ def test_ctrl_c_ends_the_command(inputs):
             *(sys.executable, "-m", "audioset_strong.inspect_clips"),
             "--serve",
             f"--audio_dir={inputs.audio_dir}",
-            f"--strong_labels={inputs.strong_labels[0]}",
+            f"--strong_labels={inputs.strong_labels}",
         ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
