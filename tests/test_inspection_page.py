@@ -1,6 +1,7 @@
 """The page in a real browser: times, keys, a phone's width, texts."""
 
 import dataclasses
+import re
 import threading
 import time
 
@@ -170,12 +171,31 @@ def test_scores_and_label_frames(page):
         "[...document.querySelectorAll('.class .name')].map("
         "n => n.firstChild.textContent)"
     ) == ["Click", "Low", "Absent"]
-    cells = page.run(
+    track = box_of(page, ".class .track")
+    a_second = (track[1] - track[0]) / 10
+    runs = page.run(
         "[...document.querySelectorAll('.class')].map(row => "
-        "[...row.querySelectorAll('.cell')].map(c => c.className.at(-1))"
-        ".join(''))"
+        "[...row.querySelectorAll('.cell')].map(c => [c.className.at(-1), "
+        "c.getBoundingClientRect().left, c.getBoundingClientRect().width]))"
     )
-    assert cells == ["PPCPCPCPCP", "", "E" * 10]
+    for letters, own in zip(("PPCPCPCPCP", "", "E" * 10), runs, strict=True):
+        expected = [
+            (run[1][0], run.start(), len(run[0]))
+            for run in re.finditer(r"(.)\1*", letters)
+        ]
+        found = [
+            (
+                letter,
+                round((left - track[0]) / a_second / 0.96, 2),
+                round(width / a_second / 0.96, 2),
+            )
+            for letter, left, width in own
+        ]
+        assert found == expected
+    grid = box_of(page, "#grid")
+    assert grid[0] == pytest.approx(track[0])
+    # Eleven label frames, the last of which is cut.
+    assert (grid[1] - grid[0]) / a_second == pytest.approx(10.56, abs=0.01)
     left, right, top, bottom = box_of(page, ".class svg")
     path = page.run("document.querySelector('.class path.line').outerHTML")
     # 0.81 in label frame 3 is drawn at its square root.
@@ -184,7 +204,6 @@ def test_scores_and_label_frames(page):
         "document.querySelector('.class path.threshold').getAttribute('d')"
     )
     assert threshold == "M0 0.5000H10"
-    track = box_of(page, ".class .track")
     assert left == pytest.approx(track[0])
     assert right - left == pytest.approx(0.96 * (track[1] - track[0]), abs=0.1)
     page.run("seek(3.0)")
