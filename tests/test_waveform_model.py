@@ -7,7 +7,8 @@ import pytest
 import tensorflow as tf
 
 from audioset_strong.audio.log_mel import waveform_to_log_mel
-from audioset_strong.inference.sound_model import load_model, num_frames
+from audioset_strong.inference.patch_stream import num_frames
+from audioset_strong.inference.sound_model import load_model
 from audioset_strong.params import FeatureParams
 
 _FEATURES = FeatureParams()
