@@ -24,6 +24,7 @@ setuptools.setup(
     packages=setuptools.find_packages(include=["audioset_strong*"]),
     package_data={
         "audioset_strong.evaluation": ["*.jinja", "*.css", "*.js"],
+        "audioset_strong.export": ["*.jinja"],
         "audioset_strong.simulation": ["*.csv"],
     },
     entry_points={

@@ -29,6 +29,7 @@ from absl import flags, logging
 from audioset_strong import run_flags
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.items import warn_of_gaps
+from audioset_strong.evaluation.native_scores import read_recordings
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import (
     POOLING,
@@ -57,13 +58,15 @@ _SCORES = flags.DEFINE_string(
     required=True,
 )
 _POOLING = flags.DEFINE_enum(
-    "pooling", "mean", POOLING, "How score tables become label frames."
+    "pooling", "mean", POOLING, "How other frames become label frames."
 )
 _LOGITS = flags.DEFINE_boolean(
     "logits", False, "Whether scores are logits, to be made probabilities."
 )
 _STRONG_LABELS = flags.DEFINE_string(
-    "strong_labels", None, "Strong TSV of those clips; will be framed."
+    "strong_labels",
+    None,
+    "Strong TSV, label track or folder of tracks of those clips; is framed.",
 )
 _FRAMED_LABELS = flags.DEFINE_string(
     "framed_labels", None, "Framed TSV of those clips."
@@ -109,7 +112,10 @@ def main(argv: Sequence[str]) -> None:
             f"Expected one of --strong_labels, --framed_labels and "
             f"--weak_labels; found {len(label_paths)}."
         )
-    known = read_known_classes(_CLASS_MAP.value, _DISPLAY_NAMES.value, problems)
+    class_map, recordings = read_recordings(_SCORES.value)
+    known = read_known_classes(
+        _CLASS_MAP.value or class_map, _DISPLAY_NAMES.value, problems
+    )
     truth = read_truth(
         _FRAMED_LABELS.value,
         _STRONG_LABELS.value,
@@ -118,6 +124,8 @@ def main(argv: Sequence[str]) -> None:
         clips=_CLIPS.value,
         clip_seconds=_CLIP_SECONDS.value,
         names=known.mids_of_name(),
+        class_map=known.class_map,
+        recordings=recordings,
     )
     scores = read_scores(
         _SCORES.value,

@@ -15,14 +15,15 @@ Writes to --report_dir:
     report.html    the same for a person, in one file that loads nothing
     report.md      the headline as tables for papers
 
-Scores are a score file (`evaluation/scores.py`) or a folder with one table a
-clip, at any frame rate, as sed_scores_eval writes (`score_tables.py`). Framed
-labels, or strong ones that are framed here, give the Strong eval, weak labels
-the Weak eval; `truth.py` lists the negatives of each. Labels are taken as they
-are, unless --smear_labels, --subsume_music or --canonicalize_mids says
-otherwise. Scores and a baseline are compared over their common classes. Clips
-that annotators listened to and that have no event count if --clips lists them;
-without a list, clips that no label names are left out. Needs no TensorFlow.
+Scores are a score file (`evaluation/scores.py`), what `predict` wrote at the
+hop used (`native_scores.py`), or a folder with one table a clip, at any frame
+rate, as sed_scores_eval writes (`score_tables.py`). Framed labels, or strong
+ones that are framed here, give the Strong eval, weak labels the Weak eval;
+`truth.py` lists the negatives of each. Labels are taken as they are, unless
+--smear_labels, --subsume_music or --canonicalize_mids says otherwise. Scores
+and a baseline are compared over their common classes. Clips that annotators
+listened to and that have no event count if --clips lists them, or if they have
+a label track; others that no label names are left out. Needs no TensorFlow.
 """
 
 import dataclasses
@@ -39,6 +40,7 @@ from audioset_strong.evaluation.evaluate import (
     evaluate_scores,
 )
 from audioset_strong.evaluation.items import RANK_OVER, STRONG_NEGATIVES
+from audioset_strong.evaluation.native_scores import read_recordings
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import POOLING
 from audioset_strong.evaluation.truth import read_truth
@@ -61,7 +63,7 @@ _POOLING = flags.DEFINE_enum(
     "pooling",
     "mean",
     POOLING,
-    "How the windows of score tables become label frames of 0.96 s.",
+    "How frames of other lengths become label frames of 0.96 s.",
 )
 _LOGITS = flags.DEFINE_boolean(
     "logits", False, "Whether scores are logits, to be made probabilities."
@@ -72,7 +74,8 @@ _FRAMED_LABELS = flags.DEFINE_string(
 _STRONG_LABELS = flags.DEFINE_string(
     "strong_labels",
     None,
-    "Strong TSV, to be framed here; instead of --framed_labels.",
+    "Strong TSV, or Audacity label track or folder of them, to be framed here; "
+    "instead of --framed_labels.",
 )
 _WEAK_LABELS = flags.DEFINE_string(
     "weak_labels", None, "Weak CSV such as eval_segments.csv."
@@ -137,7 +140,10 @@ def main(argv: Sequence[str]) -> None:
         _DISPLAY_NAMES.value,
         problems,
     )
-    known = read_known_classes(_CLASS_MAP.value, _DISPLAY_NAMES.value, problems)
+    class_map, recordings = read_recordings(_SCORES.value)
+    known = read_known_classes(
+        _CLASS_MAP.value or class_map, _DISPLAY_NAMES.value, problems
+    )
     truth = read_truth(
         _FRAMED_LABELS.value,
         _STRONG_LABELS.value,
@@ -147,6 +153,8 @@ def main(argv: Sequence[str]) -> None:
         _CLIPS.value,
         _CLIP_SECONDS.value,
         known.mids_of_name(),
+        known.class_map,
+        recordings,
     )
     known = dataclasses.replace(known, labelled_mids=frozenset(truth.mids()))
     settings = EvalSettings(

@@ -10,7 +10,9 @@ every number is printed with all that it depends on, because papers share the
 name PSDS and not its parameters. They take whatever is no event for silence, so
 that explicit negatives play no part. --clips lists the clips that were listened
 to: false alarms in those without any event count, and every clip's own length.
-Without a list only clips with an event are evaluated. Writes to --output_dir:
+Without a list only clips with an event, or with a label track, are evaluated.
+Scores that predict wrote are taken at their own hop, not on label frames, and
+say how long the recordings are. Writes to --output_dir:
 
     event_scores.txt  what is printed
     per_class.csv     the same of each class
@@ -37,12 +39,19 @@ from audioset_strong.evaluation.items import (
     log_gaps,
     within_clips,
 )
+from audioset_strong.evaluation.native_scores import (
+    NativeScores,
+    is_native,
+    read_native_scores,
+    read_recordings,
+)
 from audioset_strong.evaluation.score_tables import read_scores
-from audioset_strong.evaluation.scores import POOLING
+from audioset_strong.evaluation.scores import POOLING, ScoreFile
 from audioset_strong.evaluation.thresholds import read_threshold_file
 from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.labels.class_map import read_known_classes
 from audioset_strong.labels.clips import (
+    clips_of_labels,
     leave_out_unknown,
     read_annotated_clips,
 )
@@ -50,7 +59,7 @@ from audioset_strong.labels.frame_rule import (
     params_of_length,
     params_of_longest,
 )
-from audioset_strong.labels.label_files import read_strong_labels
+from audioset_strong.labels.label_tracks import read_event_labels
 from audioset_strong.labels.problems import ProblemLog
 
 _SCORES = flags.DEFINE_string(
@@ -60,7 +69,11 @@ _POOLING = flags.DEFINE_enum(
     "pooling", "mean", POOLING, "How score tables become label frames."
 )
 _STRONG_LABELS = flags.DEFINE_string(
-    "strong_labels", None, "Strong TSV: all events of its clips.", required=True
+    "strong_labels",
+    None,
+    "Strong TSV: all events of its clips; or an Audacity label track, or a "
+    "folder of them, whose labels are classes of --class_map or of the scores.",
+    required=True,
 )
 _CLIPS = run_flags.define_clips()
 _CLIP_SECONDS = run_flags.define_clip_seconds()
@@ -86,32 +99,43 @@ def main(argv: Sequence[str]) -> None:
     """Scores events, writes and prints the numbers."""
     run_flags.refuse_arguments(argv)
     problems = ProblemLog(_SKIP_BAD_LINES.value)
-    known = read_known_classes(_CLASS_MAP.value, _DISPLAY_NAMES.value, problems)
+    class_map, recordings = read_recordings(_SCORES.value)
+    known = read_known_classes(
+        _CLASS_MAP.value or class_map, _DISPLAY_NAMES.value, problems
+    )
     clips = read_annotated_clips(_CLIPS.value) if _CLIPS.value else None
+    lengths = recordings if clips is None else clips
     clip_seconds = _CLIP_SECONDS.value
     params = params_of_length(clip_seconds)
-    strong = read_strong_labels(
+    strong, annotated = read_event_labels(
         _STRONG_LABELS.value,
         problems,
-        names=known.mids_of_name(),
-        params=params_of_longest(clips, params),
+        known.mids_of_name(),
+        params_of_longest(lengths, params),
+        known.class_map,
+        () if lengths is None else set(lengths["segment_id"]),
     )
     problems.report()
+    labelled = [strong["segment_id"]]
+    if clips is None and (annotated is not None or recordings is not None):
+        clips = clips_of_labels(
+            labelled, annotated or (), strong, recordings, clip_seconds
+        )
     if clips is not None:
-        clips, _ = leave_out_unknown(clips, problems, [strong["segment_id"]])
+        clips, _ = leave_out_unknown(clips, problems, labelled)
     known = dataclasses.replace(known, labelled_mids=frozenset(strong["mid"]))
     thresholds: Thresholds = _THRESHOLD.value
     if _THRESHOLDS.value:
         thresholds = read_threshold_file(_THRESHOLDS.value).thresholds
-    scores = read_scores(
-        _SCORES.value,
-        known,
-        _POOLING.value,
-        clips=clips,
-        clip_seconds=clip_seconds,
-    )
+    scores: ScoreFile | NativeScores
+    if is_native(_SCORES.value):
+        scores = read_native_scores(_SCORES.value, known)
+    else:
+        how = _POOLING.value, False, clips, clip_seconds
+        scores = read_scores(_SCORES.value, known, *how)
+        scores, _ = within_clips(scores, clips, params)
     found = psds_scores(
-        within_clips(scores, clips, params)[0],
+        scores,
         strong,
         run_flags.read_params(EventScoreParams, _PARAMS_FLAGS),
         thresholds,
@@ -120,7 +144,7 @@ def main(argv: Sequence[str]) -> None:
         display_names=known.name_of_mid,
         num_jobs=_NUM_WORKERS.value,
     )
-    _warn_of_gaps(found.truth, clips is not None)
+    _warn_of_gaps(found.truth, bool(_CLIPS.value) or annotated is not None)
     make_output_folder(_OUTPUT_DIR.value)
     text = "\n".join(found.lines())
     with open_output(os.path.join(_OUTPUT_DIR.value, "event_scores.txt")) as f:

@@ -11,6 +11,7 @@ give other results without notice.
 
 import dataclasses
 import json
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
@@ -363,21 +364,35 @@ class DecodingParams:
     Attributes:
       median_filter_seconds: Length of a median filter over the scores of each
         class, rounded to an odd number of frames; 0 for none.
+      top_k: Only the k highest classes of a frame can be present, and those
+        equal to the k-th; 0 for all.
       threshold: Score that an event must reach, where its class has no
         threshold of its own.
       hold_share: Once begun, an event goes on while its score is at least this
-        share of the threshold; 1 for the threshold itself.
+        share of the threshold, at least 0.01; 1 for the threshold itself.
       max_gap_seconds: Events of a class that are this close or closer are one.
       min_event_seconds: Shorter events are left out.
-      top_k: Only the k highest classes of a frame can be present; 0 for all.
     """
 
     median_filter_seconds: float = 0.0
+    top_k: int = 0
     threshold: float = 0.5
     hold_share: float = 1.0
     max_gap_seconds: float = 0.0
     min_event_seconds: float = 0.0
-    top_k: int = 0
+
+    def __post_init__(self) -> None:
+        """Raises `InputError` for a setting out of its range."""
+        for name, value in dataclasses.asdict(self).items():
+            most = 1.0 if name in ("threshold", "hold_share") else math.inf
+            # What goes on at any score would never end.
+            least = 0.01 if name == "hold_share" else 0.0
+            if not (least <= value <= most and math.isfinite(value)):
+                at_most = f" and at most {most:g}" if most == 1.0 else ""
+                raise InputError(
+                    f"{name} must be at least {least:g}{at_most}. Received: "
+                    f"{value}."
+                )
 
 
 def from_dict(

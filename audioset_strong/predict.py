@@ -64,7 +64,7 @@ def _find_events(
     return decode_events(
         scored.scores,
         thresholds,
-        label_frame_seconds=scored.hop_seconds,
+        hop_seconds=scored.hop_seconds,
         audio_seconds=scored.audio_seconds,
     )
 

@@ -28,9 +28,11 @@ and the last checkpoint counts as the best.
 
 from collections.abc import Sequence
 
+import tensorflow as tf
 from absl import logging
 
 from audioset_strong import run_flags
+from audioset_strong.errors import InputError
 from audioset_strong.models.networks import NETWORKS
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
 from audioset_strong.training.settings import CHOICES
@@ -57,9 +59,16 @@ def main(argv: Sequence[str]) -> None:
         chosen, _WORKDIR.value, params.warm_start_workdir
     )
     recipe = run_flags.read_params(RecipeParams, _RECIPE_FLAGS)
-    result = train(
-        _RECORDS_DIR.value, _WORKDIR.value, model_params, params, recipe
-    )
+    try:
+        result = train(
+            _RECORDS_DIR.value, _WORKDIR.value, model_params, params, recipe
+        )
+    except (MemoryError, tf.errors.ResourceExhaustedError) as error:
+        raise InputError(
+            f"There is not enough memory for global_batch_size of "
+            f"{params.global_batch_size}: take a smaller one, or more devices. "
+            f"({str(error).splitlines()[0][:200]})"
+        ) from error
     if result["best_value"] is None:
         logging.info(
             "Done, without validation: the records hold no held-out clip that "

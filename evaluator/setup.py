@@ -33,6 +33,7 @@ setuptools.setup(
     package_dir={_PACKAGE: f"../{_PACKAGE}"},
     package_data={
         "audioset_strong.evaluation": ["*.jinja", "*.css", "*.js"],
+        "audioset_strong.export": ["*.jinja"],
         "audioset_strong.simulation": ["*.csv"],
     },
     entry_points={

@@ -1,13 +1,15 @@
 """Draws Figure 1 of the paper: all labels of one clip below its spectrogram.
 
 Four panels over the same seconds: log-mel spectrogram, weak labels, strong
-labels, framed labels. Blue is present, yellow is confirmed not present, blank
-is unknown. The colours are Okabe and Ito's, which colour-blind people can tell
-apart.
+labels, framed labels. Blue is present, yellow is a complementary negative (the
+clip has the class in another label frame), orange with stripes is an explicit
+one (annotators marked it absent), blank is unknown. The colours are Okabe and
+Ito's, which colour-blind people can tell apart.
 """
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -18,9 +20,11 @@ from matplotlib.patches import Patch
 from audioset_strong.audio.log_mel import hertz_to_mel
 from audioset_strong.files import temporary_path
 from audioset_strong.labels.frame_rule import Event
+from audioset_strong.labels.label_files import is_complementary
 from audioset_strong.params import FeatureParams, LabelFrameParams
 
-PRESENT, ABSENT = "#0072B2", "#F0E442"
+PRESENT, COMPLEMENTARY, EXPLICIT = "#0072B2", "#F0E442", "#D55E00"
+_STRIPES = "////"
 _DPI = 150
 _ROW_INCHES = 0.24
 _SPECTROGRAM_INCHES = 1.9
@@ -129,10 +133,11 @@ def clip_figure(
     figure.legend(
         handles=[
             Patch(color=PRESENT, label="present"),
-            Patch(color=ABSENT, label="confirmed not present"),
+            Patch(color=COMPLEMENTARY, label="complementary negative"),
+            Patch(label="explicit negative", **_style(EXPLICIT)),
         ],
         loc="outside lower center",
-        ncols=2,
+        ncols=3,
         frameon=False,
         fontsize=8,
     )
@@ -167,8 +172,16 @@ def _draw_weak(
     note = " (none in the files)" if clip.weak_mids is None else ""
     _set_title(axis, f"weak labels{note}{hidden}")
     weak_mids = clip.weak_mids or ()
-    colors = [PRESENT if mid in weak_mids else ABSENT for mid in mids]
-    axis.barh(range(len(mids)), clip_seconds, _BAR, color=colors)
+    for row, mid in enumerate(mids):
+        color = PRESENT if mid in weak_mids else EXPLICIT
+        axis.barh(row, clip_seconds, _BAR, **_style(color))
+
+
+def _style(color: str) -> dict[str, Any]:
+    """Returns how bars of a kind look; stripes show in print, too."""
+    if color != EXPLICIT:
+        return {"color": color}
+    return {"facecolor": color, "hatch": _STRIPES, "edgecolor": "w", "lw": 0}
 
 
 def _draw_strong(axis: Axes, mids: Sequence[str], clip: LabelledClip) -> None:
@@ -203,13 +216,23 @@ def _draw_framed(
     framed = clip.framed[clip.framed["mid"].isin(mids)]
     # Gaps are for clarity only, as in the paper's figure.
     gap = 0.04 * seconds
-    axis.barh(
-        [list(mids).index(mid) for mid in framed["mid"]],
-        seconds - 2 * gap,
-        _BAR,
-        framed["label_frame"].to_numpy() * seconds + gap,
-        color=[PRESENT if p else ABSENT for p in framed["is_present"]],
+    is_present, is_other = (
+        framed["is_present"].astype(bool),
+        is_complementary(framed),
     )
+    for color, is_of_kind in (
+        (PRESENT, is_present),
+        (COMPLEMENTARY, is_other),
+        (EXPLICIT, ~is_present & ~is_other),
+    ):
+        cells = framed[is_of_kind]
+        axis.barh(
+            [list(mids).index(mid) for mid in cells["mid"]],
+            seconds - 2 * gap,
+            _BAR,
+            cells["label_frame"].to_numpy() * seconds + gap,
+            **_style(color),
+        )
     framed_seconds = label_frames.num_label_frames * seconds
     axis.axvspan(framed_seconds, label_frames.clip_seconds, color="0.93")
 

@@ -46,7 +46,7 @@ _STEPS = [
         ["train", "--records_dir=records/train", "--workdir=run"]
         + ["--training_set=strong", "--num_steps=4", *_TINY_NETWORK]
         + ["--log_interval_steps=2", "--checkpoint_interval_steps=4"],
-        ["Done. Best checkpoint in run: step 4, validation d' "],
+        ["Done. Best checkpoint in run: step 4, validation strong_d_prime "],
     ),
     (
         ["score_records", "--workdir=run", "--records_dir=records/eval"]

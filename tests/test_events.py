@@ -22,6 +22,7 @@ from audioset_strong.evaluation.events import (
     merge_overlapping,
     psds_scores,
 )
+from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.scores import write_score_file
 from audioset_strong.labels.clips import (
     make_clips_table,
@@ -261,6 +262,47 @@ def test_false_alarms_in_clips_without_events_count_by_their_length():
         of_tables.per_class.drop(columns="psds"),
         result.per_class.drop(columns="psds"),
     )
+
+
+def test_scores_at_the_hop_used_are_taken_as_they_are():
+    rng = np.random.default_rng(4)
+    # 100 and 42 frames; the last of the second hears 0.16 s.
+    counts, seconds = np.array([100, 42]), np.array([24.0, 10.0])
+    scores = NativeScores(
+        segment_ids=np.array(["a_0", "b_0"]),
+        mids=np.array([X, Y, Z]),
+        scores=rng.random((142, 3), dtype=np.float32),
+        num_frames=counts,
+        frame_seconds=0.24,
+        audio_seconds=seconds,
+    )
+    strong = strong_table(
+        ("a_0", 20.16, 22.08, X), ("b_0", 9.6, 10.0, X), ("b_0", 1, 2, Y)
+    )
+    result = _psds(scores, strong)
+    assert result.audio_seconds == 34
+    tables = {
+        clip: pd.DataFrame(
+            {
+                "onset": 0.24 * np.arange(number),
+                "offset": [*(0.24 * np.arange(1, number)), end],
+            }
+            | dict(zip([X, Y, Z], scores.of_clip(row).T, strict=True))
+        )
+        for row, (clip, number, end) in enumerate(
+            zip(["a_0", "b_0"], counts, seconds, strict=True)
+        )
+    }
+    of_tables = _psds(
+        tables,
+        strong,
+        audio_seconds=dict(zip(["a_0", "b_0"], seconds, strict=True)),
+    )
+    pd.testing.assert_frame_equal(result.per_class, of_tables.per_class)
+    assert result.psds == of_tables.psds
+    # A list of clips shortens them.
+    brief = _psds(scores, strong, clips=_clips(a_0=24.0, b_0=9.8))
+    assert brief.audio_seconds == pytest.approx(33.8)
 
 
 def test_a_model_that_hears_events_in_empty_clips_has_no_psds():

@@ -11,7 +11,8 @@ from matplotlib.colors import to_hex
 from audioset_strong.labels.frame_rule import Event
 from audioset_strong.params import LabelFrameParams
 from experiments.figure1_plot import (
-    ABSENT,
+    COMPLEMENTARY,
+    EXPLICIT,
     MAX_ABSENT,
     PRESENT,
     LabelledClip,
@@ -60,7 +61,7 @@ def test_bars_and_cells_are_the_labels():
     assert _bars(weak) == [
         ("/m/late", 0, 10, PRESENT),
         ("/m/weak", 0, 10, PRESENT),
-        ("/m/no", 0, 10, ABSENT),
+        ("/m/no", 0, 10, EXPLICIT),
     ]
     # By onset, top to bottom.
     rows = [label.get_text() for label in strong.get_yticklabels()]
@@ -77,7 +78,10 @@ def test_bars_and_cells_are_the_labels():
     assert len(cells) == 30
     blue = {cell for cell, color in cells.items() if color == PRESENT}
     assert blue == {("/m/early", 1), ("/m/late", 5), ("/m/late", 6)}
-    assert set(cells.values()) == {PRESENT, ABSENT}
+    explicit = {cell for cell, color in cells.items() if color == EXPLICIT}
+    assert explicit == {("/m/no", frame) for frame in range(10)}
+    others = {cells[cell] for cell in cells.keys() - blue - explicit}
+    assert others == {COMPLEMENTARY}
     assert framed.get_xlim() == (0, 10)
 
 
@@ -115,7 +119,7 @@ def test_a_clip_without_any_labels_but_strong_ones():
 def test_weak_and_absent_at_once_is_drawn_present():
     weak, _, framed = clip_figure(_picture(weak_mids=("/m/no",))).axes
     assert _bars(weak) == [("/m/no", 0, 10, PRESENT)]
-    assert ("/m/no", ABSENT) in {(bar[0], bar[3]) for bar in _bars(framed)}
+    assert ("/m/no", EXPLICIT) in {(bar[0], bar[3]) for bar in _bars(framed)}
 
 
 def test_many_explicit_negatives_are_cut_and_counted():

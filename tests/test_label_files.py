@@ -985,3 +985,18 @@ def test_a_failed_writer_leaves_no_file(tmp_path):
     with pytest.raises(KeyError):
         label_files.write_strong_labels(table, tmp_path / "s.tsv")
     assert not list(tmp_path.iterdir())
+
+
+def test_complementary_negatives_are_of_classes_that_the_clip_has():
+    rows = [
+        ("a", 0, "/m/x", True),
+        ("a", 1, "/m/x", False),
+        ("a", 1, "/m/y", False),
+        ("b", 1, "/m/x", False),
+        ("b", 2, "/m/y", True),
+    ]
+    columns = ["segment_id", "label_frame", "mid", "is_present"]
+    framed = pd.DataFrame(rows, columns=columns, index=[7, 3, 4, 9, 1])
+    found = label_files.is_complementary(framed)
+    assert framed[found].index.tolist() == [3]
+    assert label_files.is_complementary(framed[:0]).empty

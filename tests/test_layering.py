@@ -15,13 +15,14 @@ _ORDER = (
     "audio",
     "records",
     "evaluation",
+    "inspection",
     "models",
     "training",
     "inference",
     "export",
     "simulation",
 )
-_WITHOUT_TENSORFLOW = ("labels", "label_analysis", "evaluation")
+_WITHOUT_TENSORFLOW = ("labels", "label_analysis", "evaluation", "inspection")
 
 
 def _module_name(path):

@@ -1,12 +1,15 @@
-"""Two walks from somebody's recordings to a model, by commands alone.
+"""Walks from somebody's recordings to a model, by commands alone.
 
 The first runs the commands of docs/your_own_data.md as they stand there, on 60
 recordings with Audacity tracks; the second is a data set in the form of DESED.
 TensorFlow is slow to start, so that training in the second runs with `-m slow`;
-the rest of it takes scores of our own making.
+the rest of it takes scores of our own making. The third evaluates what predict
+wrote of long recordings.
 """
 
+import importlib.util
 import json
+import math
 import os
 import pathlib
 import re
@@ -19,7 +22,8 @@ import pytest
 import soundfile
 
 from audioset_strong.evaluation.scores import ScoreFile, write_score_file
-from audioset_strong.labels.class_map import read_class_map
+from audioset_strong.inference.event_files import write_native_scores
+from audioset_strong.labels.class_map import ClassMap, read_class_map
 from audioset_strong.labels.frame_rule import num_label_frames_of
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -321,3 +325,95 @@ def test_desed_evaluates_and_predicts(desed_walk):
     assert "report/report.html" in said["evaluate"]
     assert (folder / "thresholds.csv").exists()
     assert "in 2 files written to events.tsv" in said["predict"]
+
+
+# --- Scores of long recordings ----------------------------------------------
+
+_TRACKS = {
+    "yard/one": "1.440\t3.600\tDog bark\n20.160\t23.040\town_id\n",
+    "yard/two": "2.4\t5,28\tDog bark\n9.600\t10.560\tTür, zu\n",
+    "yard/still": "",
+}
+_SECONDS = {"yard/one": 24.0, "yard/two": 61.3, "yard/still": 5.0}
+_NAMES = ("Dog bark", "Own sound", "Tür, zu")
+
+
+@pytest.fixture(scope="module")
+def predicted(tmp_path_factory):
+    """Folder with scores as predict writes them, at a hop of 0.24 s."""
+    folder = tmp_path_factory.mktemp("predicted")
+    class_map = ClassMap(("/m/05tny_", "own_id", "tür_zu"), _NAMES)
+    rng = np.random.default_rng(3)
+    blocks, rows = [], []
+    for name, text in _TRACKS.items():
+        path = folder / "tracks" / f"{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        number = math.ceil(_SECONDS[name] / 0.24)
+        scores = 0.3 * rng.random((number, 3), dtype=np.float32)
+        for line in text.splitlines():
+            *times, label = line.split("\t")
+            onset, offset = (float(t.replace(",", ".")) for t in times)
+            index = ("Dog bark", "own_id", "Tür, zu").index(label)
+            scores[round(onset / 0.24) : round(offset / 0.24), index] = 0.9
+            mid = class_map.mids[index]
+            rows.append(f"{name}\t{onset:.3f}\t{offset:.3f}\t{mid}\n")
+        blocks.append(scores)
+    write_native_scores(
+        str(folder / "scores.npz"),
+        class_map,
+        0.24,
+        list(_SECONDS),
+        [len(block) for block in blocks],
+        list(_SECONDS.values()),
+        blocks,
+    )
+    header = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
+    (folder / "strong.tsv").write_text(header + "".join(rows))
+    clips = [f"{name}\t{seconds}\n" for name, seconds in _SECONDS.items()]
+    (folder / "clips.tsv").write_text(
+        "segment_id\tduration_seconds\n" + "".join(clips)
+    )
+    return folder
+
+
+def _own_commands(labels, output, more):
+    scored = ["--scores=scores.npz", f"--strong_labels={labels}", *more]
+    commands = [
+        ["evaluate", f"--report_dir={output}", "--num_resamples=0", *scored],
+        ["choose_thresholds", f"--output={output}.csv", *scored],
+    ]
+    if importlib.util.find_spec("sed_scores_eval"):
+        events = ["evaluate_events", f"--output_dir={output}_events"]
+        commands.append([*events, f"--thresholds={output}.csv", *scored])
+    return commands
+
+
+def test_predicted_scores_and_tracks_are_evaluated_as_they_are(predicted):
+    """With a TSV and a list of clips, one track, and a folder of tracks."""
+    commands = [
+        *_own_commands("strong.tsv", "tsv", ["--clips=clips.tsv"]),
+        *_own_commands("tracks/yard/two.txt", "track", []),
+        *_own_commands("tracks", "tracks", []),
+    ]
+    said = _run(commands, predicted)["evaluate"]
+    assert "frames of 0.24 s in 3 recordings, pooled by mean onto 93 " in said
+    reports = {}
+    # 24.0, 61.3 and 5.0 s hold 25, 63 and 5 whole label frames.
+    for name, num_items, hours in (
+        ("tsv", 93, "0.03"),
+        ("track", 63, "0.02"),
+        ("tracks", 93, "0.03"),
+    ):
+        text = (predicted / name / "report.json").read_text()
+        reports[name] = json.loads(text)["strong"]["implied"]
+        assert reports[name]["mean_auc"] == 1
+        assert reports[name]["num_items"] == num_items
+        thresholds = (predicted / f"{name}.csv").read_text()
+        assert thresholds.count("/m/05tny_,Dog bark") == 1
+        events = predicted / f"{name}_events" / "event_scores.txt"
+        if importlib.util.find_spec("sed_scores_eval"):
+            # At their own hop every event is found at its very times.
+            assert "Collar F1, mean of classes: 1.0000" in events.read_text()
+            assert f"{hours} hours" in events.read_text()
+    assert reports["tracks"] == reports["tsv"]

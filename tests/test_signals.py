@@ -18,6 +18,15 @@ def _send(number):
     time.sleep(0.001)  # handlers run between two operations
 
 
+@pytest.fixture
+def passed_on():
+    """List of the SIGTERMs that come through, which end nothing."""
+    found = []
+    before = signal.signal(signal.SIGTERM, lambda n, _: found.append(n))
+    yield found
+    signal.signal(signal.SIGTERM, before)
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_is_noted(number, caplog):
     before = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
@@ -36,7 +45,16 @@ def test_a_signal_is_noted(number, caplog):
     assert before == after
 
 
-def test_what_is_broken_off():
+def test_a_signal_at_the_end_is_passed_on(passed_on):
+    with Signals():
+        _send(signal.SIGTERM)
+        assert passed_on == []
+    assert passed_on == [signal.SIGTERM]
+    with pytest.raises(KeyboardInterrupt), Signals():
+        _send(signal.SIGINT)
+
+
+def test_what_is_broken_off(passed_on):
     finished = []
 
     def work(number=None):

@@ -95,6 +95,19 @@ def test_what_changed_is_sent_in_order(s3_dir, monkeypatch):
         assert _contents(folder) == expected
 
 
+def test_a_remote_workdir_is_locked(s3_dir, monkeypatch):
+    monkeypatch.setattr(files, "_LOCK_RENEWAL_SECONDS", 0.5)
+    with (
+        local_workdir(s3_dir),
+        pytest.raises(InputError, match="the only process"),
+        local_workdir(s3_dir),
+    ):
+        pass
+    # And free again.
+    with local_workdir(s3_dir):
+        pass
+
+
 def test_a_remote_run_goes_on_as_a_local_one(
     s3_dir, tiny_records_dir, tmp_path, monkeypatch
 ):

@@ -9,9 +9,10 @@ nothing aliases.
 
 Clips come from the web, so damaged files are normal input: `decode_audio`
 returns what comes before the damage and says what is missing, or raises
-`AudioError`. Headers are not trusted: memory grows with what is decoded and not
-with what a header claims, and FFmpeg is told the format that the content has,
-so that a playlist that is named like audio cannot lead it to other files.
+`AudioError`. `stream_audio` does the same in blocks, for hours of audio.
+Headers are not trusted: memory grows with what is decoded and not with what a
+header claims, and FFmpeg is told the format that the content has, so that a
+playlist that is named like audio cannot lead it to other files.
 BUILD_NOTES.md "Audio in any state" has the reasons.
 """
 
@@ -25,7 +26,7 @@ import re
 import stat
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import IO, Any, BinaryIO, NamedTuple, cast
 
 import numpy as np
@@ -50,12 +51,12 @@ from audioset_strong.audio.pyav_reader import (
 from audioset_strong.audio.samples import (
     BLOCK_VALUES,
     BadSamplesError,
-    Mixer,
     NotDecodableError,
     PyavMissingError,
     ReadAudio,
     check_sample_rate,
     missing_seconds,
+    resample_blocks,
     sample_bounds,
 )
 
@@ -192,23 +193,93 @@ def decode_open_file(
     start_seconds: float = 0.0,
 ) -> DecodedAudio:
     """Does the same for a file that `open_audio` opened; `path` is its name."""
+    read = ReadAudio()
+    blocks = list(_read_blocks(file, path, read, max_seconds, start_seconds))
+    # [num_file_samples]
+    waveform = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+    if read.sample_rate != sample_rate:
+        # [num_file_samples * sample_rate / file_sample_rate]
+        waveform = soxr.resample(waveform, read.sample_rate, sample_rate)
+    return describe_audio(
+        read, np.ascontiguousarray(waveform, dtype=np.float32)
+    )
+
+
+def describe_audio(read: ReadAudio, waveform: np.ndarray) -> DecodedAudio:
+    """Says what a file was like that was read to its end."""
+    return DecodedAudio(
+        waveform=waveform,
+        file_sample_rate=read.sample_rate,
+        num_channels=read.num_channels,
+        file_seconds=read.file_seconds,
+        container=read.container,
+        clipped_fraction=read.clipped_fraction,
+        file_peak=read.file_peak,
+        truncation=read.truncation,
+    )
+
+
+def stream_audio(
+    path: str, sample_rate: int, read: ReadAudio
+) -> Iterator[np.ndarray]:
+    """Decodes as `decode_audio` does, in blocks: files of any length.
+
+    Memory does not grow with the audio. Of Ogg and MP3 the file itself is in
+    memory, compressed as it is, and so is any file from object storage.
+
+    Args:
+      path: As for `decode_audio`.
+      sample_rate: Rate of the result, in Hz.
+      read: A new one; it learns what the file is like on the way. Its duration
+        and truncation are known after the last block.
+
+    Yields:
+      float32 `[num_samples]`, mono; together the bits of `decode_audio`.
+
+    Raises:
+      AudioError: As `decode_audio`, but maybe after some blocks.
+      OSError: Object storage does not answer.
+    """
+    with open_audio(path) as file:
+        yield from resample_blocks(
+            _read_blocks(file, path, read), read, sample_rate
+        )
+
+
+def _read_blocks(
+    file: BinaryIO,
+    path: str,
+    read: ReadAudio,
+    max_seconds: float | None = None,
+    start_seconds: float = 0.0,
+) -> Iterator[np.ndarray]:
+    """Reads a file at its own rate, and finds out whether it is all there.
+
+    Yields:
+      float32 `[num_samples]`, mono, not empty; at least one.
+
+    Raises:
+      AudioError: As `decode_audio`.
+    """
     try:
-        container = sniff_open_file(file)
+        read.container = sniff_open_file(file)
         try:
-            with _log_chatter(path, container):
-                read = _read_samples(
-                    file, container, max_seconds, start_seconds
-                )
+            for block in _read_streams(file, read, max_seconds, start_seconds):
+                if len(block):
+                    yield block
         except NotDecodableError:
             _read_through(file)
             raise
+        finally:
+            _log_chatter(path, read.chatter)
         start, end = sample_bounds(read.sample_rate, max_seconds, start_seconds)
-        truncation = ""
-        if read.mixer.num_samples < end - start:
+        if read.num_samples < end - start:
             num_bytes = file.seek(0, os.SEEK_END)
-            truncation = find_truncation(file, container, num_bytes)
-            truncation = truncation or read.truncation
-        if truncation:
+            truncation = find_truncation(file, read.container, num_bytes)
+            read.truncation = truncation or read.truncation
+        else:
+            read.truncation = ""
+        if read.truncation:
             _read_through(file)
     except (NotDecodableError, BadSamplesError) as error:
         raise AudioError(
@@ -218,31 +289,20 @@ def decode_open_file(
         ) from error
     except OSError as error:
         raise _unreadable(path, error) from error
-    if not read.mixer.num_samples:
+    if not read.num_samples:
         if start_seconds > 0 and read.file_seconds > 0:
-            reason = "truncated" if truncation else "too_short"
+            reason = "truncated" if read.truncation else "too_short"
             raise AudioError(
                 reason,
                 f"{path}: the clip begins at {start_seconds:,.3f} s, "
-                + (truncation or f"the file has {read.file_seconds:,.3f} s"),
+                + (
+                    read.truncation
+                    or f"the file has {read.file_seconds:,.3f} s"
+                ),
             )
-        if truncation:
-            raise AudioError("unreadable", f"{path}: {truncation}")
+        if read.truncation:
+            raise AudioError("unreadable", f"{path}: {read.truncation}")
         raise AudioError("empty_file", f"{path} holds no samples")
-    waveform = read.mixer.waveform()  # [num_file_samples]
-    if read.sample_rate != sample_rate:
-        # [num_file_samples * sample_rate / file_sample_rate]
-        waveform = soxr.resample(waveform, read.sample_rate, sample_rate)
-    return DecodedAudio(
-        waveform=np.ascontiguousarray(waveform, dtype=np.float32),
-        file_sample_rate=read.sample_rate,
-        num_channels=read.num_channels,
-        file_seconds=read.file_seconds,
-        container=container,
-        clipped_fraction=read.mixer.clipped_fraction,
-        file_peak=read.mixer.file_peak,
-        truncation=truncation,
-    )
 
 
 def _read_through(file: BinaryIO) -> None:
@@ -309,15 +369,12 @@ def _open_scratch() -> IO[bytes]:
 
 
 @contextlib.contextmanager
-def _log_chatter(path: str, container: str) -> Iterator[None]:
-    """Logs what libsndfile's decoder of MP3 writes to stderr, with the path.
+def _catch_chatter(chatter: list[bytes]) -> Iterator[None]:
+    """Collects what libsndfile's decoder of MP3 writes to stderr, in lines.
 
     It cannot be told to be silent, and writes to the file of number 2; FFmpeg
     is silent in PyAV unless it is told otherwise.
     """
-    if container != "mp3":
-        yield
-        return
     with _CHATTER_LOCK, _open_scratch() as caught:
         try:
             stderr = os.dup(2)
@@ -332,19 +389,21 @@ def _log_chatter(path: str, container: str) -> Iterator[None]:
             os.close(stderr)
             if caught.seek(0, os.SEEK_END):
                 caught.seek(0)
-                chatter = []
                 for line in caught.read().splitlines(keepends=True):
                     if _CHATTER.match(line):
                         chatter.append(line)
                     else:
                         # Another thread wrote at the same time.
                         os.write(2, line)
-                if chatter:
-                    first = chatter[0].decode(errors="replace").strip()
-                    logging.info(
-                        "%s: its decoder says: %s (%d lines)",
-                        *(path, first, len(chatter)),
-                    )
+
+
+def _log_chatter(path: str, chatter: list[bytes]) -> None:
+    """Logs what was collected, with the path."""
+    if chatter:
+        first = chatter[0].decode(errors="replace").strip()
+        logging.info(
+            "%s: its decoder says: %s (%d lines)", path, first, len(chatter)
+        )
 
 
 class _Mended(io.RawIOBase):
@@ -380,92 +439,90 @@ class _Mended(io.RawIOBase):
         return True
 
 
-def _read_samples(
+def _read_streams(
     file: BinaryIO,
-    container: str,
+    read: ReadAudio,
     max_seconds: float | None,
     start_seconds: float,
-) -> ReadAudio:
+) -> Iterator[np.ndarray]:
     """Reads the streams of a file, most often one.
 
     Later streams take the sample rate of the first. A stream that cannot be
     read ends the audio: what follows would come too early.
     """
-    streams = find_streams(file, container)
+    streams = find_streams(file, read.container)
     if not streams:
-        read = _read_stream(file, container, max_seconds, start_seconds)
+        yield from _read_stream(file, read, max_seconds, start_seconds)
         if not read.file_seconds and not isinstance(file, _Mended):
             num_bytes = file.seek(0, os.SEEK_END)
-            place = find_missing_size(file, container, num_bytes)
+            place = find_missing_size(file, read.container, num_bytes)
             if place:
+                read.begin()
                 mended = cast(BinaryIO, _Mended(file, *place))
-                return _read_samples(
-                    mended, container, max_seconds, start_seconds
+                yield from _read_streams(
+                    mended, read, max_seconds, start_seconds
                 )
-        return read
-    whole, position = None, 0  # in samples
+        return
+    position = 0  # in samples
     for number, stream in enumerate(streams, 1):
-        seconds, later_seconds = max_seconds, start_seconds
-        if whole:
-            rate = whole.sample_rate
+        content = io.BytesIO(stream.content)
+        if number == 1:
+            yield from _read_stream(
+                content, read, max_seconds, start_seconds, stream
+            )
+            rate, later = read.sample_rate, read
+            # Nothing says how long all of them are.
+            read.claimed_seconds = None
+        else:
             start, end = sample_bounds(rate, max_seconds, start_seconds)
             first = max(start, position)
             later_seconds = (first - position) / rate
+            seconds = max_seconds
             if max_seconds is not None:
                 # Half a sample more, as it is rounded down.
                 seconds = (max(end - first, 0) + 0.5) / rate
-        try:
-            read = _read_stream(
-                io.BytesIO(stream.content),
-                container,
-                seconds,
-                later_seconds,
-                stream,
+            later = ReadAudio()
+            later.container, later.chatter = read.container, read.chatter
+            blocks = _read_stream(
+                content, later, seconds, later_seconds, stream
             )
-        except NotDecodableError as error:
-            if whole is None:
-                raise
-            problem = f"stream {number} of {len(streams)}: {error}"
-            return whole._replace(truncation=problem)
-        if whole is None:
-            whole = read
-        else:
-            waveform = read.mixer.waveform()  # [num_stream_samples]
-            if read.sample_rate != rate and len(waveform):
-                # [num_stream_samples * rate / read.sample_rate]
-                waveform = soxr.resample(waveform, read.sample_rate, rate)
-            whole.mixer.append(read.mixer, waveform)
-        position += round(read.file_seconds * whole.sample_rate)
-        whole = whole._replace(
-            num_channels=max(whole.num_channels, read.num_channels),
-            file_seconds=position / whole.sample_rate,
-            truncation=read.truncation or stream.truncation,
-        )
-        if whole.truncation:
-            break
-    assert whole
-    return whole
+            num_samples = 0  # at the rate of the first
+            try:
+                for block in resample_blocks(blocks, later, rate):
+                    num_samples += len(block)
+                    yield block
+            except NotDecodableError as error:
+                problem = f"stream {number} of {len(streams)}: {error}"
+                read.truncation = problem
+                return
+            read.append(later, num_samples)
+        position += round(later.file_seconds * rate)
+        read.file_seconds = position / rate
+        read.truncation = later.truncation or stream.truncation
+        if read.truncation:
+            return
 
 
 def _read_stream(
     file: BinaryIO,
-    container: str,
+    read: ReadAudio,
     max_seconds: float | None,
     start_seconds: float,
     stream: Stream | None = None,
-) -> ReadAudio:
+) -> Iterator[np.ndarray]:
     """Reads with libsndfile if that can, otherwise with PyAV.
 
     `stream` is what `file` holds if it is not all of a file.
     """
-    failure = f"libsndfile does not read {container}"
-    if container in (*SOUNDFILE_FORMATS, "unknown"):
+    failure = f"libsndfile does not read {read.container}"
+    if read.container in (*SOUNDFILE_FORMATS, "unknown"):
         try:
-            return read_with_soundfile(
-                file, container, max_seconds, start_seconds, stream
+            yield from read_with_soundfile(
+                file, read, max_seconds, start_seconds, stream
             )
+            return
         except NotDecodableError as error:
-            if container == "unknown":
+            if read.container == "unknown":
                 # libsndfile's own words are about the last format it tried.
                 raise NotDecodableError(
                     "its content begins like no format of audio"
@@ -477,33 +534,37 @@ def _read_stream(
         raise PyavMissingError(
             f"{failure}. PyAV reads more: pip install 'audioset_strong[av]'"
         ) from error
-    return read_with_pyav(file, container, max_seconds, start_seconds)
+    read.begin()
+    yield from read_with_pyav(file, read, max_seconds, start_seconds)
 
 
 def read_with_soundfile(
     file: BinaryIO,
-    container: str,
+    read: ReadAudio,
     max_seconds: float | None,
     start_seconds: float = 0.0,
     stream: Stream | None = None,
-) -> ReadAudio:
+) -> Iterator[np.ndarray]:
     """Reads the samples of a file, block by block.
 
     Args:
       file: The whole file. One on disk is read by its number, which is faster
         than through Python and ignores the extension.
-      container: The format that `sniff_format` found.
+      read: Knows its format (`sniff_format`), and learns all else.
       max_seconds: Audio after this is not kept, and not read where the header
         says how long the file is; None for all of it.
       start_seconds: Audio before this is not kept (`decode_audio`).
       stream: What the file holds if it was taken out of another one.
+
+    Yields:
+      float32 `[num_samples]`, mono.
 
     Raises:
       NotDecodableError: libsndfile does not read the file.
       BadSamplesError: What it reads is not sound.
     """
     mp3_samples = None
-    if container == "mp3":
+    if read.container == "mp3":
         mp3_samples = (
             stream.num_samples if stream else claimed_mp3_samples(file)
         )
@@ -513,41 +574,53 @@ def read_with_soundfile(
             file.seek(0)
             file = io.BytesIO(_ID3_TAG + file.read())
     read_file = functools.partial(
-        _read_blocks, file, container, mp3_samples, max_seconds, start_seconds
+        _read_sound, file, read, mp3_samples, max_seconds, start_seconds
     )
     try:
         try:
-            return read_file(until_error=False)
+            yield from read_file(until_error=False)
         except soundfile.SoundFileError:
             # And again, keeping what comes before the error.
-            return read_file(until_error=True)
+            read.begin()
+            yield from read_file(until_error=True)
     except (soundfile.SoundFileError, RuntimeError, OSError) as error:
         message = getattr(error, "error_string", str(error)).rstrip(".")
         raise NotDecodableError(f"libsndfile: {message}") from error
 
 
-def _read_blocks(
+def _read_sound(
     file: BinaryIO,
-    container: str,
+    read: ReadAudio,
     mp3_samples: int | None,
     max_seconds: float | None,
     start_seconds: float,
     until_error: bool,
-) -> ReadAudio:
+) -> Iterator[np.ndarray]:
     """Reads to the end of the part, or to an error if that may be."""
+    container = read.container
+    # Around each call: what others write in between is not of the decoder.
+    catch: Callable[[], contextlib.AbstractContextManager[None]]
+    catch = contextlib.nullcontext
+    if container == "mp3":
+        catch = functools.partial(_catch_chatter, read.chatter)
     file.seek(0)
     on_disk = isinstance(file, io.FileIO)
-    with soundfile.SoundFile(
-        file.fileno() if on_disk else file, closefd=False
-    ) as sound:
-        rate, num_channels, mixer = sound.samplerate, sound.channels, Mixer()
+    with catch():
+        sound = soundfile.SoundFile(
+            file.fileno() if on_disk else file, closefd=False
+        )
+    with sound:
+        rate, num_channels = sound.samplerate, sound.channels
         check_sample_rate(rate)
+        read.sample_rate, read.num_channels = rate, num_channels
         num_claimed: int | None = sound.frames
         if mp3_samples is not None:
             # Of some files that are cut libsndfile reports what is left.
             num_claimed = max(mp3_samples, sound.frames)
         elif container == "mp3" or sound.frames >= _UNKNOWN_LENGTH:
             num_claimed = None
+        if num_claimed is not None:
+            read.claimed_seconds = num_claimed / rate
         start, end = sample_bounds(rate, max_seconds, start_seconds)
         # Without a claim the samples are counted to the end.
         num_expected = (
@@ -568,30 +641,31 @@ def _read_blocks(
                 # libsndfile does not say how many samples it gave before an
                 # error; NaN shows where it stopped.
                 block.fill(np.nan)
-                with contextlib.suppress(soundfile.SoundFileError):
+                with catch(), contextlib.suppress(soundfile.SoundFileError):
                     sound.read(out=block)
                 is_empty = np.isnan(block[:, -1])  # [size]
                 num_new = (
                     int(is_empty.argmax()) if is_empty.any() else len(block)
                 )
             else:
-                num_new = len(sound.read(out=block))
+                with catch():
+                    num_new = len(sound.read(out=block))
             kept = slice(
                 max(start - num_read, 0),
                 int(min(num_new, max(end - num_read, 0))),
             )
-            mixer.add(block[kept])  # [num_kept, num_channels]
+            yield read.add(block[kept])  # [num_kept]
             num_read += num_new
             if num_new < len(block):
                 break
     found = num_read / rate
+    read.file_seconds, read.truncation = found, ""
     if num_claimed is None:
-        return ReadAudio(mixer, rate, num_channels, found)
-    claimed, truncation = num_claimed / rate, ""
+        return
+    read.file_seconds = num_claimed / rate
     tolerance_seconds = _MP3_TOLERANCE_SECONDS if container == "mp3" else 0.0
     if num_expected - num_read > tolerance_seconds * rate:
-        truncation = missing_seconds(claimed, found)
-    return ReadAudio(mixer, rate, num_channels, claimed, truncation)
+        read.truncation = missing_seconds(read.file_seconds, found)
 
 
 def _is_seekable(sound: soundfile.SoundFile, container: str) -> bool:

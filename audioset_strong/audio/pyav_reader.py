@@ -5,6 +5,7 @@ like audio cannot lead it to other files.
 """
 
 import math
+from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -14,7 +15,6 @@ from audioset_strong.audio.formats import (
 )
 from audioset_strong.audio.samples import (
     BLOCK_VALUES,
-    Mixer,
     NotDecodableError,
     ReadAudio,
     check_sample_rate,
@@ -48,17 +48,20 @@ _MAX_PLANES = 7
 
 def read_with_pyav(
     file: BinaryIO,
-    container: str,
+    read: ReadAudio,
     max_seconds: float | None,
     start_seconds: float = 0.0,
-) -> ReadAudio:
+) -> Iterator[np.ndarray]:
     """Reads the samples of a file's first audio stream.
 
     Args:
       file: The whole file.
-      container: The format that `sniff_format` found.
+      read: Knows its format (`sniff_format`), and learns all else.
       max_seconds: Audio after this is not decoded; None for all of it.
       start_seconds: Audio before this is not kept (`decode_audio`).
+
+    Yields:
+      float32 `[num_samples]`, mono.
 
     Raises:
       NotDecodableError: FFmpeg does not read the file, or it has no audio.
@@ -66,6 +69,7 @@ def read_with_pyav(
     """
     import av
 
+    container = read.container
     if container not in EXTENSIONS_OF_FORMAT:
         raise NotDecodableError("PyAV: not a format of audio")
     # FFmpeg's names are ours, but for two.
@@ -77,9 +81,9 @@ def read_with_pyav(
         ) as opened:
             if not opened.streams.audio:
                 raise NotDecodableError("PyAV: it has no audio stream")
-            reader = _PyavReader(opened, container, max_seconds, start_seconds)
-            reader.read_packets()
-            return reader.result()
+            reader = _PyavReader(opened, read, max_seconds, start_seconds)
+            yield from reader.read_packets()
+            reader.finish()
     except _pyav_errors() as error:
         message = getattr(error, "strerror", None) or str(error)
         raise NotDecodableError(f"PyAV: {message}") from error
@@ -98,14 +102,13 @@ class _PyavReader:
     def __init__(
         self,
         opened: Any,
-        container: str,
+        read: ReadAudio,
         max_seconds: float | None,
         start_seconds: float,
     ) -> None:
         self._opened, self._stream = opened, opened.streams.audio[0]
-        self._container = container
+        self._read, self._container = read, read.container
         self._max_seconds, self._start_seconds = max_seconds, start_seconds
-        self._mixer = Mixer()
         # Until the first frame.
         self._rate, self._num_channels = 0, 0
         self._start, self._end = 0, math.inf
@@ -117,16 +120,16 @@ class _PyavReader:
         self._delay_seconds = 0.0
         self._error = ""
 
-    def read_packets(self) -> None:
+    def read_packets(self) -> Iterator[np.ndarray]:
         """Decodes what is wanted; later packets only tell the duration."""
         try:
             for packet in self._opened.demux(self._stream):
                 self._measure(packet)
                 if self._num_read < self._end and not self._error:
-                    self._decode(packet)
+                    yield from self._decode(packet)
         except _pyav_errors() as error:
             self._error = self._error or str(error)
-        self._mix()
+        yield from self._mix()
 
     def _measure(self, packet: Any) -> None:
         """Tracks the end of the packets, by their times or durations."""
@@ -142,7 +145,7 @@ class _PyavReader:
             end = begin + duration - self._first_packet_seconds
             self._packets_seconds = max(self._packets_seconds, end)
 
-    def _decode(self, packet: Any) -> None:
+    def _decode(self, packet: Any) -> Iterator[np.ndarray]:
         """Keeps the samples of a packet, up to an error.
 
         After an error nothing more is taken: it would come too early. Before
@@ -154,18 +157,21 @@ class _PyavReader:
                 if not self._rate:
                     check_sample_rate(frame.sample_rate)
                     self._rate, self._num_channels = layout
+                    self._read.sample_rate, self._read.num_channels = layout
                     self._start, self._end = sample_bounds(
                         self._rate, self._max_seconds, self._start_seconds
                     )
                     self._delay_seconds = self._find_delay(frame)
+                    self._read.claimed_seconds = self._claimed_seconds()
                     num_silent = round(self._delay_seconds * self._rate)
-                    if num_silent:
-                        silence = np.zeros((layout[1], num_silent), np.float32)
-                        self._keep(silence)
+                    for start in range(0, num_silent, self._rate):
+                        num_new = min(num_silent - start, self._rate)
+                        silence = np.zeros((layout[1], num_new), np.float32)
+                        yield from self._keep(silence)
                 if layout != (self._rate, self._num_channels):
                     raise ValueError("its rate or channels change on the way")
                 # [num_channels, num_samples]
-                self._keep(_frame_to_float(frame))
+                yield from self._keep(_frame_to_float(frame))
         except _pyav_errors() as error:
             if self._num_read:
                 self._error = str(error)
@@ -192,56 +198,64 @@ class _PyavReader:
         is_late = _MIN_DELAY_SECONDS < delay <= _MAX_DELAY_SECONDS
         return delay if is_late else 0.0
 
-    def _keep(self, samples: np.ndarray) -> None:
+    def _keep(self, samples: np.ndarray) -> Iterator[np.ndarray]:
         """Takes the wanted ones of float32 `[num_channels, num_samples]`."""
         num_left = self._end - self._num_read
         num_new = int(min(samples.shape[1], num_left))
         num_before = min(max(self._start - self._num_read, 0), num_new)
-        self._waiting.append(samples[:, num_before:num_new])
+        if num_before < num_new:
+            self._waiting.append(samples[:, num_before:num_new])
         self._num_read += num_new
         self._num_waiting += num_new - num_before
         if self._num_waiting * self._num_channels >= BLOCK_VALUES:
-            self._mix()
+            yield from self._mix()
 
-    def _mix(self) -> None:
-        """Passes the waiting samples to the mixer."""
+    def _mix(self) -> Iterator[np.ndarray]:
+        """Mixes the waiting samples."""
         if self._waiting:
             # [num_channels, num_samples] -> [num_samples, num_channels]
             block = np.concatenate(self._waiting, axis=1).T
-            self._mixer.add(np.ascontiguousarray(block))
-        self._waiting, self._num_waiting = [], 0
+            self._waiting, self._num_waiting = [], 0
+            yield self._read.add(np.ascontiguousarray(block))
 
-    def result(self) -> ReadAudio:
+    def _claimed_seconds(self) -> float | None:
+        """Returns the duration by the header; None if that does not say."""
+        stream, opened = self._stream, self._opened
+        if self._container in _WITHOUT_SECONDS:
+            return None
+        if stream.duration and stream.time_base:
+            seconds = float(stream.duration * stream.time_base)
+            return seconds + self._delay_seconds
+        if not opened.duration or len(opened.streams) > 1:
+            return None
+        seconds = float(opened.duration / 1e6)
+        if self._container in ("webm", "matroska"):
+            # Theirs is the time of the end; all before the delay is none.
+            first_seconds = (opened.start_time or 0) / 1e6
+            seconds -= max(first_seconds - self._delay_seconds, 0.0)
+        return seconds
+
+    def finish(self) -> None:
         """Reports on the file once its packets are read."""
-        has_claimed_seconds = self._container not in _WITHOUT_SECONDS
         if not self._rate:
             raise NotDecodableError(f"PyAV: nothing decodes {self._error}")
         found = self._num_read / self._rate
-        # What was decoded, or was counted and not decoded.
-        claimed = found
-        if self._num_read >= self._end:
-            claimed = max(found, self._packets_seconds + self._delay_seconds)
-        stream, opened = self._stream, self._opened
-        if has_claimed_seconds and stream.duration and stream.time_base:
-            claimed = float(stream.duration * stream.time_base)
-            claimed += self._delay_seconds
-        elif (
-            has_claimed_seconds and opened.duration and len(opened.streams) == 1
-        ):
-            claimed = float(opened.duration / 1e6)
-            if self._container in ("webm", "matroska"):
-                # Theirs is the time of the end; all before the delay is none.
-                first_seconds = (opened.start_time or 0) / 1e6
-                claimed -= max(first_seconds - self._delay_seconds, 0.0)
+        # Fragments of MP4 add to what the header said.
+        claimed = self._claimed_seconds()
+        if claimed is None:
+            # What was decoded, or was counted and not decoded.
+            claimed = found
+            if self._num_read >= self._end:
+                counted = self._packets_seconds + self._delay_seconds
+                claimed = max(found, counted)
         expected = min(claimed, self._end / self._rate)
         truncation = ""
         if self._error:
             truncation = f"decoding ends after {found:.3f} s: {self._error}"
         elif found < expected - _PYAV_TOLERANCE_SECONDS:
             truncation = missing_seconds(claimed, found)
-        return ReadAudio(
-            self._mixer, self._rate, self._num_channels, claimed, truncation
-        )
+        self._read.file_seconds = claimed
+        self._read.truncation = truncation
 
 
 def _frame_to_float(frame: Any) -> np.ndarray:

@@ -1,12 +1,13 @@
 """What decoders share: blocks of samples -> mono, and how they fail.
 
-blocks [num_samples, num_channels] -> mono [num_samples]
+blocks [num_samples, num_channels] -> mono [num_samples] -> another rate
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
 import numpy as np
+import soxr
 
 # A sample counts as clipped from here, in runs of at least three: converters
 # that clip often stop a step or two below full scale.
@@ -26,6 +27,8 @@ _MAX_SAMPLE_RATE = 1_000_000
 # Samples of all channels that are read at a time: 16 MB. That holds ten seconds
 # of 5.1 at 48 kHz, so that clips are one block; FLAC seeks before each.
 BLOCK_VALUES = 1 << 22
+
+_RESAMPLED_AT_ONCE = 1 << 16
 
 
 class NotDecodableError(Exception):
@@ -50,36 +53,59 @@ def sample_bounds(
     return start, start + int(max_seconds * sample_rate)
 
 
-class Mixer:
-    """Collects the blocks of a file, in their order, as mono.
+class ReadAudio:
+    """What is known of a file, while a decoder reads it and after that.
 
-    This is the only place that looks at each sample of a file: every step is
+    `add` is the only place that looks at each sample of a file: every step is
     one or two passes over contiguous memory.
 
     Attributes:
+      container: Its format, as `sniff_format` names it.
+      sample_rate: Of the file, in Hz; known from the first block on, and so is
+        the next one.
+      num_channels: Of the file.
+      claimed_seconds: Its duration by the header; None if that does not say.
+      file_seconds: The same, or what was decoded if the header does not say;
+        known at the end, and so is the next one.
+      truncation: The promise of the header that was not kept, or "".
       num_samples: Samples per channel so far.
       file_peak: Largest sample of any channel so far, of either sign.
+      chatter: What the decoder wrote to stderr, in lines.
     """
 
     def __init__(self) -> None:
+        self.container = ""
+        self.sample_rate, self.num_channels = 0, 0
+        self.file_seconds = 0.0
+        self.truncation = ""
+        self.chatter: list[bytes] = []
+        self._num_given = 0
+        self.begin()
+
+    def begin(self) -> None:
+        """Begins to read, or begins again: what was given is passed over."""
+        self.claimed_seconds: float | None = None
         self.num_samples = 0
         self.file_peak = 0.0
-        self._blocks: list[np.ndarray] = []
         self._num_values = 0
         self._num_clipped = 0
 
-    def add(self, samples: np.ndarray) -> None:
+    def add(self, samples: np.ndarray) -> np.ndarray:
         """Mixes the next block; a clipped run is counted within a block.
 
         Args:
           samples: float32 `[num_samples, num_channels]`, in [-1, 1]; not to be
             changed afterwards.
 
+        Returns:
+          float32 `[num_new_samples]`, mono, without what was given before
+          reading began again.
+
         Raises:
           BadSamplesError: A sample is not a number, or absurdly large.
         """
         if not len(samples):
-            return
+            return np.zeros(0, np.float32)
         # The minimum and maximum of what holds a NaN are NaN, which fails both
         # comparisons.
         low, high = float(samples.min()), float(samples.max())
@@ -89,33 +115,32 @@ class Mixer:
         if peak >= _FULL_SCALE:
             self._num_clipped += _count_clipped(samples)
         self.file_peak = max(self.file_peak, peak)
-        self._blocks.append(_mix_to_mono(samples))  # [num_samples]
         self.num_samples += len(samples)
         self._num_values += samples.size
+        mono = _mix_to_mono(samples)  # [num_samples]
+        num_new = min(self.num_samples - self._num_given, len(mono))
+        if num_new <= 0:
+            return mono[:0]
+        self._num_given = self.num_samples
+        return mono[len(mono) - num_new :]
 
-    def append(self, other: "Mixer", waveform: np.ndarray) -> None:
-        """Takes what another one counted, with its waveform or instead of it.
+    def append(self, later: "ReadAudio", num_samples: int) -> None:
+        """Counts a stream that follows in the same file.
 
         Args:
-          other: Not to be used afterwards.
-          waveform: float32 `[num_samples]`.
+          later: What is known of it; its peak and clipped samples count.
+          num_samples: Its length at this one's sample rate.
         """
-        self._blocks.append(waveform)
-        self.num_samples += len(waveform)
-        self.file_peak = max(self.file_peak, other.file_peak)
-        self._num_values += other._num_values
-        self._num_clipped += other._num_clipped
+        self.num_samples += num_samples
+        self.num_channels = max(self.num_channels, later.num_channels)
+        self.file_peak = max(self.file_peak, later.file_peak)
+        self._num_values += later._num_values
+        self._num_clipped += later._num_clipped
 
     @property
     def clipped_fraction(self) -> float:
         """Share of the samples of all channels that are clipped."""
         return self._num_clipped / max(self._num_values, 1)
-
-    def waveform(self) -> np.ndarray:
-        """Returns all blocks: float32 `[num_samples]`, mono."""
-        if len(self._blocks) == 1:
-            return self._blocks[0]
-        return np.concatenate([np.zeros(0, np.float32), *self._blocks])
 
 
 def _mix_to_mono(samples: np.ndarray) -> np.ndarray:
@@ -147,23 +172,33 @@ def _count_clipped(samples: np.ndarray) -> int:
     return int(np.count_nonzero(is_clipped))
 
 
-class ReadAudio(NamedTuple):
-    """What a decoder read.
+def resample_blocks(
+    blocks: Iterable[np.ndarray], read: ReadAudio, sample_rate: int
+) -> Iterator[np.ndarray]:
+    """Resamples what comes in blocks; the same bits as of one block.
 
-    Attributes:
-      mixer: Holds the samples.
-      sample_rate: Of the file, in Hz.
-      num_channels: Of the file.
-      file_seconds: Duration by the header, or what was decoded if the header
-        does not say.
-      truncation: The promise of the header that was not kept, or "".
+    Args:
+      blocks: float32 `[num_samples]` each, of `read`, whose rate is known with
+        the first one.
+      read: What they are read from.
+      sample_rate: In Hz.
+
+    Yields:
+      float32 `[num_samples * sample_rate / read.sample_rate]` of each.
     """
-
-    mixer: Mixer
-    sample_rate: int
-    num_channels: int
-    file_seconds: float
-    truncation: str = ""
+    resampler: soxr.ResampleStream | None = None
+    for block in blocks:
+        if read.sample_rate == sample_rate:
+            yield block
+            continue
+        if resampler is None:
+            resampler = soxr.ResampleStream(read.sample_rate, sample_rate, 1)
+        # Larger pieces leave the cache.
+        for start in range(0, len(block), _RESAMPLED_AT_ONCE):
+            piece = block[start : start + _RESAMPLED_AT_ONCE]
+            yield resampler.resample_chunk(piece)
+    if resampler:
+        yield resampler.resample_chunk(np.zeros(0, np.float32), last=True)
 
 
 def check_sample_rate(sample_rate: int) -> None:

@@ -3,7 +3,8 @@
     pip install '.[psds]'
 
 Three ways to compare detected events with strong labels. A detection is a run
-of windows (label frames, or the rows of a score table) that reach a threshold:
+of windows (label frames, frames of scores at the hop used, or the rows of a
+score table) that reach a threshold:
 
   PSDS             area under the curve of found events against false alarms an
                    hour, over all thresholds, less the spread of classes. A
@@ -25,7 +26,7 @@ Conventions:
     events cannot tell which of two overlapping ones a detection is. (Framing
     never merges: `labels/frame_rule.py`.)
   * Few events meet a collar of 0.2 s on label frames of 0.96 s: collars are for
-    score tables of a finer frame rate.
+    scores at a finer hop.
 
 Classes are computed a few at a time: `sed_scores_eval` holds every threshold of
 every clip and class, about 2 kB a pair, so 14 GB for 17,000 clips and 416
@@ -49,6 +50,7 @@ import pandas as pd
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.items import within_clips
+from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.scores import ScoreFile
 from audioset_strong.labels.clips import check_listed, check_onsets
 from audioset_strong.labels.frame_rule import to_milliseconds
@@ -201,11 +203,16 @@ class _WritableFrame(pd.DataFrame):
 
 
 def _scored_clips_and_mids(
-    scores: ScoreFile | ScoreTables,
+    scores: ScoreFile | NativeScores | ScoreTables,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Returns the clips and classes that have scores; checks tables."""
-    if isinstance(scores, ScoreFile):
-        has_scores = scores.num_label_frames > 0
+    if isinstance(scores, ScoreFile | NativeScores):
+        counts = (
+            scores.num_frames
+            if isinstance(scores, NativeScores)
+            else scores.num_label_frames
+        )
+        has_scores = counts > 0
         clips = tuple(map(str, scores.segment_ids[has_scores]))
         return clips, tuple(map(str, scores.mids))
     if not scores:
@@ -233,25 +240,31 @@ def _scored_clips_and_mids(
 
 
 def _score_tables(
-    scores: ScoreFile | ScoreTables,
+    scores: ScoreFile | NativeScores | ScoreTables,
     segment_ids: Sequence[str],
     mids: Sequence[str],
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yields each clip's scores of a few classes as `sed_scores_eval` reads."""
     names = ["onset", "offset", *mids]
-    if not isinstance(scores, ScoreFile):
+    if not isinstance(scores, ScoreFile | NativeScores):
         for segment_id in segment_ids:
             yield segment_id, _WritableFrame(scores[segment_id][names])
         return
     rows = pd.Index(scores.segment_ids).get_indexer(pd.Index(segment_ids))
     columns = pd.Index(scores.mids).get_indexer(pd.Index(mids))
-    num_label_frames = scores.scores.shape[1]
-    edges = np.arange(num_label_frames + 1) * scores.label_frame_seconds
-    for segment_id, row in zip(segment_ids, rows, strict=True):
-        values = np.empty((scores.num_label_frames[row], len(names)))
-        num_frames = len(values)
-        values[:, 0], values[:, 1] = edges[:num_frames], edges[1:][:num_frames]
-        values[:, 2:] = scores.scores[row, :num_frames][:, columns]
+    for segment_id, row in zip(segment_ids, rows.tolist(), strict=True):
+        if isinstance(scores, NativeScores):
+            edges, of_clip = scores.edges_seconds(row), scores.of_clip(row)
+        else:
+            edges = (
+                np.arange(scores.num_label_frames[row] + 1)
+                * scores.label_frame_seconds
+            )
+            of_clip = scores.scores[row]
+        num_frames = len(edges) - 1
+        values = np.empty((num_frames, len(names)))
+        values[:, 0], values[:, 1] = edges[:-1], edges[1:]
+        values[:, 2:] = of_clip[:num_frames, columns]
         yield segment_id, _WritableFrame(values, columns=names)
 
 
@@ -403,7 +416,7 @@ def _line(name: str, value: float, arguments: Mapping[str, Any]) -> str:
 
 
 def psds_scores(
-    scores: ScoreFile | ScoreTables,
+    scores: ScoreFile | NativeScores | ScoreTables,
     strong: pd.DataFrame,
     params: EventScoreParams = EventScoreParams(),
     thresholds: Thresholds = 0.5,
@@ -416,15 +429,16 @@ def psds_scores(
     """Computes PSDS and the F1 of events.
 
     Args:
-      scores: Score file, for label frames; or at any frame rate a table for
-        each segment_id, with the columns onset and offset (seconds, gapless)
-        and one column a class, named by its mid, the same in every table.
+      scores: Score file, for label frames; scores at the hop used, for those
+        frames; or at any frame rate a table for each segment_id, with the
+        columns onset and offset (seconds, gapless) and one column a class,
+        named by its mid, the same in every table.
       strong: Strong table (`label_files`) of all events of its clips.
       params: What the numbers depend on.
       thresholds: Of the F1: least score of an event, or that of each mid, such
         as `thresholds.ThresholdFile.thresholds`. PSDS needs none.
-      audio_seconds: Length of the clips, or of each, unless `clips` says it:
-        what false alarms are counted by.
+      audio_seconds: Length of the clips, or of each, unless `clips` or the
+        scores say it: what false alarms are counted by.
       clips: Clips table (`labels/clips.py`): clips that annotators listened to,
         with or without an event, and their lengths; None for those with one.
       display_names: Name of each mid.
@@ -438,11 +452,20 @@ def psds_scores(
     library = _import_library()
     if isinstance(scores, ScoreFile):
         scores, _ = within_clips(scores, clips)
+    elif isinstance(scores, NativeScores):
+        scores = scores.within(clips)
+        audio_seconds = dict(
+            zip(
+                scores.segment_ids.tolist(),
+                scores.audio_seconds.tolist(),
+                strict=True,
+            )
+        )
     if clips is not None:
         audio_seconds = dict(
             zip(clips["segment_id"], clips["duration_seconds"], strict=True)
         )
-        if not isinstance(scores, ScoreFile):
+        if not isinstance(scores, ScoreFile | NativeScores):
             # Models pad clips; what they hear in the padding is no false alarm.
             scores = {
                 clip: table[table["onset"] < audio_seconds.get(clip, np.inf)]

@@ -29,6 +29,10 @@ import tqdm
 from absl import logging
 
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation.native_scores import (
+    is_native,
+    read_native_scores,
+)
 from audioset_strong.evaluation.scores import (
     LOGITS_NOTE,
     TIME_TOLERANCE_SECONDS,
@@ -69,9 +73,11 @@ def read_scores(
     """Reads scores, whatever they were written as.
 
     Args:
-      path: A score file (`scores.py`) or a folder of score tables.
+      path: A score file (`scores.py`), at any hop (`native_scores.py`), or a
+        folder of score tables.
       known: What class columns can name, besides mids.
-      pooling: How the windows of tables become label frames, "mean" or "max".
+      pooling: How windows, of tables or at another hop, become label frames,
+        "mean" or "max".
       is_logits: Whether to turn the scores into probabilities.
       clips: Clips table (`labels/clips.py`), which says how long the clips of
         tables are; None for no list.
@@ -90,6 +96,8 @@ def read_scores(
             f"{path}: expected a score file (.npz) or a folder of score "
             f"tables, found one table. Give the folder."
         )
+    if is_native(path):
+        return read_native_scores(path, known, is_logits).pool(pooling)
     score_file = read_score_file(path, known)
     return with_probabilities(score_file) if is_logits else score_file
 

@@ -26,7 +26,8 @@ are, with a warning where it matters, or turned into probabilities first.
 
 Clips can have any length: the array has room for the longest. Audio can be
 shorter than that; label frames beyond it are zero in the file and take no part
-in anything. Without `num_label_frames` all label frames count.
+in anything. Without `num_label_frames` all label frames count. Scores at
+another hop have a file of their own (`native_scores.py`).
 """
 
 import dataclasses
@@ -234,20 +235,8 @@ class ScoreFile:
                 f"{self.label_frame_seconds}. Pool the scores onto {seconds} s "
                 f"label frames: evaluation.make_scores does."
             )
-        for name in ("segment_ids", "mids"):
-            values = getattr(self, name)
-            if values.ndim != 1 or values.dtype.kind != "U":
-                raise InputError(
-                    f"{name} must be a 1-D array of str, found shape "
-                    f"{values.shape} of {values.dtype}."
-                )
-            unique, num_equal = np.unique(values, return_counts=True)
-            repeated = unique[num_equal > 1]
-            if repeated.size:
-                raise InputError(
-                    f"{name} must be unique; {repeated.size} stand more than "
-                    f"once, such as {str(repeated[0])!r}. Keep one of each."
-                )
+        check_unique_texts("segment_ids", self.segment_ids)
+        check_unique_texts("mids", self.mids)
         shape, num_clips = self.scores.shape, self.segment_ids.size
         expected = (num_clips, self.mids.size)
         if len(shape) != 3 or shape[::2] != expected or not shape[1]:
@@ -306,6 +295,22 @@ class ScoreFile:
         return means
 
 
+def check_unique_texts(name: str, values: npt.NDArray[Any]) -> None:
+    """Raises `InputError` unless these are different texts, `[any]`."""
+    if values.ndim != 1 or values.dtype.kind != "U":
+        raise InputError(
+            f"{name} must be a 1-D array of str, found shape {values.shape} of "
+            f"{values.dtype}."
+        )
+    unique, num_equal = np.unique(values, return_counts=True)
+    repeated = unique[num_equal > 1]
+    if repeated.size:
+        raise InputError(
+            f"{name} must be unique; {repeated.size} stand more than once, "
+            f"such as {str(repeated[0])!r}. Keep one of each."
+        )
+
+
 def _parts_of_clips(num_clips: int) -> Iterator[slice]:
     """Yields slices of clips that are small enough to copy: a few MB each."""
     for start in range(0, num_clips, 256):
@@ -358,21 +363,34 @@ def read_score_file(
       InputError: The file is not an `.npz`, an array is missing or not as the
         module docstring says, or the classes are not those of its hash.
     """
+    arrays = load_arrays(path)
+    try:
+        return _parse_arrays(arrays, known, os.fspath(path))
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from error
+
+
+def load_arrays(path: Path, names: Sequence[str] | None = None) -> _Arrays:
+    """Reads the arrays of a score file, those of `names` or all.
+
+    Raises:
+      InputError: It is no `.npz`.
+    """
     try:
         archive = np.load(path, allow_pickle=False)
         if isinstance(archive, np.ndarray):
             raise ValueError("a single array")
         with archive:
-            arrays = dict(archive)
+            return {
+                name: archive[name]
+                for name in archive.files
+                if names is None or name in names
+            }
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
             f"{path}: expected a score file, an .npz with {list(_REQUIRED)}. "
             f"It cannot be read as one: {error}".splitlines()[0]
         ) from error
-    try:
-        return _parse_arrays(arrays, known, os.fspath(path))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
 
 
 def _parse_arrays(
@@ -413,7 +431,7 @@ def _parse_arrays(
     # Whether the shape is right is checked with the rest.
     width = scores.shape[1] if scores.ndim > 1 else 0
     all_frames = np.full(arrays["segment_ids"].size, width, dtype=np.int64)
-    seconds = _only_value(arrays, "label_frame_seconds", "fiu", "number")
+    seconds = only_value(arrays, "label_frame_seconds", "fiu", "number")
     score_file = ScoreFile(
         segment_ids=arrays["segment_ids"],
         mids=mids,
@@ -427,7 +445,7 @@ def _parse_arrays(
     if "class_map_hash" in arrays:
         check_class_hash(
             score_file.mids.tolist(),
-            str(_only_value(arrays, "class_map_hash", "U", "str")),
+            str(only_value(arrays, "class_map_hash", "U", "str")),
             "mids",
             "The columns are not those that were written: write the file "
             "again, with mids in the order of its scores.",
@@ -454,7 +472,7 @@ def _find_columns(
     return find_classes([str(value) for value in values.tolist()], known)
 
 
-def _only_value(arrays: _Arrays, name: str, kinds: str, of_what: str) -> Any:
+def only_value(arrays: _Arrays, name: str, kinds: str, of_what: str) -> Any:
     """Returns the one value of an array."""
     array = arrays[name]
     if array.size != 1 or array.dtype.kind not in kinds:

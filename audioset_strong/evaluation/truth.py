@@ -21,6 +21,9 @@ A list of annotated clips (`labels/clips.py`) says how long clips are, which
 belong together, and which have no event: those that it names and no label
 given does. They are negatives of every class. Clips that have weak labels and
 no strong ones, or the other way around, are unknown to the eval of the latter.
+
+Without a list, scores of one's own recordings say how long these are, and label
+tracks (`labels/label_tracks.py`) which of them were listened to.
 """
 
 import dataclasses
@@ -41,8 +44,10 @@ from audioset_strong.evaluation.items import (
     weak_items,
 )
 from audioset_strong.evaluation.scores import Path, ScoreFile
+from audioset_strong.labels.class_map import ClassMap
 from audioset_strong.labels.clips import (
     check_listed,
+    clips_of_labels,
     leave_out_unknown,
     make_clips_table,
     read_annotated_clips,
@@ -68,6 +73,7 @@ from audioset_strong.labels.label_mapping import (
     map_weak_labels,
 )
 from audioset_strong.labels.label_rows import Names
+from audioset_strong.labels.label_tracks import read_event_labels
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import LabelFrameParams
 
@@ -218,13 +224,15 @@ def read_truth(
     clips: Labels | None = None,
     clip_seconds: float = LabelFrameParams().clip_seconds,
     names: Names | None = None,
+    class_map: ClassMap | None = None,
+    recordings: pd.DataFrame | None = None,
 ) -> Truth:
     """Reads labels, frames strong ones, and reports problems of the files.
 
     Args:
       framed_labels: Framed TSV, or a framed table.
-      strong_labels: Strong TSV, or a strong table, to be framed; instead of
-        framed ones.
+      strong_labels: Strong TSV, label track or folder of tracks, or a strong
+        table, to be framed; instead of framed ones.
       weak_labels: Weak CSV, or a weak table.
       explicit_negatives: TSV of pairs that annotators marked absent, a framed
         TSV that holds them, or a table of pairs.
@@ -233,6 +241,9 @@ def read_truth(
         None for no list.
       clip_seconds: Length of the clips that are not listed.
       names: The mids of each display name, which labels of files may be.
+      class_map: Classes that labels of tracks name.
+      recordings: Clips table of what is scored, for the lengths of clips if
+        there is no list; None if scores do not say how long they are.
 
     Returns:
       The truth (module docstring).
@@ -251,13 +262,27 @@ def read_truth(
     problems = ProblemLog() if problems is None else problems
     params = params_of_length(clip_seconds)
     listed = None if clips is None else _read_clips(clips)
-    tables = {
-        name: _read(name, labels, problems, params, listed, names)
-        for name, labels in given.items()
+    lengths = recordings if listed is None else listed
+    annotated = None
+    tables: dict[str, Labels | None] = dict(given)
+    if strong_labels is not None and not isinstance(
+        strong_labels, pd.DataFrame
+    ):
+        tables["strong_labels"], annotated = read_event_labels(
+            strong_labels,
+            problems,
+            names,
+            params_of_longest(lengths, params),
+            class_map,
+            () if lengths is None else set(lengths["segment_id"]),
+        )
+    read = {
+        name: _read(name, labels, problems, params, lengths, names)
+        for name, labels in tables.items()
     }
     problems.report()
-    framed, strong = tables["framed_labels"], tables["strong_labels"]
-    absent, weak = tables["explicit_negatives"], tables["weak_labels"]
+    framed, strong = read["framed_labels"], read["strong_labels"]
+    absent, weak = read["explicit_negatives"], read["weak_labels"]
     sources: dict[str, str | None] = dict.fromkeys(given)
     sources |= {
         name: "a table"
@@ -267,10 +292,21 @@ def read_truth(
         if labels is not None
     }
     notes = []
-    if clips is not None and listed is not None:
+    what = "annotated clips are listed"
+    if clips is not None:
         sources["clips"] = (
             "a table" if isinstance(clips, pd.DataFrame) else os.fspath(clips)
         )
+    elif annotated is not None or recordings is not None:
+        what = "recordings are labelled"
+        listed = clips_of_labels(
+            _labelled_clips(framed, strong, weak),
+            annotated or (),
+            strong,
+            recordings,
+            clip_seconds,
+        )
+    if listed is not None:
         labelled = _labelled_clips(framed, strong, weak)
         listed, unknown = leave_out_unknown(listed, problems, labelled)
         if unknown:
@@ -281,8 +317,8 @@ def read_truth(
         listed = _find_empty_clips(listed, framed, strong, weak)
         num_empty = int((~listed["has_event"]).sum())
         notes.append(
-            f"{len(listed)} annotated clips are listed, {num_empty} of them "
-            f"without any event, which are negatives of every class"
+            f"{len(listed)} {what}, {num_empty} of them without any event, "
+            f"which are negatives of every class"
         )
     if strong is not None:
         # Clips without any event are marked later: they would be a row for

@@ -2,4 +2,5 @@
 
 saved_model.py      a run -> a SavedModel, compared with it
 waveform_model.py   what it holds: from a waveform to scores
+model_card.py       README.md of an export: data, settings, metrics, limits
 """

@@ -6,4 +6,6 @@ metadata.py        what a model says of itself, in every format
 engines.py         loads an export -> patches to scores
 sound_model.py     `load_model`, and the three lines of Python
 event_decoding.py  scores over time -> events with times
+events.py          the events of one recording, with their classes
+event_files.py     events, scores and embeddings -> files of many kinds
 """

@@ -13,6 +13,7 @@ across an edge is in both clips.
 
 import bisect
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -39,12 +40,14 @@ _MAX_BEYOND_SECONDS = 1.0
 def class_id_of_label(label: str) -> str:
     """Makes a class id of a label's text: "Dog bark" is `dog_bark`.
 
-    Lower case, with one underscore for each run of spaces, commas and quotes. A
-    Freebase mid stays as it is. Returns "" if nothing is left.
+    Lower case and composed characters, with one underscore for each run of
+    spaces, commas and quotes. A Freebase mid stays as it is. Returns "" if
+    nothing is left.
     """
     if AUDIOSET_MID.fullmatch(label):
         return label
-    return re.sub(r"[\s\",_]+", "_", label.casefold()).strip("_")
+    composed = unicodedata.normalize("NFC", label.casefold())
+    return re.sub(r"[\s\",_]+", "_", composed).strip("_")
 
 
 def name_classes(

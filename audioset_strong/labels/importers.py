@@ -799,6 +799,8 @@ def _recording_of(record: Mapping[str, Any]) -> str:
     }
     # An id is surer than a path, which Hugging Face often leaves empty.
     names = {n: v for n, v in names.items() if isinstance(v, str) and v}
+    if "segment_id" in names:
+        return str(names["segment_id"])
     if len(names) > 1:
         names.pop("audio", None)
     if len(names) != 1:

@@ -80,6 +80,7 @@ from audioset_strong.labels.line_parser import (
     FRAMED_LINE,
     NAME_LINE,
     PAIR_LINE,
+    SCORED_LINE,
     STRONG_LINE,
     WEAK_LINE,
     LabelText,
@@ -97,6 +98,8 @@ from audioset_strong.params import LabelFrameParams
 OWN_WEAK_HEADER = "segment_id,labels"
 WEAK_HEADER = "# YTID, start_seconds, end_seconds, positive_labels"
 STRONG_HEADER = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel"
+# As `predict` writes, with a score of each event.
+SCORED_HEADER = STRONG_HEADER + "\tscore"
 FRAMED_HEADER = STRONG_HEADER + "\tpresent"
 PAIR_HEADER = "segment_id\tlabel"
 
@@ -462,7 +465,8 @@ def read_strong_labels(
 ) -> pd.DataFrame:
     """Reads a strong TSV such as `audioset_eval_strong.tsv`.
 
-    It has a header, then one line an event. Returns the strong table.
+    It has a header, then one line an event. A further column `score`, which
+    `predict` writes, is passed over. Returns the strong table.
     """
     return _read_strong(path, problems, known_mids, names, params)[0]
 
@@ -477,9 +481,10 @@ def _read_strong(
     """Reads a strong table and the line of each row."""
     columns = ["segment_id", "onset_seconds", "offset_seconds", "mid"]
     example = "audioset_eval_strong.tsv"
-    with _read_rows(
-        path, STRONG_LINE, STRONG_HEADER, example, problems
-    ) as rows:
+    form = STRONG_LINE, STRONG_HEADER
+    if read_first_line(path) == SCORED_HEADER:
+        form = SCORED_LINE, SCORED_HEADER
+    with _read_rows(path, *form, example, problems) as rows:
         rows.leave_out_backward("an event", "onset_seconds", "offset_seconds")
         rows.resolve_labels(known_mids, names)
         rows.report_as_one(
@@ -662,6 +667,19 @@ def absent_pairs(
     num_of_clip = label_frames_of_clips(pairs["segment_id"], clips, params)
     is_absent = (pairs["size"] == num_of_clip) & ~pairs["any"]
     return pairs.loc[is_absent, keys].reset_index(drop=True)
+
+
+def is_complementary(framed: pd.DataFrame) -> "pd.Series[bool]":
+    """Marks the complementary negatives among the rows of a framed table.
+
+    They are the NOT_PRESENT rows of classes that the clip has in another label
+    frame. The other NOT_PRESENT rows are explicit: annotators marked the class
+    absent.
+    """
+    is_present = framed["is_present"].astype(bool)  # also that of no rows
+    keys = [framed["segment_id"], framed["mid"]]
+    has_class = is_present.groupby(keys, sort=False).transform("max")
+    return ~is_present & has_class.astype(bool)
 
 
 def read_explicit_negatives(

@@ -396,12 +396,13 @@ def _explain_own_weak(line: str) -> str:
     return "expected '<segment id>,\"<class>,<class>,...\"'"
 
 
-def _explain_tabs(num_fields: int, line: str) -> str:
+def _explain_tabs(num_fields: int, line: str, has_presence: bool = True) -> str:
     """Explains lines that begin with a segment id: 2, 4 or 5 fields."""
     fields = line.split("\t")
     if len(fields) != num_fields:
         return f"expected {num_fields} tab-separated fields, not {len(fields)}"
-    if num_fields == 5 and fields[4] not in ("PRESENT", "NOT_PRESENT"):
+    is_presence = fields[-1] in ("PRESENT", "NOT_PRESENT")
+    if num_fields == 5 and has_presence and not is_presence:
         return "expected PRESENT or NOT_PRESENT in the fifth field"
     if not re.fullmatch(SEGMENT_ID_PATTERN, fields[0]):
         return "expected a segment id that does not begin with a space"
@@ -433,6 +434,11 @@ WEAK_LINE = LineFormat(
     _explain_weak,
 )
 STRONG_LINE = LineFormat("\t", _EVENT, functools.partial(_explain_tabs, 4))
+SCORED_LINE = LineFormat(
+    "\t",
+    {**_EVENT, "score": _NAME},
+    functools.partial(_explain_tabs, 5, has_presence=False),
+)
 FRAMED_LINE = LineFormat(
     "\t",
     {**_EVENT, "present": "(?:NOT_)?PRESENT"},

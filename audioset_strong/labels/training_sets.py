@@ -48,6 +48,7 @@ from audioset_strong.labels.frame_rule import Event
 from audioset_strong.labels.ids import group_of_segment, stable_fraction
 from audioset_strong.labels.label_files import (
     FRAMED_HEADER,
+    SCORED_HEADER,
     STRONG_HEADER,
     read_framed_labels,
     read_strong_labels,
@@ -142,6 +143,7 @@ def read_label_ytids(
         read = {
             FRAMED_HEADER: read_framed_labels,
             STRONG_HEADER: read_strong_labels,
+            SCORED_HEADER: read_strong_labels,
         }.get(header, read_weak_labels)
         try:
             table = read(path, log, names=names)

@@ -57,6 +57,7 @@ class Signals:
         self._is_alone = (
             strategy is None or worker_of(strategy).num_workers == 1
         )
+        self._is_answered = False
         self._may_break_off = False
         self._handlers: dict[signal.Signals, Any] = {}
         self._write_end = -1
@@ -71,12 +72,18 @@ class Signals:
         return self
 
     def __exit__(self, *error: object) -> None:
-        """Gives the signals back."""
+        """Gives the signals back, with one that came too late to be answered.
+
+        Otherwise a program that trains one model after another would go on.
+        """
         if self._handlers:
             signal.set_wakeup_fd(-1)
             os.close(self._write_end)  # ends the thread
             for number, handler in self._handlers.items():
                 signal.signal(number, handler or signal.SIG_DFL)
+            is_done = error[0] is None
+            if is_done and self.received and not self._is_answered:
+                signal.raise_signal(self.received)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         """Is called by Python, between two operations of the main thread."""
@@ -162,6 +169,7 @@ class Signals:
           SystemExit: It was SIGTERM.
         """
         assert self.received
+        self._is_answered = True
         logging.info(
             "Ended by %s at step %d, with a checkpoint. The same command "
             "resumes %s.",

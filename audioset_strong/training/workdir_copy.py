@@ -4,8 +4,8 @@ TensorFlow writes checkpoints and summaries to local disks. So a run works in a
 temporary folder that begins as a copy of the workdir, and sends what has
 changed after each checkpoint. The files of a checkpoint go first, then its
 index, then those that are gone are removed; so the workdir always holds a whole
-one, and a run that is killed goes on from there, on any host. Object storage
-has no locks: that one process at a time has a workdir is up to the user.
+one, and a run that is killed goes on from there, on any host. Meanwhile no
+other process may have the workdir (`files.hold_lock`).
 """
 
 import contextlib
@@ -38,13 +38,17 @@ def local_workdir(workdir: str) -> Iterator[tuple[str, Callable[[], None]]]:
       send: Makes the workdir what the folder is; call it after a checkpoint.
 
     Raises:
+      InputError: Another process has the workdir.
       OSError: The object storage cannot be read or, from `send`, written.
     """
     if not files.is_remote(workdir):
         yield workdir, lambda: None
         return
     workdir = workdir.rstrip("/")
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+    with (
+        files.hold_lock(workdir),
+        tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder,
+    ):
         logging.info("%s is written in %s, and copied.", workdir, folder)
         for path, _ in files.list_files(workdir):
             name = path.removeprefix(f"{workdir}/")

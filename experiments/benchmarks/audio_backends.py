@@ -27,6 +27,7 @@ from absl import flags
 from audioset_strong import run_flags
 from audioset_strong.audio import decode, log_mel, log_mel_graph, tfio_backend
 from audioset_strong.audio.backends import compute_log_mel
+from audioset_strong.audio.samples import ReadAudio
 from audioset_strong.errors import InputError
 from audioset_strong.params import FeatureParams
 
@@ -68,10 +69,11 @@ def _default_steps(path: str) -> _Steps:
     """The default backend; each step takes what the one before gave."""
 
     def read(_: Any) -> np.ndarray:
-        container = os.path.splitext(path)[1][1:]
+        read_audio = ReadAudio()
+        read_audio.container = os.path.splitext(path)[1][1:]
         with open(path, "rb", buffering=0) as file:
-            audio = decode.read_with_soundfile(file, container, _SECONDS)
-        return audio.mixer.waveform()
+            blocks = decode.read_with_soundfile(file, read_audio, _SECONDS)
+            return np.concatenate(list(blocks))
 
     return {
         "decode and mix": read,
