@@ -127,7 +127,9 @@ if _HIDES_NOTES:
 
 
 def run(
-    main: Callable[[Sequence[str]], None], passes_unknown_flags: bool = False
+    main: Callable[[Sequence[str]], None],
+    passes_unknown_flags: bool = False,
+    takes_paths: bool = False,
 ) -> None:
     """Runs a binary's `main`; bad input ends in one line and status 2.
 
@@ -135,6 +137,8 @@ def run(
       main: Takes the positional arguments, the program's name first.
       passes_unknown_flags: Whether flags that are not the binary's are given to
         `main` too, which must check them, instead of being refused.
+      takes_paths: Whether arguments are paths: flags may then follow them, and
+        a path may begin with a dash.
     """
     logging.set_verbosity(logging.INFO)
     logging.use_absl_handler()
@@ -162,6 +166,8 @@ def run(
 
     if passes_unknown_flags:
         app.run(main_with_clear_errors, flags_parser=_parse_known_flags)
+    elif takes_paths:
+        app.run(main_with_clear_errors, flags_parser=_parse_flags_and_paths)
     else:
         app.run(main_with_clear_errors)
 
@@ -173,6 +179,28 @@ def _parse_known_flags(argv: list[str]) -> list[str]:
     except flags.Error:
         unknown = app.parse_flags_with_usage(argv)  # prints it and exits
     return unknown
+
+
+def _parse_flags_and_paths(argv: list[str]) -> list[str]:
+    """Parses flags; what begins like one and is there is a path."""
+    end = argv.index("--") if "--" in argv else len(argv)
+    flags.FLAGS.set_gnu_getopt()
+    parsed: list[str] = app.parse_flags_with_usage(
+        [*map(_mark_path, argv[:end]), *argv[end:]]
+    )
+    return parsed
+
+
+def _mark_path(argument: str) -> str:
+    """Writes a path that begins with a dash so that it is no flag."""
+    name = argument.lstrip("-").partition("=")[0]
+    is_path = (
+        len(argument) > 1
+        and argument.startswith("-")
+        and name not in flags.FLAGS
+        and os.path.lexists(argument)
+    )
+    return f"./{argument}" if is_path else argument
 
 
 def _suggest_flag(argument: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.clips import (
+    PREDICTED_HEADER,
     check_listed,
     check_onsets,
     lengths_of_clips,
@@ -138,3 +139,16 @@ def test_events_that_start_long_after_their_clip_are_refused():
         check_onsets(strong, clips, 11.5)
     with pytest.raises(InputError, match="which has 11.5 s. Give a list"):
         check_onsets(strong, None, 11.5)
+
+
+def test_files_that_predict_has_scored_are_a_list(tmp_path, caplog):
+    path = tmp_path / "files.tsv"
+    path.write_text(
+        f"{PREDICTED_HEADER}\n"
+        "rec/a\t12.500\trec/a.wav\tok\t3\t0.9\t/m/x\t1.920\t\n"
+        "rec/b\t\trec/b.wav\tfailed\t\t\t\t\tunreadable: rec/b.wav\n"
+    )
+    clips = read_annotated_clips(path)
+    assert clips["segment_id"].tolist() == ["rec/a"]
+    assert clips["group"].tolist() == ["rec/a"]
+    assert "left out 1 clips whose status is failed" in caplog.text

@@ -83,8 +83,6 @@ def test_nothing_is_padded(num_samples, num_stft_frames):
         tf.zeros([num_samples]), _PARAMS
     )
     assert in_graph.shape == (num_stft_frames, 64)
-    patches = log_mel_graph.log_mel_to_patches(in_graph, _PARAMS)
-    assert patches.shape == (num_stft_frames // 96, 96, 64)
 
 
 def test_silence_is_the_log_of_the_offset():
@@ -116,18 +114,3 @@ def test_impossible_settings_and_stereo_are_refused():
             waveform_to_log_mel(np.zeros(400, np.float32), params)
     with pytest.raises(InputError, match=r"shape=\(400, 2\)"):
         waveform_to_log_mel(np.zeros((400, 2), np.float32), _PARAMS)
-
-
-def test_short_audio_is_padded_for_inference_only():
-    ones = tf.ones([1000])
-    padded = log_mel_graph.pad_to_one_patch(ones, _PARAMS).numpy()
-    assert len(padded) == 15600
-    assert padded.sum() == 1000
-    longer = log_mel_graph.pad_to_one_patch(tf.ones([20000]), _PARAMS)
-    assert longer.shape == (20000,)
-
-
-def test_patches_follow_each_other():
-    rows = tf.reshape(tf.range(200 * 64, dtype=tf.float32), [200, 64])
-    patches = log_mel_graph.log_mel_to_patches(rows, _PARAMS).numpy()
-    np.testing.assert_array_equal(patches.reshape(-1, 64), rows[:192])

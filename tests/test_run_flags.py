@@ -9,7 +9,7 @@ import sys
 import types
 
 import pytest
-from absl import flags
+from absl import app, flags
 
 from audioset_strong import params, run_flags
 from audioset_strong.errors import InputError
@@ -68,6 +68,35 @@ def test_unknown_flags_are_passed_on_and_ours_are_parsed(monkeypatch):
         "y",
     ]
     assert values.steps == 5
+
+
+def test_paths_may_begin_with_a_dash_and_flags_follow_them(
+    tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    for name in ("-0abc.wav", "-dir", "--top_k", "-x=1.wav"):
+        (tmp_path / name).touch()
+    values = flags.FlagValues()
+    flags.DEFINE_integer("top_k", 0, "", flag_values=values)
+    flags.DEFINE_string("model", "", "", flag_values=values)
+    monkeypatch.setattr(flags, "FLAGS", values)
+    monkeypatch.setattr(app, "FLAGS", values)
+
+    def parse(*arguments):
+        return run_flags._parse_flags_and_paths(["predict", *arguments])[1:]
+
+    assert parse("-0abc.wav", "b.wav", "--top_k", "3", "-x=1.wav", "-") == [
+        "./-0abc.wav",
+        "b.wav",
+        "./-x=1.wav",
+        "-",
+    ]
+    assert values.top_k == 3
+    assert parse("--model", "-dir", "--", "-0abc.wav") == ["-0abc.wav"]
+    assert values.model == "./-dir"
+    with pytest.raises(SystemExit):
+        parse("-0abc.wav", "--topk=3")
+    assert "Did you mean: top_k" in capsys.readouterr().err
 
 
 def test_positional_arguments_are_refused():

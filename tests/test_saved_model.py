@@ -1,7 +1,11 @@
 """An export gives the scores of its checkpoint, and needs only TensorFlow."""
 
+import dataclasses
 import json
+import os
+import pathlib
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,16 +14,17 @@ from audioset_strong.audio.decode import decode_audio
 from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.errors import InputError
 from audioset_strong.export.saved_model import (
-    WaveformClassifier,
     _compare_reloaded,
-    check_waveforms,
     export_saved_model,
+    folder_when_whole,
+    load_for_export,
 )
+from audioset_strong.export.waveform_model import WaveformClassifier
 from audioset_strong.inference.metadata import ModelMetadata
 from audioset_strong.inference.sound_model import load_model
-from audioset_strong.labels.class_map import ClassMap
+from audioset_strong.labels.class_map import ClassMap, write_class_map
 from audioset_strong.params import FeatureParams
-from audioset_strong.training.workdir import load_classifier
+from audioset_strong.training.workdir import load_classifier, weights_hash
 
 _FEATURES = FeatureParams()
 
@@ -41,33 +46,11 @@ def test_real_recording_scores_as_with_the_checkpoint(
     expected = _checkpoint_scores(untrained_workdir, waveform)
     found = load_model(export_dir).score(waveform).scores
     assert found.shape == (6, 3)
-    found = found[:5]
+    in_graph, _, _ = tf.saved_model.load(export_dir)(waveform)
     # The two front ends differ in rounding; the network magnifies it a little.
-    np.testing.assert_allclose(found, expected, atol=1e-4)
+    np.testing.assert_allclose(found[:5], expected, atol=1e-4)
+    np.testing.assert_allclose(in_graph, found, atol=1e-4)
     assert np.ptp(expected) > 1e-3  # scores that say something
-
-
-def test_an_export_is_as_documented(untrained_workdir, export_dir):
-    model = tf.saved_model.load(export_dir)
-    outputs = model(tf.zeros([16000 * 10]))
-    assert outputs["scores"].shape == (10, 3)
-    assert outputs["log_mel"].shape == (998, 64)
-    assert outputs["embeddings"].shape[0] == 10
-    # Short waveforms are padded to one patch.
-    assert model(tf.zeros([100]))["scores"].shape == (1, 3)
-    assert model(tf.zeros([0]))["scores"].shape == (1, 3)
-    waveform = tf.constant(check_waveforms(_FEATURES)["noise"])
-    served = model.signatures["serving_default"](waveform=waveform)
-    np.testing.assert_array_equal(served["scores"], model(waveform)["scores"])
-    # Classes and settings travel with it.
-    path = model.class_map_path().numpy().decode()
-    assert path.startswith(export_dir)
-    with open(path, encoding="utf-8") as file:
-        assert file.readline() == "index,mid,display_name\n"
-    metadata = json.loads(model.metadata().numpy())
-    _, _, class_map = load_classifier(untrained_workdir)
-    assert metadata["class_map_hash"] == class_map.content_hash
-    assert metadata["features"]["log_offset"] == 0.01
 
 
 def test_an_export_is_loaded_with_its_classes(
@@ -84,19 +67,55 @@ def test_an_export_is_loaded_with_its_classes(
         load_model(str(tmp_path))
 
 
-def test_other_scores_after_reloading_are_found(untrained_workdir, tmp_path):
-    # An export that is not the model: its front end has another offset.
-    model, _, _ = load_classifier(untrained_workdir)
-    class_map_path = tmp_path / "class_map.csv"
-    class_map_path.write_text('index,mid,display_name\n0,/m/x,"x"\n')
+def test_metadata_says_where_a_model_comes_from(untrained_workdir, tmp_path):
+    _, params, class_map = load_classifier(untrained_workdir)
+    thresholds = tmp_path / "thresholds.csv"
+    thresholds.write_text(
+        "mid,threshold\n/m/rain,0.75\n/m/bell,0.5\n/m/dog,0.25\n"
+    )
+    _, metadata = load_for_export(
+        untrained_workdir,
+        thresholds=str(thresholds),
+        licence="CC-BY-4.0",
+        name="tiny",
+    )
+    assert metadata.thresholds == (0.5, 0.25, 0.75)  # in the classes' order
+    stored = json.loads(metadata.to_json())
+    assert stored["name"] == "tiny"
+    assert stored["licence"] == "CC-BY-4.0"
+    assert stored["class_map_hash"] == class_map.content_hash
+    assert stored["sample_rate"] == 16000
+    assert stored["patch_hop_seconds"] == 0.96
+    training = stored["training"]
+    assert training["label_frames"]["label_frame_seconds"] == 0.96
+    assert training["train"] == dataclasses.asdict(params.train)
+    assert training["records"] == {"records_hash": ""}
+    assert training["checkpoint"] == "best"
+    assert training["step"] == 1
+    assert training["weights_hash"] == weights_hash(untrained_workdir)
 
-    metadata = ModelMetadata("x", ClassMap(("/m/x",), ("x",)), _FEATURES)
+    _, metadata = load_for_export(untrained_workdir)
+    assert metadata.name == os.path.basename(untrained_workdir)
+    assert metadata.thresholds is None
+    thresholds.write_text("mid,threshold\n/m/rain,0.75\n/m/bell,0.5\n")
+    with pytest.raises(InputError, match="1 have none: /m/dog"):
+        load_for_export(untrained_workdir, thresholds=str(thresholds))
+
+
+def test_other_scores_after_reloading_are_found(tmp_path):
+    # An export that is not the model: its front end has another offset.
+    patches = keras.Input((96, 64))
+    hidden = keras.layers.Flatten()(patches)
+    logits = keras.layers.Dense(1)(hidden)
+    model = keras.Model(patches, {"logits": logits, "embeddings": hidden})
+    class_map = ClassMap(("/m/x",), ("x",))
+    class_map_path = str(tmp_path / "class_map.csv")
+    write_class_map(class_map, class_map_path)
 
     def wrap(log_offset):
         features = FeatureParams(log_offset=log_offset)
-        return WaveformClassifier(
-            model, features, str(class_map_path), metadata
-        )
+        metadata = ModelMetadata("x", class_map, features)
+        return WaveformClassifier(model, metadata, class_map_path)
 
     tf.saved_model.save(wrap(0.001), str(tmp_path / "export"))
     with pytest.raises(RuntimeError, match="a score differs by"):
@@ -109,5 +128,26 @@ def test_wrong_folders_are_refused(untrained_workdir, tmp_path):
     with pytest.raises(InputError, match="holds no params.json"):
         export_saved_model(str(tmp_path), str(tmp_path / "export"))
     (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="is not empty"):
-        export_saved_model(untrained_workdir, str(tmp_path))
+    for output_dir in (tmp_path, tmp_path / "file"):
+        with pytest.raises(InputError, match="is not empty"):
+            export_saved_model(untrained_workdir, str(output_dir))
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_a_folder_is_whole_or_not_there(tmp_path):
+    output_dir = tmp_path / "exports" / "model"
+
+    def write(must_fail):
+        with folder_when_whole(str(output_dir)) as folder:
+            (pathlib.Path(folder) / "a").touch()
+            assert not output_dir.exists() or not os.listdir(output_dir)
+            if must_fail:
+                raise KeyError
+
+    with pytest.raises(KeyError):
+        write(must_fail=True)
+    assert not os.listdir(tmp_path / "exports")
+    output_dir.mkdir()  # an empty one is taken
+    write(must_fail=False)
+    assert os.listdir(output_dir) == ["a"]
+    assert os.listdir(tmp_path / "exports") == ["model"]

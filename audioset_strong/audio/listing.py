@@ -224,11 +224,14 @@ class AudioListing:
                 )
 
 
-def list_audio(audio_dir: str) -> AudioListing:
+def list_audio(
+    audio_dir: str, looks_into_containers: bool = True
+) -> AudioListing:
     """Lists the files below a folder, local or remote, or a container's.
 
     Links are followed; a folder that is reached twice is read once, and one
-    that is not there holds nothing.
+    that is not there holds nothing. Containers are looked into unless the
+    caller does so.
 
     Raises:
       InputError: A container cannot be read.
@@ -242,7 +245,8 @@ def list_audio(audio_dir: str) -> AudioListing:
             listing.add(path, num_bytes)
     else:
         _add_local_files(audio_dir, listing)
-    listing.look_into_containers()
+    if looks_into_containers:
+        listing.look_into_containers()
     return listing
 
 

@@ -16,12 +16,12 @@ def waveform_to_log_mel(
     """Computes log-mel features.
 
     Args:
-      waveform: float32 `[num_samples]`, mono, at `params.sample_rate`; at least
-        one STFT window (TensorFlow's FFT refuses an empty batch).
+      waveform: float32 `[..., num_samples]`, mono, at `params.sample_rate`; at
+        least one STFT window (TensorFlow's FFT refuses an empty batch).
       params: The front end.
 
     Returns:
-      float32 `[num_stft_frames, mel_bands]`.
+      float32 `[..., num_stft_frames, mel_bands]`.
     """
     spectrum = tf.signal.stft(
         waveform,
@@ -31,42 +31,8 @@ def waveform_to_log_mel(
         window_fn=lambda _, dtype: tf.constant(
             hann_window(params.stft_window_samples), dtype
         ),
-    )  # [num_stft_frames, num_bins]
+    )  # [..., num_stft_frames, num_bins]
     magnitude = tf.abs(spectrum)
-    # [num_stft_frames, num_bins] x [num_bins, mel_bands]
+    # [..., num_stft_frames, num_bins] x [num_bins, mel_bands]
     mel = tf.matmul(magnitude, tf.constant(mel_matrix(params)))
     return tf.math.log(mel + params.log_offset)
-
-
-def pad_to_one_patch(waveform: tf.Tensor, params: FeatureParams) -> tf.Tensor:
-    """Appends zeros to a waveform that is shorter than one patch needs.
-
-    For inference only, where every input must give a score; nothing is padded
-    in training or evaluation.
-
-    Args:
-      waveform: float32 `[num_samples]`.
-      params: The front end.
-
-    Returns:
-      float32 `[max(num_samples, params.patch_window_samples)]`.
-    """
-    missing = params.patch_window_samples - tf.shape(waveform)[0]
-    return tf.pad(waveform, [[0, tf.maximum(missing, 0)]])
-
-
-def log_mel_to_patches(log_mel: tf.Tensor, params: FeatureParams) -> tf.Tensor:
-    """Cuts features into consecutive patches; the incomplete last is dropped.
-
-    Args:
-      log_mel: float32 `[num_stft_frames, mel_bands]`.
-      params: The front end.
-
-    Returns:
-      float32 `[num_patches, patch_stft_frames, mel_bands]`.
-    """
-    patch_stft_frames = params.patch_stft_frames
-    num_patches = tf.shape(log_mel)[0] // patch_stft_frames
-    # [num_patches * patch_stft_frames, mel_bands]
-    whole = log_mel[: num_patches * patch_stft_frames]
-    return tf.reshape(whole, [-1, patch_stft_frames, params.mel_bands])

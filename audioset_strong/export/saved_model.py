@@ -1,43 +1,38 @@
-"""Exports a SavedModel: from a waveform to scores, embeddings and log-mel.
+"""Exports a run as a SavedModel, which needs nothing but TensorFlow.
 
-What an export offers, loaded with `tf.saved_model.load`:
-
-    outputs = model(waveform)
-      waveform     float32 [num_samples], mono, 16 kHz, [-1, 1]; any length;
-                   shorter ones than a patch (0.975 s) are padded with zeros
-      outputs      dict of
-        scores       float32 [num_patches, num_classes], in [0, 1]
-        embeddings   float32 [num_patches, 2048 * width]
-        log_mel      float32 [num_stft_frames, 64]
-    model.class_map_path()   string, path of the class map inside the export
-    model.metadata()         string, JSON: settings, class hash, checkpoint
-
-Patch i covers 0.96 s of audio from second 0.96 i on, as the label frames of a
-clip do. The signature `serving_default` is the same function. An export needs
-nothing but TensorFlow, neither Keras nor this package.
+What can be called is in `waveform_model.py`. On the way batch norm is folded
+into the convolutions (`models/folding.py`), and the export is loaded in a
+process without this package and compared. A folder of an export is whole or not
+there.
 """
 
+import contextlib
 import dataclasses
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from audioset_strong import __version__
-from audioset_strong.audio.log_mel_graph import (
-    log_mel_to_patches,
-    pad_to_one_patch,
-    waveform_to_log_mel,
-)
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation.thresholds import read_model_thresholds
+from audioset_strong.export.waveform_model import WaveformClassifier
 from audioset_strong.inference.metadata import ModelMetadata
 from audioset_strong.labels.class_map import write_class_map
+from audioset_strong.models.folding import fold_batch_norm
+from audioset_strong.models.frame_classifier import build_frame_classifier
 from audioset_strong.params import FeatureParams
-from audioset_strong.training.workdir import load_classifier
+from audioset_strong.training.workdir import (
+    read_run,
+    restore_weights,
+    weights_hash,
+)
 
 # Largest difference between a score of the export and of the model in memory.
 # The two run the same kernels, so this is room for another order of additions.
@@ -52,72 +47,20 @@ model = tf.saved_model.load(sys.argv[1])
 waveforms = np.load(sys.argv[2])
 outputs = {}
 for name in waveforms.files:
-    for key, value in model(tf.constant(waveforms[name])).items():
+    values = model(tf.constant(waveforms[name]))
+    for key, value in zip(("scores", "embeddings", "log_mel"), values):
         outputs[f"{name}/{key}"] = value.numpy()
 np.savez(sys.argv[3], **outputs)
 """
 
 
-class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
-    """The whole way from a waveform to scores, as in the module docstring.
-
-    The class map is copied into the export.
-    """
-
-    def __init__(
-        self,
-        classifier: keras.Model,
-        features: FeatureParams,
-        class_map_path: str,
-        metadata: ModelMetadata,
-    ) -> None:
-        super().__init__()
-        self._classifier = classifier
-        self._features = features
-        self._class_map = tf.saved_model.Asset(class_map_path)
-        patch_shape = [None, features.patch_stft_frames, features.mel_bands]
-        self.score_patches = tf.function(
-            self._score_patches,
-            input_signature=[tf.TensorSpec(patch_shape, tf.float32)],
-        )
-        self._metadata = tf.constant(metadata.to_json())
-
-    @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[tf.TensorSpec([None], tf.float32)]
-    )
-    def __call__(self, waveform: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Scores a waveform; see the module docstring."""
-        padded = pad_to_one_patch(waveform, self._features)
-        # [num_samples], at least those of a patch
-        log_mel = waveform_to_log_mel(padded, self._features)
-        # [num_stft_frames, mel_bands]
-        patches = log_mel_to_patches(log_mel, self._features)
-        # [num_patches, patch_stft_frames, mel_bands]; the rest is left out
-        outputs = self._classifier(patches, training=False)
-        return {
-            "scores": tf.sigmoid(outputs["logits"]),
-            "embeddings": outputs["embeddings"],
-            "log_mel": log_mel,
-        }
-
-    def _score_patches(self, patches: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Scores patches: their scores and embeddings (`engines.py`)."""
-        outputs = self._classifier(patches, training=False)
-        return tf.sigmoid(outputs["logits"]), outputs["embeddings"]
-
-    @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
-    def class_map_path(self) -> tf.Tensor:
-        """Returns the path of the class map inside the export."""
-        return self._class_map.asset_path
-
-    @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
-    def metadata(self) -> tf.Tensor:
-        """Returns settings, class hash and checkpoint as JSON."""
-        return self._metadata
-
-
 def export_saved_model(
-    workdir: str, output_dir: str, checkpoint: str = "best"
+    workdir: str,
+    output_dir: str,
+    checkpoint: str = "best",
+    thresholds: str | None = None,
+    licence: str = "",
+    name: str = "",
 ) -> float:
     """Exports the model of a run, reloads the export and compares the two.
 
@@ -125,36 +68,113 @@ def export_saved_model(
       workdir: Folder of the run.
       output_dir: Folder of the export; must be new or empty.
       checkpoint: "best" or "last".
+      thresholds: File of `choose_thresholds` that the export is to hold.
+      licence: Of the weights, such as "CC-BY-4.0".
+      name: What to call the model; "" for the name of the run's folder.
 
     Returns:
       The largest difference of a score between the two, over test sounds.
 
     Raises:
-      InputError: The folder is not empty or the run has no checkpoint.
+      InputError: The folder is not empty, the run has no checkpoint or the
+        thresholds are not for its classes.
       RuntimeError: The reloaded model has other outputs.
     """
-    if os.path.isdir(output_dir) and os.listdir(output_dir):
+    with folder_when_whole(output_dir) as folder:
+        classifier, metadata = load_for_export(
+            workdir, checkpoint, thresholds, licence, name
+        )
+        return write_saved_model(classifier, metadata, folder)
+
+
+def load_for_export(
+    workdir: str,
+    checkpoint: str = "best",
+    thresholds: str | None = None,
+    licence: str = "",
+    name: str = "",
+) -> tuple[keras.Model, ModelMetadata]:
+    """Loads the model of a run with batch norm folded, as all formats hold it.
+
+    Arguments and errors are those of `export_saved_model`.
+    """
+    params, class_map = read_run(workdir)
+    chosen = (
+        None
+        if thresholds is None
+        else tuple(read_model_thresholds(thresholds, class_map.mids).tolist())
+    )
+    classifier = build_frame_classifier(
+        class_map.num_classes, params.model, params.features
+    )
+    path = restore_weights(workdir, classifier, checkpoint)
+    metadata = ModelMetadata(
+        name=name or os.path.basename(os.path.abspath(workdir)),
+        class_map=class_map,
+        features=params.features,
+        thresholds=chosen,
+        training={
+            **dataclasses.asdict(params),
+            "checkpoint": checkpoint,
+            "step": int(path.rpartition("-")[2]),
+            "weights_hash": weights_hash(workdir, checkpoint),
+        },
+        licence=licence,
+        version=__version__,
+    )
+    return fold_batch_norm(classifier), metadata
+
+
+@contextlib.contextmanager
+def folder_when_whole(output_dir: str) -> Iterator[str]:
+    """Gives a folder to write to, which becomes `output_dir` in the end.
+
+    Raises:
+      InputError: `output_dir` exists and is not empty.
+    """
+    output_dir = os.path.abspath(output_dir)
+    if os.path.exists(output_dir) and (
+        not os.path.isdir(output_dir) or os.listdir(output_dir)
+    ):
         raise InputError(
             f"{output_dir} is not empty. Give a new output_dir or delete it."
         )
-    classifier, params, class_map = load_classifier(workdir, checkpoint)
-    metadata = ModelMetadata(
-        name=os.path.basename(os.path.abspath(output_dir)),
-        class_map=class_map,
-        features=params.features,
-        training={"checkpoint": checkpoint, **dataclasses.asdict(params)},
-        version=__version__,
-    )
+    parent, name = os.path.split(output_dir)
+    os.makedirs(parent, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix=f".{name}.", dir=parent)
+    try:
+        yield folder
+        umask = os.umask(0)
+        os.umask(umask)
+        os.chmod(folder, 0o777 & ~umask)  # mkdtemp keeps others out
+        os.replace(folder, output_dir)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+
+
+def write_saved_model(
+    classifier: keras.Model, metadata: ModelMetadata, output_dir: str
+) -> float:
+    """Writes a SavedModel, reloads it and compares it with the network.
+
+    Args:
+      classifier: From `load_for_export`.
+      metadata: Likewise.
+      output_dir: Folder, which may hold other files.
+
+    Returns:
+      The largest difference of a score.
+
+    Raises:
+      RuntimeError: The reloaded model has other outputs.
+    """
     with tempfile.TemporaryDirectory() as folder:
         class_map_path = os.path.join(folder, "class_map.csv")
-        write_class_map(class_map, class_map_path)
-        model = WaveformClassifier(
-            classifier, params.features, class_map_path, metadata
-        )
-        tf.saved_model.save(
-            model, output_dir, signatures={"serving_default": model.__call__}
-        )
-        return _compare_reloaded(model, output_dir, params.features, folder)
+        write_class_map(metadata.class_map, class_map_path)
+        model = WaveformClassifier(classifier, metadata, class_map_path)
+        tf.saved_model.save(model, output_dir, signatures=model.signatures())
+        return _compare_reloaded(model, output_dir, metadata.features, folder)
 
 
 def check_waveforms(features: FeatureParams) -> dict[str, np.ndarray]:
@@ -198,7 +218,13 @@ def _compare_reloaded(
     largest = 0.0
     with np.load(outputs_path) as outputs:
         for name, waveform in waveforms.items():
-            expected = model(tf.constant(waveform))
+            expected = dict(
+                zip(
+                    ("scores", "embeddings", "log_mel"),
+                    model(tf.constant(waveform)),
+                    strict=True,
+                )
+            )
             for key, value in expected.items():
                 found = outputs[f"{name}/{key}"]
                 if found.shape != value.shape:

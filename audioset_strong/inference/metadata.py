@@ -49,6 +49,8 @@ class ModelMetadata:
                 "name": self.name,
                 "sample_rate": features.sample_rate,
                 "patch_window_seconds": features.patch_window_seconds,
+                "patch_hop_seconds": features.patch_window_seconds,
+                "label_frame_seconds": features.patch_window_seconds,
                 "class_map_hash": classes.content_hash,
                 "mids": classes.mids,
                 "display_names": classes.display_names,

@@ -11,6 +11,9 @@ The file is a TSV with a header; the third column is optional:
     segment_id\tduration_seconds\tgroup
     site3 dawn 0001\t37.25\tsite3
 
+`files.tsv` of `predict` is such a list too; a file that it calls failed is left
+out.
+
 Clips of a group (a recording, a speaker, a site) are kept on one side of every
 split. Where the file gives none, it is `ids.group_of_segment`.
 
@@ -40,6 +43,12 @@ CLIPS_HEADER = "segment_id\tduration_seconds\tgroup"
 _Path = str | os.PathLike[str]
 _COLUMNS = CLIPS_HEADER.split("\t")
 _NUM_REQUIRED = 2
+# Of `files.tsv` of `predict`.
+PREDICTED_HEADER = (
+    "segment_id\tduration_seconds\tpath\tstatus\tnum_events\thighest_score\t"
+    "highest_class\thighest_seconds\tnotes"
+)
+_PREDICTED = PREDICTED_HEADER.split("\t")
 _DECIMAL = re.compile(r"[0-9]+\.?[0-9]*(e[+-]?[0-9]+)?", re.ASCII | re.I)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 # Times are written with three decimals.
@@ -64,12 +73,13 @@ def read_annotated_clips(path: _Path) -> pd.DataFrame:
     with open(path, encoding="utf-8-sig", errors="surrogateescape") as file:
         first = file.readline().rstrip("\r\n")
         columns = first.split("\t")
-        if columns not in (_COLUMNS[:_NUM_REQUIRED], _COLUMNS):
+        if columns not in (_COLUMNS[:_NUM_REQUIRED], _COLUMNS, _PREDICTED):
             raise InputError(
                 f"{path}:1: expected the header {header!r}, with <TAB>group if "
                 f"you like, found {first[:80]!r}. Give a list of annotated "
                 f"clips, such as import_labels writes."
             )
+        num_failed = 0
         for number, line in enumerate(file, start=2):
             if not line.strip():
                 continue
@@ -79,6 +89,10 @@ def read_annotated_clips(path: _Path) -> pd.DataFrame:
                     f"{path}:{number}: expected {len(columns)} fields "
                     f"separated by tabs, found {len(fields)}: {line[:80]!r}."
                 )
+            field_of = dict(zip(columns, fields, strict=True))
+            if field_of.get("status") == "failed":
+                num_failed += 1
+                continue
             segment_id = fields[0]
             if not is_segment_id(segment_id):
                 raise InputError(
@@ -98,7 +112,7 @@ def read_annotated_clips(path: _Path) -> pd.DataFrame:
                     f"{path}:{number}: expected a duration in seconds above 0, "
                     f"such as 37.25, found {fields[1][:80]!r}."
                 )
-            group = fields[2].strip() if len(fields) > _NUM_REQUIRED else ""
+            group = field_of.get("group", "").strip()
             if _CONTROL.search(group):
                 raise InputError(
                     f"{path}:{number}: expected a group in UTF-8, without "
@@ -108,6 +122,10 @@ def read_annotated_clips(path: _Path) -> pd.DataFrame:
             line_of_clip[segment_id] = number
     if not rows:
         raise InputError(f"{path}: expected at least one clip, found none.")
+    if num_failed:
+        logging.warning(
+            "%s: left out %d clips whose status is failed.", path, num_failed
+        )
     return make_clips_table(
         list(rows),
         [seconds for seconds, _ in rows.values()],
