@@ -5,6 +5,8 @@ import dataclasses
 import io
 import json
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -245,6 +247,16 @@ def test_audio_that_cannot_be_used_is_noted(inputs, tmp_path):
     assert known["scores"] is not None
 
 
+def test_audio_whose_end_is_missing_is_noted(inputs, tmp_path):
+    path = tmp_path / "audio" / f"{IDS[1]}.wav"
+    path.write_bytes(path.read_bytes()[:200_000])
+    known, _ = known_of(read(inputs, segment_ids=[IDS[1]]), 0, tmp_path)
+    assert known["audio"] == "audio.flac"
+    assert known["note"].startswith("The end of the audio is missing: ")
+    # Weak labels, label frames and scores go on.
+    assert known["seconds"] == pytest.approx(9.6)
+
+
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -335,3 +347,22 @@ def test_no_markup_comes_from_names(tmp_path):
     elements = [PageReader(page).elements for page in pages]
     assert elements[0] == elements[2]
     assert elements[1] == elements[3]
+
+
+def test_the_command_says_how_large_the_page_is(inputs, tmp_path):
+    command = [
+        *(sys.executable, "-m", "audioset_strong.inspect_clips"),
+        f"--audio_dir={inputs.audio_dir}",
+        f"--weak_labels={inputs.weak_labels}",
+        f"--segment_ids={','.join(IDS[:2])}",
+        f"--output={tmp_path}/clips.html",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    size = (tmp_path / "clips.html").stat().st_size / 1e6
+    assert done.stdout == f"2 clips, {size:.1f} MB: {tmp_path}/clips.html\n"
+    done = subprocess.run([*command, "--serve"], capture_output=True, text=True)
+    assert done.returncode == 2
+    assert (
+        "Expected --output=<name>.html, or --serve; found both." in done.stderr
+    )

@@ -153,5 +153,5 @@ def test_ctrl_c_ends_the_command(inputs):
     assert line.startswith("2 clips at http://127.0.0.1:")
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=120)
-    assert (process.returncode, out.strip()) == (0, "Ended.")
-    assert "Traceback" not in err
+    assert (process.returncode, out) == (0, "")
+    assert "rror" not in err

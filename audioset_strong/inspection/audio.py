@@ -55,11 +55,13 @@ class ClipAudio(NamedTuple):
       seconds: Length of the sound.
       tiles: The spectrogram, one tile after another.
       overview: All of it in one, or None if there is one tile.
+      truncation: The evidence that the file ends too early, or "".
     """
 
     seconds: float
     tiles: list[Tile]
     overview: Tile | None
+    truncation: str
 
 
 def write_clip_audio(
@@ -86,10 +88,11 @@ def write_clip_audio(
     rest = np.zeros(0, np.float32)  # what the next STFT frames need
     waiting = np.zeros((0, features.mel_bands), np.float32)
     rows = _SpectrogramWriter(folder, features)
+    read = ReadAudio()
     with soundfile.SoundFile(
         os.path.join(folder, "audio.flac"), "w", rate, 1, "PCM_16"
     ) as file:
-        for block in _read_blocks(path, start_seconds, seconds, rate):
+        for block in _read_blocks(path, start_seconds, seconds, rate, read):
             num_samples += len(block)
             file.write(np.clip(block, -1, 1))
             heard = np.concatenate([rest, block])
@@ -101,15 +104,24 @@ def write_clip_audio(
                 waiting = waiting[_TILE_COLUMNS:]
     if len(waiting):
         rows.add(waiting)
-    return ClipAudio(num_samples / rate, rows.tiles, rows.overview())
+    return ClipAudio(
+        num_samples / rate, rows.tiles, rows.overview(), read.truncation
+    )
 
 
 def _read_blocks(
-    path: str, start_seconds: float, seconds: float | None, sample_rate: int
+    path: str,
+    start_seconds: float,
+    seconds: float | None,
+    sample_rate: int,
+    read: ReadAudio,
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Yields the samples of a clip, float32 `[num_samples]`, in blocks."""
+    """Yields the samples of a clip, float32 `[num_samples]`, in blocks.
+
+    `read` learns whether the end is missing.
+    """
     if not start_seconds and seconds is None:
-        yield from stream_audio(path, sample_rate, ReadAudio())
+        yield from stream_audio(path, sample_rate, read)
         return
     # A part of a file, without what comes before where that can be skipped.
     end = math.inf if seconds is None else start_seconds + seconds
@@ -123,6 +135,7 @@ def _read_blocks(
             if start > start_seconds and error.reason in _AT_END:
                 return
             raise
+        read.truncation = decoded.truncation
         yield decoded.waveform
         start += length
         if len(decoded.waveform) < length * sample_rate - 1:

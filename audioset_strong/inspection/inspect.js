@@ -12,7 +12,7 @@ const tracks = {
   spectrogram: document.querySelector('.spectrogram .track'),
 };
 const isServed = !byId('clip-0');
-// Scored classes that no label names and that reach no threshold.
+// Scored classes to show where there are no thresholds, and explicit negatives.
 const NUM_HIGHEST = 5;
 const NUM_EXPLICIT = 8;
 const MOST_PIXELS_A_SECOND = 800;
@@ -340,8 +340,8 @@ function showTime() {
 function follow() {
   if (zoom === 1) return;
   const x = seconds() / clip.seconds * trackWidth() - timeline.scrollLeft;
-  const names = timeline.clientWidth - timeline.clientWidth * 0.8;
-  if (x < 0 || x > timeline.clientWidth - names)
+  // Names hide a part on the left.
+  if (x < 0 || x > 0.8 * timeline.clientWidth)
     timeline.scrollLeft += x - 0.1 * timeline.clientWidth;
 }
 
