@@ -261,7 +261,7 @@ def test_audio_whose_end_is_missing_is_noted(inputs, tmp_path):
     ("changes", "message"),
     [
         ({"audio_dir": None}, "Expected audio: the folder of the clips"),
-        ({"segment_ids": [IDS[0], "nobody_0"]}, "1 of 2 are in none: 'nobody_"),
+        ({"segment_ids": [IDS[0], "nobody_0"]}, "1 of 2 have none: 'nobody_0"),
         ({"segment_ids": [IDS[2]]}, "found none for all 1: 'quietquiet0_0'"),
     ],
 )

@@ -123,6 +123,14 @@ def read_inspection(
             named |= dict.fromkeys(table["segment_id"].unique())
     chosen = _choose_clips(inputs, named, errors)
     places = _find_places(inputs, chosen, clips)
+    unknown = [s for s in inputs.segment_ids if s not in {*named, *places}]
+    if unknown:
+        raise InputError(
+            f"Expected clips that have audio, labels or scores; {len(unknown)} "
+            f"of {len(chosen)} have none: "
+            f"{listed(map(repr, unknown), _NUM_NAMED)}. There are "
+            f"{listed(map(repr, named), _NUM_NAMED)}."
+        )
     kept = {
         name: None if table is None else table[table["segment_id"].isin(chosen)]
         for name, table in tables.items()
@@ -239,20 +247,10 @@ def _read_errors(report_dir: str) -> _Errors:
 
 
 def _choose_clips(
-    inputs: InspectionInputs,
-    named: Collection[str],
-    errors: _Errors,
+    inputs: InspectionInputs, named: Collection[str], errors: _Errors
 ) -> list[str]:
     """Chooses the clips to show; `named` are those that files name."""
     if inputs.segment_ids:
-        unknown = [s for s in inputs.segment_ids if s not in named]
-        if unknown and named:
-            raise InputError(
-                f"Expected clips that labels, scores or the list name; "
-                f"{len(unknown)} of {len(inputs.segment_ids)} are in none: "
-                f"{listed(map(repr, unknown), _NUM_NAMED)}. They name "
-                f"{listed(map(repr, named), _NUM_NAMED)}."
-            )
         return list(dict.fromkeys(inputs.segment_ids))
     wrong = [row["segment_id"] for _, rows in errors for row in rows]
     clips = list(dict.fromkeys(wrong)) or list(named)
