@@ -59,14 +59,12 @@ _FLAGS: dict[str, flags.FlagHolder[Any]] = {
     ),
     "clips": run_flags.define_clips(),
     "clip_seconds": run_flags.define_clip_seconds(),
-    "weak_labels": flags.DEFINE_list(
-        "weak_labels", [], "Weak CSVs, separated by commas."
-    ),
-    "strong_labels": flags.DEFINE_list(
+    "weak_labels": flags.DEFINE_string("weak_labels", None, "Weak CSV."),
+    "strong_labels": flags.DEFINE_string(
         "strong_labels",
-        [],
-        "Strong TSVs, separated by commas; framed here without "
-        "--framed_labels.",
+        None,
+        "Strong TSV, Audacity label track or folder of tracks; framed here "
+        "without --framed_labels.",
     ),
     "framed_labels": flags.DEFINE_string(
         "framed_labels", None, "Framed TSV with positives and negatives."

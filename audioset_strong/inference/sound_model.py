@@ -4,46 +4,26 @@
     events = model.predict("recording.wav")
     events.to_dataframe()
 
-Scores over time are frames of `hop_seconds`: frame i stands for the audio from
-second i * hop_seconds to second (i + 1) * hop_seconds. It is scored from one
-patch, 0.96 s of audio around the middle of the frame; before the start and
-after the end of the audio there is silence. With the default hop of 0.96 s
-patches do not overlap, and frames are the label frames of a clip. All audio is
-heard: the number of frames is `num_frames(num_samples)`.
+Files may be of any format, rate and length. `patch_stream.py` says what frames
+are, `score_stream.py` what happens to odd audio.
 """
 
-import math
+import os
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from audioset_strong.audio.decode import decode_audio
-from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.inference.engines import Engine, load_engine
+from audioset_strong.inference.event_decoding import decode_events
+from audioset_strong.inference.events import Events, find_classes_to_keep
 from audioset_strong.inference.metadata import ModelMetadata
-from audioset_strong.params import FeatureParams
-
-
-def num_frames(
-    num_samples: int, features: FeatureParams, hop_stft_frames: int
-) -> int:
-    """Number of frames that hear all of a waveform, at least 1.
-
-    What the last STFT window of a patch reaches into the next is heard.
-    """
-    hop_samples = hop_stft_frames * features.stft_hop_samples
-    overlap = features.stft_window_samples - features.stft_hop_samples
-    return max(1, math.ceil((num_samples - overlap) / hop_samples))
-
-
-def samples_before(features: FeatureParams, hop_stft_frames: int) -> int:
-    """Number of zeros before the waveform, so that patches are centred."""
-    num_before = features.patch_stft_frames - hop_stft_frames
-    return num_before * features.stft_hop_samples // 2
+from audioset_strong.inference.score_stream import Progress, stream_scores
+from audioset_strong.params import DecodingParams
 
 
 class Scores(NamedTuple):
-    """Scores of one recording over time (module docstring).
+    """Scores of one recording over time (`patch_stream.py`).
 
     Attributes:
       scores: float32 `[num_frames, num_classes]`, in [0, 1].
@@ -75,41 +55,78 @@ class SoundModel:
 
     def score(
         self,
-        audio: str | np.ndarray,
-        sample_rate: int | None = None,
+        audio: str | os.PathLike[str] | np.ndarray,
+        sample_rate: float | None = None,
         hop_seconds: float = 0.96,
+        progress: Progress | None = None,
     ) -> Scores:
-        """Scores a recording.
+        """Scores a recording; all scores and embeddings are in memory then.
+
+        `stream_scores` gives them piece by piece, and has the same arguments
+        and errors.
+        """
+        stream = stream_scores(self, audio, hop_seconds, sample_rate, progress)
+        scores, embeddings = zip(*stream, strict=True)
+        return Scores(
+            np.concatenate(scores),
+            np.concatenate(embeddings),
+            hop_seconds,
+            stream.audio_seconds,
+            stream.notes,
+        )
+
+    def predict(
+        self,
+        audio: str | os.PathLike[str] | np.ndarray,
+        sample_rate: float | None = None,
+        hop_seconds: float = 0.96,
+        thresholds: np.ndarray | float | None = None,
+        params: DecodingParams = DecodingParams(),
+        classes: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Events:
+        """Finds the events of a recording.
 
         Args:
-          audio: Path of a file of any format, or float `[num_samples]`.
-          sample_rate: Of the waveform; None for that of the model.
+          audio: Path of a file of any format and length, or a waveform: float
+            in [-1, 1], or int16, which is divided by 32,768; `[num_samples]` or
+            `[num_samples, num_channels]`, which are mixed to mono.
+          sample_rate: Of the waveform, in Hz; None for that of the model.
           hop_seconds: Length of a frame, a multiple of 0.01 s in [0.1, 0.96].
+          thresholds: Score that an event must reach, for all classes or
+            `[num_classes]`; None for those of the model and, if it has none,
+            `params.threshold`.
+          params: How scores become events.
+          classes: Ids or display names of the classes to look for; None for
+            all.
+          progress: As for `stream_scores`.
+
+        Raises:
+          InputError: An argument is not as described.
+          AudioError: The file cannot be used.
+          OSError: Object storage does not answer.
         """
-        features = self.metadata.features
-        assert isinstance(audio, str) or sample_rate is None
-        waveform = (
-            decode_audio(audio, features.sample_rate).waveform
-            if isinstance(audio, str)
-            else audio
+        metadata = self.metadata
+        if thresholds is None:
+            thresholds = params.threshold
+            if metadata.thresholds is not None:
+                thresholds = np.array(metadata.thresholds)
+        kept = None
+        if classes is not None:
+            kept = find_classes_to_keep(classes, metadata.class_map)
+        stream = stream_scores(self, audio, hop_seconds, sample_rate, progress)
+        # Embeddings of hours would be gigabytes.
+        scores = np.concatenate([outputs.scores for outputs in stream])
+        events = decode_events(
+            *(scores, thresholds, hop_seconds, stream.audio_seconds),
+            params=params,
+            class_indices=kept,
         )
-        hop = round(hop_seconds / features.stft_hop_seconds)
-        count = num_frames(len(waveform), features, hop)
-        before = samples_before(features, hop)
-        last = (count - 1) * hop * features.stft_hop_samples
-        after = last + features.patch_window_samples - before - len(waveform)
-        log_mel = waveform_to_log_mel(
-            np.pad(waveform, (before, max(after, 0))), features
-        )
-        patches = np.lib.stride_tricks.sliding_window_view(
-            log_mel, features.patch_stft_frames, axis=0
-        )[: (count - 1) * hop + 1 : hop].swapaxes(1, 2)
-        outputs = self.score_patches(np.ascontiguousarray(patches))
-        return Scores(
-            outputs.scores,
-            outputs.embeddings,
-            hop_seconds,
-            len(waveform) / features.sample_rate,
+        return Events(
+            tuple(events),
+            metadata.class_map,
+            stream.audio_seconds,
+            stream.notes,
         )
 
 
