@@ -57,7 +57,11 @@ _MODULE_OF_NAME = {
     "write_report": "evaluation.report",
     # Models.
     "load_classifier": "training.workdir",
+    # Using a model.
     "load_model": "inference.sound_model",
+    "stream_scores": "inference.score_stream",
+    "AudioError": "audio.decode",
+    "DecodingParams": "params",
     "decode_events": "inference.event_decoding",
     "InputError": "errors",
 }

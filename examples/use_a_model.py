@@ -10,6 +10,11 @@ import numpy as np
 import audioset_strong as aus
 
 model = aus.load_model(sys.argv[1])
+events = model.predict(sys.argv[2])
+print(events.to_dataframe().to_string(index=False))
+print(*events.notes, sep="\n")  # what is odd about the audio
+
+# The five highest scores, also those that are below the threshold.
 scored = model.score(sys.argv[2])
 scores = scored.scores  # [num_frames, num_classes]
 
