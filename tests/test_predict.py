@@ -295,9 +295,18 @@ def test_a_failed_run_keeps_earlier_results(here, predict, caplog):
     content = (here / "rec" / "a.wav").read_bytes()
     (here / "rec" / "a.wav").write_bytes(b"")
     assert predict("rec/a.wav", "--output_dir=out") == 2
-    assert _bytes_of("out") == before
+    after = _bytes_of("out")
+    assert {n: c for n, c in after.items() if ".predict" not in n} == before
     assert "Earlier results in out are kept" in caplog.text
+    assert predict("rec", "--output_dir=out") == 1
+    assert "failed now (rec/a.wav)" in caplog.text
+    after = _bytes_of("out")
+    assert {n: c for n, c in after.items() if ".predict" not in n} == before
+    assert predict("rec", "--output_dir=out", "--overwrite") == 1
+    assert len(_rows("out")) == 3
     (here / "rec" / "a.wav").write_bytes(content)
+    assert predict("rec/a.wav", "--output_dir=out", "--overwrite") == 0
+    before = _bytes_of("out")
 
     def full(*arguments):
         raise OSError(28, "No space left on device")
