@@ -19,6 +19,7 @@ page at an address of this machine, which no other machine can reach:
 Any of the labels and scores can be left out. Needs no TensorFlow.
 """
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -59,14 +60,12 @@ _FLAGS: dict[str, flags.FlagHolder[Any]] = {
     ),
     "clips": run_flags.define_clips(),
     "clip_seconds": run_flags.define_clip_seconds(),
-    "weak_labels": flags.DEFINE_list(
-        "weak_labels", [], "Weak CSVs, separated by commas."
-    ),
-    "strong_labels": flags.DEFINE_list(
+    "weak_labels": flags.DEFINE_string("weak_labels", None, "Weak CSV."),
+    "strong_labels": flags.DEFINE_string(
         "strong_labels",
-        [],
-        "Strong TSVs, separated by commas; framed here without "
-        "--framed_labels.",
+        None,
+        "Strong TSV, Audacity label track or folder of tracks; framed here "
+        "without --framed_labels.",
     ),
     "framed_labels": flags.DEFINE_string(
         "framed_labels", None, "Framed TSV with positives and negatives."
@@ -135,16 +134,16 @@ def main(argv: Sequence[str]) -> None:
         size = write_page(inspection, _OUTPUT.value, _MAX_MEGABYTES.value)
         print(f"{num_clips} clips, {size / 1e6:.1f} MB: {_OUTPUT.value}")
         return
-    with InspectionServer(inspection, _PORT.value) as server:
+    with (
+        InspectionServer(inspection, _PORT.value) as server,
+        contextlib.suppress(KeyboardInterrupt),
+    ):
         print(
             f"{num_clips} clips at {server.url} on this machine alone. Ctrl-C "
             f"ends it.",
             flush=True,
         )
-        try:
-            server.serve_forever()
-        except KeyboardInterrupt:
-            print("\nEnded.")
+        server.serve_forever()
 
 
 if __name__ == "__main__":

@@ -1,25 +1,38 @@
-r"""Makes the small model that `predict` uses when no model is named.
+r"""Trains the small model that `predict` uses when no model is named.
 
     python -m experiments.starter_model --esc50_dir=ESC-50 \
       --output_dir=runs/starter
 
 A quarter-width ResNet-50 is trained on the Strong set of soundscapes from
 ESC-50's CC0 and CC-BY recordings, with the recipe that helps such short runs,
-and evaluated on soundscapes from recordings that it has not heard. Its
-thresholds are those of the best F1 on held-out clips. --output_dir receives the
-export in `export/`, of which the package ships the int8 ONNX file and the card.
+and evaluated on soundscapes from recordings that it has not heard. `authors.md`
+names who made the recordings. Then, with R for runs/starter:
 
-The same command again does only what is missing (`steps.py`). Two cores train
-for about a quarter of an hour.
+    audioset-strong score_records --workdir=R/models/starter \
+      --records_dir=R/records/train --group=held_out --output=R/held_out.npz
+    audioset-strong choose_thresholds --scores=R/held_out.npz \
+      --strong_labels=R/release/labels/audioset_train_strong.tsv \
+      --class_map=R/release/labels/class_labels_indices.csv \
+      --output=R/thresholds.csv
+    audioset-strong export_saved_model --workdir=R/models/starter \
+      --output_dir=R/export --formats=onnx --thresholds=R/thresholds.csv \
+      --name=starter --licence=CC-BY-4.0 --notice=R/authors.md \
+      --report=R/reports/starter/report.json
+
+The package ships `model_int8.onnx` and `README.md` of the export. The same
+command again does only what is missing (`steps.py`). Two cores train for about
+a quarter of an hour.
 """
 
 import os
 from collections.abc import Sequence
 
+import pandas as pd
 from absl import flags
 
 from audioset_strong import run_flags
 from audioset_strong.params import ModelParams, RecipeParams, TrainParams
+from audioset_strong.records.manifest import write_text
 from audioset_strong.simulation.soundscapes import SoundscapeParams
 from audioset_strong.simulation.sources import SourceSettings
 from experiments.simulated_release import make_inputs
@@ -62,8 +75,24 @@ def _train_params(training_set: str, num_steps: int) -> TrainParams:
     )
 
 
+def _list_authors(esc50_dir: str) -> str:
+    """Names the authors of the recordings, as CC-BY asks for."""
+    recordings = pd.read_csv(os.path.join(esc50_dir, "meta", "esc50.csv"))
+    lines = [
+        "It learned from recordings of [ESC-50]"
+        "(https://github.com/karolpiczak/ESC-50) under CC0 and CC BY, cut and "
+        "mixed. Their authors on Freesound, whose sounds are at "
+        "`https://freesound.org/people/<author>/sounds/<number>/`:",
+        "",
+    ]
+    for author, own in recordings.groupby("author"):
+        numbers = sorted(set(own["src_file"]))
+        lines.append(f"- {author}: {', '.join(map(str, numbers))}")
+    return "\n".join(lines)
+
+
 def main(argv: Sequence[str]) -> None:
-    """Trains, evaluates and exports."""
+    """Trains and evaluates."""
     run_flags.refuse_arguments(argv)
     output_dir = _OUTPUT_DIR.value
     inputs = make_inputs(
@@ -92,6 +121,9 @@ def main(argv: Sequence[str]) -> None:
     )
     scores = score_step(output_dir, "starter", workdir, inputs.eval_records_dir)
     evaluate_step(output_dir, "starter", workdir, scores, inputs)
+    write_text(
+        _list_authors(_ESC50_DIR.value), os.path.join(output_dir, "authors.md")
+    )
 
 
 if __name__ == "__main__":

@@ -65,9 +65,9 @@ _STEPS = [
         ["Exported to export; reloaded in a new process"],
     ),
     (
-        ["predict", "--saved_model=export", "--output=events.tsv"]
+        ["predict", "--model=export", "--output_dir=found"]
         + ["--threshold=0.001", "AUDIO"],
-        ["events in 1 files written to events.tsv"],
+        ["Results are in found", "1 files, 10.0 s of audio: "],
     ),
 ]
 
@@ -109,7 +109,7 @@ def main() -> None:
         assert "Did you mean evaluate?" in output, output
         page = pathlib.Path(folder, "report", "report.html").read_text()
         assert "<style>" in page, "the page lacks its package files"
-        assert pathlib.Path(folder, "events.tsv").stat().st_size
+        assert pathlib.Path(folder, "found", "events.tsv").stat().st_size
     print("The installed package runs the whole loop.")
 
 

@@ -297,3 +297,24 @@ def test_embeddings_of_all_recordings_are_one_table(tmp_path):
     np.testing.assert_array_equal(
         table["embedding"], np.concatenate([embeddings, embeddings[:2]])
     )
+
+
+def test_sed_eval_reads_the_strong_tsv(folder):
+    sed_eval = pytest.importorskip("sed_eval")
+    found = sed_eval.io.load_event_list(
+        str(folder / "events.tsv"),
+        fields=["filename", "onset", "offset", "event_label", "score"],
+        file_format="CSV",
+        delimiter="\t",
+    )
+    _assert_same_events(
+        [
+            (
+                event["filename"],
+                round(1000 * event["onset"]),
+                round(1000 * event["offset"]),
+                _CLASSES.index_of_mid[event["event_label"]],
+            )
+            for event in found
+        ]
+    )

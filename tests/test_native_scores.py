@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation import native_scores
 from audioset_strong.evaluation.native_scores import (
     NativeScores,
     is_native,
@@ -80,6 +81,14 @@ def test_frames_are_pooled_onto_the_label_frames_of_the_audio(caplog):
     note = "52 frames of 0.24 s in 3 recordings, pooled by mean onto 12 label"
     assert note in caplog.text
     assert note in pooled.notes[0]
+
+
+def test_one_long_recording_among_many_is_refused(monkeypatch):
+    scores = _scores([1000, *[5] * 19], [240.0, *[1.2] * 19])
+    assert scores.pool().scores.shape == (20, 250, 2)
+    monkeypatch.setattr(native_scores, "_MOST_BYTES", 39999)
+    with pytest.raises(InputError, match="room for those of 'rec 0'"):
+        scores.pool()
 
 
 def test_frames_of_a_label_frame_stay_as_they_are():

@@ -155,15 +155,25 @@ def test_the_walk_holds_out_whole_recordings(walk):
     assert held_out == {c for c, g in group_of_clip.items() if g in groups}
 
 
+def _recordings_of(folder):
+    """Recordings of the clips, which are their groups."""
+    return {row[2] for row in _table(folder / "own" / "clips.tsv")}
+
+
 def test_the_walk_trains_evaluates_and_predicts(walk):
     folder, said = walk
     assert "inf" not in re.findall(r"validation d' (\S+)", said["train"])
     report = json.loads((folder / "report" / "report.json").read_text())
     assert report
     assert "report/report.html" in said["evaluate"]
-    lines = (folder / "events.tsv").read_text().splitlines()
-    assert lines[0].startswith("segment_id\t")
-    assert all(line.startswith("kitchen 1\t") for line in lines[1:])
+    predicted = _table(folder / "found" / "files.tsv")
+    assert len(predicted) == 60
+    assert {row[3] for row in predicted} == {"ok"}
+    # The ids are those of the labels.
+    assert _recordings_of(folder) <= {row[0] for row in predicted}
+    heard = {row[0] for row in _table(folder / "found" / "events.tsv")}
+    assert heard <= {row[0] for row in predicted}
+    assert (folder / "found" / "audacity" / "kitchen 1.txt").exists()
 
 
 # --- DESED ------------------------------------------------------------------
@@ -198,7 +208,7 @@ _DESED = [
     + ["--strong_labels=own/validation/strong.tsv"]
     + ["--clips=own/validation/clips.tsv"],
     ["export_saved_model", "--workdir=run", "--output_dir=export"],
-    ["predict", "--saved_model=export", "--output=events.tsv"]
+    ["predict", "--model=export", "--output_dir=found"]
     + ["--thresholds=thresholds.csv", "audio/validation/val00.wav"]
     + ["audio/validation/val01.wav"],
 ]
@@ -324,7 +334,7 @@ def test_desed_evaluates_and_predicts(desed_walk):
     folder, said = desed_walk
     assert "report/report.html" in said["evaluate"]
     assert (folder / "thresholds.csv").exists()
-    assert "in 2 files written to events.tsv" in said["predict"]
+    assert "Results are in found" in said["predict"]
 
 
 # --- Scores of long recordings ----------------------------------------------

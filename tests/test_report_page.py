@@ -49,7 +49,7 @@ class PageReader(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.elements.append((tag, *(name for name, _ in attrs)))
-        if tag not in ("meta", "br", "input"):
+        if tag not in ("meta", "br", "input", "link"):
             self.open_tags.append(tag)
 
     def handle_startendtag(self, tag, attrs):

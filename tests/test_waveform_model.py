@@ -33,56 +33,55 @@ def _noise(num_samples, loudness=0.5):
     return (noise * np.linspace(0.01, 1, num_samples)).astype(np.float32)
 
 
-@pytest.mark.parametrize(
-    "num_samples",
-    [0, 1, 15_599, 15_600, 15_601, 30_960, 30_961, 160_000, 600_000],
-)
-def test_every_length_is_scored(model, sound_model, num_samples):
-    waveform = _noise(num_samples)
-    outputs = model(waveform)
-    assert isinstance(outputs, tuple)
-    scores, embeddings, log_mel = outputs
-    num_patches = num_frames(num_samples, _FEATURES, 96)
-    assert num_patches == max(1, -(-(num_samples - 240) // 15_360))
-    assert scores.shape == (num_patches, 3)
-    assert embeddings.shape == (num_patches, 128)
-    # By the NumPy front end, all patches in one batch.
-    expected = sound_model.score(waveform)
-    np.testing.assert_allclose(scores, expected.scores, atol=1e-4)
-    np.testing.assert_allclose(
-        embeddings, expected.embeddings, rtol=1e-3, atol=1e-3
-    )
-    # A row for each 0.01 s, as long as it has samples and the model heard it.
-    num_rows = max(1, min(-(-num_samples // 160), num_patches * 96))
-    assert log_mel.shape == (num_rows, 64)
-    padded = np.pad(waveform, (0, num_patches * 15_360 + 240 - num_samples))
-    np.testing.assert_allclose(
-        log_mel,
-        waveform_to_log_mel(padded, _FEATURES)[:num_rows],
-        atol=1e-3,  # the logarithm of little energy magnifies rounding
-    )
+def test_every_length_is_scored(model, sound_model):
+    lengths = [0, 1, 15_599, 15_600, 15_601, 30_960, 30_961, 160_000, 600_000]
+    for num_samples in lengths:
+        waveform = _noise(num_samples)
+        outputs = model(waveform)
+        assert isinstance(outputs, tuple)
+        scores, embeddings, log_mel = outputs
+        num_patches = num_frames(num_samples, _FEATURES, 96)
+        assert num_patches == max(1, -(-(num_samples - 240) // 15_360))
+        assert scores.shape == (num_patches, 3)
+        assert embeddings.shape == (num_patches, 128)
+        # By the NumPy front end, all patches in one batch.
+        expected = sound_model.score(waveform)
+        np.testing.assert_allclose(scores, expected.scores, atol=1e-4)
+        np.testing.assert_allclose(
+            embeddings, expected.embeddings, rtol=1e-3, atol=1e-3
+        )
+        # A row for each 0.01 s that has samples and that the model heard.
+        num_rows = max(1, min(-(-num_samples // 160), num_patches * 96))
+        assert log_mel.shape == (num_rows, 64)
+        missing = num_patches * 15_360 + 240 - num_samples
+        padded = np.pad(waveform, (0, missing))
+        np.testing.assert_allclose(
+            log_mel,
+            waveform_to_log_mel(padded, _FEATURES)[:num_rows],
+            atol=1e-3,  # the logarithm of little energy magnifies rounding
+        )
 
 
-@pytest.mark.parametrize(
-    ("silent_seconds", "loud_seconds", "heard_in"),
-    [(1.0, 0.9, [1]), (2.0, 0.1, [2]), (0.5, 0.4, [0]), (3.0, 1.0, [3, 4])],
-)
-def test_the_end_of_a_waveform_is_heard(
-    model, silent_seconds, loud_seconds, heard_in
-):
-    silence = np.zeros(round(16_000 * silent_seconds), np.float32)
+def test_the_end_of_a_waveform_is_heard(model):
     rng = np.random.default_rng(3)
-    sound = rng.uniform(-0.9, 0.9, round(16_000 * loud_seconds))
-    waveform = np.append(silence, sound.astype(np.float32))
-    _, embeddings, _ = model(waveform)
     _, of_silence, _ = model(np.zeros(0, np.float32))
-    differs = ~np.isclose(embeddings, of_silence, rtol=1e-2).all(axis=1)
-    assert np.flatnonzero(differs).tolist() == heard_in
-    # Silence after it changes nothing of what was heard.
-    _, longer, _ = model(np.append(waveform, np.zeros(16_000, np.float32)))
-    np.testing.assert_allclose(
-        longer[: len(embeddings)], embeddings, rtol=1e-3, atol=1e-4
-    )
+    for silent_seconds, loud_seconds, heard_in in (
+        (1.0, 0.9, [1]),
+        (2.0, 0.1, [2]),
+        (0.5, 0.4, [0]),
+        (3.0, 1.0, [3, 4]),
+    ):
+        silence = np.zeros(round(16_000 * silent_seconds), np.float32)
+        sound = rng.uniform(-0.9, 0.9, round(16_000 * loud_seconds))
+        waveform = np.append(silence, sound.astype(np.float32))
+        _, embeddings, _ = model(waveform)
+        differs = ~np.isclose(embeddings, of_silence, rtol=1e-2).all(axis=1)
+        assert np.flatnonzero(differs).tolist() == heard_in
+        # Silence after it changes nothing of what was heard.
+        _, longer, _ = model(np.append(waveform, np.zeros(16_000, np.float32)))
+        np.testing.assert_allclose(
+            longer[: len(embeddings)], embeddings, rtol=1e-3, atol=1e-4
+        )
 
 
 def test_signatures_give_what_calls_give(model):
@@ -128,67 +127,66 @@ def test_a_batch_scores_each_waveform_as_if_alone(model):
     np.testing.assert_array_equal(served["scores"], outputs["scores"])
 
 
-@pytest.mark.parametrize("hop_seconds", [0.96, 0.95, 0.48, 0.29, 0.1])
-def test_a_finer_hop_scores_centred_patches(model, sound_model, hop_seconds):
+def test_a_finer_hop_scores_centred_patches(model, sound_model):
     waveform = _noise(41_234)
-    found = model.finer_hop(waveform, hop_seconds)
-    expected = sound_model.score(waveform, hop_seconds=hop_seconds)
-    assert found["scores"].shape == expected.scores.shape
-    np.testing.assert_allclose(found["scores"], expected.scores, atol=1e-4)
-    if hop_seconds == 0.96:
-        np.testing.assert_allclose(
-            found["scores"], model(waveform)[0], atol=_ROUNDING
-        )
+    for hop_seconds in (0.96, 0.95, 0.48, 0.29, 0.1):
+        found = model.finer_hop(waveform, hop_seconds)
+        expected = sound_model.score(waveform, hop_seconds=hop_seconds)
+        assert found["scores"].shape == expected.scores.shape
+        np.testing.assert_allclose(found["scores"], expected.scores, atol=1e-4)
+    np.testing.assert_allclose(
+        model.finer_hop(waveform, 0.96)["scores"],
+        model(waveform)[0],
+        atol=_ROUNDING,
+    )
+    for hop_seconds in (0.0, 0.09, 0.485, 0.97, 1.92, np.nan):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match=r"from 0\.1 to 0\.96"
+        ):
+            model.finer_hop(waveform, hop_seconds)
 
 
-@pytest.mark.parametrize("hop_seconds", [0.0, 0.09, 0.485, 0.97, 1.92, np.nan])
-def test_other_hops_are_refused(model, hop_seconds):
-    with pytest.raises(
-        tf.errors.InvalidArgumentError, match=r"from 0\.1 to 0\.96"
-    ):
-        model.finer_hop(np.zeros(16_000, np.float32), hop_seconds)
+def test_what_is_no_audio_is_refused(model):
+    """Through every function that takes a waveform."""
+    silence = np.zeros(20_000, np.float32)
+    of_16_bits = np.round(_noise(20_000, 9000.0))
 
+    def with_one(value):
+        return np.where(np.arange(20_000) == 7, value, silence)
 
-_ONE_BAD = np.zeros(20_000, np.float32)
-_SAMPLES_16_BITS = np.round(_noise(20_000, 9000.0))
-
-
-@pytest.mark.parametrize(
-    ("waveform", "message"),
-    [
-        (np.where(np.arange(20_000) == 7, np.nan, _ONE_BAD), "number of NaN"),
-        (np.where(np.arange(20_000) == 7, np.inf, _ONE_BAD), "finite"),
-        (np.where(np.arange(20_000) == 7, -np.inf, _ONE_BAD), "finite"),
-        (_SAMPLES_16_BITS, "by 32768"),
-        (_SAMPLES_16_BITS * 1.1, "by 32768"),
-        (_SAMPLES_16_BITS.astype(np.int16), "by 32768"),
+    for waveform, message in (
+        (with_one(np.nan), "number of NaN"),
+        (with_one(np.inf), "finite"),
+        (with_one(-np.inf), "finite"),
+        (of_16_bits, "by 32768"),
+        (of_16_bits * 1.1, "by 32768"),
+        (of_16_bits.astype(np.int16), "by 32768"),
         (np.round(_noise(20_000, 4.0)), "whole numbers"),
         (np.arange(-2, 3, dtype=np.int64), "whole numbers"),
         (np.full(20_000, 10.5), "in .-1, 1."),
-    ],
-)
-def test_what_is_no_audio_is_refused(model, waveform, message):
-    """Through every function that takes a waveform."""
-    with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-        model(waveform)
-    as_float = tf.constant(waveform.astype(np.float32))
-    lengths = tf.constant([9, len(waveform)])
-    for name, inputs in (
-        ("serving_default", {"waveform": as_float}),
-        ("clip_scores", {"waveform": as_float}),
-        ("finer_hop", {"waveform": as_float, "hop_seconds": tf.constant(0.5)}),
-        (
-            "batch",
-            {
-                "waveforms": tf.stack([tf.zeros_like(as_float), as_float]),
-                "lengths": lengths[: len(as_float)],
-            },
-        ),
     ):
-        if len(waveform) < 9 and name == "batch":
-            continue
         with pytest.raises(tf.errors.InvalidArgumentError, match=message):
-            model.signatures[name](**inputs)
+            model(waveform)
+        served = {"waveform": tf.constant(waveform.astype(np.float32))}
+        beside = tf.stack([tf.zeros(waveform.shape), *served.values()])
+        for name, inputs in {
+            "serving_default": served,
+            "clip_scores": served,
+            "finer_hop": served | {"hop_seconds": tf.constant(0.5)},
+            "batch": {
+                "waveforms": beside,
+                "lengths": tf.constant([3, len(waveform)]),
+            },
+        }.items():
+            with pytest.raises(tf.errors.InvalidArgumentError, match=message):
+                model.signatures[name](**inputs)
+    for lengths in ([5, 11], [5, -1], [5], [5, 5, 5]):
+        with pytest.raises(
+            tf.errors.InvalidArgumentError, match="lengths must be"
+        ):
+            model.batch(
+                np.zeros([2, 10], np.float32), np.array(lengths, np.int32)
+            )
 
 
 def test_loud_audio_and_square_waves_are_scored(model):
@@ -213,12 +211,6 @@ def test_loud_audio_and_square_waves_are_scored(model):
 def test_other_tensors_are_refused(model, waveform):
     with pytest.raises((TypeError, ValueError), match="float32"):
         model(waveform)
-
-
-@pytest.mark.parametrize("lengths", [[5, 11], [5, -1], [5], [5, 5, 5]])
-def test_lengths_that_do_not_fit_are_refused(model, lengths):
-    with pytest.raises(tf.errors.InvalidArgumentError, match="lengths must be"):
-        model.batch(np.zeros([2, 10], np.float32), np.array(lengths, np.int32))
 
 
 def test_the_class_map_reads_as_that_of_yamnet(model, export_dir):

@@ -32,15 +32,17 @@ import re
 import tarfile
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 import tqdm
 
 from audioset_strong import files
 from audioset_strong.errors import InputError
+
+# Loaded where it is used: most audio is in no container, and it is slow.
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
 EXTENSIONS = (".parquet", ".tar")
 
@@ -214,6 +216,8 @@ def open_member(path: str) -> BinaryIO:
       ValueError: What the locator names is not there, or damaged.
       OSError: The container is not there, or cannot be read on this machine.
     """
+    import pyarrow as pa
+
     match = _LOCATOR.fullmatch(path)
     if match is None:
         raise ValueError(f"Expected a member of a container, found {path}.")
@@ -452,8 +456,10 @@ class _AudioColumns(NamedTuple):
     names: list[str]
 
 
-def _open_parquet(path: str) -> pq.ParquetFile:
+def _open_parquet(path: str) -> "pq.ParquetFile":
     """Opens a Parquet file so that memory does not grow with its row groups."""
+    import pyarrow.parquet as pq
+
     source: Any = path
     if files.is_remote(path):
         source = files.open_to_seek(path, _PARQUET_BUFFER_BYTES)
@@ -472,6 +478,8 @@ def _open_parquet(path: str) -> pq.ParquetFile:
 
 def _list_parquet(container: Container, field_columns: Sequence[str]) -> None:
     """Lists the rows; whether one has audio only reading tells."""
+    import pyarrow as pa
+
     path = container.path
     try:
         with _open_parquet(path) as parquet:
@@ -502,8 +510,10 @@ def _list_parquet(container: Container, field_columns: Sequence[str]) -> None:
         ) from error
 
 
-def _find_audio_columns(parquet: pq.ParquetFile) -> _AudioColumns | None:
+def _find_audio_columns(parquet: "pq.ParquetFile") -> _AudioColumns | None:
     """Finds the columns of audio and names; None if there is no audio."""
+    import pyarrow as pa
+
     # Columns that hold values, such as "audio.bytes" of a struct "audio".
     leaves = [
         parquet.schema.column(index).path
@@ -528,9 +538,11 @@ def _find_audio_columns(parquet: pq.ParquetFile) -> _AudioColumns | None:
 
 
 def _iterate_rows(
-    parquet: pq.ParquetFile, columns: Sequence[str]
+    parquet: "pq.ParquetFile", columns: Sequence[str]
 ) -> Iterator[tuple[Any, ...]]:
     """Yields the values of some columns, row by row."""
+    import pyarrow.compute as pc
+
     if not columns:
         yield from itertools.repeat((), parquet.metadata.num_rows)
         return
@@ -570,9 +582,11 @@ def _make_row(
 
 
 def _iterate_audio(
-    parquet: pq.ParquetFile, group: int, column: str
+    parquet: "pq.ParquetFile", group: int, column: str
 ) -> Iterator[Any]:
     """Yields the audio of a row group, a few rows at a time, as `pa.Array`."""
+    import pyarrow as pa
+
     for batch in parquet.iter_batches(
         _ROWS_AT_ONCE, [group], [column], use_threads=False
     ):
@@ -600,8 +614,10 @@ class _ParquetReader:
         self._batch: Any = ()
         self._batch_row = 0
 
-    def read(self, row: int) -> pa.Buffer:
+    def read(self, row: int) -> "pa.Buffer":
         """Returns the audio of a row, nothing if it has none."""
+        import pyarrow as pa
+
         group = _group_of_row(self._first_rows, row)
         if group != self._group or row < self._batch_row:
             self._batches = _iterate_audio(self._parquet, group, self._column)
@@ -624,8 +640,10 @@ class _ParquetReader:
 _last_read = threading.local()
 
 
-def _read_row(path: str, row: int) -> pa.Buffer:
+def _read_row(path: str, row: int) -> "pa.Buffer":
     """Reads the audio of a row, as `open_member` does."""
+    import pyarrow as pa
+
     reader: _ParquetReader | None = getattr(_last_read, "reader", None)
     try:
         if reader is None or (reader.path, reader.identity) != (
@@ -654,7 +672,7 @@ def _identity_of(path: str) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-def _first_rows(parquet: pq.ParquetFile) -> list[int]:
+def _first_rows(parquet: "pq.ParquetFile") -> list[int]:
     """Returns the first row of each row group, and the number of rows."""
     sizes = (
         parquet.metadata.row_group(group).num_rows
@@ -683,6 +701,8 @@ def row_groups_of(paths: Iterable[str]) -> dict[str, tuple[str, int]]:
     Returns:
       For each row, the name of its row group and the row's number.
     """
+    import pyarrow as pa
+
     rows: dict[str, list[tuple[str, int]]] = {}
     for path in paths:
         match = _LOCATOR.fullmatch(path) if "#row=" in path else None

@@ -6,6 +6,7 @@ can write, and label files. From the bottom up:
   metrics.py       AUC, d', average precision and lwlrap of arrays
   scores.py        score files, and arrays at any frame rate -> label frames
   score_tables.py  a folder of tables at any frame rate -> the same
+  native_scores.py scores at the hop of predict, which events take as they are
   items.py         scores + labels -> items with positives and negatives; hard
                    candidates for explicit negatives
   truth.py         label files -> what scores are evaluated against

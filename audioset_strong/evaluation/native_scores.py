@@ -20,6 +20,7 @@ be given.
 """
 
 import dataclasses
+import math
 import os
 import zipfile
 from collections.abc import Mapping
@@ -61,6 +62,8 @@ _ARRAYS = (
 )
 # Frames that are checked at a time.
 _FRAMES_AT_ONCE = 1 << 14
+# Of label frames, most of them of no recording.
+_MOST_BYTES = 4 << 30
 # Sums of frame lengths are off by less.
 _TOLERANCE_SECONDS = 1e-6
 
@@ -172,7 +175,8 @@ class NativeScores:
           pooling: "mean" or "max" (`scores.py`).
 
         Raises:
-          InputError: No recording has a whole label frame.
+          InputError: No recording has a whole label frame, or their lengths
+            differ so much that the score file would take many GB.
         """
         check_pooling(pooling)
         most = num_label_frames_of(self.audio_seconds)  # [num_clips]
@@ -181,9 +185,19 @@ class NativeScores:
                 "Expected recordings with a whole label frame, 0.96 s, found "
                 "none. Give longer ones."
             )
-        pooled = np.zeros(
-            (len(most), most.max(), self.mids.size), dtype=np.float32
-        )
+        shape = len(most), int(most.max()), self.mids.size
+        num_bytes = 4 * math.prod(shape)
+        # A score file has room for the longest clip in each.
+        if num_bytes > _MOST_BYTES and shape[1] > 4 * most.mean():
+            longest = str(self.segment_ids[np.argmax(most)])
+            raise InputError(
+                f"Expected recordings of lengths that are alike, as label "
+                f"frames of all take {num_bytes / 1e9:.0f} GB if each has room "
+                f"for those of {longest!r}, found {most.mean():.0f} on average "
+                f"and {shape[1]} of it. Score the long ones into a file of "
+                f"their own."
+            )
+        pooled = np.zeros(shape, dtype=np.float32)
         num_scored = np.zeros(len(most), dtype=np.int64)
         for clip, num_label_frames in enumerate(most):
             edges = self.edges_seconds(clip)

@@ -27,6 +27,8 @@ do, fails with `InvalidArgumentError`. So does, or with `TypeError` or
 `ValueError`, one of integers or of two dimensions.
 """
 
+from typing import Any
+
 import keras
 import tensorflow as tf
 
@@ -51,6 +53,11 @@ _MAX_SAMPLES = 2**31 - 2**20
 _OUTPUTS = ("logits", "embeddings")
 
 _WAVEFORM = tf.TensorSpec([None], tf.float32, name="waveform")
+
+
+def _function(*specs: tf.TensorSpec) -> Any:
+    """Makes a graph of a function, without autograph, which is slow."""
+    return tf.function(input_signature=specs, autograph=False)
 
 
 class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
@@ -82,14 +89,11 @@ class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
             self._features.mel_bands,
         ]
         # Traced once and called by all the others.
-        self.score_patches = tf.function(
-            self._score_patches,
-            input_signature=[
-                tf.TensorSpec(patch_shape, tf.float32, name="patches")
-            ],
-        )
+        self.score_patches = _function(
+            tf.TensorSpec(patch_shape, tf.float32, name="patches")
+        )(self._score_patches)
 
-    @tf.function(input_signature=[_WAVEFORM])  # type: ignore[untyped-decorator]
+    @_function(_WAVEFORM)  # type: ignore[untyped-decorator]
     def __call__(
         self, waveform: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
@@ -105,17 +109,15 @@ class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
         """
         return self._score_waveform(waveform, None)
 
-    @tf.function(input_signature=[_WAVEFORM])  # type: ignore[untyped-decorator]
+    @_function(_WAVEFORM)  # type: ignore[untyped-decorator]
     def clip_scores(self, waveform: tf.Tensor) -> tf.Tensor:
         """Scores a waveform as a whole: float32 `[num_classes]`, the mean."""
         scores, _, _ = self(waveform)
         return tf.reduce_mean(scores, axis=0)
 
-    @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[
-            tf.TensorSpec([None, None], tf.float32, name="waveforms"),
-            tf.TensorSpec([None], tf.int32, name="lengths"),
-        ]
+    @_function(  # type: ignore[untyped-decorator]
+        tf.TensorSpec([None, None], tf.float32, name="waveforms"),
+        tf.TensorSpec([None], tf.int32, name="lengths"),
     )
     def batch(
         self, waveforms: tf.Tensor, lengths: tf.Tensor
@@ -180,11 +182,8 @@ class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
             for name, values in (("scores", scores), ("embeddings", embeddings))
         } | {"num_patches": num_patches}
 
-    @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[
-            _WAVEFORM,
-            tf.TensorSpec([], tf.float32, name="hop_seconds"),
-        ]
+    @_function(  # type: ignore[untyped-decorator]
+        _WAVEFORM, tf.TensorSpec([], tf.float32, name="hop_seconds")
     )
     def finer_hop(
         self, waveform: tf.Tensor, hop_seconds: tf.Tensor
@@ -242,12 +241,12 @@ class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
         )
         return {"scores": scores, "embeddings": embeddings}
 
-    @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
+    @_function()  # type: ignore[untyped-decorator]
     def class_map_path(self) -> tf.Tensor:
         """Returns the path of the class map inside the export."""
         return self._class_map.asset_path
 
-    @tf.function(input_signature=[])  # type: ignore[untyped-decorator]
+    @_function()  # type: ignore[untyped-decorator]
     def metadata(self) -> tf.Tensor:
         """Returns what `ModelMetadata.to_json` wrote."""
         return self._metadata
@@ -264,7 +263,7 @@ class WaveformClassifier(tf.Module):  # type: ignore[misc]  # an untyped base
                     outputs = (outputs,)
                 return dict(zip(names, outputs, strict=True))
 
-            return tf.function(call, input_signature=function.input_signature)
+            return _function(*function.input_signature)(call)
 
         return {
             "serving_default": named(

@@ -3,9 +3,10 @@ r"""Writes events, scores and embeddings of many recordings.
 One file for all recordings, a line for each event:
 
   tsv    events.tsv    a strong TSV with a further column `score`; every command
-                       that takes strong labels reads it, and
+                       that takes strong labels reads it, and so does sed_eval:
                        `sed_eval.io.load_event_list(path, fields=["filename",
-                       "onset", "offset", "event_label", "score"])`
+                       "onset", "offset", "event_label", "score"],
+                       file_format="CSV", delimiter="\t")`
   csv    events.csv    the path of the recording and display names, for people
   jsonl  events.jsonl  a line for each recording, also those without events
 

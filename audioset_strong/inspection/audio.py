@@ -9,8 +9,8 @@ FLAC plays in every browser and is exact to the sample, so that lanes and sound
 agree; MP3 and Opus add some milliseconds at the start. STFT frame i is drawn
 around the middle of its window, at i * 0.01 s + 0.0125 s.
 
-Audio is read, resampled and analysed a few minutes at a time, so that memory
-does not grow with its length.
+Audio is read, resampled and analysed in blocks, so that memory does not grow
+with its length.
 """
 
 import math
@@ -22,12 +22,18 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from audioset_strong.audio.decode import AudioError, decode_audio
+from audioset_strong.audio.decode import (
+    AudioError,
+    decode_audio,
+    stream_audio,
+)
 from audioset_strong.audio.log_mel import waveform_to_log_mel
+from audioset_strong.audio.samples import ReadAudio
 from audioset_strong.params import FeatureParams
 
 # A whole number of samples at every usual rate, so that blocks join exactly.
 _BLOCK_SECONDS = 300.0
+_AT_END = ("too_short", "truncated")
 _TILE_COLUMNS = 6000
 _MAX_OVERVIEW_COLUMNS = 2000
 # Log-mel of the loudest colour. Full scale reaches 5; music is mostly below 3.
@@ -49,11 +55,13 @@ class ClipAudio(NamedTuple):
       seconds: Length of the sound.
       tiles: The spectrogram, one tile after another.
       overview: All of it in one, or None if there is one tile.
+      truncation: The evidence that the file ends too early, or "".
     """
 
     seconds: float
     tiles: list[Tile]
     overview: Tile | None
+    truncation: str
 
 
 def write_clip_audio(
@@ -80,10 +88,11 @@ def write_clip_audio(
     rest = np.zeros(0, np.float32)  # what the next STFT frames need
     waiting = np.zeros((0, features.mel_bands), np.float32)
     rows = _SpectrogramWriter(folder, features)
+    read = ReadAudio()
     with soundfile.SoundFile(
         os.path.join(folder, "audio.flac"), "w", rate, 1, "PCM_16"
     ) as file:
-        for block in _read_blocks(path, start_seconds, seconds, rate):
+        for block in _read_blocks(path, start_seconds, seconds, rate, read):
             num_samples += len(block)
             file.write(np.clip(block, -1, 1))
             heard = np.concatenate([rest, block])
@@ -95,13 +104,26 @@ def write_clip_audio(
                 waiting = waiting[_TILE_COLUMNS:]
     if len(waiting):
         rows.add(waiting)
-    return ClipAudio(num_samples / rate, rows.tiles, rows.overview())
+    return ClipAudio(
+        num_samples / rate, rows.tiles, rows.overview(), read.truncation
+    )
 
 
 def _read_blocks(
-    path: str, start_seconds: float, seconds: float | None, sample_rate: int
+    path: str,
+    start_seconds: float,
+    seconds: float | None,
+    sample_rate: int,
+    read: ReadAudio,
 ) -> Iterator[npt.NDArray[np.float32]]:
-    """Yields the samples of a clip, float32 `[num_samples]`, in blocks."""
+    """Yields the samples of a clip, float32 `[num_samples]`, in blocks.
+
+    `read` learns whether the end is missing.
+    """
+    if not start_seconds and seconds is None:
+        yield from stream_audio(path, sample_rate, read)
+        return
+    # A part of a file, without what comes before where that can be skipped.
     end = math.inf if seconds is None else start_seconds + seconds
     start = start_seconds
     while start < end:
@@ -110,12 +132,10 @@ def _read_blocks(
             decoded = decode_audio(path, sample_rate, length, start)
         except AudioError as error:
             # The audio may end where a block does.
-            if start > start_seconds and error.reason in (
-                "too_short",
-                "truncated",
-            ):
+            if start > start_seconds and error.reason in _AT_END:
                 return
             raise
+        read.truncation = decoded.truncation
         yield decoded.waveform
         start += length
         if len(decoded.waveform) < length * sample_rate - 1:

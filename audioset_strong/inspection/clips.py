@@ -4,7 +4,7 @@
 beside files of its sound, spectrogram and scores (`audio.py`):
 
     seconds   length of the timeline: of the sound, or of labels that end later
-    audio     name of the sound's file, or null; then `note` says why
+    audio     name of the sound's file, or null; `note` says what is wrong
     log_mel   [[name of an image, its start and its end in seconds]]
     overview  the same of one image of everything, or null
     weak      [class], or null if no file names the clip
@@ -173,7 +173,8 @@ class Inspection:
             "audio": "audio.flac",
             "log_mel": audio.tiles,
             "overview": audio.overview,
-            "note": "",
+            "note": audio.truncation
+            and f"The end of the audio is missing: {audio.truncation}.",
         }
 
     def _scored_seconds(self, segment_id: str) -> float:

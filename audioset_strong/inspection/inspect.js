@@ -12,11 +12,12 @@ const tracks = {
   spectrogram: document.querySelector('.spectrogram .track'),
 };
 const isServed = !byId('clip-0');
-// Scored classes that no label names and that reach no threshold.
+// Scored classes to show where there are no thresholds, and explicit negatives.
 const NUM_HIGHEST = 5;
 const NUM_EXPLICIT = 8;
 const MOST_PIXELS_A_SECOND = 800;
-// Below, the overview of long audio has columns enough.
+// Below, the overview of long audio has columns enough, and a line for each
+// label frame would hide what it divides.
 const FINE_PIXELS_A_SECOND = 8;
 
 let number = -1;       // of the clip
@@ -203,11 +204,14 @@ function drawClass(c) {
     const meanings = { P: 'present', C: 'complementary negative',
       E: 'explicit negative' };
     const hop = page.frame_seconds;
-    [...cells].forEach((letter, i) => {
-      if (letter !== ' ')
-        add('cell ' + letter, i * hop, (i + 1) * hop, 10,
-          `label frame ${i}: ${meanings[letter]}`);
-    });
+    // A run of equal letters is one cell: hours have thousands of frames.
+    for (const { 0: run, index } of cells.matchAll(/(.)\1*/g)) {
+      const frames = run.length === 1 ? `label frame ${index}`
+        : `label frames ${index} to ${index + run.length - 1}`;
+      if (run[0] !== ' ')
+        add('cell ' + run[0], index * hop, (index + run.length) * hop, 10,
+          `${frames}: ${meanings[run[0]]}`);
+    }
     top += 12;
   }
   if (error && error[2] === c) {
@@ -227,7 +231,6 @@ function drawClass(c) {
 function drawClasses() {
   const classes = shownClasses();
   scoreOf = new Map();
-  lanes.style.setProperty('--frame', percent(page.frame_seconds));
   byId('classes').replaceChildren(...classes.map(drawClass));
   const wanted = wantedText();
   const of = page.classes.length === 1 ? ' class' : ' classes';
@@ -238,6 +241,17 @@ function drawClasses() {
     : `${classes.length} of ${page.classes.length}${of}`]
     .filter(text => text).join(' '));
   showTime();
+}
+
+function drawGrid() {
+  const isFine = trackWidth() / clip.seconds >= FINE_PIXELS_A_SECOND;
+  const count = isFine ? Math.ceil(clip.seconds / page.frame_seconds) : 0;
+  const grid = byId('grid');
+  place(grid, 0, count * page.frame_seconds);
+  grid.setAttribute('viewBox', `0 0 ${count} 1`);
+  let lines = '';
+  for (let i = 1; i < count; i++) lines += `M${i} 0V1`;
+  grid.firstElementChild.setAttribute('d', lines);
 }
 
 function drawSpectrogram() {
@@ -292,6 +306,7 @@ function setZoom(wanted, atSeconds = seconds()) {
   const x = atSeconds / clip.seconds * trackWidth();
   timeline.scrollLeft = zoom === 1 ? 0 : x - whole / 2;
   drawRuler();
+  drawGrid();
   drawSpectrogram();
 }
 
@@ -317,15 +332,16 @@ function showTime() {
   if (!clip) return;
   const now = seconds();
   byId('head').style.left = percent(now);
-  byId('time').textContent = `${clock(now)} / ${clock(clip.seconds)} s`;
+  byId('time').textContent = `${clock(now)} / ${clock(clip.seconds)}` +
+    (clip.seconds < 60 ? ' s' : '');
   sayScores();
 }
 
 function follow() {
   if (zoom === 1) return;
   const x = seconds() / clip.seconds * trackWidth() - timeline.scrollLeft;
-  const names = timeline.clientWidth - timeline.clientWidth * 0.8;
-  if (x < 0 || x > timeline.clientWidth - names)
+  // Names hide a part on the left.
+  if (x < 0 || x > 0.8 * timeline.clientWidth)
     timeline.scrollLeft += x - 0.1 * timeline.clientWidth;
 }
 
@@ -490,6 +506,7 @@ timeline.addEventListener('scroll', () => { if (clip) drawRuler(); });
 new ResizeObserver(() => {
   if (!clip) return;
   drawRuler();
+  drawGrid();
   drawSpectrogram();
 }).observe(timeline);
 
@@ -510,7 +527,10 @@ const keys = {
 document.addEventListener('keydown', event => {
   if (event.ctrlKey || event.metaKey || event.altKey || !clip) return;
   const { target, key } = event;
-  if (target === byId('filter') && key === 'Escape') return target.blur();
+  if (target === byId('filter') && key === 'Escape') {
+    event.preventDefault(); // or some browsers would clear it
+    return target.blur();
+  }
   if (byId('help').open || target.closest('input[type=search], select')) return;
   if (key === ' ' && target.closest('button, summary, input')) return;
   const arrow = { ArrowLeft: -1, ArrowRight: 1 }[key];

@@ -57,7 +57,7 @@ def write_page(inspection: Inspection, path: str, max_megabytes: float) -> int:
         if num_bytes > max_megabytes * 1e6:
             raise InputError(
                 f"{path} would be larger than {max_megabytes:g} MB: clip "
-                f"{number + 1} of {len(clips)} fills it. Give fewer clips "
+                f"{number + 1} of {len(numbers)} fills it. Give fewer clips "
                 f"(segment_ids, max_clips), allow more (max_megabytes), or "
                 f"have them served (serve)."
             )

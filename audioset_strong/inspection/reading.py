@@ -18,6 +18,11 @@ from audioset_strong.audio.listing import (
 )
 from audioset_strong.audio.recordings import recording_id_of
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation.native_scores import (
+    is_native,
+    read_native_scores,
+    read_recordings,
+)
 from audioset_strong.evaluation.report import SCHEMA_VERSION
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.thresholds import read_threshold_file
@@ -32,8 +37,9 @@ from audioset_strong.labels.ids import parse_audioset_id
 from audioset_strong.labels.label_files import (
     read_explicit_negatives,
     read_framed_labels,
-    read_label_files,
+    read_weak_labels,
 )
+from audioset_strong.labels.label_tracks import read_event_labels
 from audioset_strong.labels.problems import ProblemLog, listed
 from audioset_strong.params import LabelFrameParams
 from audioset_strong.records.audio_index import read_audio_index
@@ -57,8 +63,9 @@ class InspectionInputs:
       max_clips: Most clips to show, unless `segment_ids` says which.
       clips: List of annotated clips, with their lengths.
       clip_seconds: Length of clips of AudioSet that it does not list.
-      weak_labels: Weak CSVs.
-      strong_labels: Strong TSVs, which are framed without framed labels.
+      weak_labels: Weak CSV.
+      strong_labels: Strong TSV, label track or folder of tracks; framed if
+        there are no framed labels.
       framed_labels: Framed TSV.
       explicit_negatives: Pairs that annotators marked absent, for framing.
       class_map: Names of classes, and what columns of scores name.
@@ -74,8 +81,8 @@ class InspectionInputs:
     max_clips: int = 50
     clips: str | None = None
     clip_seconds: float = LabelFrameParams().clip_seconds
-    weak_labels: Sequence[str] = ()
-    strong_labels: Sequence[str] = ()
+    weak_labels: str | None = None
+    strong_labels: str | None = None
     framed_labels: str | None = None
     explicit_negatives: str | None = None
     class_map: str | None = None
@@ -94,9 +101,16 @@ def read_inspection(
       InputError: A file is not what it should be, a clip is named that no file
         has, there is no clip, or none has audio.
     """
-    known = read_known_classes(inputs.class_map, inputs.display_names, problems)
+    # Scores of recordings say what their classes are, and how long they are.
+    class_map, lengths = None, None
+    if inputs.scores is not None:
+        class_map, lengths = read_recordings(inputs.scores)
+    known = read_known_classes(
+        inputs.class_map or class_map, inputs.display_names, problems
+    )
     clips = read_annotated_clips(inputs.clips) if inputs.clips else None
-    tables = _read_labels(inputs, clips, known, problems)
+    lengths = lengths if clips is None else clips
+    tables = _read_labels(inputs, lengths, known, problems)
     problems.report()
     scores = _read_scores(inputs, known, clips)
     errors = (
@@ -109,6 +123,14 @@ def read_inspection(
             named |= dict.fromkeys(table["segment_id"].unique())
     chosen = _choose_clips(inputs, named, errors)
     places = _find_places(inputs, chosen, clips)
+    unknown = [s for s in inputs.segment_ids if s not in {*named, *places}]
+    if unknown:
+        raise InputError(
+            f"Expected clips that have audio, labels or scores; {len(unknown)} "
+            f"of {len(chosen)} have none: "
+            f"{listed(map(repr, unknown), _NUM_NAMED)}. There are "
+            f"{listed(map(repr, named), _NUM_NAMED)}."
+        )
     kept = {
         name: None if table is None else table[table["segment_id"].isin(chosen)]
         for name, table in tables.items()
@@ -135,32 +157,37 @@ def read_inspection(
 
 def _read_labels(
     inputs: InspectionInputs,
-    clips: pd.DataFrame | None,
+    lengths: pd.DataFrame | None,
     known: KnownClasses,
     problems: ProblemLog,
 ) -> dict[str, pd.DataFrame | None]:
     """Reads the tables of labels that are given."""
     names = known.mids_of_name()
     params = params_of_length(inputs.clip_seconds)
-    longest = params_of_longest(clips, params)
-    tables: dict[str, pd.DataFrame | None] = {"framed": None, "absent": None}
-    tables |= {
-        kind: read_label_files(kind, paths, problems, names, longest)
-        if paths
-        else None
-        for kind, paths in (
-            ("weak", inputs.weak_labels),
-            ("strong", inputs.strong_labels),
+    longest = params_of_longest(lengths, params)
+    tables: dict[str, pd.DataFrame | None] = {
+        name: path
+        if path is None
+        else read(path, problems, names=names, params=params, clips=lengths)
+        for name, read, path in (
+            ("framed", read_framed_labels, inputs.framed_labels),
+            ("absent", read_explicit_negatives, inputs.explicit_negatives),
         )
     }
-    for name, read, path in (
-        ("framed", read_framed_labels, inputs.framed_labels),
-        ("absent", read_explicit_negatives, inputs.explicit_negatives),
-    ):
-        if path is not None:
-            tables[name] = read(
-                path, problems, names=names, params=params, clips=clips
-            )
+    tables |= {"weak": None, "strong": None}
+    if inputs.weak_labels is not None:
+        tables["weak"] = read_weak_labels(
+            inputs.weak_labels, problems, names=names, params=longest
+        )
+    if inputs.strong_labels is not None:
+        tables["strong"], _ = read_event_labels(
+            inputs.strong_labels,
+            problems,
+            names,
+            longest,
+            known.class_map,
+            () if lengths is None else set(lengths["segment_id"]),
+        )
     return tables
 
 
@@ -170,17 +197,14 @@ def _read_scores(
     """Reads scores on label frames, or as `predict` wrote them."""
     if inputs.scores is None:
         return None
-    if os.path.isfile(inputs.scores) and not inputs.scores.endswith(".csv"):
-        with np.load(inputs.scores, allow_pickle=False) as arrays:
-            if "num_frames" in arrays:
-                ends = np.cumsum(arrays["num_frames"])
-                parts = np.split(arrays["scores"], ends[:-1])
-                ids = arrays["segment_ids"].tolist()
-                return FrameScores(
-                    arrays["mids"].tolist(),
-                    float(arrays["frame_seconds"]),
-                    dict(zip(ids, parts, strict=True)),
-                )
+    if is_native(inputs.scores):
+        native = read_native_scores(inputs.scores, known)
+        ids = native.segment_ids.tolist()
+        return FrameScores(
+            native.mids.tolist(),
+            native.frame_seconds,
+            {ids[clip]: native.of_clip(clip) for clip in range(len(ids))},
+        )
     scored = read_scores(
         inputs.scores, known, clips=clips, clip_seconds=inputs.clip_seconds
     )
@@ -223,20 +247,10 @@ def _read_errors(report_dir: str) -> _Errors:
 
 
 def _choose_clips(
-    inputs: InspectionInputs,
-    named: Collection[str],
-    errors: _Errors,
+    inputs: InspectionInputs, named: Collection[str], errors: _Errors
 ) -> list[str]:
     """Chooses the clips to show; `named` are those that files name."""
     if inputs.segment_ids:
-        unknown = [s for s in inputs.segment_ids if s not in named]
-        if unknown and named:
-            raise InputError(
-                f"Expected clips that labels, scores or the list name; "
-                f"{len(unknown)} of {len(inputs.segment_ids)} are in none: "
-                f"{listed(map(repr, unknown), _NUM_NAMED)}. They name "
-                f"{listed(map(repr, named), _NUM_NAMED)}."
-            )
         return list(dict.fromkeys(inputs.segment_ids))
     wrong = [row["segment_id"] for _, rows in errors for row in rows]
     clips = list(dict.fromkeys(wrong)) or list(named)

@@ -90,7 +90,12 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         if not match or number >= len(self.server.inspection.segment_ids):
             return self._refuse(HTTPStatus.NOT_FOUND)
         if match[2] == "known":
-            return self._send("application/json", self.server.known(number))
+            try:
+                known = self.server.known(number)
+            except OSError as error:  # such as a full disk
+                logging.error("Clip %d: %s", number, error)
+                return self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR)
+            return self._send("application/json", known)
         folder = self.server.folder_of(number)
         if not os.path.isdir(folder) or match[2] not in os.listdir(folder):
             return self._refuse(HTTPStatus.NOT_FOUND)

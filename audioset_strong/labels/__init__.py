@@ -9,6 +9,7 @@
   clips             lists of annotated clips
   importers         label files of other tools -> rows
   imported_clips    rows and recordings -> classes, clips and events
+  label_tracks      label tracks and strong TSVs -> events of recordings
   frame_rule        events -> label frames (Section 3.2 of the paper)
   framed_agreement  comparison of framed labels with a reference
   ontology          the graph of classes

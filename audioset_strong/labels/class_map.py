@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
 from audioset_strong.labels.ids import MID_PATTERN
-from audioset_strong.labels.label_files import read_display_names
 from audioset_strong.labels.line_parser import LabelText, shown
 from audioset_strong.labels.problems import ProblemLog
 
@@ -283,5 +282,8 @@ def read_known_classes(
     if isinstance(class_map, str | os.PathLike):
         class_map = read_class_map(class_map)
     if isinstance(display_names, str | os.PathLike):
+        # Brings pandas, which those who use a model can do without.
+        from audioset_strong.labels.label_files import read_display_names
+
         display_names = read_display_names(display_names, problems)
     return KnownClasses(class_map, display_names or {})
