@@ -46,7 +46,7 @@ FORMATS: dict[str, tuple[str, ...]] = {
 # same patches. Weights of 16 and 8 bits: ten times what was measured on trained
 # networks (`experiments/results/export.md`), since a file that is wrong differs
 # by more.
-_TOLERANCES = {
+TOLERANCES = {
     "model.onnx": 1e-5,
     "model.keras": 1e-5,
     "model.tflite": 1e-5,
@@ -62,6 +62,13 @@ _WAVEFORM_TOLERANCE = 1e-3
 # Run in a process of its own that cannot import this package: for each input of
 # an .npz writes the outputs.
 _RELOAD_SCRIPTS = {
+    "": """
+import tensorflow as tf
+model = tf.saved_model.load(path)
+def run(name, values):
+    outputs = model.score_patches(tf.constant(values))
+    return {k: v.numpy() for k, v in zip(("scores", "embeddings"), outputs)}
+""",
     ".onnx": """
 import onnxruntime
 session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
@@ -79,8 +86,11 @@ def run(name, values):
 try:
     from ai_edge_litert.interpreter import Interpreter
 except ImportError:
-    import tensorflow as tf
-    Interpreter = tf.lite.Interpreter
+    try:
+        from tflite_runtime.interpreter import Interpreter
+    except ImportError:
+        import tensorflow as tf
+        Interpreter = tf.lite.Interpreter
 interpreter = Interpreter(model_path=path)
 score_patches = interpreter.get_signature_runner("score_patches")
 score_waveform = interpreter.get_signature_runner("serving_default")
@@ -145,7 +155,7 @@ def export_model(
                 classifier, metadata, folder
             )
         write_files(classifier, metadata, folder, formats)
-        for file in _TOLERANCES:
+        for file in TOLERANCES:
             if os.path.exists(os.path.join(folder, file)):
                 differences[file] = compare_file(
                     classifier, metadata, os.path.join(folder, file)
@@ -225,7 +235,7 @@ def compare_file(
     Args:
       classifier: From `load_for_export`.
       metadata: Likewise.
-      path: One of the files of `_TOLERANCES`.
+      path: One of the files of `TOLERANCES`.
 
     Returns:
       The largest difference of a score, on the same patches.
@@ -252,14 +262,14 @@ def compare_file(
                 strict=True,
             ):
                 expected[f"{name}/{key}"] = value.numpy()
-    found = _reload(path, kind, inputs)
+    found = run_elsewhere(path, inputs)
     for name, value in expected.items():
         if found[name].shape != value.shape:
             raise RuntimeError(
                 f"Expected {name} with shape {value.shape} from {file}. "
                 f"Received: shape={found[name].shape}."
             )
-    most = _TOLERANCES[file]
+    most = TOLERANCES[file]
     for name, value in expected.items():
         if name.endswith("/embeddings"):
             continue  # without a scale; scores are made of them
@@ -293,10 +303,23 @@ def _patches_of(
     return np.concatenate(patches)
 
 
-def _reload(
-    path: str, kind: str, inputs: dict[str, np.ndarray]
+def run_elsewhere(
+    path: str, inputs: dict[str, np.ndarray], python: str = sys.executable
 ) -> dict[str, np.ndarray]:
-    """Runs a file in a process that cannot import this package."""
+    """Runs a file in a process that cannot import this package.
+
+    Args:
+      path: The file, or the folder of a SavedModel.
+      inputs: "patches", and waveforms by name if it is a `.tflite` file.
+      python: Which Python runs it.
+
+    Returns:
+      Outputs, as "patches/scores".
+
+    Raises:
+      RuntimeError: The file cannot be loaded.
+    """
+    kind = "" if os.path.isdir(path) else os.path.splitext(path)[1]
     with tempfile.TemporaryDirectory() as folder:
         inputs_path = os.path.join(folder, "inputs.npz")
         outputs_path = os.path.join(folder, "outputs.npz")
@@ -304,7 +327,7 @@ def _reload(
         script = _RELOAD_HEAD + _RELOAD_SCRIPTS[kind] + _RELOAD_TAIL
         done = subprocess.run(
             # -I ignores the current folder and PYTHONPATH.
-            [sys.executable, "-I", "-c", script]
+            [python, "-I", "-c", script]
             + [os.path.abspath(path), inputs_path, outputs_path],
             capture_output=True,
             text=True,
