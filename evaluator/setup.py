@@ -3,8 +3,12 @@
     pip install ./evaluator
 
 installs the same package as `pip install .` with a few small requirements.
-Commands that train, export or decode audio then lack theirs. Install one of the
-two in an environment, not both: they are the same files.
+Commands that train, export or decode audio then lack theirs.
+
+    pip install './evaluator[onnx]'
+
+adds `predict`, which runs an export's `model.onnx`. Install one of the two
+packages in an environment, not both: they are the same files.
 """
 
 import pathlib
@@ -34,6 +38,7 @@ setuptools.setup(
     package_data={
         "audioset_strong.evaluation": ["*.jinja", "*.css", "*.js"],
         "audioset_strong.export": ["*.jinja"],
+        "audioset_strong.inference": ["starter/*"],
         "audioset_strong.inspection": ["*.jinja", "*.css", "*.js"],
         "audioset_strong.simulation": ["*.csv"],
     },
@@ -54,5 +59,9 @@ setuptools.setup(
         "scipy>=1.11",
         "tqdm>=4.66",
     ],
-    extras_require={"psds": ["sed_scores_eval>=0.0.4", "setuptools<81"]},
+    extras_require={
+        # Runs exported models: `predict` without TensorFlow.
+        "onnx": ["onnxruntime>=1.17", "soundfile>=0.12", "soxr>=0.3.7"],
+        "psds": ["sed_scores_eval>=0.0.4", "setuptools<81"],
+    },
 )

@@ -1,8 +1,8 @@
 """What an exported model says of itself, the same in every format.
 
 JSON of one object: in a SavedModel what `model.metadata()` returns, in an ONNX
-file the metadata property "audioset_strong", in a `.tflite` file the metadata
-buffer of that name, beside a `.keras` file `metadata.json`.
+file the metadata property "audioset_strong", and `metadata.json` beside all
+files and within `.tflite` files, which end in an archive (`unzip` reads it).
 """
 
 import dataclasses
@@ -15,6 +15,8 @@ from audioset_strong.params import FeatureParams, from_dict
 
 # Name of the JSON in formats that hold several pieces of metadata.
 METADATA_KEY = "audioset_strong"
+# File of the JSON.
+METADATA_FILE = "metadata.json"
 
 
 @dataclasses.dataclass(frozen=True)
