@@ -52,6 +52,7 @@ from audioset_strong.inference.results import (
     Decoder,
     Tally,
     check_replaceable,
+    find_lost,
     has_results,
     print_events,
     replace_results,
@@ -107,7 +108,10 @@ _DECODING = run_flags.define_params(DecodingParams)
 # The model that is used when none is named.
 _STARTER = os.path.join(os.path.dirname(__file__), "inference", "starter")
 _WORK_FOLDER = ".predict"
-_RUNTIMES = ("tensorflow", "onnxruntime", "ai_edge_litert", "tflite_runtime")
+_RUNTIMES = (
+    *("tensorflow", "onnxruntime", "openvino"),
+    *("ai_edge_litert", "tflite_runtime"),
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -211,13 +215,21 @@ def _write(
             shutil.rmtree(staging, ignore_errors=True)
             os.mkdir(staging)
             tally = write_results(staging, outcomes, decoder, formats, summary)
-            if tally.num_failed < tally.num_files or not has_results(
-                output_dir
-            ):
-                replace_results(staging, output_dir)
-                logging.info("Results are in %s.", output_dir)
-            else:
-                logging.warning("Earlier results in %s are kept.", output_dir)
+            lost = find_lost(output_dir, outcomes)
+            are_lost = bool(lost) and not _OVERWRITE.value
+            is_kept = has_results(output_dir) and (
+                are_lost or tally.num_failed == tally.num_files
+            )
+        if is_kept:
+            logging.warning(
+                "Earlier results in %s are kept: they have recordings that "
+                "failed now (%s). When these can be read, run again.",
+                output_dir,
+                listed(lost, 3),
+            )
+            return tally
+        replace_results(staging, output_dir)
+        logging.info("Results are in %s.", output_dir)
         if _KEEP_SCORES.value:
             shutil.rmtree(staging)
         else:

@@ -67,7 +67,7 @@ _STEPS = [
     (
         ["predict", "--model=export", "--output_dir=found"]
         + ["--threshold=0.001", "AUDIO"],
-        ["Results are in found", "1 files, 10.0 s of audio: "],
+        ["Results are in found", "1 file, 10.0 s of audio: "],
     ),
 ]
 

@@ -9,6 +9,7 @@ import soundfile
 from audioset_strong.audio.decode import DecodedAudio, decode_audio
 from audioset_strong.audio.faults import (
     FAULTS,
+    Level,
     conversions,
     find_faults,
     is_left_out,
@@ -175,3 +176,22 @@ def test_files(tmp_path, seconds, sample_rate, num_channels, gain, expected):
         soundfile.write(path, samples, sample_rate, format=container)
         audio = decode_audio(path, 16000, 10.0)
         assert list(_find(audio)) == expected, container
+
+
+@pytest.mark.parametrize("num_samples", [1, 3, 6399, 6400, 6401, 50_000])
+def test_levels_do_not_depend_on_blocks(num_samples):
+    rng = np.random.default_rng(num_samples)
+    waveform = (0.2 + 0.1 * rng.standard_normal(num_samples)).astype(np.float32)
+    num_edge = min(1600, num_samples // 4)
+    inner = waveform[num_edge : num_samples - num_edge].astype(float)
+    for num_cuts in (0, 1, 20):
+        level = Level()
+        cuts = np.sort(rng.integers(0, num_samples + 1, num_cuts))
+        for block in np.split(waveform, cuts):
+            level.add(block)
+        assert level.num_samples == num_samples
+        assert level.peak == np.abs(waveform).max()
+        assert level.mean == pytest.approx(waveform.mean(), rel=1e-5)
+        mean, around = level.constant()
+        assert mean == pytest.approx(inner.mean(), rel=1e-5)
+        assert around == pytest.approx(np.abs(inner - mean).max(), abs=1e-6)

@@ -1,6 +1,7 @@
 """Streams that follow each other in a file are decoded to the last one."""
 
 import io
+import os
 
 import numpy as np
 import pytest
@@ -8,10 +9,17 @@ import soundfile
 import soxr
 from audio_bytes import encode, noise
 
-from audioset_strong.audio import formats
-from audioset_strong.audio.decode import decode_open_file
+from audioset_strong.audio import decode, formats, pyav_reader
+from audioset_strong.audio.decode import (
+    AudioError,
+    decode_audio,
+    decode_open_file,
+    describe_audio,
+    stream_audio,
+)
 from audioset_strong.audio.formats import find_streams
 from audioset_strong.audio.recordings import measure_seconds
+from audioset_strong.audio.samples import ReadAudio
 
 
 def _decode(content, sample_rate=16000, *seconds):
@@ -231,3 +239,80 @@ def test_joined_recordings_are_measured_to_the_end(tmp_path):
         contents = [encode(noise(n), 16000, container) for n in (16000, 40000)]
         path.write_bytes(b"".join(contents))
         assert measure_seconds(str(path)) == pytest.approx(3.5, abs=1e-3)
+
+
+def _stream(path):
+    read = ReadAudio()
+    blocks = list(stream_audio(str(path), 16000, read))
+    return describe_audio(read, np.concatenate(blocks)), len(blocks), read
+
+
+@pytest.mark.parametrize(
+    "kind", ["wav", "flac", "ogg", "mp3", "chain", "cut", "broken", "m4a", "ts"]
+)
+@pytest.mark.parametrize("sample_rate", [16000, 44100])
+def test_blocks_have_the_bits_of_the_whole(
+    tmp_path, monkeypatch, kind, sample_rate
+):
+    path = tmp_path / "a.x"
+    samples = noise(5 * sample_rate, 2)
+    if kind in ("m4a", "ts"):
+        from pyav_files import encode_with_pyav  # skips without PyAV
+
+        content = encode_with_pyav(samples, sample_rate, kind)
+    else:
+        container = kind if kind in ("wav", "ogg", "mp3") else "flac"
+        if kind == "chain":
+            container = "ogg"
+        content = encode(samples, sample_rate, container.upper())
+    if kind == "chain":  # later ones take the rate of the first
+        content += encode(noise(90_000), 22050, "OGG")
+    if kind == "cut":
+        content = content[: 2 * len(content) // 3]
+    if kind == "broken":  # libsndfile reads again, up to the error
+        middle = 2 * len(content) // 3
+        content = content[:middle] + b"\xff" * 50 + content[middle + 50 :]
+    path.write_bytes(content)
+    if kind == "mp3":  # soundfile seeks after each block, which changes bits
+        monkeypatch.setattr(decode, "BLOCK_VALUES", 30_000)
+    expected = decode_audio(str(path), 16000)
+    assert bool(expected.truncation) == (kind in ("cut", "broken"))
+    monkeypatch.setattr(decode, "BLOCK_VALUES", 30_000)
+    monkeypatch.setattr(pyav_reader, "BLOCK_VALUES", 30_000)
+    audio, num_blocks, read = _stream(path)
+    assert num_blocks > 3
+    np.testing.assert_array_equal(audio.waveform, expected.waveform)
+    # Runs at the edge of blocks are all that may differ.
+    assert audio[1:5] == expected[1:5]
+    assert audio[6:] == expected[6:]
+    if kind in ("wav", "flac", "m4a"):
+        assert read.claimed_seconds == pytest.approx(5.0, abs=0.1)
+    if kind == "chain":
+        assert read.claimed_seconds is None
+
+
+def test_a_stream_raises_what_decoding_raises(tmp_path):
+    path = tmp_path / "a.wav"
+    for content, reason in (
+        (b"", "empty_file"),
+        (b"<html>404</html>" * 9, "unreadable"),
+        (encode(noise(0), 16000, "WAV"), "empty_file"),
+    ):
+        path.write_bytes(content)
+        with pytest.raises(AudioError) as error:
+            _stream(path)
+        assert error.value.reason == reason
+    # What is no sound may come late.
+    samples = noise(200_000).astype(np.float32)
+    samples[-1] = np.nan
+    path.write_bytes(encode(samples, 16000, "WAV", "FLOAT"))
+    with pytest.raises(AudioError, match="NaN"):
+        _stream(path)
+
+
+def test_stderr_is_left_alone_between_blocks(tmp_path, capfd):
+    path = tmp_path / "a.mp3"
+    path.write_bytes(encode(noise(32000), 16000, "MP3"))
+    for _ in stream_audio(str(path), 16000, ReadAudio()):
+        os.write(2, b"Note: progress\n")
+        assert capfd.readouterr().err == "Note: progress\n"

@@ -3,8 +3,10 @@
 import json
 import os
 import pathlib
+import random
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.labels.clips import read_annotated_clips
 from audioset_strong.labels.label_files import read_strong_labels
 
+_ROOT = str(pathlib.Path(__file__).parents[1])
 _ALL_FORMATS = (
     "tsv,csv,jsonl,audacity,raven,scores,embeddings,embeddings_parquet"
 )
@@ -292,9 +295,18 @@ def test_a_failed_run_keeps_earlier_results(here, predict, caplog):
     content = (here / "rec" / "a.wav").read_bytes()
     (here / "rec" / "a.wav").write_bytes(b"")
     assert predict("rec/a.wav", "--output_dir=out") == 2
-    assert _bytes_of("out") == before
+    after = _bytes_of("out")
+    assert {n: c for n, c in after.items() if ".predict" not in n} == before
     assert "Earlier results in out are kept" in caplog.text
+    assert predict("rec", "--output_dir=out") == 1
+    assert "failed now (rec/a.wav)" in caplog.text
+    after = _bytes_of("out")
+    assert {n: c for n, c in after.items() if ".predict" not in n} == before
+    assert predict("rec", "--output_dir=out", "--overwrite") == 1
+    assert len(_rows("out")) == 3
     (here / "rec" / "a.wav").write_bytes(content)
+    assert predict("rec/a.wav", "--output_dir=out", "--overwrite") == 0
+    before = _bytes_of("out")
 
     def full(*arguments):
         raise OSError(28, "No space left on device")
@@ -381,10 +393,7 @@ def test_the_command_with_an_exported_model(export_dir, tmp_path):
         "--threshold=0",
         *("-two seconds.wav", "page.flac", "missing.wav"),
         cwd=tmp_path,
-        env={
-            **os.environ,
-            "PYTHONPATH": str(pathlib.Path(__file__).parents[1]),
-        },
+        env={**os.environ, "PYTHONPATH": _ROOT},
     )
     assert finished.returncode == 1, finished.stderr
     assert "unreadable: page.flac" in finished.stderr
@@ -403,3 +412,52 @@ def test_folder_that_is_no_export_is_one_clear_line(tmp_path):
     finished = _run_command(f"--model={tmp_path}", str(tmp_path / "a.wav"))
     assert finished.returncode == 2
     assert "holds no model" in finished.stderr.splitlines()[-1]
+
+
+def _num_finished(output_dir):
+    """Recordings whose scores are kept."""
+    try:
+        text = (output_dir / ".predict" / "finished.jsonl").read_bytes()
+    except FileNotFoundError:
+        return 0
+    return text.count(b"\n")
+
+
+@pytest.mark.slow
+def test_a_thousand_files_killed_at_random_give_the_same_bytes(
+    export_dir, tmp_path
+):
+    rng = random.Random(4)
+    samples = np.random.default_rng(4).uniform(-0.3, 0.3, 50000)
+    (tmp_path / "rec").mkdir()
+    for number in range(1000):
+        path = tmp_path / "rec" / f"{number:03d}.wav"
+        start = rng.randrange(20000)
+        stop = start + rng.randrange(10, 30000)
+        soundfile.write(path, samples[start:stop], 16000)
+    (tmp_path / "rec" / "page.flac").write_text("<html>")
+
+    def start(name):
+        return subprocess.Popen(
+            [sys.executable, "-m", "audioset_strong.predict", "rec"]
+            + [f"--model={export_dir}", f"--output_dir={name}"]
+            + ["--threshold=0.4", f"--formats={_ALL_FORMATS}"],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": _ROOT},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    assert start("whole").wait(900) == 1
+    out, num_killed = tmp_path / "out", 0
+    for num_finished in (1, 150, 300, 700, 999, 1000, 1000):
+        process = start("out")
+        while process.poll() is None and _num_finished(out) < num_finished:
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.2))
+        num_killed += process.poll() is None
+        process.kill()
+        process.wait()
+    assert num_killed >= 5
+    assert start("out").wait(900) == 1
+    assert _bytes_of(out) == _bytes_of(tmp_path / "whole")

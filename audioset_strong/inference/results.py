@@ -192,8 +192,9 @@ class Tally:
 
     def lines(self, decoder: Decoder) -> list[str]:
         """Says for people what came out."""
+        files = "file" if self.num_files == 1 else "files"
         lines = [
-            f"{self.num_files:,} files, {_duration(self.audio_seconds)} of "
+            f"{self.num_files:,} {files}, {_duration(self.audio_seconds)} of "
             f"audio: {self.num_events:,} events in {self.num_with_events:,} "
             f"files."
         ]
@@ -439,6 +440,14 @@ def check_replaceable(
             f"are not among those given now: {listed(sorted(lost), 3)}. "
             f"{advice}"
         )
+
+
+def find_lost(output_dir: str, outcomes: Iterable[Outcome]) -> list[str]:
+    """Lists recordings that failed now, and of which there are results."""
+    rows = _rows_of(output_dir)
+    there = {real_path(r["path"]) for r in rows if r["status"] == "ok"}
+    failed = [one_line(o.recording.path) for o in outcomes if o.kept is None]
+    return [path for path in failed if real_path(path) in there]
 
 
 def _rows_of(folder: str) -> list[dict[str, str]]:

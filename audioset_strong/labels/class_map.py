@@ -17,7 +17,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
 from audioset_strong.labels.ids import MID_PATTERN
-from audioset_strong.labels.line_parser import LabelText, shown
 from audioset_strong.labels.problems import ProblemLog
 
 _Path = str | os.PathLike[str]
@@ -160,6 +159,9 @@ def read_class_map(path: _Path) -> ClassMap:
 
 def parse_class_map(content: str | None, path: _Path) -> ClassMap:
     """Parses what `read_class_map` reads; None for the content of `path`."""
+    # Loads pyarrow, which using a model does not need.
+    from audioset_strong.labels.line_parser import LabelText, shown
+
     text = LabelText(path, 1, content)
     if text.header != [_HEADER]:
         found = shown(text.header[0]) if text.header else "'an empty file'"
