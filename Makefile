@@ -19,8 +19,8 @@ CANDIDATES := $(PYTHON) python3.11 python3.12 python3.13 python3 python
 # What tensorflow-io has wheels for.
 IO_CANDIDATES := $(PYTHON) python3.11 python3.12 python3 python
 # What depends on the versions of TensorFlow, NumPy and pyarrow, and tensorflow-io.
-IO_TESTS := audio_backends examples frame_classifier label_files log_mel resnet saved_model \
-  schema streams trainer
+IO_TESTS := audio_backends examples folding formats frame_classifier label_files log_mel resnet \
+  saved_model schema streams trainer waveform_model
 
 .PHONY: demo test test-io test-wheel setup setup-io evaluator lint clean
 
@@ -47,12 +47,12 @@ setup-io: $(IO_VENV)/installed
 # The environments are made anew whenever the tested versions change.
 $(VENV)/installed: constraints.txt setup.py
 	@$(call make_venv,$(VENV),11$(,)12$(,)13,$(CANDIDATES))
-	$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[dev,av,dask,s3]'
+	$(BIN)/python $(PIP_INSTALL) -c constraints.txt -e '.[dev,av,dask,s3,export]'
 	@touch $@
 
 $(IO_VENV)/installed: constraints-io.txt setup.py
 	@$(call make_venv,$(IO_VENV),11$(,)12,$(IO_CANDIDATES))
-	$(IO_VENV)/bin/python $(PIP_INSTALL) -c constraints-io.txt -e '.[dev,av,io]'
+	$(IO_VENV)/bin/python $(PIP_INSTALL) -c constraints-io.txt -e '.[dev,av,io,export]'
 	@touch $@
 
 # Not editable: setuptools links packages only to a setup.py beside them. So it

@@ -25,6 +25,8 @@ setuptools.setup(
     package_data={
         "audioset_strong.evaluation": ["*.jinja", "*.css", "*.js"],
         "audioset_strong.export": ["*.jinja"],
+        "audioset_strong.inference": ["starter/*"],
+        "audioset_strong.inspection": ["*.jinja", "*.css", "*.js"],
         "audioset_strong.simulation": ["*.csv"],
     },
     entry_points={
@@ -42,7 +44,10 @@ setuptools.setup(
         "keras>=3.3",
         "matplotlib>=3.8",
         "numpy>=1.26",
+        # Runs the small model that comes with the package.
+        "onnxruntime>=1.17",
         "pandas>=2.2",
+        "pillow>=10.0",
         "protobuf>=4.25",
         "pyarrow>=15.0",
         "scipy>=1.11",
@@ -57,11 +62,8 @@ setuptools.setup(
     extras_require={
         # Audio that libsndfile does not read: M4A, AAC, WebM, ...
         "av": ["av>=12.0"],
-        # Runs exported models without TensorFlow.
-        "onnx": ["onnxruntime>=1.17", "soundfile>=0.12", "soxr>=0.3.7"],
-        # Writes them, and runs them once to compare. TensorFlow itself reads
-        # and writes TFLite.
-        "export": ["onnx>=1.16", "onnxruntime>=1.17", "tf2onnx>=1.17"],
+        # Writes ONNX. TensorFlow itself writes TFLite.
+        "export": ["onnx>=1.16", "tf2onnx>=1.17"],
         # Preparation on a cluster; one machine needs no Beam.
         "beam": ["apache-beam>=2.60"],
         "dask": ["apache-beam>=2.60", "dask>=2024.1", "distributed>=2024.1"],

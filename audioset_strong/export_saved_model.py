@@ -13,7 +13,7 @@ r"""Exports a trained model to files that run anywhere.
 An export's metadata say where it comes from: settings and records of the run,
 checkpoint, step and hash of the weights. Before this command succeeds, it loads
 each file in a new process without this package and compares its scores with
-those of the checkpoint.
+those of the checkpoint. `README.md` is a model card.
 """
 
 from collections.abc import Sequence
@@ -22,6 +22,7 @@ from absl import flags, logging
 
 from audioset_strong import run_flags
 from audioset_strong.export.formats import FORMATS, export_model
+from audioset_strong.files import read_bytes
 
 _WORKDIR = run_flags.define_workdir()
 _OUTPUT_DIR = flags.DEFINE_string(
@@ -42,6 +43,18 @@ _LICENCE = flags.DEFINE_string(
 _NAME = flags.DEFINE_string(
     "name", "", "Name of the model; that of the workdir's folder if not given."
 )
+_REPORT = flags.DEFINE_string(
+    "report", None, "report.json of evaluate, whose metrics the card shows."
+)
+_DATASET = flags.DEFINE_string(
+    "dataset", "", "What the report is about, for the card."
+)
+_NOTICE = flags.DEFINE_string(
+    "notice",
+    None,
+    "Markdown file for the card's section on the licence, such as the authors "
+    "of the recordings.",
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -55,6 +68,9 @@ def main(argv: Sequence[str]) -> None:
         _THRESHOLDS.value,
         _LICENCE.value,
         _NAME.value,
+        _REPORT.value,
+        read_bytes(_NOTICE.value).decode() if _NOTICE.value else "",
+        _DATASET.value,
     )
     for file, difference in differences.items():
         logging.info(

@@ -58,7 +58,11 @@ from audioset_strong.inference.results import (
     replace_results,
     write_results,
 )
-from audioset_strong.inference.sound_model import SoundModel, load_model
+from audioset_strong.inference.sound_model import (
+    STARTER,
+    SoundModel,
+    load_model,
+)
 from audioset_strong.labels.problems import listed
 from audioset_strong.params import DecodingParams
 
@@ -105,8 +109,6 @@ _KEEP_SCORES = flags.DEFINE_boolean(
 )
 _DECODING = run_flags.define_params(DecodingParams)
 
-# The model that is used when none is named.
-_STARTER = os.path.join(os.path.dirname(__file__), "inference", "starter")
 _WORK_FOLDER = ".predict"
 _RUNTIMES = (
     *("tensorflow", "onnxruntime", "openvino"),
@@ -120,7 +122,12 @@ def main(argv: Sequence[str]) -> None:
     inputs = find_inputs(argv[1:], sys.stdin.buffer)
     for note in inputs.notes:
         logging.warning("%s", note)
-    model = load_model(_model_path())
+    if _MODEL.value is None:
+        logging.info(
+            "No --model: using the package's small model of 50 classes, %s.",
+            STARTER,
+        )
+    model = load_model(_MODEL.value)
     check_hop(_HOP_SECONDS.value, model.metadata.features)
     decoder = _make_decoder(model.metadata)
     if _OUTPUT_DIR.value is None:
@@ -147,18 +154,6 @@ def _check_formats() -> None:
                 raise InputError(
                     f"--{flag.name} needs --output_dir, the folder to write to."
                 )
-
-
-def _model_path() -> str:
-    """Returns the path of the model that is named, or of the package's own."""
-    if _MODEL.value is not None:
-        return str(_MODEL.value)
-    if not os.path.isdir(_STARTER):
-        raise InputError(
-            "Expected --model, a folder that export_saved_model wrote."
-        )
-    logging.info("No --model: using the package's small model, %s.", _STARTER)
-    return _STARTER
 
 
 def _print(
@@ -258,7 +253,7 @@ def _describe(model: SoundModel, decoder: Decoder) -> dict[str, Any]:
     return {
         "model": {
             "name": model.metadata.name,
-            "hash": _hash_model(_model_path()),
+            "hash": _hash_model(_MODEL.value or STARTER),
             "class_map_hash": class_map.content_hash,
         },
         "hop_seconds": decoder.hop_seconds,

@@ -38,6 +38,8 @@ setuptools.setup(
     package_data={
         "audioset_strong.evaluation": ["*.jinja", "*.css", "*.js"],
         "audioset_strong.export": ["*.jinja"],
+        "audioset_strong.inference": ["starter/*"],
+        "audioset_strong.inspection": ["*.jinja", "*.css", "*.js"],
         "audioset_strong.simulation": ["*.csv"],
     },
     entry_points={
@@ -52,6 +54,7 @@ setuptools.setup(
         "matplotlib>=3.8",
         "numpy>=1.26",
         "pandas>=2.2",
+        "pillow>=10.0",
         "pyarrow>=15.0",
         "scipy>=1.11",
         "tqdm>=4.66",

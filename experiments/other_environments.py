@@ -1,7 +1,7 @@
 r"""Runs an export where nothing but its runtime is installed.
 
     python -m experiments.other_environments --workdir=runs/strong \
-      --records_dir=records/eval --group=eval --envs_dir=/tmp/environments
+      --records_dir=records/eval --group=strong --envs_dir=/tmp/environments
 
 Exports the model in all formats, makes an environment for each runtime with pip
 (kept in --envs_dir), and runs each file on the same patches of records as the
@@ -29,7 +29,7 @@ from audioset_strong.training.workdir import load_classifier
 
 _WORKDIR = run_flags.define_workdir()
 _RECORDS_DIR = flags.DEFINE_string("records_dir", None, "", required=True)
-_GROUP = flags.DEFINE_string("group", "eval", "Group of shards.")
+_GROUP = flags.DEFINE_string("group", "strong", "Group of shards.")
 _ENVS_DIR = flags.DEFINE_string(
     "envs_dir", None, "Folder for the environments.", required=True
 )

@@ -17,7 +17,8 @@ names who made the recordings. Then, with R for runs/starter:
     audioset-strong export_saved_model --workdir=R/models/starter \
       --output_dir=R/export --formats=onnx --thresholds=R/thresholds.csv \
       --name=starter --licence=CC-BY-4.0 --notice=R/authors.md \
-      --report=R/reports/starter/report.json
+      --report=R/reports/starter/report.json \
+      --dataset="soundscapes of other recordings of ESC-50"
 
 The package ships `model_int8.onnx` and `README.md` of the export. The same
 command again does only what is missing (`steps.py`). Two cores train for about

@@ -52,7 +52,7 @@ def test_metrics_settings_and_licence_are_told(tmp_path):
     training = {"train": {"training_set": "weak", "mu": 0.8}, "step": 70}
     metadata = _metadata(training=training, licence="CC-BY-4.0")
     head, body = _write(
-        tmp_path, metadata, _report(tmp_path), ["Recordings by Ada."]
+        tmp_path, metadata, _report(tmp_path), "Recordings by Ada."
     )
     assert head["license"] == "cc-by-4.0"
     [result] = head["model-index"][0]["results"]

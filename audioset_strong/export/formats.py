@@ -23,6 +23,7 @@ import tensorflow as tf
 
 from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.errors import InputError
+from audioset_strong.export.model_card import write_model_card
 from audioset_strong.export.onnx_file import write_onnx
 from audioset_strong.export.saved_model import (
     check_waveforms,
@@ -123,6 +124,9 @@ def export_model(
     thresholds: str | None = None,
     licence: str = "",
     name: str = "",
+    report: str | None = None,
+    notice: str = "",
+    dataset: str = "",
 ) -> dict[str, float]:
     """Exports the model of a run and compares each file with it.
 
@@ -134,14 +138,18 @@ def export_model(
       thresholds: File of `choose_thresholds` that the export is to hold.
       licence: Of the weights, such as "CC-BY-4.0".
       name: What to call the model; "" for the name of the run's folder.
+      report: `report.json` of `evaluate`, whose metrics the card shows.
+      notice: Markdown for the card's section on the licence, such as the
+        authors of the recordings.
+      dataset: What the report is about, in words.
 
     Returns:
       For each file the largest difference of a score, over test sounds.
 
     Raises:
       InputError: A format is unknown or needs what is not installed, the folder
-        is not empty, the run has no checkpoint or the thresholds are not for
-        its classes. Nothing was written.
+        is not empty, the run has no checkpoint, the thresholds are not for its
+        classes or the report is none. Nothing was written.
       RuntimeError: A file has other outputs. Nothing was written.
     """
     check_formats(formats)
@@ -160,6 +168,7 @@ def export_model(
                 differences[file] = compare_file(
                     classifier, metadata, os.path.join(folder, file)
                 )
+        write_model_card(metadata, folder, report, notice, dataset)
     return differences
 
 

@@ -10,7 +10,7 @@ https://huggingface.co/docs/hub/model-cards.
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import jinja2
@@ -48,6 +48,7 @@ _NEGATIVES = {
 _SETTINGS = {
     "train": ("training_set", "mixed_training_set", "mu", "num_steps")
     + ("global_batch_size", "learning_rate", "seed"),
+    "recipe": ("mixup_share", "max_gain_db", "ema_decay", "balance_classes"),
     "model": ("model", "width", "stem_stride"),
 }
 
@@ -56,7 +57,8 @@ def write_model_card(
     metadata: ModelMetadata,
     output_dir: str,
     report_path: str | None = None,
-    notices: Sequence[str] = (),
+    notice: str = "",
+    dataset: str = "",
 ) -> None:
     """Writes `README.md` beside the files of an export.
 
@@ -64,8 +66,10 @@ def write_model_card(
       metadata: Of the model.
       output_dir: Folder of the export, with its files.
       report_path: `report.json` of `evaluate`, whose metrics to show.
-      notices: Paragraphs for the section on the licence, such as the authors
-        of the recordings.
+      notice: Markdown for the section on the licence, such as the authors of
+        the recordings.
+      dataset: What the report is about, in words; "" for the name of its label
+        file.
 
     Raises:
       InputError: The report is none.
@@ -91,8 +95,8 @@ def write_model_card(
             licence_id=licence.lower() if is_known else "other",
             licence_name="" if is_known else licence,
             rows=_describe_training(metadata.training),
-            **_describe_metrics(report),
-            notices=notices,
+            **_describe_metrics(report, dataset),
+            notice=notice,
         )
     )
     with open_output(os.path.join(output_dir, "README.md")) as file:
@@ -120,7 +124,9 @@ def _describe_training(training: Mapping[str, Any]) -> list[tuple[str, Any]]:
         rows += [
             (name.replace("_", " "), settings[name])
             for name in names
-            if settings.get(name) not in (None, "")
+            # Neither what is not set nor an option that is off.
+            if name in settings
+            and (settings[name] not in ("", 0.0, False) or name == "seed")
         ]
     for name in ("checkpoint", "step", "weights_hash", "records_hash"):
         if training.get(name):
@@ -128,7 +134,9 @@ def _describe_training(training: Mapping[str, Any]) -> list[tuple[str, Any]]:
     return rows
 
 
-def _describe_metrics(report: Mapping[str, Any]) -> dict[str, Any]:
+def _describe_metrics(
+    report: Mapping[str, Any], dataset: str
+) -> dict[str, Any]:
     """Takes the numbers of the card from a report."""
     inputs = report.get("inputs") or {}
     labels = inputs.get("framed_labels") or inputs.get("strong_labels") or ""
@@ -158,7 +166,7 @@ def _describe_metrics(report: Mapping[str, Any]) -> dict[str, Any]:
             num_clips = intervals.get("num_clips") or num_clips
     return {
         "metrics": metrics,
-        "dataset": os.path.basename(labels),
+        "dataset": dataset or os.path.basename(labels),
         "negatives": negatives,
         "num_clips": num_clips or "an unknown number of",
         "num_classes": num_classes,

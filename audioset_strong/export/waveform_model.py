@@ -35,8 +35,8 @@ import tensorflow as tf
 from audioset_strong.audio.log_mel_graph import waveform_to_log_mel
 from audioset_strong.inference.metadata import ModelMetadata
 
-# Patches scored at a time. Twice as many take twice the memory, up to 7 MB each
-# in ResNet-50, and are no faster (`experiments/results/export.md`).
+# Patches scored at a time: enough to keep a CPU busy, and little memory
+# (`experiments/results/export.md`).
 _BLOCK_PATCHES = 32
 
 # Samples may exceed full scale, as those of lossy codecs and of sums do; beyond

@@ -21,6 +21,9 @@ from audioset_strong.inference.metadata import ModelMetadata
 from audioset_strong.inference.score_stream import Progress, stream_scores
 from audioset_strong.params import DecodingParams
 
+# The small model that comes with the package.
+STARTER = os.path.join(os.path.dirname(__file__), "starter")
+
 
 class Scores(NamedTuple):
     """Scores of one recording over time (`patch_stream.py`).
@@ -130,10 +133,13 @@ class SoundModel:
         )
 
 
-def load_model(path: str) -> SoundModel:
+def load_model(path: str | None = None) -> SoundModel:
     """Loads an exported model of any format.
+
+    Args:
+      path: As in `load_engine`; None for the small model of the package.
 
     Raises:
       InputError: There is no model, or what its format needs is not installed.
     """
-    return SoundModel(*load_engine(path))
+    return SoundModel(*load_engine(STARTER if path is None else path))
