@@ -25,8 +25,8 @@ setuptools.setup(
     package_data={
         "audioset_strong.evaluation": ["*.jinja", "*.css", "*.js"],
         "audioset_strong.export": ["*.jinja"],
-        "audioset_strong.inference": ["starter/*"],
         "audioset_strong.inspection": ["*.jinja", "*.css", "*.js"],
+        "audioset_strong.models": ["starter/*"],
         "audioset_strong.simulation": ["*.csv"],
     },
     entry_points={

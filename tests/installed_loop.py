@@ -62,12 +62,20 @@ _STEPS = [
     ),
     (
         ["export_saved_model", "--workdir=run", "--output_dir=export"],
-        ["Exported to export; reloaded in a new process"],
+        ["Exported to export/saved_model.pb; reloaded in a new process"],
     ),
     (
         ["predict", "--model=export", "--output_dir=found"]
         + ["--threshold=0.001", "AUDIO"],
         ["Results are in found", "1 file, 10.0 s of audio: "],
+    ),
+    # With the small model that is a file of the package.
+    (["predict", "AUDIO"], ["No --model", "1 file, 10.0 s of audio: "]),
+    (
+        ["inspect_clips", "--audio_dir=release/audio/eval"]
+        + [f"--strong_labels={_LABELS}/audioset_eval_strong.tsv"]
+        + ["--max_clips=2", "--output=clips.html"],
+        ["clips.html"],
     ),
 ]
 

@@ -22,7 +22,9 @@ from audioset_strong.inference.score_stream import Progress, stream_scores
 from audioset_strong.params import DecodingParams
 
 # The small model that comes with the package.
-STARTER = os.path.join(os.path.dirname(__file__), "starter")
+STARTER = os.path.join(
+    os.path.dirname(os.path.dirname(__file__)), "models", "starter"
+)
 
 
 class Scores(NamedTuple):

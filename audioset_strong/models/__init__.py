@@ -6,4 +6,6 @@ batch_norm.py         its batch norm, in one kernel
 mobilenet.py          the smaller network of YAMNet, likewise
 frame_classifier.py   its classifier head, and the loss
 clip_scores.py        scores of every label frame of the clips in records
+folding.py            batch norm folded into the convolutions, for export
+starter/              a small trained model, and its card
 """
