@@ -1,10 +1,14 @@
 """A model without weights, and `predict` run in this process with it."""
 
+import contextlib
+import functools
+import importlib
 import io
 import sys
+from unittest import mock
 
 import numpy as np
-from absl import flags
+from absl import app, flags
 from absl.testing import flagsaver
 
 from audioset_strong.inference.engines import PatchOutputs
@@ -41,18 +45,41 @@ def run_predict(monkeypatch, arguments, model=None, listed=b""):
     Raises:
       InputError: As the command does.
     """
-    from audioset_strong import predict, run_flags
+    predict, own_flags = _load_predict()
+    from audioset_strong import run_flags
 
+    for module in (flags, app):
+        monkeypatch.setattr(module, "FLAGS", own_flags)
     loaded = model or make_fake_model()
     monkeypatch.setattr(predict, "load_model", lambda path: loaded)
     stdin = io.TextIOWrapper(io.BytesIO(listed))
     monkeypatch.setattr(sys, "stdin", stdin)
-    with flagsaver.flagsaver():
+    saved = flagsaver.save_flag_values(own_flags)
+    try:
         argv = ["predict", *map(str, arguments)]
         argv = run_flags._parse_flags_and_paths(argv)
-        flags.FLAGS.mark_as_parsed()
-        try:
-            predict.main(argv)
-        except SystemExit as ended:
-            return ended.code
+        own_flags.mark_as_parsed()
+        predict.main(argv)
+    except SystemExit as ended:
+        return ended.code
+    finally:
+        flagsaver.restore_flag_values(saved, own_flags)
     return 0
+
+
+@functools.cache
+def _load_predict():
+    """Loads the command with flags of its own.
+
+    Other programs whose flags have the same names may be loaded already.
+    """
+    own_flags = flags.FlagValues()
+    names = [name for name in dir(flags) if name.startswith("DEFINE_")]
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(mock.patch.object(flags, "FLAGS", own_flags))
+        for name in names:
+            define = functools.partial(
+                getattr(flags, name), flag_values=own_flags
+            )
+            stack.enter_context(mock.patch.object(flags, name, define))
+        return importlib.import_module("audioset_strong.predict"), own_flags

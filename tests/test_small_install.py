@@ -115,7 +115,9 @@ def test_requirements_are_some_of_the_whole_systems():
     )
     extras = _setup_argument(small, "extras_require")
     whole_extras = _setup_argument(_ROOT / "setup.py", "extras_require")
-    assert extras == {name: whole_extras[name] for name in extras}
+    for name, needed in extras.items():
+        # What is an extra here may be a requirement there.
+        assert set(needed) <= {*whole, *whole_extras.get(name, [])}
 
 
 @pytest.mark.parametrize(
