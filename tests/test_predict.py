@@ -164,7 +164,7 @@ def test_events_are_printed_as_a_table_or_as_tsv(
 def test_without_events_the_highest_scores_are_said(here, predict, caplog):
     with caplog.at_level("INFO", logger="absl"):
         assert predict("rec", "--threshold=1", "--output_dir=out") == 0
-    assert "0 events in 0 files" in caplog.text
+    assert "0 events, in 0 of them" in caplog.text
     assert "(threshold 1) High, at 0.96 s of rec/b/a.wav" in caplog.text
     assert {row["num_events"] for row in _rows("out")} == {"0"}
 

@@ -195,8 +195,8 @@ class Tally:
         files = "file" if self.num_files == 1 else "files"
         lines = [
             f"{self.num_files:,} {files}, {_duration(self.audio_seconds)} of "
-            f"audio: {self.num_events:,} events in {self.num_with_events:,} "
-            f"files."
+            f"audio: {self.num_events:,} events, in {self.num_with_events:,} "
+            f"of them."
         ]
         if self.seconds_taken:
             speed = self.new_seconds / self.seconds_taken
