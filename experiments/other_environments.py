@@ -22,6 +22,7 @@ from absl import flags
 
 from audioset_strong import run_flags
 from audioset_strong.export import formats
+from audioset_strong.export.elsewhere import run_elsewhere
 from audioset_strong.models.clip_scores import make_score_patches
 from audioset_strong.records.manifest import read_records
 from audioset_strong.records.streams import label_frame_batches, read_batches
@@ -89,7 +90,7 @@ def main(argv: Sequence[str]) -> None:
         for name, (packages, files) in _ENVIRONMENTS.items():
             python = _python_of(name, packages)
             for file in files:
-                found = formats.run_elsewhere(
+                found = run_elsewhere(
                     os.path.join(export, file), {"patches": patches}, python
                 )["patches/scores"]
                 difference = float(np.abs(found - expected).max())

@@ -119,9 +119,7 @@ def test_other_scores_after_reloading_are_found(tmp_path):
 
     tf.saved_model.save(wrap(0.001), str(tmp_path / "export"))
     with pytest.raises(RuntimeError, match="a score differs by"):
-        _compare_reloaded(
-            wrap(0.01), str(tmp_path / "export"), _FEATURES, str(tmp_path)
-        )
+        _compare_reloaded(wrap(0.01), str(tmp_path / "export"), _FEATURES)
 
 
 def test_wrong_folders_are_refused(untrained_workdir, tmp_path):

@@ -12,9 +12,6 @@ the same sounds as the network in memory before the export's folder is there.
 
 import importlib.util
 import os
-import subprocess
-import sys
-import tempfile
 from collections.abc import Sequence
 
 import keras
@@ -23,6 +20,7 @@ import tensorflow as tf
 
 from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.errors import InputError
+from audioset_strong.export.elsewhere import run_elsewhere
 from audioset_strong.export.model_card import write_model_card
 from audioset_strong.export.onnx_file import write_onnx
 from audioset_strong.export.saved_model import (
@@ -59,61 +57,6 @@ TOLERANCES = {
 # tone has bands that hold little but rounding. An inexact front end differs by
 # 0.04 in log-mel.
 _WAVEFORM_TOLERANCE = 1e-3
-
-# Run in a process of its own that cannot import this package: for each input of
-# an .npz writes the outputs.
-_RELOAD_SCRIPTS = {
-    "": """
-import tensorflow as tf
-model = tf.saved_model.load(path)
-def run(name, values):
-    outputs = model.score_patches(tf.constant(values))
-    return {k: v.numpy() for k, v in zip(("scores", "embeddings"), outputs)}
-""",
-    ".onnx": """
-import onnxruntime
-session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-def run(name, values):
-    outputs = session.run(["scores", "embeddings"], {"patches": values})
-    return dict(zip(("scores", "embeddings"), outputs))
-""",
-    ".keras": """
-import keras
-model = keras.saving.load_model(path)
-def run(name, values):
-    return {k: np.asarray(v) for k, v in model(values, training=False).items()}
-""",
-    ".tflite": """
-try:
-    from ai_edge_litert.interpreter import Interpreter
-except ImportError:
-    try:
-        from tflite_runtime.interpreter import Interpreter
-    except ImportError:
-        import tensorflow as tf
-        Interpreter = tf.lite.Interpreter
-interpreter = Interpreter(model_path=path)
-score_patches = interpreter.get_signature_runner("score_patches")
-score_waveform = interpreter.get_signature_runner("serving_default")
-def run(name, values):
-    if name == "patches":
-        return score_patches(patches=values)
-    return score_waveform(waveform=values)
-""",
-}
-_RELOAD_HEAD = """
-import sys
-import numpy as np
-path = sys.argv[1]
-"""
-_RELOAD_TAIL = """
-outputs = {}
-inputs = np.load(sys.argv[2])
-for name in inputs.files:
-    for key, value in run(name, inputs[name]).items():
-        outputs[f"{name}/{key}"] = value
-np.savez(sys.argv[3], **outputs)
-"""
 
 
 def export_model(
@@ -310,39 +253,3 @@ def _patches_of(
         whole = len(log_mel) // length * length
         patches.append(log_mel[:whole].reshape(-1, length, features.mel_bands))
     return np.concatenate(patches)
-
-
-def run_elsewhere(
-    path: str, inputs: dict[str, np.ndarray], python: str = sys.executable
-) -> dict[str, np.ndarray]:
-    """Runs a file in a process that cannot import this package.
-
-    Args:
-      path: The file, or the folder of a SavedModel.
-      inputs: "patches", and waveforms by name if it is a `.tflite` file.
-      python: Which Python runs it.
-
-    Returns:
-      Outputs, as "patches/scores".
-
-    Raises:
-      RuntimeError: The file cannot be loaded.
-    """
-    kind = "" if os.path.isdir(path) else os.path.splitext(path)[1]
-    with tempfile.TemporaryDirectory() as folder:
-        inputs_path = os.path.join(folder, "inputs.npz")
-        outputs_path = os.path.join(folder, "outputs.npz")
-        np.savez(inputs_path, **inputs)  # type: ignore[arg-type]
-        script = _RELOAD_HEAD + _RELOAD_SCRIPTS[kind] + _RELOAD_TAIL
-        done = subprocess.run(
-            # -I ignores the current folder and PYTHONPATH.
-            [python, "-I", "-c", script]
-            + [os.path.abspath(path), inputs_path, outputs_path],
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"{path} cannot be loaded:\n{done.stderr}")
-        with np.load(outputs_path) as outputs:
-            return dict(outputs)

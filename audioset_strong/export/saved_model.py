@@ -10,8 +10,6 @@ import contextlib
 import dataclasses
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 
@@ -22,6 +20,7 @@ import tensorflow as tf
 from audioset_strong import __version__
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.thresholds import read_model_thresholds
+from audioset_strong.export.elsewhere import run_elsewhere
 from audioset_strong.export.waveform_model import WaveformClassifier
 from audioset_strong.inference.metadata import ModelMetadata
 from audioset_strong.labels.class_map import write_class_map
@@ -37,21 +36,6 @@ from audioset_strong.training.workdir import (
 # Largest difference between a score of the export and of the model in memory.
 # The two run the same kernels, so this is room for another order of additions.
 _MAX_SCORE_DIFFERENCE = 1e-4
-
-# Run in a process of its own that cannot import this package.
-_RELOAD_SCRIPT = """
-import sys
-import numpy as np
-import tensorflow as tf
-model = tf.saved_model.load(sys.argv[1])
-waveforms = np.load(sys.argv[2])
-outputs = {}
-for name in waveforms.files:
-    values = model(tf.constant(waveforms[name]))
-    for key, value in zip(("scores", "embeddings", "log_mel"), values):
-        outputs[f"{name}/{key}"] = value.numpy()
-np.savez(sys.argv[3], **outputs)
-"""
 
 
 def export_saved_model(
@@ -174,7 +158,7 @@ def write_saved_model(
         write_class_map(metadata.class_map, class_map_path)
         model = WaveformClassifier(classifier, metadata, class_map_path)
         tf.saved_model.save(model, output_dir, signatures=model.signatures())
-        return _compare_reloaded(model, output_dir, metadata.features, folder)
+        return _compare_reloaded(model, output_dir, metadata.features)
 
 
 def check_waveforms(features: FeatureParams) -> dict[str, np.ndarray]:
@@ -195,46 +179,26 @@ def check_waveforms(features: FeatureParams) -> dict[str, np.ndarray]:
 
 
 def _compare_reloaded(
-    model: WaveformClassifier,
-    output_dir: str,
-    features: FeatureParams,
-    folder: str,
+    model: WaveformClassifier, output_dir: str, features: FeatureParams
 ) -> float:
     """Compares a model with its export, loaded without this package."""
     waveforms = check_waveforms(features)
-    waveforms_path = os.path.join(folder, "waveforms.npz")
-    outputs_path = os.path.join(folder, "outputs.npz")
-    np.savez(waveforms_path, **waveforms)  # type: ignore[arg-type]
-    reloaded = subprocess.run(
-        # -I ignores the current folder and PYTHONPATH.
-        [sys.executable, "-I", "-c", _RELOAD_SCRIPT]
-        + [os.path.abspath(output_dir), waveforms_path, outputs_path],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if reloaded.returncode:
-        raise RuntimeError(f"The export cannot be loaded:\n{reloaded.stderr}")
+    outputs = run_elsewhere(output_dir, waveforms)
     largest = 0.0
-    with np.load(outputs_path) as outputs:
-        for name, waveform in waveforms.items():
-            expected = dict(
-                zip(
-                    ("scores", "embeddings", "log_mel"),
-                    model(tf.constant(waveform)),
-                    strict=True,
+    for name, waveform in waveforms.items():
+        values = model(tf.constant(waveform))
+        for key, value in zip(
+            ("scores", "embeddings", "log_mel"), values, strict=True
+        ):
+            found = outputs[f"{name}/{key}"]
+            if found.shape != value.shape:
+                raise RuntimeError(
+                    f"Expected {key} of {name} with shape {value.shape} from "
+                    f"the export. Received: shape={found.shape}."
                 )
-            )
-            for key, value in expected.items():
-                found = outputs[f"{name}/{key}"]
-                if found.shape != value.shape:
-                    raise RuntimeError(
-                        f"Expected {key} of {name} with shape {value.shape} "
-                        f"from the export. Received: shape={found.shape}."
-                    )
-            scores = outputs[f"{name}/scores"]  # [num_patches, num_classes]
-            difference = np.abs(scores - expected["scores"].numpy()).max()
-            largest = max(largest, float(difference))
+        scores = outputs[f"{name}/scores"]  # [num_patches, num_classes]
+        difference = np.abs(scores - values[0].numpy()).max()
+        largest = max(largest, float(difference))
     if not largest <= _MAX_SCORE_DIFFERENCE:  # NaN fails too
         raise RuntimeError(
             f"In the export a score differs by {largest:.2g}, more than "
