@@ -280,7 +280,9 @@ def _load_tflite(
         outputs = runner(patches=patches)
         return outputs["scores"], outputs["embeddings"]
 
-    return metadata, _in_blocks(run, metadata)
+    # TensorFlow 2.16's interpreter chooses other kernels for other sizes, and
+    # each new size makes room anew.
+    return metadata, _in_blocks(run, metadata, pad=True)
 
 
 class _Runtime(NamedTuple):
