@@ -42,7 +42,7 @@ FORMATS: dict[str, tuple[str, ...]] = {
 }
 
 # Largest difference of a score between a file and the network in memory, on the
-# same patches. Weights of 16 and 8 bits: ten times what was measured on trained
+# same patches. Weights of 16 and 8 bits: several times what was measured on
 # networks (`experiments/results/export.md`), since a file that is wrong differs
 # by more.
 TOLERANCES = {
