@@ -27,7 +27,8 @@ needs_browser = pytest.mark.skipif(
 # A busy machine takes long to start one.
 _SECONDS = 120
 
-_FLAGS = (
+# What every browser of the tests is started with.
+QUIET_FLAGS = (
     "--headless=new",
     "--no-sandbox",
     "--disable-gpu",
@@ -37,6 +38,9 @@ _FLAGS = (
     "--disable-dev-shm-usage",
     "--disable-sync",
     "--no-first-run",
+)
+_FLAGS = (
+    *QUIET_FLAGS,
     "--mute-audio",
     "--hide-scrollbars",
     "--autoplay-policy=no-user-gesture-required",

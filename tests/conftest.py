@@ -85,10 +85,11 @@ def untrained_workdir(tmp_path_factory):
 @pytest.fixture(scope="session")
 def export_dir(untrained_workdir, tmp_path_factory):
     """Folder of that run's export, which was compared with it."""
-    from audioset_strong.export.saved_model import export_saved_model
+    from audioset_strong.export.formats import export_model
 
     folder = tmp_path_factory.mktemp("exports") / "model"
-    assert export_saved_model(untrained_workdir, str(folder)) <= 1e-4
+    [difference] = export_model(untrained_workdir, str(folder)).values()
+    assert difference <= 1e-4
     return str(folder)
 
 

@@ -10,25 +10,18 @@ import html
 import json
 import os
 import re
-import shutil
 import subprocess
 from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from browser import BROWSER, QUIET_FLAGS, needs_browser
 from report_examples import random_report
 
 from audioset_strong.evaluation.items import STRONG_NEGATIVES, WEAK_NEGATIVES
 from audioset_strong.evaluation.report_page import curve_path, render_page
 from audioset_strong.evaluation.results import EvalReport
 from audioset_strong.labels.problems import ProblemLog
-
-_NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
-_BROWSER = next((path for n in _NAMES if (path := shutil.which(n))), None)
-
-needs_browser = pytest.mark.skipif(
-    _BROWSER is None, reason=f"none of the browsers {_NAMES} is installed"
-)
 
 # Ends every element and quote that it may stand in, and does harm in a page, a
 # script or a template that takes it for its own.
@@ -263,15 +256,7 @@ def test_page_of_all_classes_is_small():
 
 
 _BROWSER_FLAGS = (
-    "--headless=new",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-dev-shm-usage",
-    "--disable-sync",
-    "--no-first-run",
+    *QUIET_FLAGS,
     "--virtual-time-budget=5000",
     "--dump-dom",
 )
@@ -329,7 +314,7 @@ def browse(page, tmp_path):
     path.write_text(page, encoding="utf-8")
     done = subprocess.run(
         [
-            _BROWSER,
+            BROWSER,
             *_BROWSER_FLAGS,
             f"--user-data-dir={tmp_path}/profile",
             path.as_uri(),

@@ -13,9 +13,9 @@ import tensorflow as tf
 from audioset_strong.audio.decode import decode_audio
 from audioset_strong.audio.log_mel import waveform_to_log_mel
 from audioset_strong.errors import InputError
+from audioset_strong.export.formats import export_model
 from audioset_strong.export.saved_model import (
     _compare_reloaded,
-    export_saved_model,
     folder_when_whole,
     load_for_export,
 )
@@ -124,11 +124,11 @@ def test_other_scores_after_reloading_are_found(tmp_path):
 
 def test_wrong_folders_are_refused(untrained_workdir, tmp_path):
     with pytest.raises(InputError, match="holds no params.json"):
-        export_saved_model(str(tmp_path), str(tmp_path / "export"))
+        export_model(str(tmp_path), str(tmp_path / "export"))
     (tmp_path / "file").touch()
     for output_dir in (tmp_path, tmp_path / "file"):
         with pytest.raises(InputError, match="is not empty"):
-            export_saved_model(untrained_workdir, str(output_dir))
+            export_model(untrained_workdir, str(output_dir))
     assert os.listdir(tmp_path) == ["file"]
 
 

@@ -3,7 +3,7 @@
 What can be called is in `waveform_model.py`. On the way batch norm is folded
 into the convolutions (`models/folding.py`), and the export is loaded in a
 process without this package and compared. A folder of an export is whole or not
-there.
+there. `formats.py` calls all this.
 """
 
 import contextlib
@@ -38,39 +38,6 @@ from audioset_strong.training.workdir import (
 _MAX_SCORE_DIFFERENCE = 1e-4
 
 
-def export_saved_model(
-    workdir: str,
-    output_dir: str,
-    checkpoint: str = "best",
-    thresholds: str | None = None,
-    licence: str = "",
-    name: str = "",
-) -> float:
-    """Exports the model of a run, reloads the export and compares the two.
-
-    Args:
-      workdir: Folder of the run.
-      output_dir: Folder of the export; must be new or empty.
-      checkpoint: "best" or "last".
-      thresholds: File of `choose_thresholds` that the export is to hold.
-      licence: Of the weights, such as "CC-BY-4.0".
-      name: What to call the model; "" for the name of the run's folder.
-
-    Returns:
-      The largest difference of a score between the two, over test sounds.
-
-    Raises:
-      InputError: The folder is not empty, the run has no checkpoint or the
-        thresholds are not for its classes.
-      RuntimeError: The reloaded model has other outputs.
-    """
-    with folder_when_whole(output_dir) as folder:
-        classifier, metadata = load_for_export(
-            workdir, checkpoint, thresholds, licence, name
-        )
-        return write_saved_model(classifier, metadata, folder)
-
-
 def load_for_export(
     workdir: str,
     checkpoint: str = "best",
@@ -80,7 +47,7 @@ def load_for_export(
 ) -> tuple[keras.Model, ModelMetadata]:
     """Loads the model of a run with batch norm folded, as all formats hold it.
 
-    Arguments and errors are those of `export_saved_model`.
+    Arguments and errors are those of `formats.export_model`.
     """
     params, class_map = read_run(workdir)
     chosen = (

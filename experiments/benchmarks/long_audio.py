@@ -70,7 +70,7 @@ def _write_recording(path: str, minutes: float) -> None:
 
 def _export_untrained(folder: str) -> str:
     """Exports a network of random weights; returns where."""
-    from audioset_strong.export.saved_model import export_saved_model
+    from audioset_strong.export.formats import export_model
     from audioset_strong.labels.class_map import ClassMap
     from audioset_strong.models.frame_classifier import build_frame_classifier
     from audioset_strong.training import workdir as workdirs
@@ -94,7 +94,7 @@ def _export_untrained(folder: str) -> str:
         workdirs.open_checkpoints(
             workdir, "best", workdirs.hash_run(params, class_map), model=model
         ).save(1)
-    export_saved_model(workdir, output_dir)
+    export_model(workdir, output_dir)
     return output_dir
 
 
