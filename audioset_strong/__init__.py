@@ -45,9 +45,9 @@ _MODULE_OF_NAME = {
     "read_records": "records.manifest",
     "label_frame_batches": "records.streams",
     # Evaluation.
-    "EvalSettings": "evaluation.evaluate",
-    "BootstrapSettings": "evaluation.evaluate",
-    "evaluate_scores": "evaluation.evaluate",
+    "EvalSettings": "evaluation.evaluating",
+    "BootstrapSettings": "evaluation.evaluating",
+    "evaluate_scores": "evaluation.evaluating",
     "make_scores": "evaluation.scores",
     "read_scores": "evaluation.score_tables",
     "write_score_file": "evaluation.scores",

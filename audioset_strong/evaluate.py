@@ -34,7 +34,7 @@ from absl import flags
 
 from audioset_strong import run_flags
 from audioset_strong.evaluation import report
-from audioset_strong.evaluation.evaluate import (
+from audioset_strong.evaluation.evaluating import (
     BootstrapSettings,
     EvalSettings,
     evaluate_scores,

@@ -46,7 +46,7 @@ from audioset_strong.evaluation.native_scores import (
     read_recordings,
 )
 from audioset_strong.evaluation.score_tables import read_scores
-from audioset_strong.evaluation.scores import POOLING, ScoreFile
+from audioset_strong.evaluation.scores import POOLING, LabelFrameScores
 from audioset_strong.evaluation.thresholds import read_threshold_file
 from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.labels.class_map import read_known_classes
@@ -127,7 +127,7 @@ def main(argv: Sequence[str]) -> None:
     thresholds: Thresholds = _THRESHOLD.value
     if _THRESHOLDS.value:
         thresholds = read_threshold_file(_THRESHOLDS.value).thresholds
-    scores: ScoreFile | NativeScores
+    scores: LabelFrameScores | NativeScores
     if is_native(_SCORES.value):
         scores = read_native_scores(_SCORES.value, known)
     else:

@@ -22,7 +22,7 @@ import pandas as pd
 
 from audioset_strong.evaluation.items import strong_items, weak_items
 from audioset_strong.evaluation.results import evaluate_items
-from audioset_strong.evaluation.scores import ScoreFile
+from audioset_strong.evaluation.scores import LabelFrameScores
 
 X, Y, Z, W = "/m/x", "/m/y", "/m/z", "/m/w"
 
@@ -36,7 +36,7 @@ def make_score_file(scores, segment_ids=None, mids=None, num_label_frames=None):
         mids = [f"/m/{i}" for i in range(num_classes)]
     if num_label_frames is None:
         num_label_frames = [num_frames] * num_clips
-    return ScoreFile(
+    return LabelFrameScores(
         segment_ids=np.array(segment_ids, dtype=str),
         mids=np.array(mids, dtype=str),
         scores=np.asarray(scores),

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 from eval_examples import make_score_file
 
-from audioset_strong.evaluation.evaluate import (
+from audioset_strong.evaluation.evaluating import (
     BootstrapSettings,
     join_details,
     summarize_items,

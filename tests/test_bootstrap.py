@@ -26,7 +26,7 @@ from audioset_strong.evaluation.bootstrap import (
     resample_classes,
     weighted_auc_and_average_precision,
 )
-from audioset_strong.evaluation.metrics import (
+from audioset_strong.evaluation.ranking_metrics import (
     auc_of_ranking,
     average_precision_of_ranking,
     rank_class,

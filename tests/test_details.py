@@ -27,9 +27,12 @@ from audioset_strong.evaluation.details import (
     thinned,
     worst_items,
 )
-from audioset_strong.evaluation.evaluate import BootstrapSettings
+from audioset_strong.evaluation.evaluating import BootstrapSettings
 from audioset_strong.evaluation.items import strong_items, weak_items
-from audioset_strong.evaluation.metrics import auc_of_ranking, rank_class
+from audioset_strong.evaluation.ranking_metrics import (
+    auc_of_ranking,
+    rank_class,
+)
 
 # --- ROC curves --------------------------------------------------------------
 

@@ -22,8 +22,8 @@ from test_score_tables import write_table
 
 from audioset_strong import evaluation as package
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation import evaluate as evaluate_lib
-from audioset_strong.evaluation.evaluate import (
+from audioset_strong.evaluation import evaluating as evaluate_lib
+from audioset_strong.evaluation.evaluating import (
     BootstrapSettings,
     EvalSettings,
     evaluate_scores,

@@ -30,7 +30,7 @@ from audioset_strong.evaluation.items import (
     strong_items,
     weak_items,
 )
-from audioset_strong.evaluation.metrics import (
+from audioset_strong.evaluation.ranking_metrics import (
     validation_metrics,
 )
 from audioset_strong.evaluation.results import evaluate_items
@@ -406,7 +406,7 @@ def test_strong_validation_equals_implied_evaluation():
 def test_no_tensorflow(binary):
     code = (
         "import sys, audioset_strong.labels, audioset_strong.evaluation\n"
-        "import audioset_strong.evaluation.evaluate\n"
+        "import audioset_strong.evaluation.evaluating\n"
         f"import audioset_strong.{binary}\n"
         "assert not {'tensorflow', 'soundfile', 'jinja2'} & set(sys.modules)\n"
     )

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from audioset_strong.evaluation.scores import ScoreFile, write_score_file
+from audioset_strong.evaluation.scores import LabelFrameScores, write_score_file
 from audioset_strong.inference.event_files import write_native_scores
 from audioset_strong.labels.class_map import ClassMap, read_class_map
 from audioset_strong.labels.frame_rule import num_label_frames_of
@@ -288,7 +288,7 @@ def test_desed_counts_clips_without_events(desed_records):
                     frames + 0.96 > float(row[1])
                 )
                 scores[clip, is_in, mids.index(row[3])] = 0.5
-    made = ScoreFile(
+    made = LabelFrameScores(
         segment_ids=np.array(list(seconds)),
         mids=np.array(mids),
         scores=scores,

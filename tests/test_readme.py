@@ -86,7 +86,7 @@ def test_commands_and_their_flags_exist(command):
     assert path.exists()
     # Flags are defined in the module or, for several, in these.
     sources = [path, _PACKAGE / "run_flags.py", _PACKAGE / "params.py"]
-    sources.append(_PACKAGE / "evaluation" / "evaluate.py")
+    sources.append(_PACKAGE / "evaluation" / "evaluating.py")
     sources.append(_ROOT / "experiments" / "rows.py")
     defined = "\n".join(source.read_text() for source in sources)
     for flag in re.findall(r"--(?:no)?(\w+)", arguments):

@@ -321,7 +321,7 @@ import resource, subprocess, sys
 import numpy as np, pandas as pd
 from audioset_strong.evaluation import evaluate_scores, read_scores
 from audioset_strong.evaluation import read_truth
-from audioset_strong.evaluation.scores import ScoreFile, write_score_file
+from audioset_strong.evaluation.scores import LabelFrameScores, write_score_file
 from audioset_strong.labels.label_files import write_framed_labels
 
 folder, is_child = sys.argv[1], len(sys.argv) > 2
@@ -333,7 +333,7 @@ if is_child:
 rng = np.random.default_rng(0)
 ids = np.array([f"clip{i:05d}_0" for i in range(16996)])
 mids = np.array([f"/m/{i}" for i in range(527)])
-write_score_file(ScoreFile(
+write_score_file(LabelFrameScores(
     segment_ids=ids, mids=mids,
     scores=rng.random((16996, 10, 527), dtype=np.float32),
     num_label_frames=np.full(16996, 10)), folder + "/S.npz")

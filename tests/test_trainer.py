@@ -25,7 +25,7 @@ from untrained_run import MODEL_PARAMS as _UNTRAINED
 from untrained_run import save_untrained_run
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.metrics import validation_metrics
+from audioset_strong.evaluation.ranking_metrics import validation_metrics
 from audioset_strong.files import hold_lock
 from audioset_strong.labels.class_map import ClassMap
 from audioset_strong.models.frame_classifier import HEAD_NAME

@@ -17,7 +17,7 @@ from eval_examples import (
 )
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.evaluate import (
+from audioset_strong.evaluation.evaluating import (
     BootstrapSettings,
     EvalSettings,
     evaluate_scores,

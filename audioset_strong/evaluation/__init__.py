@@ -3,7 +3,8 @@
 Knows no model and never imports TensorFlow: it reads scores, which any model
 can write, and label files. From the bottom up:
 
-  metrics.py       AUC, d', average precision and lwlrap of arrays
+  ranking_metrics.py
+                   AUC, d', average precision and lwlrap of arrays
   scores.py        score files, and arrays at any frame rate -> label frames
   score_tables.py  a folder of tables at any frame rate -> the same
   native_scores.py scores at the hop of predict, which events take as they are
@@ -13,7 +14,7 @@ can write, and label files. From the bottom up:
   bootstrap.py     confidence intervals, and whether two systems differ
   details.py       ROC curves and the worst errors
   results.py       the metrics of one evaluation, and what a report holds
-  evaluate.py      `evaluate_scores`: scores + truth + settings -> a report,
+  evaluating.py    `evaluate_scores`: scores + truth + settings -> a report,
                    with an example
   report.py        report.json, per_class.csv, report.md, the console's table
   report_page.py   report.html, from report.html.jinja, report.css, report.js
@@ -28,7 +29,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from audioset_strong.evaluation.evaluate import (
+    from audioset_strong.evaluation.evaluating import (
         BootstrapSettings,
         EvalSettings,
         evaluate_scores,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
     )
     from audioset_strong.evaluation.score_tables import read_scores
     from audioset_strong.evaluation.scores import (
-        ScoreFile,
+        LabelFrameScores,
         make_scores,
         write_score_file,
     )
@@ -50,7 +51,7 @@ if TYPE_CHECKING:
 __all__ = [
     "BootstrapSettings",
     "EvalSettings",
-    "ScoreFile",
+    "LabelFrameScores",
     "evaluate_scores",
     "headline_text",
     "make_scores",
@@ -63,10 +64,10 @@ __all__ = [
 ]
 
 _MODULE_OF_NAME = {
-    "BootstrapSettings": "evaluation.evaluate",
-    "EvalSettings": "evaluation.evaluate",
-    "ScoreFile": "evaluation.scores",
-    "evaluate_scores": "evaluation.evaluate",
+    "BootstrapSettings": "evaluation.evaluating",
+    "EvalSettings": "evaluation.evaluating",
+    "LabelFrameScores": "evaluation.scores",
+    "evaluate_scores": "evaluation.evaluating",
     "headline_text": "evaluation.report",
     "make_scores": "evaluation.scores",
     "read_known_classes": "labels.class_map",

@@ -50,9 +50,12 @@ import pandas as pd
 from scipy import sparse
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation import metrics
+from audioset_strong.evaluation import ranking_metrics
 from audioset_strong.evaluation.items import EvalItems
-from audioset_strong.evaluation.metrics import label_precisions, sortable
+from audioset_strong.evaluation.ranking_metrics import (
+    label_precisions,
+    sortable,
+)
 
 _Bools = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float64]
@@ -216,16 +219,18 @@ class ClassResamples:
         where undefined.
         """
         values = {
-            "d_prime": map(metrics.d_prime_of_mean_auc, self.aucs),
-            "mean_auc": map(metrics.mean_of_defined, self.aucs),
-            "mean_d_prime": map(metrics.mean_d_prime, self.aucs),
+            "d_prime": map(ranking_metrics.d_prime_of_mean_auc, self.aucs),
+            "mean_auc": map(ranking_metrics.mean_of_defined, self.aucs),
+            "mean_d_prime": map(ranking_metrics.mean_d_prime, self.aucs),
             "mean_average_precision": map(
-                metrics.mean_of_defined, self.average_precisions
+                ranking_metrics.mean_of_defined, self.average_precisions
             ),
             "lwlrap": map(
-                metrics.overall_lwlrap, self.lwlraps, self.num_positives
+                ranking_metrics.overall_lwlrap, self.lwlraps, self.num_positives
             ),
-            "balanced_lwlrap": map(metrics.mean_of_defined, self.lwlraps),
+            "balanced_lwlrap": map(
+                ranking_metrics.mean_of_defined, self.lwlraps
+            ),
         }
         return {name: np.array(list(rows)) for name, rows in values.items()}
 

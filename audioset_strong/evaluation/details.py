@@ -26,7 +26,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.evaluation.items import EvalItems
-from audioset_strong.evaluation.metrics import ClassRanking, sortable
+from audioset_strong.evaluation.ranking_metrics import ClassRanking, sortable
 from audioset_strong.params import LabelFrameParams
 
 # Enough that no curve is off by more than 1/25 along the axes; 527 classes of

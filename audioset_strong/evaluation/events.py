@@ -51,7 +51,7 @@ import pandas as pd
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.items import within_clips
 from audioset_strong.evaluation.native_scores import NativeScores
-from audioset_strong.evaluation.scores import ScoreFile
+from audioset_strong.evaluation.scores import LabelFrameScores
 from audioset_strong.labels.clips import check_listed, check_onsets
 from audioset_strong.labels.frame_rule import to_milliseconds
 
@@ -203,10 +203,10 @@ class _WritableFrame(pd.DataFrame):
 
 
 def _scored_clips_and_mids(
-    scores: ScoreFile | NativeScores | ScoreTables,
+    scores: LabelFrameScores | NativeScores | ScoreTables,
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Returns the clips and classes that have scores; checks tables."""
-    if isinstance(scores, ScoreFile | NativeScores):
+    if isinstance(scores, LabelFrameScores | NativeScores):
         counts = (
             scores.num_frames
             if isinstance(scores, NativeScores)
@@ -240,13 +240,13 @@ def _scored_clips_and_mids(
 
 
 def _score_tables(
-    scores: ScoreFile | NativeScores | ScoreTables,
+    scores: LabelFrameScores | NativeScores | ScoreTables,
     segment_ids: Sequence[str],
     mids: Sequence[str],
 ) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yields each clip's scores of a few classes as `sed_scores_eval` reads."""
     names = ["onset", "offset", *mids]
-    if not isinstance(scores, ScoreFile | NativeScores):
+    if not isinstance(scores, LabelFrameScores | NativeScores):
         for segment_id in segment_ids:
             yield segment_id, _WritableFrame(scores[segment_id][names])
         return
@@ -416,7 +416,7 @@ def _line(name: str, value: float, arguments: Mapping[str, Any]) -> str:
 
 
 def psds_scores(
-    scores: ScoreFile | NativeScores | ScoreTables,
+    scores: LabelFrameScores | NativeScores | ScoreTables,
     strong: pd.DataFrame,
     params: EventScoreParams = EventScoreParams(),
     thresholds: Thresholds = 0.5,
@@ -450,7 +450,7 @@ def psds_scores(
         threshold or length is missing or not a number.
     """
     library = _import_library()
-    if isinstance(scores, ScoreFile):
+    if isinstance(scores, LabelFrameScores):
         scores, _ = within_clips(scores, clips)
     elif isinstance(scores, NativeScores):
         scores = scores.within(clips)
@@ -465,7 +465,7 @@ def psds_scores(
         audio_seconds = dict(
             zip(clips["segment_id"], clips["duration_seconds"], strict=True)
         )
-        if not isinstance(scores, ScoreFile | NativeScores):
+        if not isinstance(scores, LabelFrameScores | NativeScores):
             # Models pad clips; what they hear in the padding is no false alarm.
             scores = {
                 clip: table[table["onset"] < audio_seconds.get(clip, np.inf)]

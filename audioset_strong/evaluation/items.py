@@ -32,8 +32,8 @@ import pandas as pd
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation import metrics
-from audioset_strong.evaluation.scores import ScoreFile
+from audioset_strong.evaluation import ranking_metrics
+from audioset_strong.evaluation.scores import LabelFrameScores
 from audioset_strong.labels.frame_rule import label_frames_of_clips
 from audioset_strong.labels.label_files import absent_pairs
 from audioset_strong.params import LabelFrameParams
@@ -122,15 +122,15 @@ class EvalItems:
         num_threads: int | None = None,
         classes_at_once: int = 32,
     ) -> list[_T]:
-        """Calls a function for each class (`metrics.map_classes`)."""
+        """Calls a function for each class (`ranking_metrics.map_classes`)."""
         arrays = self.scores, self.is_positive, self.is_negative
-        return metrics.map_classes(
+        return ranking_metrics.map_classes(
             function, *arrays, num_threads, classes_at_once
         )
 
-    def rank_classes(self) -> list[metrics.ClassRanking]:
-        """Ranks the listed items of every class (`metrics.rank_classes`)."""
-        return metrics.rank_classes(
+    def rank_classes(self) -> list[ranking_metrics.ClassRanking]:
+        """Ranks the listed items of every class."""
+        return ranking_metrics.rank_classes(
             self.scores, self.is_positive, self.is_negative
         )
 
@@ -161,11 +161,11 @@ def check_negatives(negatives: str) -> None:
 
 
 def within_clips(
-    score_file: ScoreFile,
+    score_file: LabelFrameScores,
     clips: pd.DataFrame | None,
     params: LabelFrameParams | None = None,
     name: str = "scores",
-) -> tuple[ScoreFile, str]:
+) -> tuple[LabelFrameScores, str]:
     """Leaves out label frames after the end of clips, and logs how many.
 
     Args:
@@ -198,7 +198,7 @@ def within_clips(
 
 
 def strong_items(
-    score_file: ScoreFile,
+    score_file: LabelFrameScores,
     framed: pd.DataFrame,
     negatives: str = "explicit",
     clips: pd.DataFrame | None = None,
@@ -278,7 +278,7 @@ def strong_items(
 
 
 def weak_items(
-    score_file: ScoreFile,
+    score_file: LabelFrameScores,
     weak: pd.DataFrame,
     framed: pd.DataFrame | None = None,
     explicit_negatives: pd.DataFrame | None = None,
@@ -374,7 +374,7 @@ def _with_empty_clips(
 
 
 def _align(
-    score_file: ScoreFile,
+    score_file: LabelFrameScores,
     labelled_clips: "pd.Series[str]",
     labelled_mids: "pd.Series[str]",
 ) -> tuple[_Ints, Alignment]:
@@ -416,7 +416,7 @@ def _sorted(names: "pd.Index[Any]") -> tuple[str, ...]:
 
 
 def _locate(
-    labels: pd.DataFrame, rows: _Ints, score_file: ScoreFile
+    labels: pd.DataFrame, rows: _Ints, score_file: LabelFrameScores
 ) -> tuple[_Ints, _Ints]:
     """Finds evaluated clip and class of each label; -1 where there is none."""
     segment_ids = pd.Index(score_file.segment_ids[rows])
@@ -518,7 +518,7 @@ def warn_of_gaps(
 
 
 def mine_candidates(
-    score_file: ScoreFile, weak: pd.DataFrame, num_per_class: int
+    score_file: LabelFrameScores, weak: pd.DataFrame, num_per_class: int
 ) -> tuple[pd.DataFrame, Alignment]:
     """Finds hard candidates for explicit negatives: what to ask annotators.
 

@@ -34,8 +34,8 @@ from absl import logging
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.scores import (
     LOGITS_NOTE,
+    LabelFrameScores,
     Path,
-    ScoreFile,
     check_pooling,
     check_unique_texts,
     load_arrays,
@@ -168,7 +168,7 @@ class NativeScores:
             self, audio_seconds=np.minimum(self.audio_seconds, listed)
         )
 
-    def pool(self, pooling: str = "mean") -> ScoreFile:
+    def pool(self, pooling: str = "mean") -> LabelFrameScores:
         """Pools the frames of each recording onto its label frames.
 
         Args:
@@ -215,7 +215,7 @@ class NativeScores:
             f"{num_scored.sum():,} label frames"
         )
         logging.info("Scores: %s.", note)
-        return ScoreFile(
+        return LabelFrameScores(
             segment_ids=self.segment_ids,
             mids=self.mids,
             scores=pooled,

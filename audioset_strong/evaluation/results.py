@@ -27,10 +27,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from audioset_strong.evaluation import metrics
+from audioset_strong.evaluation import ranking_metrics
 from audioset_strong.evaluation.bootstrap import BootstrapResult
 from audioset_strong.evaluation.items import Alignment, EvalItems
-from audioset_strong.evaluation.metrics import ClassRanking
+from audioset_strong.evaluation.ranking_metrics import ClassRanking
 from audioset_strong.labels.problems import ProblemLog
 
 OVERALL_METRICS = (
@@ -130,7 +130,7 @@ def evaluate_items(
     if lwlraps is None:
         is_ranked = items.ranked_classes(rank_over)
         lwlraps = np.full(items.mids.size, np.nan)
-        lwlraps[is_ranked] = metrics.per_class_lwlrap(
+        lwlraps[is_ranked] = ranking_metrics.per_class_lwlrap(
             items.scores[:, is_ranked], items.is_positive[:, is_ranked]
         )
     per_class = _class_table(items, rankings, lwlraps, display_names or {})
@@ -143,12 +143,12 @@ def evaluate_items(
         evaluation=evaluation,
         negatives=negatives,
         rank_over=rank_over,
-        d_prime=metrics.d_prime_of_mean_auc(aucs),
-        mean_auc=metrics.mean_of_defined(aucs),
-        mean_d_prime=metrics.mean_d_prime(aucs),
-        mean_average_precision=metrics.mean_of_defined(precisions),
-        lwlrap=metrics.overall_lwlrap(of_classes, num_positives),
-        balanced_lwlrap=metrics.mean_of_defined(of_classes),
+        d_prime=ranking_metrics.d_prime_of_mean_auc(aucs),
+        mean_auc=ranking_metrics.mean_of_defined(aucs),
+        mean_d_prime=ranking_metrics.mean_d_prime(aucs),
+        mean_average_precision=ranking_metrics.mean_of_defined(precisions),
+        lwlrap=ranking_metrics.overall_lwlrap(of_classes, num_positives),
+        balanced_lwlrap=ranking_metrics.mean_of_defined(of_classes),
         num_classes=int((~np.isnan(aucs)).sum()),
         num_classes_lwlrap=int((num_positives > 0).sum()),
         num_classes_infinite_d_prime=int(np.isin(aucs, (0.0, 1.0)).sum()),
@@ -174,7 +174,7 @@ def _class_table(
     def column(values: Iterable[float], missing: float = np.nan) -> _Floats:
         return np.array([*values, *[missing] * num_not_scored])
 
-    aucs = column(map(metrics.auc_of_ranking, rankings))
+    aucs = column(map(ranking_metrics.auc_of_ranking, rankings))
     num_positives = column((r.true_positives.size for r in rankings), 0)
     num_negatives = column((r.num_negatives for r in rankings), 0)
     reasons = {
@@ -195,9 +195,9 @@ def _class_table(
             "num_positives": num_positives.astype(np.int64),
             "num_negatives": num_negatives.astype(np.int64),
             "auc": aucs,
-            "d_prime": metrics.d_prime_from_auc(aucs),
+            "d_prime": ranking_metrics.d_prime_from_auc(aucs),
             "average_precision": column(
-                map(metrics.average_precision_of_ranking, rankings)
+                map(ranking_metrics.average_precision_of_ranking, rankings)
             ),
             "lwlrap": column(lwlraps),
             "undefined_reason": np.select(

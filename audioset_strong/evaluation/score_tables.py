@@ -36,8 +36,8 @@ from audioset_strong.evaluation.native_scores import (
 from audioset_strong.evaluation.scores import (
     LOGITS_NOTE,
     TIME_TOLERANCE_SECONDS,
+    LabelFrameScores,
     Path,
-    ScoreFile,
     check_pooling,
     find_classes,
     logits_to_probabilities,
@@ -69,7 +69,7 @@ def read_scores(
     is_logits: bool = False,
     clips: pd.DataFrame | None = None,
     clip_seconds: float = _GRID.clip_seconds,
-) -> ScoreFile:
+) -> LabelFrameScores:
     """Reads scores, whatever they were written as.
 
     Args:
@@ -109,7 +109,7 @@ def read_score_tables(
     is_logits: bool = False,
     clips: pd.DataFrame | None = None,
     clip_seconds: float = _GRID.clip_seconds,
-) -> ScoreFile:
+) -> LabelFrameScores:
     """Reads a folder of score tables; arguments as in `read_scores`.
 
     Returns:
@@ -189,7 +189,7 @@ def read_score_tables(
             logging.warning("Score tables: %s.", notes[-1])
     if is_logits:
         notes.append(LOGITS_NOTE)
-    return ScoreFile(
+    return LabelFrameScores(
         segment_ids=np.array(segment_ids, dtype=str),
         mids=np.array(classes.mids, dtype=str),
         scores=scores,

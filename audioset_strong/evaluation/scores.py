@@ -196,7 +196,7 @@ _CLASS_ARRAYS = ("mids", "class_names", "class_indices")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, kw_only=True)
-class ScoreFile:
+class LabelFrameScores:
     """Scores of clips on label frames, as in the module docstring.
 
     Attributes:
@@ -352,7 +352,7 @@ def _check_finite(
 
 def read_score_file(
     path: Path, known: KnownClasses = KnownClasses()
-) -> ScoreFile:
+) -> LabelFrameScores:
     """Reads a score file.
 
     Args:
@@ -395,7 +395,7 @@ def load_arrays(path: Path, names: Sequence[str] | None = None) -> _Arrays:
 
 def _parse_arrays(
     arrays: _Arrays, known: KnownClasses, source: str
-) -> ScoreFile:
+) -> LabelFrameScores:
     """Makes scores of the arrays of a score file."""
     class_arrays = [name for name in _CLASS_ARRAYS if name in arrays]
     if len(class_arrays) > 1:
@@ -432,7 +432,7 @@ def _parse_arrays(
     width = scores.shape[1] if scores.ndim > 1 else 0
     all_frames = np.full(arrays["segment_ids"].size, width, dtype=np.int64)
     seconds = only_value(arrays, "label_frame_seconds", "fiu", "number")
-    score_file = ScoreFile(
+    score_file = LabelFrameScores(
         segment_ids=arrays["segment_ids"],
         mids=mids,
         scores=scores,
@@ -483,7 +483,7 @@ def only_value(arrays: _Arrays, name: str, kinds: str, of_what: str) -> Any:
     return array.reshape(()).item()
 
 
-def write_score_file(score_file: ScoreFile, path: Path) -> None:
+def write_score_file(score_file: LabelFrameScores, path: Path) -> None:
     """Writes a score file, whole or not at all; the folder exists."""
     # Not compressed: float16 scores shrink by a tenth only, in forty times the
     # time. A file object, because `np.savez` appends .npz to other names.
@@ -515,7 +515,7 @@ def are_probabilities(low: float, high: float) -> bool:
 
 
 def warn_unless_probabilities(
-    score_file: ScoreFile, affected: Sequence[str], name: str = "scores"
+    score_file: LabelFrameScores, affected: Sequence[str], name: str = "scores"
 ) -> str:
     """Warns if scores outside [0, 1] are to be used as probabilities.
 
@@ -549,7 +549,7 @@ def logits_to_probabilities(scores: _Scores) -> npt.NDArray[np.float32]:
     return np.asarray(expit(probabilities, out=probabilities))
 
 
-def with_probabilities(score_file: ScoreFile) -> ScoreFile:
+def with_probabilities(score_file: LabelFrameScores) -> LabelFrameScores:
     """Turns a score file of logits into one of probabilities."""
     low, high = score_range(score_file.scores[score_file.is_scored])
     if low >= 0 and high <= 1:
@@ -659,7 +659,7 @@ def make_scores(
     known: KnownClasses = KnownClasses(),
     clips: pd.DataFrame | None = None,
     clip_seconds: float = _GRID.clip_seconds,
-) -> ScoreFile:
+) -> LabelFrameScores:
     """Pools scores of frames of any length onto label frames.
 
     Args:
@@ -730,7 +730,7 @@ def make_scores(
     ]
     if is_logits:
         notes.append(LOGITS_NOTE)
-    return ScoreFile(
+    return LabelFrameScores(
         segment_ids=np.array(list(segment_ids), dtype=str),
         mids=np.array(columns.mids, dtype=str),
         scores=pooled,

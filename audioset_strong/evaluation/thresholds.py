@@ -26,7 +26,7 @@ thresholds can be written by hand, without the comment too. The settings:
 
     scores             name of the score file or folder
     class_map_hash     `class_map.hash_of_mids` of its classes
-    score_notes        how it was read (`ScoreFile.notes`)
+    score_notes        how it was read (`LabelFrameScores.notes`)
     labels             name of the label file
     clips              name of the list of annotated clips, if there was one
     items              "label frames" or "clips"
@@ -66,8 +66,8 @@ from absl import logging
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.items import EvalItems
 from audioset_strong.evaluation.scores import (
+    LabelFrameScores,
     Path,
-    ScoreFile,
     are_probabilities,
     score_range,
 )
@@ -85,7 +85,7 @@ _Scores = npt.NDArray[np.floating[Any]]
 
 
 def threshold_items(
-    score_file: ScoreFile, truth: Truth, negatives: str = "implied"
+    score_file: LabelFrameScores, truth: Truth, negatives: str = "implied"
 ) -> tuple[EvalItems, str]:
     """Makes the items that thresholds are chosen on.
 

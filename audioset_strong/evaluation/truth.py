@@ -43,7 +43,7 @@ from audioset_strong.evaluation.items import (
     strong_items,
     weak_items,
 )
-from audioset_strong.evaluation.scores import Path, ScoreFile
+from audioset_strong.evaluation.scores import LabelFrameScores, Path
 from audioset_strong.labels.class_map import ClassMap
 from audioset_strong.labels.clips import (
     check_listed,
@@ -154,7 +154,7 @@ class Truth:
         return allowed
 
     def items(
-        self, score_file: ScoreFile, evaluation: str, negatives: str
+        self, score_file: LabelFrameScores, evaluation: str, negatives: str
     ) -> EvalItems:
         """Aligns scores with the labels, for one of `evaluations`.
 

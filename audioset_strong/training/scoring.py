@@ -10,7 +10,7 @@ import numpy as np
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.scores import ScoreFile, write_score_file
+from audioset_strong.evaluation.scores import LabelFrameScores, write_score_file
 from audioset_strong.labels.class_map import describe_other_classes
 from audioset_strong.labels.frame_rule import num_label_frames_of
 from audioset_strong.models.clip_scores import (
@@ -29,7 +29,7 @@ def write_scores(
     output_path: str,
     checkpoint: str = "best",
     groups: Sequence[str] = GROUPS,
-) -> ScoreFile:
+) -> LabelFrameScores:
     """Scores records with the model of a run and writes a score file.
 
     The score file has the classes of the run. Records that were made with
@@ -71,7 +71,7 @@ def write_scores(
     scored = score_clips(
         make_score_patches(model), records, groups, show_progress=True
     )
-    score_file = ScoreFile(
+    score_file = LabelFrameScores(
         segment_ids=scored.segment_ids,
         mids=np.array(class_map.mids),
         # [num_clips, num_label_frames, num_classes]

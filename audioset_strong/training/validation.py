@@ -15,7 +15,7 @@ import tensorflow as tf
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.metrics import validation_metrics
+from audioset_strong.evaluation.ranking_metrics import validation_metrics
 from audioset_strong.models.clip_scores import num_local_replicas, score_clips
 from audioset_strong.records.manifest import Records
 from audioset_strong.training.strategy import gather, worker_of

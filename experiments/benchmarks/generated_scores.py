@@ -12,7 +12,7 @@ import os
 import numpy as np
 import pandas as pd
 
-from audioset_strong.evaluation.scores import ScoreFile, write_score_file
+from audioset_strong.evaluation.scores import LabelFrameScores, write_score_file
 from audioset_strong.labels.label_files import (
     write_framed_labels,
     write_weak_labels,
@@ -145,7 +145,7 @@ def generate_all(folder: str) -> None:
     write_framed_labels(framed_table(is_present, is_absent), paths[2])
     write_weak_labels(weak_table(is_present), paths[3])
     for seed, path in enumerate(paths[:2], start=1):
-        score_file = ScoreFile(
+        score_file = LabelFrameScores(
             segment_ids=segment_ids(),
             mids=mids(),
             scores=generate_scores(is_present, seed),

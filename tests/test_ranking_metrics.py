@@ -19,24 +19,26 @@ from sklearn.metrics import (
 )
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation import metrics
-from audioset_strong.evaluation.metrics import validation_metrics
+from audioset_strong.evaluation import ranking_metrics
+from audioset_strong.evaluation.ranking_metrics import validation_metrics
 
 
 def class_auc(positives, negatives):
-    return metrics.auc_of_ranking(metrics.rank_class(positives, negatives))
+    return ranking_metrics.auc_of_ranking(
+        ranking_metrics.rank_class(positives, negatives)
+    )
 
 
 def class_precision(positives, negatives):
-    return metrics.average_precision_of_ranking(
-        metrics.rank_class(positives, negatives)
+    return ranking_metrics.average_precision_of_ranking(
+        ranking_metrics.rank_class(positives, negatives)
     )
 
 
 def test_ranking_by_hand():
     # Positives .2 .6 .6, negatives .1 .6 .9. At or above .2: all three
     # positives, two negatives; at or above .6: two and two, one of them tied.
-    ranked = metrics.rank_class(
+    ranked = ranking_metrics.rank_class(
         np.array([0.6, 0.2, 0.6]), np.array([0.9, 0.1, 0.6])
     )
     assert ranked.true_positives.tolist() == [3, 2, 2]
@@ -51,11 +53,11 @@ def test_ranking_classes_are_those_of_one_at_a_time(dtype):
     cases = nasty_classes().values()
     scores = np.stack([s for s, _ in cases], axis=1).astype(dtype)
     truth = np.stack([t for _, t in cases], axis=1)
-    ranked = metrics.rank_classes(scores, truth > 0, truth < 0)
+    ranked = ranking_metrics.rank_classes(scores, truth > 0, truth < 0)
     assert len(ranked) == len(cases)
     for column, own in enumerate(ranked):
         wide, label = scores[:, column].astype(np.float64), truth[:, column]
-        alone = metrics.rank_class(wide[label > 0], wide[label < 0])
+        alone = ranking_metrics.rank_class(wide[label > 0], wide[label < 0])
         assert own.num_negatives == alone.num_negatives
         for name in ("true_positives", "false_positives", "num_tied"):
             np.testing.assert_array_equal(
@@ -66,7 +68,7 @@ def test_ranking_classes_are_those_of_one_at_a_time(dtype):
 def test_ranking_every_float16_keeps_its_order():
     every = np.arange(2**16, dtype=np.uint16).view(np.float16)
     every = every[~np.isnan(every)]
-    keys = metrics.sortable(every)
+    keys = ranking_metrics.sortable(every)
     assert keys.dtype == np.int16
     # Ascending values: each above the one before, but for the two zeros.
     by_value = np.argsort(every.astype(np.float64), kind="stable")
@@ -81,7 +83,7 @@ def test_ranking_every_float16_keeps_its_order():
 @pytest.mark.parametrize("nan", [np.nan, -np.nan])
 def test_nan_is_refused(dtype, nan):
     with pytest.raises(InputError, match="must not be NaN"):
-        metrics.per_class_lwlrap(
+        ranking_metrics.per_class_lwlrap(
             np.array([[0.5, nan]], dtype), np.array([[True, False]])
         )
 
@@ -148,7 +150,7 @@ def test_random_classes_against_references(num_values, dtype):
         np.tile(np.arange(90) % num_values, (40, 1)), axis=1
     ).T.astype(dtype)
     truth = rng.integers(-1, 2, scores.shape)
-    aucs = metrics.per_class_auc(scores, truth > 0, truth < 0)
+    aucs = ranking_metrics.per_class_auc(scores, truth > 0, truth < 0)
     assert aucs.shape == (40,)
     for column in range(40):
         own, label = scores[:, column], truth[:, column]
@@ -167,13 +169,13 @@ def test_undefined_classes_are_nan_and_left_out():
     scores = np.array([[0.9, 0.1, 0.5], [0.1, 0.2, 0.4]])
     is_positive = np.array([[1, 0, 1], [0, 0, 0]], bool)
     is_negative = np.array([[0, 1, 0], [1, 1, 0]], bool)
-    aucs = metrics.per_class_auc(scores, is_positive, is_negative)
+    aucs = ranking_metrics.per_class_auc(scores, is_positive, is_negative)
     np.testing.assert_equal(aucs, [1.0, np.nan, np.nan])
-    assert metrics.mean_of_defined(aucs) == 1.0
+    assert ranking_metrics.mean_of_defined(aucs) == 1.0
     for mean in (
-        metrics.mean_of_defined,
-        metrics.d_prime_of_mean_auc,
-        metrics.mean_d_prime,
+        ranking_metrics.mean_of_defined,
+        ranking_metrics.d_prime_of_mean_auc,
+        ranking_metrics.mean_d_prime,
     ):
         assert np.isnan(mean(aucs[1:]))
 
@@ -181,11 +183,11 @@ def test_undefined_classes_are_nan_and_left_out():
 def test_the_two_averages_differ():
     # Published beside each other in the field; 1.34 and 1.71.
     aucs = np.array([0.99, 0.95, 0.9, 0.7, 0.6])
-    assert round(metrics.d_prime_of_mean_auc(aucs), 2) == 1.34
-    assert round(metrics.mean_d_prime(aucs), 2) == 1.71
-    assert metrics.mean_d_prime(np.array([0.5, 1.0])) == np.inf
-    assert np.isnan(metrics.mean_d_prime(np.array([0.0, 1.0])))
-    assert metrics.d_prime_of_mean_auc(np.array([0.0, 1.0])) == 0.0
+    assert round(ranking_metrics.d_prime_of_mean_auc(aucs), 2) == 1.34
+    assert round(ranking_metrics.mean_d_prime(aucs), 2) == 1.71
+    assert ranking_metrics.mean_d_prime(np.array([0.5, 1.0])) == np.inf
+    assert np.isnan(ranking_metrics.mean_d_prime(np.array([0.0, 1.0])))
+    assert ranking_metrics.d_prime_of_mean_auc(np.array([0.0, 1.0])) == 0.0
 
 
 @pytest.mark.parametrize("distance", [0.0, 0.5, 1.0, 2.0, 3.0])
@@ -193,7 +195,7 @@ def test_d_prime_is_the_distance_of_unit_gaussians(distance):
     rng = np.random.default_rng(2)
     auc = class_auc(rng.normal(distance, 1, 200_000), rng.normal(0, 1, 200_000))
     # The standard error is below 0.006 at this size.
-    assert abs(metrics.d_prime_from_auc(auc) - distance) < 0.02
+    assert abs(ranking_metrics.d_prime_from_auc(auc) - distance) < 0.02
 
 
 @settings(max_examples=30, deadline=None)
@@ -219,14 +221,17 @@ def test_auc_depends_on_order_only(items, random):
 def test_shapes_must_agree():
     truth = np.ones((2, 1), bool)
     with pytest.raises(InputError, match=r"\(1, 1\), \(2, 1\), \(2, 1\)"):
-        metrics.per_class_auc(np.zeros((1, 1)), truth, truth)
+        ranking_metrics.per_class_auc(np.zeros((1, 1)), truth, truth)
     with pytest.raises(InputError, match=r"\(1, 2\), \(1, 3\)"):
-        metrics.label_precisions(np.zeros((1, 2)), np.zeros((1, 3), bool))
+        ranking_metrics.label_precisions(
+            np.zeros((1, 2)), np.zeros((1, 3), bool)
+        )
 
 
 def overall(scores, is_positive):
-    return metrics.overall_lwlrap(
-        metrics.per_class_lwlrap(scores, is_positive), is_positive.sum(axis=0)
+    return ranking_metrics.overall_lwlrap(
+        ranking_metrics.per_class_lwlrap(scores, is_positive),
+        is_positive.sum(axis=0),
     )
 
 
@@ -244,14 +249,16 @@ def test_lwlrap_by_hand():
     # 3, where 1/2 and 2/3 of the classes are true. Item 1: true class 1 leads.
     scores = np.array([[0.5, 0.1, 0.9], [0.1, 0.7, 0.2]])
     is_positive = np.array([[1, 1, 0], [0, 1, 0]], bool)
-    item, class_index, precision = metrics.label_precisions(scores, is_positive)
+    item, class_index, precision = ranking_metrics.label_precisions(
+        scores, is_positive
+    )
     assert item.tolist() == [0, 0, 1]
     assert class_index.tolist() == [0, 1, 1]
     np.testing.assert_allclose(precision, [1 / 2, 2 / 3, 1])
-    per_class = metrics.per_class_lwlrap(scores, is_positive)
+    per_class = ranking_metrics.per_class_lwlrap(scores, is_positive)
     np.testing.assert_allclose(per_class, [1 / 2, 5 / 6, np.nan])
     assert overall(scores, is_positive) == pytest.approx(13 / 18)
-    assert metrics.mean_of_defined(per_class) == pytest.approx(2 / 3)
+    assert ranking_metrics.mean_of_defined(per_class) == pytest.approx(2 / 3)
 
 
 def sklearn_lwlrap(scores, is_positive):
@@ -324,18 +331,18 @@ def test_lwlrap_dcase_ranks_ties_by_class_index_and_we_do_not():
 @pytest.mark.parametrize("num_threads", [1, 3])
 def test_lwlrap_threads_do_not_show(num_threads, monkeypatch):
     scores, is_positive = random_case(num_values=5)
-    whole = metrics.label_precisions(scores, is_positive)
-    monkeypatch.setattr(metrics, "_BLOCK_CELLS", 7 * 20)
-    parts = metrics.label_precisions(scores, is_positive, num_threads)
+    whole = ranking_metrics.label_precisions(scores, is_positive)
+    monkeypatch.setattr(ranking_metrics, "_BLOCK_CELLS", 7 * 20)
+    parts = ranking_metrics.label_precisions(scores, is_positive, num_threads)
     np.testing.assert_array_equal(parts, whole)
 
 
 def test_lwlrap_without_any_positive():
     none = np.zeros((2, 3), bool)
-    per_class = metrics.per_class_lwlrap(np.zeros((2, 3)), none)
+    per_class = ranking_metrics.per_class_lwlrap(np.zeros((2, 3)), none)
     assert np.isnan(per_class).all()
-    assert np.isnan(metrics.overall_lwlrap(per_class, np.zeros(3)))
-    assert np.isnan(metrics.mean_of_defined(per_class))
+    assert np.isnan(ranking_metrics.overall_lwlrap(per_class, np.zeros(3)))
+    assert np.isnan(ranking_metrics.mean_of_defined(per_class))
 
 
 @settings(max_examples=30, deadline=None)
@@ -352,10 +359,10 @@ def test_lwlrap_without_any_positive():
 def test_lwlrap_depends_on_the_order_within_items_only(rows, random):
     cells = np.array(rows, dtype=np.float64)
     scores, is_positive = cells[..., 0], cells[..., 1] > 0
-    before = metrics.per_class_lwlrap(scores, is_positive)
+    before = ranking_metrics.per_class_lwlrap(scores, is_positive)
     order = list(range(len(rows)))
     random.shuffle(order)
-    after = metrics.per_class_lwlrap(
+    after = ranking_metrics.per_class_lwlrap(
         (np.exp(scores) + scores)[order], is_positive[order]
     )
     np.testing.assert_allclose(after, before, rtol=1e-12)

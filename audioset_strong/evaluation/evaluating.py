@@ -64,7 +64,7 @@ from audioset_strong.evaluation.items import (
     warn_of_gaps,
     within_clips,
 )
-from audioset_strong.evaluation.metrics import ClassRanking
+from audioset_strong.evaluation.ranking_metrics import ClassRanking
 from audioset_strong.evaluation.results import (
     EvalDetails,
     EvalReport,
@@ -72,7 +72,7 @@ from audioset_strong.evaluation.results import (
     evaluate_items,
 )
 from audioset_strong.evaluation.scores import (
-    ScoreFile,
+    LabelFrameScores,
     warn_unless_probabilities,
 )
 from audioset_strong.evaluation.truth import Truth, map_truth
@@ -122,10 +122,10 @@ class EvalSettings:
 
 
 def evaluate_scores(
-    scores: ScoreFile,
+    scores: LabelFrameScores,
     truth: Truth,
     settings: EvalSettings = EvalSettings(),
-    baseline: ScoreFile | None = None,
+    baseline: LabelFrameScores | None = None,
 ) -> EvalReport:
     """Evaluates scores, and a baseline, against labels.
 
@@ -254,7 +254,7 @@ def evaluate_scores(
     )
 
 
-def _check_classes(scores: ScoreFile, truth: Truth) -> None:
+def _check_classes(scores: LabelFrameScores, truth: Truth) -> None:
     """Raises `InputError` if no labelled class is scored; warns of no name."""
     labelled, mids = truth.mids(), scores.mids.tolist()
     if labelled.isdisjoint(mids):
@@ -283,8 +283,8 @@ def _check_classes(scores: ScoreFile, truth: Truth) -> None:
 
 
 def on_common_classes(
-    ours: ScoreFile, theirs: ScoreFile
-) -> tuple[ScoreFile, ScoreFile, str]:
+    ours: LabelFrameScores, theirs: LabelFrameScores
+) -> tuple[LabelFrameScores, LabelFrameScores, str]:
     """Leaves out the classes that only one of two score files has.
 
     Returns:
@@ -329,8 +329,8 @@ def on_common_classes(
 
 
 def on_common_label_frames(
-    ours: ScoreFile, theirs: ScoreFile
-) -> tuple[ScoreFile, ScoreFile, str]:
+    ours: LabelFrameScores, theirs: LabelFrameScores
+) -> tuple[LabelFrameScores, LabelFrameScores, str]:
     """Leaves out the clips and label frames that only one of two has scored.
 
     Returns:
@@ -370,8 +370,8 @@ def on_common_label_frames(
 
 
 def on_listed_clips(
-    scores: ScoreFile, segment_ids: Collection[str], name: str = "scores"
-) -> tuple[ScoreFile, str]:
+    scores: LabelFrameScores, segment_ids: Collection[str], name: str = "scores"
+) -> tuple[LabelFrameScores, str]:
     """Leaves out the scores of clips that a list does not have.
 
     Args:
@@ -401,8 +401,9 @@ def on_listed_clips(
 
 
 def _of_clips(
-    scores: ScoreFile, segment_ids: Collection[str] | npt.NDArray[np.str_]
-) -> ScoreFile:
+    scores: LabelFrameScores,
+    segment_ids: Collection[str] | npt.NDArray[np.str_],
+) -> LabelFrameScores:
     """Keeps some clips, in their order."""
     is_kept = pd.Index(scores.segment_ids).isin(list(segment_ids))
     if is_kept.all():  # There is nothing to copy.
