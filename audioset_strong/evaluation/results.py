@@ -29,6 +29,7 @@ import pandas as pd
 
 from audioset_strong.evaluation import ranking_metrics
 from audioset_strong.evaluation.bootstrap import BootstrapResult
+from audioset_strong.evaluation.identity import ReportIdentity
 from audioset_strong.evaluation.items import Alignment, EvalItems
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
 from audioset_strong.labels.problems import ProblemLog
@@ -248,7 +249,8 @@ class EvalReport:
       baseline_results: The same evaluations of the baseline; empty without one.
       problems: Label lines that were left out.
       details: Intervals, curves and errors of as many of the results as there
-        are (`evaluate.join_details`), in any order.
+        are (`evaluating.join_details`), in any order.
+      identity: What the report is of: system, date, version, files.
     """
 
     inputs: Mapping[str, str | None]
@@ -257,6 +259,7 @@ class EvalReport:
     baseline_results: tuple[EvalResult, ...] = ()
     problems: ProblemLog = dataclasses.field(default_factory=ProblemLog)
     details: tuple[EvalDetails, ...] = ()
+    identity: ReportIdentity = ReportIdentity()
 
     def baseline_of(self, result: EvalResult) -> EvalResult | None:
         """Returns the same evaluation of the baseline, if there is one."""
