@@ -37,7 +37,7 @@ from audioset_strong.evaluation import report
 from audioset_strong.evaluation.evaluating import (
     BootstrapSettings,
     EvalSettings,
-    evaluate_scores,
+    evaluate,
 )
 from audioset_strong.evaluation.items import RANK_OVER, STRONG_NEGATIVES
 from audioset_strong.evaluation.native_scores import read_recordings
@@ -172,7 +172,7 @@ def main(argv: Sequence[str]) -> None:
     baseline = None
     if _BASELINE_SCORES.value is not None:
         baseline = read_scores(_BASELINE_SCORES.value, *how)
-    evaluated = evaluate_scores(scores, truth, settings, baseline)
+    evaluated = evaluate(scores, truth, settings, baseline)
     report.write_report(evaluated, _REPORT_DIR.value)
     print(report.headline_text(evaluated))
     print(f"Report: {os.path.join(_REPORT_DIR.value, 'report.html')}")

@@ -1,4 +1,4 @@
-"""`evaluate_scores`, the binary above it, and common items."""
+"""`evaluate`, the binary above it, and common items."""
 
 import dataclasses
 import doctest
@@ -26,7 +26,7 @@ from audioset_strong.evaluation import evaluating as evaluate_lib
 from audioset_strong.evaluation.evaluating import (
     BootstrapSettings,
     EvalSettings,
-    evaluate_scores,
+    evaluate,
     on_common_classes,
     on_common_label_frames,
     on_listed_clips,
@@ -72,7 +72,7 @@ def evaluate_files(
     **settings,
 ):
     """Evaluates files as the binary does."""
-    return evaluate_scores(
+    return evaluate(
         read_scores(scores, known, is_logits=is_logits),
         read_truth(framed, strong, weak, pairs),
         EvalSettings(bootstrap=BootstrapSettings(num_resamples=40), **settings),
@@ -477,7 +477,7 @@ def test_arrays_give_the_numbers_of_files(files):
     of_files = evaluate_files(files / "S.npz", files / "F.tsv", files / "W.csv")
     # The same scores in 25 equal frames a label frame.
     scores = np.repeat(score_file.scores, 24, axis=1)
-    of_arrays = evaluate_scores(
+    of_arrays = evaluate(
         make_scores(
             scores,
             score_file.segment_ids.tolist(),
@@ -508,7 +508,7 @@ def test_settings_of_arrays():
         ["0", "1", "2"],
         known=KnownClasses(class_map),
     )
-    report = evaluate_scores(
+    report = evaluate(
         scores,
         read_truth(weak_labels=hand_weak()),
         EvalSettings(clips=["a_0", "b_0"], negatives=["implied"]),

@@ -15,7 +15,7 @@ can write, and label files. From the bottom up:
   details.py       ROC curves and the worst errors
   array_metrics.py `metrics`: the metrics of plain arrays
   results.py       the metrics of one evaluation, and what a report holds
-  evaluating.py    `evaluate_scores`: scores + truth + settings -> a report,
+  evaluating.py    `evaluate`: scores + truth + settings -> a report,
                    with an example
   report.py        report.json, per_class.csv, report.md, the console's table
   report_page.py   report.html, from report.html.jinja, report.css, report.js
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from audioset_strong.evaluation.evaluating import (
         BootstrapSettings,
         EvalSettings,
-        evaluate_scores,
+        evaluate,
     )
     from audioset_strong.evaluation.report import (
         headline_text,
@@ -54,7 +54,7 @@ __all__ = [
     "BootstrapSettings",
     "EvalSettings",
     "LabelFrameScores",
-    "evaluate_scores",
+    "evaluate",
     "headline_text",
     "make_scores",
     "metrics",
@@ -70,7 +70,7 @@ _MODULE_OF_NAME = {
     "BootstrapSettings": "evaluation.evaluating",
     "EvalSettings": "evaluation.evaluating",
     "LabelFrameScores": "evaluation.scores",
-    "evaluate_scores": "evaluation.evaluating",
+    "evaluate": "evaluation.evaluating",
     "headline_text": "evaluation.report",
     "make_scores": "evaluation.scores",
     "metrics": "evaluation.array_metrics",

@@ -30,7 +30,7 @@ scores a second (`torch.sigmoid(model(waveforms)).numpy()` in place of `array`):
 ... )
 >>> truth = evaluation.read_truth(strong_labels=strong_labels)  # Or a path.
 >>> settings = evaluation.EvalSettings(negatives=["explicit"])
->>> report = evaluation.evaluate_scores(scores, truth, settings)
+>>> report = evaluation.evaluate(scores, truth, settings)
 >>> [result] = report.results
 >>> result.evaluation, result.num_items, result.num_classes
 ('strong', 20, 2)
@@ -121,7 +121,7 @@ class EvalSettings:
     bootstrap: BootstrapSettings = BootstrapSettings()
 
 
-def evaluate_scores(
+def evaluate(
     scores: LabelFrameScores,
     truth: Truth,
     settings: EvalSettings = EvalSettings(),
