@@ -13,6 +13,7 @@ can write, and label files. From the bottom up:
   truth.py         label files -> what scores are evaluated against
   bootstrap.py     confidence intervals, and whether two systems differ
   details.py       ROC curves and the worst errors
+  array_metrics.py `metrics`: the metrics of plain arrays
   results.py       the metrics of one evaluation, and what a report holds
   evaluating.py    `evaluate`: scores + truth + settings -> a report,
                    with an example
@@ -29,6 +30,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from audioset_strong.evaluation.array_metrics import metrics
     from audioset_strong.evaluation.evaluating import (
         BootstrapSettings,
         EvalSettings,
@@ -55,6 +57,7 @@ __all__ = [
     "evaluate",
     "headline_text",
     "make_scores",
+    "metrics",
     "read_known_classes",
     "read_scores",
     "read_truth",
@@ -70,6 +73,7 @@ _MODULE_OF_NAME = {
     "evaluate": "evaluation.evaluating",
     "headline_text": "evaluation.report",
     "make_scores": "evaluation.scores",
+    "metrics": "evaluation.array_metrics",
     "read_known_classes": "labels.class_map",
     "read_scores": "evaluation.score_tables",
     "read_truth": "evaluation.truth",

@@ -54,7 +54,7 @@ class EvalResult:
     """Metrics of one evaluation.
 
     Attributes:
-      evaluation: "strong" or "weak".
+      evaluation: "strong" or "weak"; "arrays" of plain arrays.
       negatives: Kind of negatives (module docstring).
       rank_over: Classes that lwlrap ranks: "all" or "evaluated".
       d_prime: d' of the mean AUC: the headline.
@@ -216,7 +216,7 @@ class EvalDetails:
     """What is known of one evaluation beyond its metrics, all optional.
 
     Attributes:
-      evaluation: "strong" or "weak".
+      evaluation: "strong" or "weak"; "arrays" of plain arrays.
       negatives: Kind of negatives, as in `EvalResult`.
       intervals: Confidence intervals.
       baseline_intervals: Those of the baseline.
