@@ -270,7 +270,7 @@ def test_a_baseline_with_other_classes(files, caplog):
     arguments = (files / "S.npz", files / "F.tsv", files / "W.csv")
     report = evaluate_score_file(*arguments, baseline=files / "B.npz")
     assert report["inputs"]["compared_classes"] == (
-        "2 in all; classes left out: 1 of scores"
+        "2 in all; classes left out: 1 of the scores"
     )
     assert "class 0 is /m/x there, /m/y here" in caplog.text
     assert hand_score_file().class_map_hash in caplog.text
@@ -443,7 +443,7 @@ def test_two_systems_on_common_label_frames(files):
         *arguments, baseline=files / "B.npz", only_common_label_frames=True
     )
     assert common.inputs["compared_clips"].startswith(
-        "2 clips in all; clips left out: 2 of scores; label frames"
+        "2 clips in all; clips left out: 2 of the scores; label frames"
     )
     assert common.results[0].num_items == 3
     for result in common.results:

@@ -42,7 +42,8 @@ scores a second (`torch.sigmoid(model(waveforms)).numpy()` in place of `array`):
 """
 
 import dataclasses
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -84,6 +85,8 @@ from audioset_strong.labels.label_mapping import LabelMapping
 
 # What a report without any other protocol is of: this paper's metrics.
 PROTOCOL = "hershey2021"
+# What messages call systems that are given by an argument.
+_NAMES = {"scores": "the scores", "baseline_scores": "the baseline"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -163,12 +166,10 @@ def evaluate(
             "Expected a baseline to have label frames in common with, found "
             "none. Give baseline scores, or evaluate on all label frames."
         )
-    systems: dict[str, Callable[[], LabelFrameScores]] = {
-        "scores": lambda: scores
-    }
+    systems = {"scores": scores}
     if baseline is not None:
-        systems["baseline_scores"] = lambda: baseline
-    evaluated = evaluate_systems(systems, truth, settings)
+        systems["baseline_scores"] = baseline
+    evaluated = evaluate_systems(systems.items(), truth, settings)
     inputs = {
         "scores": scores.source,
         "baseline_scores": None if baseline is None else baseline.source,
@@ -240,21 +241,23 @@ class EvaluatedSystems(NamedTuple):
 
 
 def evaluate_systems(
-    systems: Mapping[str, Callable[[], LabelFrameScores]],
+    systems: Iterable[tuple[str, LabelFrameScores]],
     truth: Truth,
     settings: EvalSettings,
     has_plots: bool = True,
+    scratch_dir: str | None = None,
 ) -> EvaluatedSystems:
     """Evaluates systems one after the other, over what all have in common.
 
     Args:
-      systems: Functions that give a system's scores, by the name that messages
-        use. Each is called twice, so that only one system's scores need be in
-        memory; a function may also return scores that it holds.
+      systems: Name and scores of each system, which may be read as they are
+        asked for.
       truth: The labels.
       settings: What is computed.
       has_plots: Whether details have ROC curves and, of the first system, the
         worst errors.
+      scratch_dir: Folder where scores wait, so that only one system's need be
+        in memory; None to keep them there.
 
     Raises:
       InputError: A system and the labels, or the systems, have no class or no
@@ -267,14 +270,9 @@ def evaluate_systems(
         truth = truth.of_clips(settings.clips)
     evaluations = truth.evaluations(settings.negatives)
     is_weak = any(evaluation == "weak" for evaluation, _ in evaluations)
-
+    prepared: dict[str, LabelFrameScores] = {}
     extents: dict[str, Extent] = {}
-    names: Mapping[str, str] = {}
-    for name, read in systems.items():
-        scores = read()
-        if not extents:
-            names = scores.display_names
-            _check_classes(scores, truth)
+    for name, scores in systems:
         of_system = list(scores.notes)
         scores, text = within_clips(scores, truth.clips, truth.params, name)
         of_system.append(text)
@@ -291,17 +289,24 @@ def evaluate_systems(
             )
         )
         notes[f"{name}_notes"] = "; ".join(filter(None, of_system))
-        extents[name] = Extent.of(scores)
-        del scores
+        if scratch_dir is not None:
+            path = os.path.join(scratch_dir, f"{len(prepared)}.npy")
+            scores = _moved_to_file(scores, path)
+        extents[name], prepared[name] = Extent.of(scores), scores
     extents, notes["compared_classes"] = common_classes(extents)
     if settings.only_common_label_frames:
         extents, notes["compared_clips"] = common_label_frames(extents)
 
     evaluated: dict[str, dict[tuple[str, str], SystemEvaluation]] = {}
-    for name, read in systems.items():
+    names: Mapping[str, str] = {}
+    for name, extent in extents.items():
+        scores = extent.of_scores(prepared.pop(name))
+        if not evaluated:
+            names = scores.display_names
+            _check_classes(scores, truth)
         evaluated[name] = _evaluate_system(
-            "the scores" if name == "scores" else name.replace("_", " "),
-            extents[name].of_scores(read()),
+            _NAMES.get(name, name),
+            scores,
             truth,
             evaluations,
             settings,
@@ -312,6 +317,13 @@ def evaluate_systems(
     return EvaluatedSystems(
         evaluations, evaluated, {k: note for k, note in notes.items() if note}
     )
+
+
+def _moved_to_file(scores: LabelFrameScores, path: str) -> LabelFrameScores:
+    """Writes scores to a file and maps it into memory instead of them."""
+    np.save(path, scores.scores)
+    mapped = np.load(path, mmap_mode="r")
+    return dataclasses.replace(scores, scores=mapped)
 
 
 def _evaluate_system(
@@ -539,14 +551,14 @@ def common_label_frames(
 
 
 def _listed_names(names: Iterable[str]) -> str:
-    *others, last = (name.replace("_", " ") for name in names)
+    *others, last = (_NAMES.get(name, name) for name in names)
     return f"{', '.join(others)} and {last}"
 
 
 def _only_in(counts: Mapping[str, int], what: str) -> str:
     """Says what was left out of which systems, which others lack."""
     left_out = ", ".join(
-        f"{count:,} of {name.replace('_', ' ')}"
+        f"{count:,} of {_NAMES.get(name, name)}"
         for name, count in counts.items()
         if count
     )
