@@ -63,6 +63,7 @@ from audioset_strong.evaluation.bootstrap import (
 from audioset_strong.evaluation.details import roc_curves, worst_items
 from audioset_strong.evaluation.identity import identify, name_of_source
 from audioset_strong.evaluation.items import (
+    Alignment,
     EvalItems,
     warn_of_gaps,
     within_clips,
@@ -230,6 +231,7 @@ class EvaluatedSystems(NamedTuple):
       evaluations: (evaluation, kind of negatives) of each, in the order to
         show.
       systems: By name, in the order given: each of these evaluations.
+      sources: Where the scores of each system are from.
       notes: What a reader must know of labels and scores, in words, by what it
         is about: truth, label_mapping, compared_classes, compared_clips and
         NAME_notes of each system.
@@ -237,6 +239,7 @@ class EvaluatedSystems(NamedTuple):
 
     evaluations: list[tuple[str, str]]
     systems: dict[str, dict[tuple[str, str], SystemEvaluation]]
+    sources: dict[str, str]
     notes: dict[str, str]
 
 
@@ -299,6 +302,8 @@ def evaluate_systems(
 
     evaluated: dict[str, dict[tuple[str, str], SystemEvaluation]] = {}
     names: Mapping[str, str] = {}
+    # Systems on common clips have the same gaps, which are told once.
+    told: list[tuple[str, Alignment]] = []
     for name, extent in extents.items():
         scores = extent.of_scores(prepared.pop(name))
         if not evaluated:
@@ -311,11 +316,15 @@ def evaluate_systems(
             evaluations,
             settings,
             names,
+            told,
             has_plots,
             has_worst=not evaluated,
         )
     return EvaluatedSystems(
-        evaluations, evaluated, {k: note for k, note in notes.items() if note}
+        evaluations,
+        evaluated,
+        {name: extent.source for name, extent in extents.items()},
+        {about: note for about, note in notes.items() if note},
     )
 
 
@@ -333,6 +342,7 @@ def _evaluate_system(
     evaluations: Sequence[tuple[str, str]],
     settings: EvalSettings,
     display_names: Mapping[str, str],
+    told: list[tuple[str, Alignment]],
     has_plots: bool,
     has_worst: bool,
 ) -> dict[tuple[str, str], SystemEvaluation]:
@@ -342,7 +352,9 @@ def _evaluate_system(
     lwlraps: dict[str, npt.NDArray[np.float64]] = {}
     for evaluation, negatives in evaluations:
         items = truth.items(scores, evaluation, negatives)
-        if evaluation not in lwlraps:
+        gaps = evaluation, items.alignment
+        if evaluation not in lwlraps and gaps not in told:
+            told.append(gaps)
             warn_of_gaps(
                 items.alignment,
                 f"Left out of the {evaluation.capitalize()} eval of {name}",
