@@ -271,6 +271,12 @@ def group_clips(
     ]
 
 
+def score_of_nothing(column: _Scores) -> float:
+    """Returns 0, the least probability; less than any score that is no such."""
+    lowest = float(column.min())
+    return 0.0 if lowest >= 0 else lowest - 1.0
+
+
 class ClassTask(NamedTuple):
     """What is needed of one class.
 
@@ -474,7 +480,7 @@ def score_events(
       metrics: What is computed, by name.
       median_frames: Length of the median filter of each class.
       masks_absent: Whether scores of classes that a clip has no event of are
-        set to 0 (or the lowest score, if that is less).
+        set to 0 (`score_of_nothing`).
       groups: Group of each class, for metrics of a group.
       num_jobs: Processes.
 
@@ -591,7 +597,7 @@ def _score_class(
         frames = group.frames_of(task.column, task.median_frames)
         has_events = np.array([i in task.events for i in group.clips.tolist()])
         if masks_absent:
-            frames[~has_events] = min(0.0, float(task.column.min()))
+            frames[~has_events] = score_of_nothing(task.column)
         blocks.append((group, frames, has_events))
     results: _ClassResult = {}
     curves: dict[tuple[float, ...], _ClassCurve] = {}

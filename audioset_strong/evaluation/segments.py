@@ -6,8 +6,8 @@ negative: the truth is complete, as for metrics of events (`events.py`), and
 label frames of the paper are another thing.
 
 Its score is that of its frames, the highest ("max") or their mean weighted by
-overlap ("mean"). A segment without a frame gets 0, or the lowest score of the
-class where that is less.
+overlap ("mean"). A segment without a frame gets 0, or less than any score where
+scores are no probabilities.
 
 The area of a class is over all false positive rates, or up to `max_fpr` and
 then divided by it, so that a perfect class has 1 either way and chance has
@@ -40,6 +40,7 @@ from audioset_strong.evaluation.events import (
     EventTruth,
     group_clips,
     map_classes,
+    score_of_nothing,
 )
 from audioset_strong.evaluation.native_scores import NativeScores
 
@@ -162,7 +163,7 @@ def _score_class(
 ) -> dict[str, Any]:
     """Computes the metrics of one class."""
     results: dict[str, Any] = {"num_positives": 0, "num_negatives": 0}
-    lowest = min(0.0, float(task.column.min()))
+    lowest = score_of_nothing(task.column)
     for name, metric in metrics.items():
         pooled, positives = [], []
         for group in clips:
