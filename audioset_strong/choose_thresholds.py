@@ -130,12 +130,10 @@ def main(argv: Sequence[str]) -> None:
     scores = read_scores(
         _SCORES.value,
         dataclasses.replace(known, labelled_mids=frozenset(truth.mids())),
-        _POOLING.value,
-        _LOGITS.value,
-        truth.clips,
-        _CLIP_SECONDS.value,
+        is_logits=_LOGITS.value,
     )
-    items, item_name = threshold_items(scores, truth, _NEGATIVES.value)
+    label_frames = truth.label_frames(scores, _POOLING.value)
+    items, item_name = threshold_items(label_frames, truth, _NEGATIVES.value)
     warn_of_gaps(items.alignment, has_clips=truth.clips is not None)
 
     names = known.name_of_mid
@@ -143,8 +141,8 @@ def main(argv: Sequence[str]) -> None:
     low, high = score_range(items.scores)
     settings = {
         "scores": os.path.basename(os.path.normpath(_SCORES.value)),
-        "class_map_hash": scores.class_map_hash,
-        "score_notes": list(scores.notes),
+        "class_map_hash": label_frames.class_map_hash,
+        "score_notes": list(label_frames.notes),
         "labels": os.path.basename(label_paths[0]),
         **({"clips": os.path.basename(_CLIPS.value)} if _CLIPS.value else {}),
         "items": item_name,

@@ -68,6 +68,11 @@ _POOLING = flags.DEFINE_enum(
 _LOGITS = flags.DEFINE_boolean(
     "logits", False, "Whether scores are logits, to be made probabilities."
 )
+_ALLOW_PARTIAL_SCORES = flags.DEFINE_boolean(
+    "allow_partial_scores",
+    False,
+    "Whether the scores of most clips may end long before or after them.",
+)
 _FRAMED_LABELS = flags.DEFINE_string(
     "framed_labels", None, "Framed TSV with positives and negatives."
 )
@@ -164,14 +169,17 @@ def main(argv: Sequence[str]) -> None:
         clips=read_clip_list(_COMMON_CLIPS.value)
         if _COMMON_CLIPS.value
         else None,
+        pooling=_POOLING.value,
+        allow_partial_scores=_ALLOW_PARTIAL_SCORES.value,
         only_common_label_frames=_COMMON_WITH_BASELINE.value,
         bootstrap=run_flags.read_params(BootstrapSettings, _BOOTSTRAP_FLAGS),
     )
-    how = known, _POOLING.value, _LOGITS.value, truth.clips, _CLIP_SECONDS.value
-    scores = read_scores(_SCORES.value, *how)
+    scores = read_scores(_SCORES.value, known, is_logits=_LOGITS.value)
     baseline = None
     if _BASELINE_SCORES.value is not None:
-        baseline = read_scores(_BASELINE_SCORES.value, *how)
+        baseline = read_scores(
+            _BASELINE_SCORES.value, known, is_logits=_LOGITS.value
+        )
     evaluated = evaluate_scores(scores, truth, settings, baseline)
     report.write_report(evaluated, _REPORT_DIR.value)
     print(report.headline_text(evaluated))

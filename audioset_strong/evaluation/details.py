@@ -27,6 +27,7 @@ import pandas as pd
 
 from audioset_strong.evaluation.items import EvalItems
 from audioset_strong.evaluation.ranking_metrics import ClassRanking, sortable
+from audioset_strong.evaluation.scores import as_probabilities
 from audioset_strong.params import LabelFrameParams
 
 # Enough that no curve is off by more than 1/25 along the axes; 527 classes of
@@ -161,7 +162,9 @@ def worst_items(
     table["mid"] = pd.Series(mids, dtype=object)
     display_names = [(names or {}).get(mid, "") for mid in mids]
     table["display_name"] = pd.Series(display_names, dtype=object)
-    table["score"] = items.scores[item, column].astype(np.float64)
+    table["score"] = as_probabilities(
+        items.scores[item, column], items.is_logits
+    ).astype(np.float64)
     # Scored label frames of a clip follow one another from its start.
     label_frame = item - np.searchsorted(items.clip_of_item, clip)
     table["label_frame"] = pd.Series(label_frame, dtype="Int64")

@@ -64,6 +64,7 @@ from audioset_strong.evaluation.items import (
     warn_of_gaps,
     within_clips,
 )
+from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
 from audioset_strong.evaluation.results import (
     EvalDetails,
@@ -105,6 +106,10 @@ class EvalSettings:
       negatives: Kinds of negatives (`results.py`); None for all.
       mapping: What labels become first; None to take them as they are.
       clips: segment_ids to evaluate on; None for all.
+      pooling: How frames of another length become label frames, "mean" or
+        "max" (`scores.py`).
+      allow_partial_scores: Whether most clips may have scores that end long
+        before or after them.
       only_common_label_frames: Whether scores and baseline are evaluated on
         the clips and label frames that both have scored.
       has_details: Whether ROC curves, worst errors and intervals are made.
@@ -116,16 +121,18 @@ class EvalSettings:
     negatives: Sequence[str] | None = None
     mapping: LabelMapping | None = None
     clips: Collection[str] | None = None
+    pooling: str = "mean"
+    allow_partial_scores: bool = False
     only_common_label_frames: bool = False
     has_details: bool = True
     bootstrap: BootstrapSettings = BootstrapSettings()
 
 
 def evaluate_scores(
-    scores: LabelFrameScores,
+    scores: NativeScores | LabelFrameScores,
     truth: Truth,
     settings: EvalSettings = EvalSettings(),
-    baseline: LabelFrameScores | None = None,
+    baseline: NativeScores | LabelFrameScores | None = None,
 ) -> EvalReport:
     """Evaluates scores, and a baseline, against labels.
 
@@ -163,9 +170,12 @@ def evaluate_scores(
     is_weak = any(evaluation == "weak" for evaluation, _ in evaluations)
 
     systems = []
-    for name, system in (("scores", scores), ("baseline_scores", baseline)):
-        if system is None:
+    for name, given in (("scores", scores), ("baseline_scores", baseline)):
+        if given is None:
             continue
+        system = truth.label_frames(
+            given, settings.pooling, settings.allow_partial_scores
+        )
         notes = list(system.notes)
         system, text = within_clips(system, truth.clips, truth.params, name)
         notes.append(text)

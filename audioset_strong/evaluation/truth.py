@@ -43,6 +43,7 @@ from audioset_strong.evaluation.items import (
     strong_items,
     weak_items,
 )
+from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.scores import LabelFrameScores, Path
 from audioset_strong.labels.class_map import ClassMap
 from audioset_strong.labels.clips import (
@@ -185,6 +186,53 @@ class Truth:
         return dataclasses.replace(
             items, group_of_clip=np.array(groups, dtype=object)
         )
+
+    def fit(
+        self, scores: NativeScores, allow_partial: bool = False
+    ) -> NativeScores:
+        """Says how long the clips of scores are, by the labels' lengths.
+
+        Args:
+          scores: What a model scored.
+          allow_partial: Whether most clips may have scores that end long before
+            or after them.
+
+        Raises:
+          InputError: They do, and may not: times or lengths are wrong.
+        """
+        return scores.within(
+            self.clips, self.params.clip_seconds, allow_partial
+        )
+
+    def label_frames(
+        self,
+        scores: NativeScores | LabelFrameScores,
+        pooling: str = "mean",
+        allow_partial: bool = False,
+    ) -> LabelFrameScores:
+        """Pools scores onto the labels' grid; what is on it stays as it is.
+
+        Args:
+          scores: What a model scored.
+          pooling: "mean" or "max" (`scores.py`).
+          allow_partial: As in `fit`.
+
+        Raises:
+          InputError: As `fit` and `NativeScores.pool`, or label frames have
+            another length than those of the labels.
+        """
+        seconds = self.params.label_frame_seconds
+        if isinstance(scores, NativeScores):
+            return self.fit(scores, allow_partial).pool(pooling, seconds)
+        # float32 writers store 0.96 with an error of 2e-8.
+        if abs(scores.label_frame_seconds - seconds) > 1e-6:
+            raise InputError(
+                f"Expected scores on label frames of {seconds:g} s, as the "
+                f"labels have, found {scores.label_frame_seconds:g} s. Give "
+                f"scores as they come (make_scores, read_scores), which are "
+                f"pooled."
+            )
+        return scores
 
     def mids(self) -> set[str]:
         """Returns the classes that are labelled."""
