@@ -29,6 +29,7 @@ import pandas as pd
 
 from audioset_strong.evaluation import ranking_metrics
 from audioset_strong.evaluation.bootstrap import BootstrapResult
+from audioset_strong.evaluation.identity import ReportIdentity
 from audioset_strong.evaluation.items import Alignment, EvalItems
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
 from audioset_strong.labels.problems import ProblemLog
@@ -53,7 +54,7 @@ class EvalResult:
     """Metrics of one evaluation.
 
     Attributes:
-      evaluation: "strong" or "weak".
+      evaluation: "strong" or "weak"; "arrays" of plain arrays.
       negatives: Kind of negatives (module docstring).
       rank_over: Classes that lwlrap ranks: "all" or "evaluated".
       d_prime: d' of the mean AUC: the headline.
@@ -215,7 +216,7 @@ class EvalDetails:
     """What is known of one evaluation beyond its metrics, all optional.
 
     Attributes:
-      evaluation: "strong" or "weak".
+      evaluation: "strong" or "weak"; "arrays" of plain arrays.
       negatives: Kind of negatives, as in `EvalResult`.
       intervals: Confidence intervals.
       baseline_intervals: Those of the baseline.
@@ -248,7 +249,8 @@ class EvalReport:
       baseline_results: The same evaluations of the baseline; empty without one.
       problems: Label lines that were left out.
       details: Intervals, curves and errors of as many of the results as there
-        are (`evaluate.join_details`), in any order.
+        are (`evaluating.join_details`), in any order.
+      identity: What the report is of: system, date, version, files.
     """
 
     inputs: Mapping[str, str | None]
@@ -257,6 +259,7 @@ class EvalReport:
     baseline_results: tuple[EvalResult, ...] = ()
     problems: ProblemLog = dataclasses.field(default_factory=ProblemLog)
     details: tuple[EvalDetails, ...] = ()
+    identity: ReportIdentity = ReportIdentity()
 
     def baseline_of(self, result: EvalResult) -> EvalResult | None:
         """Returns the same evaluation of the baseline, if there is one."""

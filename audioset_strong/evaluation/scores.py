@@ -628,14 +628,15 @@ def mean_scores(
       float64 `[..., num_classes]`.
     """
     wide = scores.astype(np.float64)
-    first = wide[..., 0, :]
+    first: npt.NDArray[np.float64] = wide[..., 0, :]
     if wide.shape[-2] == 1:
         return first
     total = weights.sum()
     if not is_logits:
         # From the first on, so that the mean of equal scores is that score.
-        rest: npt.NDArray[np.float64] = weights @ (wide - first[..., None, :])
-        return first + rest / total
+        mean: npt.NDArray[np.float64]
+        mean = first + weights @ (wide - first[..., None, :]) / total
+        return mean
     logs = []  # of the means of probabilities, then of 1 - probabilities
     for sign in (1, -1):
         of_windows = log_expit(sign * wide)
@@ -643,7 +644,6 @@ def mean_scores(
         share = weights @ np.exp(of_windows - highest[..., None, :])
         logs.append(np.log(share / total) + highest)
     is_constant = (wide == first[..., None, :]).all(axis=-2)
-    mean: npt.NDArray[np.float64]
     mean = np.where(is_constant, first, logs[0] - logs[1])
     return mean
 
