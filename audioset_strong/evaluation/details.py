@@ -28,7 +28,6 @@ import pandas as pd
 from audioset_strong.evaluation.items import EvalItems
 from audioset_strong.evaluation.ranking_metrics import ClassRanking, sortable
 from audioset_strong.evaluation.scores import as_probabilities
-from audioset_strong.params import LabelFrameParams
 
 # Enough that no curve is off by more than 1/25 along the axes; 527 classes of
 # two systems then take 0.2 MB of the page, one evaluation.
@@ -171,9 +170,9 @@ def worst_items(
     if evaluation == "weak":
         table["label_frame"] = pd.Series(pd.NA, table.index, dtype="Int64")
     frame = table["label_frame"].astype("Float64")
-    hop = LabelFrameParams().label_frame_seconds
-    table["onset_seconds"] = (frame * hop).round(2)
-    table["offset_seconds"] = ((frame + 1) * hop).round(2)
+    hop = items.label_frame_seconds
+    table["onset_seconds"] = (frame * hop).round(3)
+    table["offset_seconds"] = ((frame + 1) * hop).round(3)
     return table[list(COLUMNS)]
 
 

@@ -104,6 +104,7 @@ class EvalItems:
       mids: str `[num_classes]`, all of the score file.
       alignment: What was left out.
       is_logits: Whether the scores are logits (`scores.as_probabilities`).
+      label_frame_seconds: Length of a label frame.
       group_of_clip: str `[num_clips_evaluated]`: clips of a group are resampled
         together; None if each clip is a group of its own.
     """
@@ -116,6 +117,7 @@ class EvalItems:
     mids: npt.NDArray[np.str_]
     alignment: Alignment
     is_logits: bool = False
+    label_frame_seconds: float = LabelFrameParams().label_frame_seconds
     group_of_clip: npt.NDArray[np.object_] | None = None
 
     def map_classes(
@@ -270,6 +272,7 @@ def strong_items(
         segment_ids=segment_ids,
         mids=score_file.mids,
         is_logits=score_file.is_logits,
+        label_frame_seconds=score_file.label_frame_seconds,
         alignment=dataclasses.replace(
             alignment,
             num_label_frames_not_scored=int(

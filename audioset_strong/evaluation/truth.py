@@ -274,6 +274,7 @@ def read_truth(
     names: Names | None = None,
     class_map: ClassMap | None = None,
     recordings: pd.DataFrame | None = None,
+    label_frame_seconds: float = LabelFrameParams().label_frame_seconds,
 ) -> Truth:
     """Reads labels, frames strong ones, and reports problems of the files.
 
@@ -292,6 +293,8 @@ def read_truth(
       class_map: Classes that labels of tracks name.
       recordings: Clips table of what is scored, for the lengths of clips if
         there is no list; None if scores do not say how long they are.
+      label_frame_seconds: Length and hop of the label frames that are
+        evaluated, in whole milliseconds.
 
     Returns:
       The truth (module docstring).
@@ -308,7 +311,7 @@ def read_truth(
     }
     _check_given({name for name, labels in given.items() if labels is not None})
     problems = ProblemLog() if problems is None else problems
-    params = params_of_length(clip_seconds)
+    params = params_of_length(clip_seconds, label_frame_seconds)
     listed = None if clips is None else _read_clips(clips)
     lengths = recordings if listed is None else listed
     annotated = None
