@@ -46,8 +46,8 @@ from audioset_strong.evaluation.evaluating import (
     evaluate_systems,
 )
 from audioset_strong.evaluation.identity import ReportIdentity, identify
+from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.results import OVERALL_METRICS, EvalResult
-from audioset_strong.evaluation.scores import LabelFrameScores
 from audioset_strong.evaluation.truth import Truth
 from audioset_strong.labels.problems import ProblemLog
 
@@ -154,7 +154,7 @@ class Comparison:
 
 
 def compare(
-    systems: Mapping[str, LabelFrameScores | Callable[[], LabelFrameScores]],
+    systems: Mapping[str, NativeScores | Callable[[], NativeScores]],
     truth: Truth,
     settings: EvalSettings = EvalSettings(only_common_label_frames=True),
     against: str = "first",

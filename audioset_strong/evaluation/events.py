@@ -254,7 +254,6 @@ def group_clips(
 ) -> list[EqualClips]:
     """Groups the clips that are evaluated by their length and frames."""
     places = pd.Index(scores.segment_ids).get_indexer(pd.Index(segment_ids))
-    first_rows = np.cumsum(scores.num_frames) - scores.num_frames
     groups: dict[tuple[bytes, float], list[int]] = collections.defaultdict(list)
     for clip, place in enumerate(places.tolist()):
         edges = scores.edges_seconds(place)
@@ -263,7 +262,7 @@ def group_clips(
     return [
         EqualClips(
             clips=np.array(clips, dtype=np.int64),
-            first_rows=first_rows[places[clips]].astype(np.int64),
+            first_rows=scores.rows[places[clips]],
             edges=np.frombuffer(edges),
             seconds=seconds,
         )

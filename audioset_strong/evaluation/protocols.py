@@ -45,6 +45,7 @@ from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.results import count_of
 from audioset_strong.evaluation.segments import SegmentParams, score_segments
 from audioset_strong.evaluation.truth import Truth
+from audioset_strong.labels.clips import check_onsets
 from audioset_strong.labels.problems import listed
 
 HERSHEY = "hershey2021"
@@ -446,6 +447,8 @@ class ProtocolSettings:
       median_filter: Instead of that of the protocols; None for theirs.
       events: Parameters of the protocol `events`.
       thresholds: Of its F1 (`events_protocol`).
+      allow_partial_scores: Whether most clips may have scores that end long
+        before or after them.
       num_jobs: Processes. More than 1 only where a script may be imported again
         (`if __name__ == "__main__"`).
     """
@@ -454,6 +457,7 @@ class ProtocolSettings:
     median_filter: MedianFilter | None = None
     events: EventScoreParams = EventScoreParams()
     thresholds: Thresholds = 0.5
+    allow_partial_scores: bool = False
     num_jobs: int = 1
 
 
@@ -562,7 +566,8 @@ def score_protocols(
             f"Expected strong labels for {listed(asked)}, found none. Give "
             f"strong_labels, all events of the clips."
         )
-    scores = scores.within(truth.clips)
+    check_onsets(truth.strong, truth.clips, truth.params.clip_seconds)
+    scores = truth.fit(scores, settings.allow_partial_scores)
     results = []
     for name in asked:
         protocol = PROTOCOLS[name]
