@@ -34,12 +34,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from audioset_strong.evaluation.array_metrics import metrics
     from audioset_strong.evaluation.comparison import compare
     from audioset_strong.evaluation.comparison_report import (
         comparison_text,
         write_comparison,
     )
-    from audioset_strong.evaluation.array_metrics import metrics
     from audioset_strong.evaluation.evaluating import (
         BootstrapSettings,
         EvalSettings,
