@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         EvalSettings,
         evaluate,
     )
+    from audioset_strong.evaluation.native_scores import make_scores
     from audioset_strong.evaluation.report import (
         headline_text,
         report_dict,
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from audioset_strong.evaluation.score_tables import read_scores
     from audioset_strong.evaluation.scores import (
         LabelFrameScores,
-        make_scores,
         write_score_file,
     )
     from audioset_strong.evaluation.truth import read_truth
@@ -86,7 +86,7 @@ _MODULE_OF_NAME = {
     "comparison_text": "evaluation.comparison_report",
     "evaluate": "evaluation.evaluating",
     "headline_text": "evaluation.report",
-    "make_scores": "evaluation.scores",
+    "make_scores": "evaluation.native_scores",
     "metrics": "evaluation.array_metrics",
     "read_known_classes": "labels.class_map",
     "read_scores": "evaluation.score_tables",

@@ -48,10 +48,13 @@ from audioset_strong.evaluation.evaluating import (
     evaluate_systems,
 )
 from audioset_strong.evaluation.identity import ReportIdentity, identify
+from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.results import OVERALL_METRICS, EvalResult
 from audioset_strong.evaluation.scores import LabelFrameScores
 from audioset_strong.evaluation.truth import Truth
 from audioset_strong.labels.problems import ProblemLog
+
+Scores = NativeScores | LabelFrameScores
 
 # The headline, which ranks systems and which pairs are compared by.
 HEADLINE = "d_prime"
@@ -173,7 +176,7 @@ class Comparison:
 
 
 def compare(
-    systems: Mapping[str, LabelFrameScores | Callable[[], LabelFrameScores]],
+    systems: Mapping[str, Scores | Callable[[], Scores]],
     truth: Truth,
     settings: EvalSettings = EvalSettings(only_common_label_frames=True),
     against: str = "first",

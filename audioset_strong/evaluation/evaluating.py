@@ -68,6 +68,7 @@ from audioset_strong.evaluation.items import (
     warn_of_gaps,
     within_clips,
 )
+from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
 from audioset_strong.evaluation.results import (
     EvalDetails,
@@ -115,6 +116,10 @@ class EvalSettings:
       negatives: Kinds of negatives (`results.py`); None for all.
       mapping: What labels become first; None to take them as they are.
       clips: segment_ids to evaluate on; None for all.
+      pooling: How frames of another length become label frames, "mean" or
+        "max" (`scores.py`).
+      allow_partial_scores: Whether most clips may have scores that end long
+        before or after them.
       only_common_label_frames: Whether scores and baseline are evaluated on
         the clips and label frames that both have scored.
       has_details: Whether ROC curves, worst errors and intervals are made.
@@ -126,16 +131,18 @@ class EvalSettings:
     negatives: Sequence[str] | None = None
     mapping: LabelMapping | None = None
     clips: Collection[str] | None = None
+    pooling: str = "mean"
+    allow_partial_scores: bool = False
     only_common_label_frames: bool = False
     has_details: bool = True
     bootstrap: BootstrapSettings = BootstrapSettings()
 
 
 def evaluate(
-    scores: LabelFrameScores,
+    scores: NativeScores | LabelFrameScores,
     truth: Truth,
     settings: EvalSettings = EvalSettings(),
-    baseline: LabelFrameScores | None = None,
+    baseline: NativeScores | LabelFrameScores | None = None,
     *,
     system_name: str = "",
     baseline_name: str = "",
@@ -244,7 +251,7 @@ class EvaluatedSystems(NamedTuple):
 
 
 def evaluate_systems(
-    systems: Iterable[tuple[str, LabelFrameScores]],
+    systems: Iterable[tuple[str, NativeScores | LabelFrameScores]],
     truth: Truth,
     settings: EvalSettings,
     has_plots: bool = True,
@@ -275,7 +282,10 @@ def evaluate_systems(
     is_weak = any(evaluation == "weak" for evaluation, _ in evaluations)
     prepared: dict[str, LabelFrameScores] = {}
     extents: dict[str, Extent] = {}
-    for name, scores in systems:
+    for name, given in systems:
+        scores = truth.label_frames(
+            given, settings.pooling, settings.allow_partial_scores
+        )
         of_system = list(scores.notes)
         scores, text = within_clips(scores, truth.clips, truth.params, name)
         of_system.append(text)
