@@ -89,6 +89,7 @@ class Truth:
 
     Attributes:
       framed: Framed table (`label_files`), for the Strong eval; None for none.
+      strong: Strong table, for metrics of events and segments; None for none.
       weak: Weak table, for the Weak eval; None for none.
       explicit_negatives: Pairs for the Weak eval; None to take those that are
         NOT_PRESENT in all label frames of `framed`.
@@ -104,6 +105,7 @@ class Truth:
     """
 
     framed: pd.DataFrame | None = None
+    strong: pd.DataFrame | None = None
     weak: pd.DataFrame | None = None
     explicit_negatives: pd.DataFrame | None = None
     has_explicit_negatives: bool = False
