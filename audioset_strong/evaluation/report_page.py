@@ -16,7 +16,7 @@ is undefined, are also those of `report.md`.
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -32,6 +32,9 @@ from audioset_strong.evaluation.results import (
     resamples_note,
     result_notes,
 )
+
+if TYPE_CHECKING:
+    import jinja2
 
 _NEGATIVES = {
     "explicit": "explicit negatives",
@@ -103,8 +106,8 @@ def format_p_value(
     return f"p = {p_value:.{digits}g}"
 
 
-def render_page(report: EvalReport) -> str:
-    """Returns the page of a report: an HTML document that loads nothing."""
+def page_environment() -> "jinja2.Environment":
+    """Returns what renders the pages of this package: escapes every text."""
     # Only a page needs Jinja2: the metrics work without it.
     import jinja2
 
@@ -121,12 +124,21 @@ def render_page(report: EvalReport) -> str:
         number=format_number,
         p_value=format_p_value,
     )
+    return environment
+
+
+def render_page(report: EvalReport) -> str:
+    """Returns the page of a report: an HTML document that loads nothing."""
     resamples = {resamples_note(report.details_of(r)) for r in report.results}
-    return environment.get_template("report.html.jinja").render(
-        report=report,
-        title=f"Evaluation of {report.identity.system_name}",
-        resamples_notes=sorted(resamples - {""}),
-        sections=[_section(report, result) for result in report.results],
+    return (
+        page_environment()
+        .get_template("report.html.jinja")
+        .render(
+            report=report,
+            title=f"Evaluation of {report.identity.system_name}",
+            resamples_notes=sorted(resamples - {""}),
+            sections=[_section(report, result) for result in report.results],
+        )
     )
 
 
