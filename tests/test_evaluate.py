@@ -141,7 +141,7 @@ def test_end_to_end(files):
     [
         ([], "Expected framed or strong labels, weak labels or both"),
         (
-            ["--weak_labels=W.csv", "--protocol=segment_auroc"],
+            ["--weak_labels=W.csv", "--protocol", "segment_auroc"],
             "Give strong_labels, all events of the clips",
         ),
         (["--weak_labels=W.csv", "--common_with_baseline"], "a baseline"),
