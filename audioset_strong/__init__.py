@@ -48,7 +48,7 @@ _MODULE_OF_NAME = {
     "EvalSettings": "evaluation.evaluating",
     "BootstrapSettings": "evaluation.evaluating",
     "evaluate": "evaluation.evaluating",
-    "make_scores": "evaluation.native_scores",
+    "make_scores": "evaluation.score_arrays",
     "read_scores": "evaluation.score_tables",
     "write_score_file": "evaluation.scores",
     "read_truth": "evaluation.truth",
