@@ -58,7 +58,12 @@ from audioset_strong.evaluation.bootstrap import (
     intervals_of,
     resample_classes,
 )
-from audioset_strong.evaluation.details import roc_curves, worst_items
+from audioset_strong.evaluation.breakdowns import (
+    Breakdown,
+    break_down,
+    join_breakdowns,
+)
+from audioset_strong.evaluation.details import Curves, make_curves, worst_items
 from audioset_strong.evaluation.items import (
     EvalItems,
     warn_of_gaps,
@@ -75,9 +80,14 @@ from audioset_strong.evaluation.scores import (
     LabelFrameScores,
     warn_unless_probabilities,
 )
+from audioset_strong.evaluation.thresholds import (
+    PooledReliability,
+    pooled_reliability,
+)
 from audioset_strong.evaluation.truth import Truth, map_truth
 from audioset_strong.labels.class_map import describe_other_classes
 from audioset_strong.labels.label_mapping import LabelMapping
+from audioset_strong.params import LabelFrameParams
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -155,7 +165,10 @@ def evaluate_scores(
     }
     if truth.notes:
         inputs["truth"] = "; ".join(truth.notes)
+    events = truth.strong
     if settings.mapping is not None and not settings.mapping.is_identity:
+        # Mapped label frames have classes that no event has.
+        events = None
         truth, inputs["label_mapping"] = map_truth(truth, settings.mapping)
     if settings.clips is not None:
         truth = truth.of_clips(settings.clips)
@@ -191,6 +204,8 @@ def evaluate_scores(
             )
     _check_classes(systems[0], truth)
 
+    # Kinds of negatives share their positives: one breakdown is enough.
+    to_break_down = next((e for e in evaluations if e[0] == "strong"), None)
     results: list[list[EvalResult]] = []
     details = []
     # Kinds of negatives share their positives, and so lwlrap.
@@ -235,7 +250,26 @@ def evaluate_scores(
                     scores.display_names,
                     rankings,
                     has_worst=index == 0,
+                    label_frame_seconds=truth.params.label_frame_seconds,
                 )
+                if negatives == "implied":
+                    summary = summary._replace(
+                        reliability=pooled_reliability(
+                            items, settings.bootstrap.level
+                        )
+                    )
+                if (evaluation, negatives) == to_break_down:
+                    summary = summary._replace(
+                        breakdown=break_down(
+                            items,
+                            events,
+                            settings.bootstrap.num_resamples
+                            if summary.resamples is not None
+                            else 0,
+                            settings.bootstrap.seed,
+                            truth.params,
+                        )
+                    )
                 summaries.append(summary)
             del items, rankings
         results.append(of_systems)
@@ -426,14 +460,18 @@ class ItemSummary(NamedTuple):
     of more than one system and one evaluation.
 
     Attributes:
-      curves: `details.roc_curves`.
+      curves: `details.make_curves`.
       worst: `details.worst_items`; None of a baseline.
       resamples: Metrics of resamples; None for no intervals.
+      breakdown: `breakdowns.break_down`; None for none.
+      reliability: `thresholds.pooled_reliability`; None for none.
     """
 
-    curves: dict[str, npt.NDArray[np.float64]]
+    curves: Curves
     worst: pd.DataFrame | None
     resamples: ClassResamples | None
+    breakdown: Breakdown | None = None
+    reliability: PooledReliability | None = None
 
 
 def summarize_items(
@@ -444,6 +482,7 @@ def summarize_items(
     names: Mapping[str, str],
     rankings: Sequence[ClassRanking],
     has_worst: bool = True,
+    label_frame_seconds: float = LabelFrameParams().label_frame_seconds,
 ) -> ItemSummary:
     """Makes everything of one system that a report shows beside the metrics.
 
@@ -455,6 +494,7 @@ def summarize_items(
       names: Display name of each mid.
       rankings: `items.rank_classes()`.
       has_worst: Whether the worst errors are listed.
+      label_frame_seconds: Length of a label frame.
 
     Raises:
       InputError: A score is NaN, or there are too few resamples for the level.
@@ -466,8 +506,10 @@ def summarize_items(
             items, bootstrap.num_resamples, bootstrap.seed, rank_over
         )
     return ItemSummary(
-        roc_curves(items, rankings),
-        worst_items(items, evaluation, names) if has_worst else None,
+        make_curves(items.mids.tolist(), rankings),
+        worst_items(items, evaluation, names, label_frame_seconds)
+        if has_worst
+        else None,
         resamples,
     )
 
@@ -495,6 +537,16 @@ def join_details(
         None if resamples is None else intervals_of(resamples, level)
         for resamples in (ours.resamples, theirs)
     )
+    breakdowns = None
+    if ours.breakdown is not None:
+        breakdowns = join_breakdowns(
+            ours.breakdown,
+            None if baseline is None else baseline.breakdown,
+            ours.resamples,
+            theirs,
+            level,
+            is_paired=paired is not None,
+        )
     return EvalDetails(
         evaluation,
         negatives,
@@ -505,4 +557,8 @@ def join_details(
         curves=ours.curves,
         baseline_curves=None if baseline is None else baseline.curves,
         worst=ours.worst,
+        breakdowns=breakdowns,
+        lengths_of=ours.breakdown.lengths_of if ours.breakdown else "",
+        reliability=ours.reliability,
+        baseline_reliability=None if baseline is None else baseline.reliability,
     )
