@@ -47,7 +47,7 @@ _MODULE_OF_NAME = {
     # Evaluation.
     "EvalSettings": "evaluation.evaluating",
     "BootstrapSettings": "evaluation.evaluating",
-    "evaluate_scores": "evaluation.evaluating",
+    "evaluate": "evaluation.evaluating",
     "make_scores": "evaluation.scores",
     "read_scores": "evaluation.score_tables",
     "write_score_file": "evaluation.scores",

@@ -37,7 +37,7 @@ from audioset_strong.evaluation import report
 from audioset_strong.evaluation.evaluating import (
     BootstrapSettings,
     EvalSettings,
-    evaluate_scores,
+    evaluate,
 )
 from audioset_strong.evaluation.items import RANK_OVER, STRONG_NEGATIVES
 from audioset_strong.evaluation.native_scores import read_recordings
@@ -125,6 +125,11 @@ _RANK_OVER = flags.DEFINE_enum(
     "Classes that lwlrap ranks: all that are scored, or those with a positive.",
 )
 _BOOTSTRAP_FLAGS = run_flags.define_params(BootstrapSettings)
+_SYSTEM_NAME = flags.DEFINE_string(
+    "system_name",
+    None,
+    "What the report calls the system. Default: made of the path of --scores.",
+)
 _REPORT_DIR = flags.DEFINE_string(
     "report_dir", None, "Folder for the report.", required=True
 )
@@ -172,7 +177,19 @@ def main(argv: Sequence[str]) -> None:
     baseline = None
     if _BASELINE_SCORES.value is not None:
         baseline = read_scores(_BASELINE_SCORES.value, *how)
-    evaluated = evaluate_scores(scores, truth, settings, baseline)
+    evaluated = evaluate(
+        scores,
+        truth,
+        settings,
+        baseline,
+        system_name=_SYSTEM_NAME.value or "",
+        other_inputs={
+            "class_map": _CLASS_MAP.value,
+            "display_names": _DISPLAY_NAMES.value,
+            "ontology": _ONTOLOGY.value,
+            "common_clips": _COMMON_CLIPS.value,
+        },
+    )
     report.write_report(evaluated, _REPORT_DIR.value)
     print(report.headline_text(evaluated))
     print(f"Report: {os.path.join(_REPORT_DIR.value, 'report.html')}")

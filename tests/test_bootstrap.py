@@ -158,7 +158,7 @@ def test_against_literally_repeated_clips(num_values, dtype):
             (resamples.lwlraps, "lwlrap"),
         ]:
             np.testing.assert_allclose(ours[row], table[name], rtol=1e-12)
-    overall = resamples.overall()
+    overall = resamples.overall
     assert tuple(overall) == METRICS
     for name in METRICS:
         expected = [getattr(result, name) for result in results]
@@ -288,7 +288,7 @@ def test_classes_that_lose_their_positives_are_left_out_and_counted():
     # The mean of a resample is over the classes that it has.
     lost = np.isnan(resamples.aucs[:, 3])
     np.testing.assert_allclose(
-        resamples.overall()["mean_auc"][lost],
+        resamples.overall["mean_auc"][lost],
         np.nanmean(resamples.aucs[lost, :3], axis=1),
     )
 
@@ -370,7 +370,7 @@ def test_differences_are_of_the_same_resamples():
     items, baseline = random_items(), other_scores(random_items())
     result = paired_bootstrap(items, baseline, 99, seed=5, level=0.8)
     ours, theirs = (
-        resample_classes(own, 99, seed=5).overall() for own in (items, baseline)
+        resample_classes(own, 99, seed=5).overall for own in (items, baseline)
     )
     differences = ours["lwlrap"] - theirs["lwlrap"]
     ordered = np.sort(differences[1:])

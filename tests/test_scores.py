@@ -319,7 +319,7 @@ def test_release_size_fits_in_2_gb(tmp_path):
 _RELEASE_SIZE = """
 import resource, subprocess, sys
 import numpy as np, pandas as pd
-from audioset_strong.evaluation import evaluate_scores, read_scores
+from audioset_strong.evaluation import evaluate, read_scores
 from audioset_strong.evaluation import read_truth
 from audioset_strong.evaluation.scores import LabelFrameScores, write_score_file
 from audioset_strong.labels.label_files import write_framed_labels
@@ -327,7 +327,7 @@ from audioset_strong.labels.label_files import write_framed_labels
 folder, is_child = sys.argv[1], len(sys.argv) > 2
 if is_child:
     ours, theirs = (read_scores(folder + "/S.npz") for _ in range(2))
-    evaluate_scores(ours, read_truth(folder + "/F.tsv"), baseline=theirs)
+    evaluate(ours, read_truth(folder + "/F.tsv"), baseline=theirs)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     sys.exit()
 rng = np.random.default_rng(0)

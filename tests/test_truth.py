@@ -20,7 +20,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.evaluation.evaluating import (
     BootstrapSettings,
     EvalSettings,
-    evaluate_scores,
+    evaluate,
 )
 from audioset_strong.evaluation.report import headline_text
 from audioset_strong.evaluation.truth import _frame_pairs, map_truth, read_truth
@@ -405,7 +405,7 @@ def test_metrics_of_all_annotated_clips_are_those_of_an_oracle():
 
     def result_of(**options):
         truth = read_truth(strong_labels=strong, **options)
-        return evaluate_scores(score_file, truth, settings).results[0]
+        return evaluate(score_file, truth, settings).results[0]
 
     result = result_of(clips=clips)
     for mid, column in (("cat", 0), ("dog", 2)):
@@ -467,7 +467,7 @@ def test_a_model_that_hears_events_in_empty_clips_is_seen_through():
         ({"clips": clips}, 14 / 25, 1 - 11 / 236),
     ]:
         truth = read_truth(strong_labels=strong, **options)
-        [result] = evaluate_scores(score_file, truth, settings).results
+        [result] = evaluate(score_file, truth, settings).results
         assert result.mean_average_precision == pytest.approx(precision)
         assert result.mean_auc == pytest.approx(auc)
 
@@ -476,7 +476,7 @@ def test_scored_clips_that_no_label_names_are_counted_on_the_console(caplog):
     score_file, strong, clips = annotated()
     settings = EvalSettings(has_details=False)
     truth = read_truth(strong_labels=strong, clip_seconds=12.0)
-    evaluate_scores(score_file, truth, settings)
+    evaluate(score_file, truth, settings)
     # 12 label frames of 30, of 23 clips.
     assert f"{18 * 23} scored label frames lie after the end" in caplog.text
     [message] = [m for m in caplog.messages if "scored clips have no" in m]
@@ -487,7 +487,7 @@ def test_scored_clips_that_no_label_names_are_counted_on_the_console(caplog):
     )
     caplog.clear()
     truth = read_truth(strong_labels=strong, clips=clips)
-    report = evaluate_scores(score_file, truth, settings)
+    report = evaluate(score_file, truth, settings)
     assert (
         "1 scored clips have no strong labels, such as unknown" in caplog.text
     )
@@ -501,7 +501,7 @@ def test_scored_clips_that_no_label_names_are_counted_on_the_console(caplog):
     few = make_score_file(
         score_file.scores[:9, :2], score_file.segment_ids[:9], score_file.mids
     )
-    report = evaluate_scores(few, truth, settings)
+    report = evaluate(few, truth, settings)
     assert "13 labelled clips are not scored, such as rec 09" in caplog.text
     # Labels of label frames that were not scored are lost, and counted.
     [explicit] = report.results[:1]
@@ -584,7 +584,7 @@ def test_clips_are_resampled_by_the_groups_of_the_list():
     settings = EvalSettings(
         negatives=["explicit"], bootstrap=BootstrapSettings(num_resamples=50)
     )
-    report = evaluate_scores(score_file, truth, settings)
+    report = evaluate(score_file, truth, settings)
     assert report.details[0].intervals.num_groups == 7
     assert "50 bootstrap resamples of the 7 groups of clips" in headline_text(
         report
@@ -592,7 +592,7 @@ def test_clips_are_resampled_by_the_groups_of_the_list():
     singles = dataclasses.replace(
         truth, clips=truth.clips.assign(group=truth.clips["segment_id"])
     )
-    report = evaluate_scores(score_file, singles, settings)
+    report = evaluate(score_file, singles, settings)
     assert "50 bootstrap resamples of the clips" in headline_text(report)
 
 

@@ -41,6 +41,7 @@ Source: Efron and Tibshirani, "An introduction to the bootstrap", 1993, chapters
 """
 
 import dataclasses
+import functools
 import math
 from typing import Any, NamedTuple
 
@@ -212,11 +213,13 @@ class ClassResamples:
     lwlraps: _Floats
     num_positives: _Floats
 
+    @functools.cached_property
     def overall(self) -> dict[str, _Floats]:
-        """Computes the overall metrics of each resample.
+        """The overall metrics of each resample.
 
         Each is float64 `[1 + num_resamples]`, by its name in `EvalResult`, NaN
-        where undefined.
+        where undefined. Computed once, however many systems these are compared
+        with.
         """
         values = {
             "d_prime": map(ranking_metrics.d_prime_of_mean_auc, self.aucs),
@@ -475,7 +478,7 @@ def intervals_of(
     """
     check_level(level, resamples.num_resamples)
     overall = {}
-    for name, values in resamples.overall().items():
+    for name, values in resamples.overall.items():
         interval, median = _interval(values, level)
         with np.errstate(invalid="ignore"):  # inf - inf
             bias = float(np.subtract(median, interval.estimate))
@@ -504,9 +507,9 @@ def compare_resamples(
     """
     check_level(level, resamples.num_resamples)
     column = _check_paired(resamples, baseline)
-    theirs = baseline.overall()
+    theirs = baseline.overall
     overall = {}
-    for name, values in resamples.overall().items():
+    for name, values in resamples.overall.items():
         with np.errstate(invalid="ignore"):  # inf - inf
             differences = values - theirs[name]  # [1 + num_resamples]
         interval, _ = _interval(differences, level)

@@ -142,11 +142,10 @@ def render_page(report: EvalReport, report_dir: str = "") -> str:
         p_value=format_p_value,
         range=format_range,
     )
-    path = report.inputs.get("scores") or "scores"
     resamples = {resamples_note(report.details_of(r)) for r in report.results}
     return environment.get_template("report.html.jinja").render(
         report=report,
-        title=f"Evaluation of {os.path.basename(os.path.normpath(path))}",
+        title=f"Evaluation of {report.identity.system_name}",
         resamples_notes=sorted(resamples - {""}),
         metric_names={k: _typeset(n) for k, n in METRIC_NAMES.items()},
         inspect_command=_inspect_command(report, report_dir),

@@ -32,6 +32,7 @@ import pandas as pd
 from audioset_strong.evaluation import ranking_metrics
 from audioset_strong.evaluation.bootstrap import BootstrapResult
 from audioset_strong.evaluation.details import Curves
+from audioset_strong.evaluation.identity import ReportIdentity
 from audioset_strong.evaluation.items import Alignment, EvalItems
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
 from audioset_strong.evaluation.thresholds import PooledReliability
@@ -58,7 +59,7 @@ class EvalResult:
     """Metrics of one evaluation.
 
     Attributes:
-      evaluation: "strong" or "weak".
+      evaluation: "strong" or "weak"; "arrays" of plain arrays.
       negatives: Kind of negatives (module docstring).
       rank_over: Classes that lwlrap ranks: "all" or "evaluated".
       d_prime: d' of the mean AUC: the headline.
@@ -227,7 +228,7 @@ class EvalDetails:
     """What is known of one evaluation beyond its metrics, all optional.
 
     Attributes:
-      evaluation: "strong" or "weak".
+      evaluation: "strong" or "weak"; "arrays" of plain arrays.
       negatives: Kind of negatives, as in `EvalResult`.
       intervals: Confidence intervals.
       baseline_intervals: Those of the baseline.
@@ -268,7 +269,8 @@ class EvalReport:
       baseline_results: The same evaluations of the baseline; empty without one.
       problems: Label lines that were left out.
       details: Intervals, curves and errors of as many of the results as there
-        are (`evaluate.join_details`), in any order.
+        are (`evaluating.join_details`), in any order.
+      identity: What the report is of: system, date, version, files.
     """
 
     inputs: Mapping[str, str | None]
@@ -277,6 +279,7 @@ class EvalReport:
     baseline_results: tuple[EvalResult, ...] = ()
     problems: ProblemLog = dataclasses.field(default_factory=ProblemLog)
     details: tuple[EvalDetails, ...] = ()
+    identity: ReportIdentity = ReportIdentity()
 
     def baseline_of(self, result: EvalResult) -> EvalResult | None:
         """Returns the same evaluation of the baseline, if there is one."""

@@ -541,8 +541,9 @@ def map_truth(truth: Truth, mapping: LabelMapping) -> tuple[Truth, str]:
         pairs = mapped
     text = "; ".join(done)
     logging.info("Label mapping: %s.", text)
+    # Mapped label frames have classes that no event has.
     mapped_truth = dataclasses.replace(
-        truth, weak=weak, framed=framed, explicit_negatives=pairs
+        truth, weak=weak, framed=framed, strong=None, explicit_negatives=pairs
     )
     return mapped_truth, text
 
