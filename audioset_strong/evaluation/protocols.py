@@ -191,7 +191,7 @@ PROTOCOLS = {
         ),
         Protocol(
             name="psds1_audioset_strong_407",
-            source="fschmid56/PretrainedSED ex_audioset_strong.py; EfficientSED",
+            source="PretrainedSED (ex_audioset_strong.py), EfficientSED",
             metrics={"psds_macro": _PSDS1, "psds": _PENALIZED},
             of_both_splits=True,
             median_seconds=0.36,
@@ -242,7 +242,7 @@ PROTOCOLS = {
         ),
         Protocol(
             name="segment_pauroc_407",
-            source="fschmid56/PretrainedSED ex_audioset_strong.py; EfficientSED",
+            source="PretrainedSED (ex_audioset_strong.py), EfficientSED",
             metrics={"pauroc": _STAIRS},
             of_both_splits=True,
             median_seconds=0.36,
@@ -697,9 +697,7 @@ def _conditions(
         which += f", of {len(classes.mids)} {classes.source}"
     num_classes = len(truth.mids)
     if protocol.of_both_splits and num_classes != _NUM_CLASSES_OF_BOTH:
-        which += (
-            f" ({_NUM_CLASSES_OF_BOTH} in the whole of AudioSet Strong)"
-        )
+        which += f" ({_NUM_CLASSES_OF_BOTH} in the whole of AudioSet Strong)"
         logging.warning(
             "%s: expected %d classes, which have events in both splits of "
             "AudioSet Strong; found %d. The value does not compare with "
@@ -747,7 +745,9 @@ def _warn_of_gaps(truths: Sequence[EventTruth], has_clips: bool) -> None:
     """Logs once for all protocols what could not take part."""
 
     def united(name: str) -> list[str]:
-        return sorted({item for truth in truths for item in getattr(truth, name)})
+        return sorted(
+            {item for truth in truths for item in getattr(truth, name)}
+        )
 
     advice = "" if has_clips else NO_LIST_ADVICE
     log_gaps(

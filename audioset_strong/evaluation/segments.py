@@ -182,9 +182,7 @@ def _score_class(
                     )
             positives.append(is_positive.ravel())
         of_segments = np.concatenate(pooled), np.concatenate(positives)
-        results[name] = partial_auc(
-            *of_segments, metric.max_fpr, metric.curve
-        )
+        results[name] = partial_auc(*of_segments, metric.max_fpr, metric.curve)
         results["num_positives"] = int(of_segments[1].sum())
         results["num_negatives"] = int((~of_segments[1]).sum())
     return results
