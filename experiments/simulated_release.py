@@ -60,6 +60,7 @@ def make_inputs(
     num_workers: int,
     miner_model: ModelParams,
     miner_train: TrainParams,
+    shown_per_class: int = SHOWN_PER_CLASS,
 ) -> ExperimentInputs:
     """Makes soundscapes, records and mined negatives; keeps what is there.
 
@@ -70,6 +71,7 @@ def make_inputs(
       num_workers: Processes for soundscapes and records.
       miner_model: Network of the miner.
       miner_train: Its training on the Weak set.
+      shown_per_class: Candidates that annotators are shown of each class.
 
     Raises:
       InputError: The sound source cannot be read.
@@ -104,10 +106,12 @@ def make_inputs(
             "release": _hash_release(release_dir),
             "miner_scores": scores.output_hash,
             "candidate_share": _CANDIDATE_SHARE,
-            "shown_per_class": SHOWN_PER_CLASS,
+            "shown_per_class": shown_per_class,
             "seed": soundscapes.seed,
         },
-        lambda: _mine(release_dir, miner_dir, inputs, soundscapes),
+        lambda: _mine(
+            release_dir, miner_dir, inputs, soundscapes, shown_per_class
+        ),
     )
     return inputs
 
@@ -130,7 +134,11 @@ def make_train_records(
         release_dir,
         {
             "soundscapes": soundscapes,
-            "source": dict(make_source(source).description),
+            "source": dict(
+                make_source(
+                    source, soundscapes.strong_recordings_share
+                ).description
+            ),
         },
         make_clips,
         _hash_release,
@@ -199,6 +207,7 @@ def _mine(
     miner_dir: str,
     inputs: ExperimentInputs,
     soundscapes: SoundscapeParams,
+    shown_per_class: int,
 ) -> str:
     """Mines candidates and has them annotated; returns a line of counts."""
     candidates, _ = mine_candidates(
@@ -209,7 +218,7 @@ def _mine(
     candidates_path = os.path.join(miner_dir, "candidates.csv")
     candidates.to_csv(candidates_path, index=False)
     counts = annotate_candidates(
-        release_dir, candidates_path, SHOWN_PER_CLASS, soundscapes.seed
+        release_dir, candidates_path, shown_per_class, soundscapes.seed
     )
     summary = (
         f"Annotators were shown {counts['num_shown'].sum()} candidates of "
