@@ -12,7 +12,12 @@ from typing import Any, NamedTuple
 from absl import flags, logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.params import ModelParams, RecipeParams, TrainParams
+from audioset_strong.params import (
+    ModelParams,
+    RecipeParams,
+    RecordParams,
+    TrainParams,
+)
 from audioset_strong.simulation.soundscapes import (
     PRESETS,
     SoundscapeParams,
@@ -20,6 +25,7 @@ from audioset_strong.simulation.soundscapes import (
 from audioset_strong.simulation.sources import SourceSettings
 from experiments.joined import Result, read_results
 from experiments.simulated_release import (
+    RECORDS,
     SHOWN_PER_CLASS,
     make_inputs,
     make_train_records,
@@ -124,6 +130,12 @@ _SHOWN_PER_CLASS = flags.DEFINE_integer(
 _HELD_OUT_FRACTION = flags.DEFINE_float(
     "held_out_fraction", 0.2, "Share of the Strong clips to hold out."
 )
+_LOG_MEL_DTYPE = flags.DEFINE_enum(
+    "log_mel_dtype",
+    RECORDS.log_mel_dtype,
+    ["float16", "uint8"],
+    "How simulated clips are stored: 128 KB of each, or 64 KB.",
+)
 _TRAIN_RECORDS_DIR = flags.DEFINE_string(
     "train_records_dir", "", "Records of real training clips."
 )
@@ -213,12 +225,19 @@ def make_experiment_inputs() -> ExperimentInputs:
         # A seed that no model has that is evaluated.
         _train_params(_MINER_STEPS.value, _SEED.value + 1000),
         _SHOWN_PER_CLASS.value,
+        _record_params(),
     )
 
 
 def make_training_records() -> str:
     """Takes real training records from the flags, or simulates them."""
-    return _TRAIN_RECORDS_DIR.value or make_train_records(*_simulation())
+    return _TRAIN_RECORDS_DIR.value or make_train_records(
+        *_simulation(), _record_params()
+    )
+
+
+def _record_params() -> RecordParams:
+    return dataclasses.replace(RECORDS, log_mel_dtype=_LOG_MEL_DTYPE.value)
 
 
 def _simulation() -> tuple[str, SoundscapeParams, SourceSettings, int]:
