@@ -41,6 +41,7 @@ from audioset_strong.records.manifest import (
     write_json,
     write_text,
 )
+from audioset_strong.training.strategy import make_reproducible
 from experiments import mu_sweep, rows, table1
 from experiments.joined import Result, read_results
 from experiments.training_steps import (
@@ -305,6 +306,8 @@ def main(argv: Sequence[str]) -> None:
     if _DRY_RUN.value:
         return
     os.nice(max(0, _NICE.value - os.nice(0)))
+    # Before a kept model is scored: TensorFlow's threads are then fixed.
+    make_reproducible(seed=0, deterministic=True)
     inputs = rows.make_experiment_inputs()
     check_no_shared_clips(inputs.train_records_dir, inputs.eval_records_dir)
     fix_inputs(inputs, _RESULTS_DIR.value)
