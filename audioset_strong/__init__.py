@@ -48,6 +48,7 @@ _MODULE_OF_NAME = {
     "EvalSettings": "evaluation.evaluating",
     "BootstrapSettings": "evaluation.evaluating",
     "evaluate": "evaluation.evaluating",
+    "compare": "evaluation.comparison",
     "make_scores": "evaluation.score_arrays",
     "read_scores": "evaluation.score_tables",
     "write_score_file": "evaluation.scores",
@@ -55,6 +56,7 @@ _MODULE_OF_NAME = {
     "headline_text": "evaluation.report",
     "report_dict": "evaluation.report",
     "write_report": "evaluation.report",
+    "write_comparison": "evaluation.comparison_report",
     # Models.
     "load_classifier": "training.workdir",
     # Using a model.

@@ -12,12 +12,15 @@ so that scores and labels mean the same to all of them.
 """
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from absl import flags
+from absl import flags, logging
 
 from audioset_strong import run_flags
+from audioset_strong.errors import InputError
+from audioset_strong.evaluation.identity import name_of_source
 from audioset_strong.evaluation.native_scores import (
     NativeScores,
     read_recordings,
@@ -223,3 +226,44 @@ def read_inputs(
         window_seconds=given["window_seconds"],
         files={name: given.get(name) for name in _OTHER_FILES},
     )
+
+
+def find_systems(given: Sequence[str]) -> dict[str, str]:
+    """Returns the path of each system, by name, of NAME=PATH or PATH.
+
+    Names and paths can have "=" in them: the path is what exists.
+
+    Raises:
+      InputError: There is no such file, or a name stands twice.
+    """
+    paths: dict[str, str] = {}
+    for text in given:
+        parts = text.split("=")
+        # (name, path), the whole text as a path first.
+        splits = [
+            ("=".join(parts[:i]), "=".join(parts[i:]))
+            for i in range(len(parts))
+        ]
+        found = [(n, p) for n, p in splits if p and os.path.exists(p)]
+        if not found:
+            _, path = splits[min(1, len(splits) - 1)]
+            raise InputError(
+                f"Expected NAME=PATH of a system, found {text!r}: there is no "
+                f"file or folder {path!r}. Write the path of its scores after "
+                f"its name."
+            )
+        name, path = found[0]
+        name = name.strip() or name_of_source(path)
+        if name in paths:
+            raise InputError(
+                f"Expected names of one system each, found {name!r} for "
+                f"{paths[name]} and {path}. Give each a NAME=PATH with a name "
+                f"of its own."
+            )
+        for other, other_path in paths.items():
+            if os.path.realpath(other_path) == os.path.realpath(path):
+                logging.warning(
+                    "%s and %s are the same scores, %s.", other, name, path
+                )
+        paths[name] = path
+    return paths
