@@ -220,7 +220,8 @@ def test_links_to_youtube_do_not_lie(ytids, url):
     )
     framed = framed.assign(segment_id=framed["segment_id"].replace(names))
     items = strong_items(scores, framed)
-    table = worst_items(items, "strong", label_frame_seconds=2.0)
+    items = dataclasses.replace(items, label_frame_seconds=2.0)
+    table = worst_items(items, "strong")
     assert set(table.loc[table["segment_id"] == "c_0", "url"]) == {""}
     if not url:
         assert set(table["url"]) == {""}

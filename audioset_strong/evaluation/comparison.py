@@ -31,6 +31,8 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 
+import numpy as np
+
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.bootstrap import (
     BootstrapResult,
@@ -46,10 +48,13 @@ from audioset_strong.evaluation.evaluating import (
     evaluate_systems,
 )
 from audioset_strong.evaluation.identity import ReportIdentity, identify
+from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.results import OVERALL_METRICS, EvalResult
 from audioset_strong.evaluation.scores import LabelFrameScores
 from audioset_strong.evaluation.truth import Truth
 from audioset_strong.labels.problems import ProblemLog
+
+Scores = NativeScores | LabelFrameScores
 
 # The headline, which ranks systems and which pairs are compared by.
 HEADLINE = "d_prime"
@@ -112,6 +117,23 @@ class ComparedEvaluation:
             return None
         return 1 + sum(v > values[system] for v in values.values())
 
+    def difference(
+        self, system: str, reference: str, metric: str
+    ) -> Interval | None:
+        """Returns how far a system's metric is from the reference's.
+
+        Without an interval if there is none; None of the reference itself.
+        """
+        if system == reference:
+            return None
+        if system in self.paired:
+            return self.paired[system].overall[metric]
+        values = [getattr(self.results[n], metric) for n in (system, reference)]
+        with np.errstate(invalid="ignore"):  # inf - inf
+            estimate = float(np.subtract(*values))
+        nan = math.nan
+        return Interval(estimate, nan, nan, None, nan, 0)
+
     def not_distinguishable(self, system: str, level: float) -> list[str]:
         """Returns the systems that d' does not tell from one, best first."""
         found = set()
@@ -154,7 +176,7 @@ class Comparison:
 
 
 def compare(
-    systems: Mapping[str, LabelFrameScores | Callable[[], LabelFrameScores]],
+    systems: Mapping[str, Scores | Callable[[], Scores]],
     truth: Truth,
     settings: EvalSettings = EvalSettings(only_common_label_frames=True),
     against: str = "first",

@@ -73,6 +73,7 @@ from audioset_strong.evaluation.items import (
     warn_of_gaps,
     within_clips,
 )
+from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
 from audioset_strong.evaluation.results import (
     EvalDetails,
@@ -92,7 +93,6 @@ from audioset_strong.evaluation.thresholds import (
 from audioset_strong.evaluation.truth import Truth, map_truth
 from audioset_strong.labels.class_map import describe_other_classes
 from audioset_strong.labels.label_mapping import LabelMapping
-from audioset_strong.params import LabelFrameParams
 
 # What a report without any other protocol is of: this paper's metrics.
 PROTOCOL = "hershey2021"
@@ -125,6 +125,10 @@ class EvalSettings:
       negatives: Kinds of negatives (`results.py`); None for all.
       mapping: What labels become first; None to take them as they are.
       clips: segment_ids to evaluate on; None for all.
+      pooling: How frames of another length become label frames, "mean" or
+        "max" (`scores.py`).
+      allow_partial_scores: Whether most clips may have scores that end long
+        before or after them.
       only_common_label_frames: Whether scores and baseline are evaluated on
         the clips and label frames that both have scored.
       has_details: Whether ROC curves, worst errors and intervals are made.
@@ -136,16 +140,18 @@ class EvalSettings:
     negatives: Sequence[str] | None = None
     mapping: LabelMapping | None = None
     clips: Collection[str] | None = None
+    pooling: str = "mean"
+    allow_partial_scores: bool = False
     only_common_label_frames: bool = False
     has_details: bool = True
     bootstrap: BootstrapSettings = BootstrapSettings()
 
 
 def evaluate(
-    scores: LabelFrameScores,
+    scores: NativeScores | LabelFrameScores,
     truth: Truth,
     settings: EvalSettings = EvalSettings(),
-    baseline: LabelFrameScores | None = None,
+    baseline: NativeScores | LabelFrameScores | None = None,
     *,
     system_name: str = "",
     baseline_name: str = "",
@@ -254,7 +260,7 @@ class EvaluatedSystems(NamedTuple):
 
 
 def evaluate_systems(
-    systems: Iterable[tuple[str, LabelFrameScores]],
+    systems: Iterable[tuple[str, NativeScores | LabelFrameScores]],
     truth: Truth,
     settings: EvalSettings,
     has_plots: bool = True,
@@ -285,7 +291,10 @@ def evaluate_systems(
     is_weak = any(evaluation == "weak" for evaluation, _ in evaluations)
     prepared: dict[str, LabelFrameScores] = {}
     extents: dict[str, Extent] = {}
-    for name, scores in systems:
+    for name, given in systems:
+        scores = truth.label_frames(
+            given, settings.pooling, settings.allow_partial_scores
+        )
         of_system = list(scores.notes)
         scores, text = within_clips(scores, truth.clips, truth.params, name)
         of_system.append(text)
@@ -395,7 +404,6 @@ def _evaluate_system(
                 rankings,
                 has_curves=has_plots,
                 has_worst=has_plots and has_worst,
-                label_frame_seconds=truth.params.label_frame_seconds,
             )
         if settings.has_details and has_plots and negatives == "implied":
             level = settings.bootstrap.level
@@ -691,7 +699,6 @@ def summarize_items(
     rankings: Sequence[ClassRanking],
     has_curves: bool = True,
     has_worst: bool = True,
-    label_frame_seconds: float = LabelFrameParams().label_frame_seconds,
 ) -> ItemSummary:
     """Makes everything of one system that a report shows beside the metrics.
 
@@ -704,7 +711,6 @@ def summarize_items(
       rankings: `items.rank_classes()`.
       has_curves: Whether there are curves.
       has_worst: Whether the worst errors are listed.
-      label_frame_seconds: Length of a label frame.
 
     Raises:
       InputError: A score is NaN, or there are too few resamples for the level.
@@ -717,9 +723,7 @@ def summarize_items(
         )
     return ItemSummary(
         make_curves(items.mids.tolist(), rankings) if has_curves else None,
-        worst_items(items, evaluation, names, label_frame_seconds)
-        if has_worst
-        else None,
+        worst_items(items, evaluation, names) if has_worst else None,
         resamples,
     )
 

@@ -162,7 +162,7 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
             }
     has_baseline = bool(report.baseline_results)
     problems = report.problems
-    results: dict[str, Any] = _as_json(
+    results: dict[str, Any] = as_json(
         {
             "schema_version": SCHEMA_VERSION,
             "identity": dataclasses.asdict(report.identity),
@@ -263,12 +263,12 @@ def _reliability_dict(found: PooledReliability | None) -> dict[str, Any] | None:
     }
 
 
-def _as_json(value: Any) -> Any:
+def as_json(value: Any) -> Any:
     """Returns what JSON can hold: None for missing and infinite numbers."""
     if isinstance(value, dict):
-        return {key: _as_json(inner) for key, inner in value.items()}
+        return {key: as_json(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_as_json(inner) for inner in value]
+        return [as_json(inner) for inner in value]
     if value is pd.NA or (
         isinstance(value, float) and not math.isfinite(value)
     ):

@@ -19,7 +19,7 @@ import math
 import os
 import shlex
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,9 @@ from audioset_strong.evaluation.results import (
     resamples_note,
     result_notes,
 )
+
+if TYPE_CHECKING:
+    import jinja2
 
 _NEGATIVES = {
     "explicit": "explicit negatives",
@@ -120,11 +123,8 @@ def format_p_value(
     return f"p = {p_value:.{digits}g}"
 
 
-def render_page(report: EvalReport, report_dir: str = "") -> str:
-    """Returns the page of a report: an HTML document that loads nothing.
-
-    `report_dir` is where `inspect_clips` will find the report; "" for nowhere.
-    """
+def page_environment() -> "jinja2.Environment":
+    """Returns what renders the pages of this package: escapes every text."""
     # Only a page needs Jinja2: the metrics work without it.
     import jinja2
 
@@ -142,14 +142,26 @@ def render_page(report: EvalReport, report_dir: str = "") -> str:
         p_value=format_p_value,
         range=format_range,
     )
+    return environment
+
+
+def render_page(report: EvalReport, report_dir: str = "") -> str:
+    """Returns the page of a report: an HTML document that loads nothing.
+
+    `report_dir` is where `inspect_clips` will find the report; "" for nowhere.
+    """
     resamples = {resamples_note(report.details_of(r)) for r in report.results}
-    return environment.get_template("report.html.jinja").render(
-        report=report,
-        title=f"Evaluation of {report.identity.system_name}",
-        resamples_notes=sorted(resamples - {""}),
-        metric_names={k: _typeset(n) for k, n in METRIC_NAMES.items()},
-        inspect_command=_inspect_command(report, report_dir),
-        sections=[_section(report, result) for result in report.results],
+    return (
+        page_environment()
+        .get_template("report.html.jinja")
+        .render(
+            report=report,
+            title=f"Evaluation of {report.identity.system_name}",
+            resamples_notes=sorted(resamples - {""}),
+            metric_names={k: _typeset(n) for k, n in METRIC_NAMES.items()},
+            inspect_command=_inspect_command(report, report_dir),
+            sections=[_section(report, result) for result in report.results],
+        )
     )
 
 

@@ -78,6 +78,7 @@ from audioset_strong.evaluation.scores import (
     LabelFrameScores,
     Path,
     are_probabilities,
+    as_probabilities,
     score_range,
 )
 from audioset_strong.evaluation.truth import Truth
@@ -118,6 +119,10 @@ def threshold_items(
         )
     [(evaluation, _)] = truth.evaluations([negatives])
     items = truth.items(score_file, evaluation, negatives)
+    if items.is_logits:
+        # Thresholds are of probabilities, as the scores of predict are.
+        scores = as_probabilities(items.scores, is_logits=True)
+        items = dataclasses.replace(items, scores=scores, is_logits=False)
     return items, "label frames" if evaluation == "strong" else "clips"
 
 
@@ -615,7 +620,9 @@ def pooled_reliability(
         rows = slice(start, start + rows_at_once)
         is_positive = items.is_positive[rows]
         is_listed = is_positive | items.is_negative[rows]
-        scores = items.scores[rows][is_listed].astype(np.float64)
+        scores = as_probabilities(
+            items.scores[rows][is_listed], items.is_logits
+        ).astype(np.float64)
         if scores.size and not are_probabilities(scores.min(), scores.max()):
             return None
         # The last bin holds 1 too.
