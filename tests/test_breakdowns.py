@@ -9,7 +9,7 @@ from report_examples import random_labels, random_scores
 from sklearn.metrics import roc_auc_score
 
 from audioset_strong.evaluation.bootstrap import (
-    draw_clips,
+    draw_halves,
     intervals_of,
     resample_classes,
 )
@@ -154,10 +154,10 @@ def test_a_resample_is_the_items_as_often_as_drawn():
     _, framed, strong = random_labels(20, 5)
     items = strong_items(random_scores(strong, 1.0, 2), framed)
     found = break_down(items, num_resamples=3, seed=5)
-    draws = draw_clips(items.segment_ids, 3, 5)
+    draws = draw_halves(items.segment_ids, 3, 5)
     for resample, drawn in enumerate(draws, start=1):
         rows = np.repeat(
-            np.arange(len(items.scores)), drawn[items.clip_of_item]
+            np.arange(len(items.scores)), drawn[items.clip_of_item].astype(int)
         )
         polyphony = items.is_positive.sum(axis=1)[rows]
         aucs = []

@@ -219,8 +219,9 @@ def test_links_to_youtube_do_not_lie(ytids, url):
         segment_ids=np.array([names.get(i, i) for i in scores.segment_ids]),
     )
     framed = framed.assign(segment_id=framed["segment_id"].replace(names))
-    items = strong_items(scores, framed)
-    items = dataclasses.replace(items, label_frame_seconds=2.0)
+    items = dataclasses.replace(
+        strong_items(scores, framed), label_frame_seconds=2.0
+    )
     table = worst_items(items, "strong")
     assert set(table.loc[table["segment_id"] == "c_0", "url"]) == {""}
     if not url:

@@ -180,9 +180,7 @@ def _oracle(name, scores, truth, mids, masks, median):
     for row, clip in enumerate(_CLIPS):
         if clip not in events:
             continue
-        values = ndimage.median_filter(
-            scores[row].astype(float), (median, 1)
-        )
+        values = ndimage.median_filter(scores[row].astype(float), (median, 1))
         if masks:
             present = {mid for _, _, mid in events[clip]}
             values = values * [mid in present for mid in _MIDS]
@@ -269,9 +267,7 @@ def test_psds_protocols(name, metric, mids, masks, median, arguments):
     assert expected < 0.99
     # A spread of classes can leave nothing.
     assert expected > 0.01 or arguments.get("alpha_st")
-    assert len(result.truth.segment_ids) == len(
-        _merged_truth(truth, mids)
-    )
+    assert len(result.truth.segment_ids) == len(_merged_truth(truth, mids))
     if name == "psds1_common_rare":
         assert result.values["psds_rare"] == pytest.approx(of_class["/m/w"])
         assert result.values["psds_common"] == pytest.approx(
@@ -486,9 +482,7 @@ def test_what_is_missing_is_said():
 
 def test_framed_and_strong_labels_go_together():
     native, truth, _ = _simulated()
-    both = read_truth(
-        framed_labels=truth.framed, strong_labels=truth.strong
-    )
+    both = read_truth(framed_labels=truth.framed, strong_labels=truth.strong)
     assert both.framed is truth.framed
     [result] = score_protocols(native, both, ["segment_auroc"])
     [alone] = score_protocols(native, truth, ["segment_auroc"])

@@ -15,8 +15,8 @@ one stratum.
     the clip cuts counts as long as it is heard.
   * Polyphony: how many of the scored classes are PRESENT in the label frame.
 
-Intervals are those of the headline's bootstrap, over the same resamples of the
-clips (`bootstrap.py`).
+Intervals are those of the headline, over the same random halves of the clips
+(`bootstrap.py`).
 
 Source: our choice (BUILD_NOTES.md "Breakdowns").
 """
@@ -33,7 +33,7 @@ from audioset_strong.evaluation import ranking_metrics
 from audioset_strong.evaluation.bootstrap import (
     ClassResamples,
     compare_resamples,
-    draw_clips,
+    draw_halves,
     intervals_of,
 )
 from audioset_strong.evaluation.items import EvalItems
@@ -107,10 +107,10 @@ def break_down(
     names = _frame_names(seconds) if runs else _second_names()
     of_events = None if strong is None else _longest(items, strong, params)
     num_lengths = len(names)
-    ones = np.ones((1, items.segment_ids.size), dtype=np.int32)
+    ones = np.ones((1, items.segment_ids.size), dtype=bool)
     draws = ones
     if num_resamples:
-        drawn = draw_clips(
+        drawn = draw_halves(
             items.segment_ids, num_resamples, seed, items.group_of_clip
         )
         draws = np.concatenate([ones, drawn])
@@ -273,7 +273,7 @@ def _stratum_aucs(
     negative_scores: npt.NDArray[Any],
     negative_clips: _Ints,
     strata: "sparse.csr_array",
-    draws: npt.NDArray[np.int32],
+    draws: _Bools,
 ) -> _Floats:
     """Computes the AUC of each stratum of a class, in each resample.
 
@@ -283,7 +283,7 @@ def _stratum_aucs(
       negative_scores: real `[num_negatives]`.
       negative_clips: int64 `[num_negatives]`.
       strata: 0 or 1 `[num_strata, num_positives]`.
-      draws: int32 `[num_resamples, num_clips]`, how often clips were drawn.
+      draws: bool `[num_resamples, num_clips]`, whether clips were drawn.
 
     Returns:
       float64 `[num_resamples, num_strata]`, NaN where undefined.

@@ -89,8 +89,7 @@ class Truth:
 
     Attributes:
       framed: Framed table (`label_files`), for the Strong eval; None for none.
-      strong: Strong table, which `framed` is then made of, for metrics of
-        events and segments; None for none.
+      strong: Strong table, for metrics of events and segments; None for none.
       weak: Weak table, for the Weak eval; None for none.
       explicit_negatives: Pairs for the Weak eval; None to take those that are
         NOT_PRESENT in all label frames of `framed`.
