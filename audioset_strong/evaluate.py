@@ -14,6 +14,7 @@ Writes to --report_dir:
     per_class.csv  the metrics of each class
     report.html    the same for a person, in one file that loads nothing
     report.md      the headline as tables for papers
+    figures/       with --figures, pictures for papers (`evaluation/figures.py`)
 
 Scores are a score file (`evaluation/scores.py`), what `predict` wrote at the
 hop used (`native_scores.py`), or a folder with one table a clip, at any frame
@@ -80,6 +81,9 @@ _SYSTEM_NAME = flags.DEFINE_string(
 _REPORT_DIR = flags.DEFINE_string(
     "report_dir", None, "Folder for the report.", required=True
 )
+_FIGURES = flags.DEFINE_boolean(
+    "figures", False, "Whether to write pictures for papers too, PNG and PDF."
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -108,7 +112,7 @@ def main(argv: Sequence[str]) -> None:
         system_name=_SYSTEM_NAME.value or "",
         other_inputs={**inputs.files, "common_clips": _COMMON_CLIPS.value},
     )
-    report.write_report(evaluated, _REPORT_DIR.value)
+    report.write_report(evaluated, _REPORT_DIR.value, _FIGURES.value)
     print(report.headline_text(evaluated))
     print(f"Report: {os.path.join(_REPORT_DIR.value, 'report.html')}")
 

@@ -620,7 +620,9 @@ def pooled_reliability(
         rows = slice(start, start + rows_at_once)
         is_positive = items.is_positive[rows]
         is_listed = is_positive | items.is_negative[rows]
-        scores = items.scores[rows][is_listed].astype(np.float64)
+        scores = as_probabilities(
+            items.scores[rows][is_listed], items.is_logits
+        ).astype(np.float64)
         if scores.size and not are_probabilities(scores.min(), scores.max()):
             return None
         # The last bin holds 1 too.
