@@ -19,9 +19,11 @@ is left and how long it takes. Rows, seeds and mus can be run apart:
 
 The second trains what it starts from, where that is not there. Several
 processes can share a folder; of several folders, all must be copies of one
-that holds the inputs, and for fine-tuned rows the points of the sweep. --results_dir receives `inputs.json`, the hashes;
-`runs.jsonl`, a line a row and seed with its numbers, settings, versions and
-classes; `mu_sweep.jsonl`, a line a point; and the table, `table1.md`.
+that holds the inputs, and for fine-tuned rows the points of the sweep.
+
+--results_dir receives `inputs.json`, the hashes; `runs.jsonl`, a line a row and
+seed with its numbers, settings, versions and classes; `mu_sweep.jsonl`, a line
+a point; and the table, `table1.md`.
 """
 
 import csv
