@@ -33,8 +33,8 @@ from audioset_strong.evaluation.evaluating import (
     on_listed_clips,
 )
 from audioset_strong.evaluation.items import STRONG_NEGATIVES
-from audioset_strong.evaluation.native_scores import make_scores
 from audioset_strong.evaluation.report import report_dict
+from audioset_strong.evaluation.score_arrays import make_scores
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import (
     write_score_file,
