@@ -151,7 +151,7 @@ def _estimate_seconds(task: Task) -> float:
     if task.kind == "row":
         kind = table1.ROW_OF_FOLDER[task.name].steps
     num_examples = rows.NUM_STEPS[kind].value * rows.BATCH_SIZE.value
-    num_validations: int = flags.FLAGS["checkpoints"].value
+    num_validations: int = flags.FLAGS.flag_values_dict()["checkpoints"]
     seconds = num_examples / _SPEED.value
     seconds += num_validations * _SECONDS_PER_VALIDATION
     return seconds + _SECONDS_PER_EVALUATION * (task.kind == "row")
