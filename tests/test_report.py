@@ -22,6 +22,7 @@ from report_examples import random_report
 
 from audioset_strong.evaluation import report as report_lib
 from audioset_strong.evaluation.bootstrap import Interval
+from audioset_strong.evaluation.identity import ReportIdentity
 from audioset_strong.evaluation.items import Alignment
 from audioset_strong.evaluation.report import (
     headline_text,
@@ -211,7 +212,7 @@ def keys_of(value):
 def test_json_is_as_documented(full_report, tmp_path):
     write_report(full_report, tmp_path)
     read = json.loads((tmp_path / "report.json").read_text())
-    assert read["schema_version"] == 2
+    assert read["schema_version"] == 3
     assert set(read["strong"]) == {"explicit", "complementary_only"}
     assert set(read["weak"]) == {"explicit", "implied"}
     for result, details in zip(
@@ -221,7 +222,16 @@ def test_json_is_as_documented(full_report, tmp_path):
             side[result.evaluation][result.negatives]
             for side in (read, read["baseline"], read["difference"])
         )
-        assert set(own) - set(their) == {"classes", "worst_items"}
+        tables = {"classes", "worst_items", "breakdowns", "lengths_of"}
+        assert set(own) - set(their) == tables
+        for system in (own, their):
+            is_implied = result.negatives == "implied"
+            assert (system["reliability"] is not None) == is_implied
+        is_broken_down = (result.evaluation, result.negatives) == (
+            "strong",
+            "explicit",
+        )
+        assert (own["breakdowns"] is not None) == is_broken_down
         assert set(difference) == {*OVERALL_METRICS, "intervals"}
         frames = {row["label_frame"] for row in own["worst_items"]}
         assert (frames == {None}) == (result.evaluation == "weak")
@@ -250,14 +260,19 @@ def test_json_is_as_documented(full_report, tmp_path):
 
 
 def test_markdown(full_report):
-    sections = markdown_report(full_report).split("## ")[1:]
+    title, *sections, inputs = markdown_report(full_report).split("## ")
+    assert title.startswith("# Evaluation of ours\n\nMade 2026-11-27 01:02:03 ")
+    assert "| scores | dir/ours.npz | 0000000000000000 | 1,234 |" in inputs
     assert len(sections) == 4
     rows = [r for r in sections[0].splitlines() if r.startswith("|")]
+    rows, strata = rows[:5], rows[5:]
     assert [row.count("|") for row in rows] == [8] * 5
+    assert [row.count("|") for row in strata] == [7] * (2 + 4 + 4)
+    assert strata[2].startswith("| event length: 1 label frame (0.96 s) | ")
     assert rows[0].split("|")[2].strip() == "d′"
     assert [row.split("|")[1].strip() for row in rows[2:]] == [
-        "ours.npz",
-        "theirs.npz",
+        "ours",
+        "theirs",
         "difference",
     ]
     result, details = full_report.results[0], full_report.details[0]
@@ -278,12 +293,14 @@ def test_markdown(full_report):
 
 
 def test_markdown_of_a_name_with_a_bar():
-    report = dataclasses.replace(hand_report(), inputs={"scores": "a|b"})
+    identity = ReportIdentity("a|b")
+    report = dataclasses.replace(hand_report(), identity=identity)
     assert "| a\\|b |" in markdown_report(report)
 
 
 def test_headline_text(full_report):
-    lines = headline_text(hand_report()).splitlines()
+    title, *lines = headline_text(hand_report()).splitlines()
+    assert title.startswith("Evaluation of scores (audioset_strong ")
     heads = ["eval", "negatives", "d_prime", "mAP", "lwlrap"]
     assert lines[0].split()[:5] == heads
     assert lines[1].split()[:3] == ["strong", "explicit", "0.298"]
@@ -300,11 +317,11 @@ def test_headline_text(full_report):
 
 
 def test_headline_text_gives_the_reason_for_what_is_no_number():
-    undefined = headline_text(undefined_report()).splitlines()
+    undefined = headline_text(undefined_report()).splitlines()[1:]
     assert undefined[1].split() == ["strong", "explicit", *6 * ["–"], "0"]
     assert undefined[2:] == [
-        "strong explicit: No class has a positive and a negative: d' is "
-        "undefined.",
+        "strong explicit: No class has a positive and a negative: d', mean "
+        "AUC, mean d' and mAP are undefined.",
         "strong explicit: No class has a positive: lwlrap is undefined.",
     ]
     # The scores are fine, and those of the baseline all have AUC 0.
@@ -316,7 +333,7 @@ def test_headline_text_gives_the_reason_for_what_is_no_number():
             dataclasses.replace(report.results[1], negatives="implied"),
         ),
     )
-    lines = headline_text(report).splitlines()
+    lines = headline_text(report).splitlines()[1:]
     assert lines[2].split()[:3] == ["-", "baseline", "+∞"]
     assert lines[-1] == (
         "weak implied, baseline: The mean AUC is 0 or 1: d' is infinite."
@@ -356,7 +373,7 @@ def test_estimates_outside_of_their_intervals_are_noted(full_report):
         if "Outside" in note
     ]
     assert note.startswith(
-        "Outside of their intervals: mean_average_precision. "
+        "Outside of their intervals: mean average precision (mAP). "
     )
 
 

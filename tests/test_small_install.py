@@ -32,6 +32,7 @@ _ROOT = pathlib.Path(__file__).parents[1]
 _COMMANDS = (
     "analyze_labels",
     "choose_thresholds",
+    "compare_systems",
     "compare_label_spaces",
     "download_labels",
     "evaluate",

@@ -20,7 +20,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.evaluation.evaluating import (
     BootstrapSettings,
     EvalSettings,
-    evaluate_scores,
+    evaluate,
 )
 from audioset_strong.evaluation.report import headline_text
 from audioset_strong.evaluation.truth import _frame_pairs, map_truth, read_truth
@@ -64,7 +64,7 @@ STRONG_KINDS = [
     ("labels", "without"),
     [
         ({"framed_labels": hand_framed()}, ["weak"]),
-        ({"strong_labels": STRONG}, ["weak", "explicit_only"]),
+        ({"strong_labels": STRONG}, ["weak", "explicit", "explicit_only"]),
         (
             {"strong_labels": STRONG, "explicit_negatives": PAIRS},
             ["weak"],
@@ -77,7 +77,7 @@ STRONG_KINDS = [
         ({"weak_labels": hand_weak(), "framed_labels": hand_framed()}, []),
         (
             {"weak_labels": WEAK, "strong_labels": STRONG},
-            ["weak explicit", "explicit_only"],
+            ["explicit", "explicit_only"],
         ),
         (
             {
@@ -110,6 +110,30 @@ def test_what_labels_allow(labels, without):
         items = truth.items(score_file, evaluation, kind)
         assert items.is_positive.any()
         assert items.is_negative.any()
+
+
+def test_no_negative_has_two_names(caplog):
+    rows_of = hand_framed()
+    has_class = rows_of.groupby(["segment_id", "mid"])["is_present"]
+    complementary = rows_of[has_class.transform("any")]
+    for truth in (
+        read_truth(strong_labels=STRONG),
+        # Framed labels that rule nothing out are no better.
+        read_truth(framed_labels=complementary),
+    ):
+        kinds = [kind for _, kind in truth.evaluations()]
+        assert kinds == ["complementary_only", "implied"]
+        with caplog.at_level("INFO", logger="absl"):
+            assert truth.evaluations(["explicit"]) == [
+                ("strong", "complementary_only")
+            ]
+        assert "instead of explicit negatives" in caplog.text
+    # Clips that were listened to, without any event, are explicit negatives.
+    clips = pd.DataFrame(
+        {"segment_id": ["a_0", "b_0", "n_0"], "duration_seconds": 10.0}
+    )
+    kinds = read_truth(strong_labels=STRONG, clips=clips).evaluations()
+    assert ("strong", "explicit") in kinds
 
 
 def test_the_papers_two_come_first():
@@ -147,7 +171,10 @@ def test_truth_of_listed_clips():
     listed = truth.of_clips(["a_0", "d_0", "x_0"])
     assert set(listed.framed["segment_id"]) == {"a_0", "d_0"}
     assert listed.weak["segment_id"].tolist() == ["a_0", "d_0"]
-    assert listed.evaluations() == truth.evaluations()
+    # No label of these two rules a class out in all of a clip.
+    kinds = [("strong", "complementary_only"), ("strong", "implied")]
+    assert listed.evaluations() == [*kinds, ("weak", "implied")]
+    assert truth.of_clips(["a_0", "b_0"]).evaluations() == truth.evaluations()
     with pytest.raises(InputError, match="framed labels of listed clips"):
         truth.of_clips(["x_0"])
 
@@ -378,7 +405,7 @@ def test_metrics_of_all_annotated_clips_are_those_of_an_oracle():
 
     def result_of(**options):
         truth = read_truth(strong_labels=strong, **options)
-        return evaluate_scores(score_file, truth, settings).results[0]
+        return evaluate(score_file, truth, settings).results[0]
 
     result = result_of(clips=clips)
     for mid, column in (("cat", 0), ("dog", 2)):
@@ -440,7 +467,7 @@ def test_a_model_that_hears_events_in_empty_clips_is_seen_through():
         ({"clips": clips}, 14 / 25, 1 - 11 / 236),
     ]:
         truth = read_truth(strong_labels=strong, **options)
-        [result] = evaluate_scores(score_file, truth, settings).results
+        [result] = evaluate(score_file, truth, settings).results
         assert result.mean_average_precision == pytest.approx(precision)
         assert result.mean_auc == pytest.approx(auc)
 
@@ -449,7 +476,7 @@ def test_scored_clips_that_no_label_names_are_counted_on_the_console(caplog):
     score_file, strong, clips = annotated()
     settings = EvalSettings(has_details=False)
     truth = read_truth(strong_labels=strong, clip_seconds=12.0)
-    evaluate_scores(score_file, truth, settings)
+    evaluate(score_file, truth, settings)
     # 12 label frames of 30, of 23 clips.
     assert f"{18 * 23} scored label frames lie after the end" in caplog.text
     [message] = [m for m in caplog.messages if "scored clips have no" in m]
@@ -460,7 +487,7 @@ def test_scored_clips_that_no_label_names_are_counted_on_the_console(caplog):
     )
     caplog.clear()
     truth = read_truth(strong_labels=strong, clips=clips)
-    report = evaluate_scores(score_file, truth, settings)
+    report = evaluate(score_file, truth, settings)
     assert (
         "1 scored clips have no strong labels, such as unknown" in caplog.text
     )
@@ -474,7 +501,7 @@ def test_scored_clips_that_no_label_names_are_counted_on_the_console(caplog):
     few = make_score_file(
         score_file.scores[:9, :2], score_file.segment_ids[:9], score_file.mids
     )
-    report = evaluate_scores(few, truth, settings)
+    report = evaluate(few, truth, settings)
     assert "13 labelled clips are not scored, such as rec 09" in caplog.text
     # Labels of label frames that were not scored are lost, and counted.
     [explicit] = report.results[:1]
@@ -557,7 +584,7 @@ def test_clips_are_resampled_by_the_groups_of_the_list():
     settings = EvalSettings(
         negatives=["explicit"], bootstrap=BootstrapSettings(num_resamples=50)
     )
-    report = evaluate_scores(score_file, truth, settings)
+    report = evaluate(score_file, truth, settings)
     assert report.details[0].intervals.num_groups == 7
     assert "50 bootstrap resamples of the 7 groups of clips" in headline_text(
         report
@@ -565,7 +592,7 @@ def test_clips_are_resampled_by_the_groups_of_the_list():
     singles = dataclasses.replace(
         truth, clips=truth.clips.assign(group=truth.clips["segment_id"])
     )
-    report = evaluate_scores(score_file, singles, settings)
+    report = evaluate(score_file, singles, settings)
     assert "50 bootstrap resamples of the clips" in headline_text(report)
 
 

@@ -35,6 +35,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.evaluation import ranking_metrics
 from audioset_strong.evaluation.scores import LabelFrameScores
 from audioset_strong.labels.frame_rule import label_frames_of_clips
+from audioset_strong.labels.ids import explain_difference
 from audioset_strong.labels.label_files import absent_pairs
 from audioset_strong.params import LabelFrameParams
 
@@ -96,13 +97,15 @@ class EvalItems:
     """What every metric needs: aligned scores, positives and negatives.
 
     Attributes:
-      scores: float16 or float32 `[num_items, num_classes]`.
+      scores: float `[num_items, num_classes]`.
       is_positive: bool, same shape.
       is_negative: bool, same shape, never where positive.
       clip_of_item: int64 `[num_items]`, ascending index into `segment_ids`.
       segment_ids: str `[num_clips_evaluated]`, in the score file's order.
       mids: str `[num_classes]`, all of the score file.
       alignment: What was left out.
+      is_logits: Whether the scores are logits (`scores.as_probabilities`).
+      label_frame_seconds: Length of a label frame.
       group_of_clip: str `[num_clips_evaluated]`: clips of a group are resampled
         together; None if each clip is a group of its own.
     """
@@ -114,6 +117,8 @@ class EvalItems:
     segment_ids: npt.NDArray[np.str_]
     mids: npt.NDArray[np.str_]
     alignment: Alignment
+    is_logits: bool = False
+    label_frame_seconds: float = LabelFrameParams().label_frame_seconds
     group_of_clip: npt.NDArray[np.object_] | None = None
 
     def map_classes(
@@ -267,6 +272,8 @@ def strong_items(
         clip_of_item=clip_of_item,
         segment_ids=segment_ids,
         mids=score_file.mids,
+        is_logits=score_file.is_logits,
+        label_frame_seconds=score_file.label_frame_seconds,
         alignment=dataclasses.replace(
             alignment,
             num_label_frames_not_scored=int(
@@ -351,6 +358,7 @@ def weak_items(
         clip_of_item=np.arange(rows.size),
         segment_ids=segment_ids,
         mids=score_file.mids,
+        is_logits=score_file.is_logits,
         alignment=dataclasses.replace(alignment, labels_left_out=left_out),
     )
 
@@ -386,16 +394,28 @@ def _align(
     is_labelled = scored_ids.isin(labelled_ids)  # [num_clips]
     has_scores = score_file.num_label_frames > 0
     rows = np.nonzero(is_labelled & has_scores)[0]  # [num_clips_evaluated]
+    if rows.size == 0 and is_labelled.any():
+        raise InputError(
+            f"Expected scored clips with a whole label frame, found none: the "
+            f"{is_labelled.sum()} clips that are scored and labelled, such as "
+            f"{str(scored_ids[is_labelled][0])!r}, have no score for half of a "
+            f"label frame ({score_file.label_frame_seconds:g} s) within their "
+            f"length. Give scores of more of them, or their lengths (clips)."
+        )
     if rows.size == 0:
         first_scored, first_labelled = (
-            str(ids[0]) if ids.size else "none"
+            repr(str(ids[0])) if ids.size else "none"
             for ids in (scored_ids, labelled_ids)
+        )
+        near = explain_difference(
+            list(map(str, scored_ids)), list(map(str, labelled_ids))
         )
         raise InputError(
             f"Expected scored clips to have labels: none of the "
             f"{scored_ids.size} scored clips (such as {first_scored}) is "
             f"among the {labelled_ids.size} labelled ones (such as "
-            f"{first_labelled}). Give labels of the set that was scored."
+            f"{first_labelled}). {f'{near}. ' if near else ''}Give labels of "
+            f"the set that was scored, and name its clips as they do."
         )
     return rows, Alignment(
         num_clips_labelled=labelled_ids.size,

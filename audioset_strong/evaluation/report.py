@@ -1,20 +1,25 @@
 """Reports: what `evaluate` writes, and the table it prints.
 
-`write_report` makes four files. `report.html` shows everything to a person
+`write_report` makes four files and, if asked, pictures for papers in a folder
+`figures` (`figures.py`). `report.html` shows everything to a person
 (`report_page.py`), `report.md` has tables for papers and issue trackers, and
 `per_class.csv` has one row per evaluation, kind of negatives and class: C below
 with undefined_reason. Its undefined cells are empty, infinite ones `inf` or
 `-inf`.
 
-`report.json` (schema version 2; numbers are null where undefined or infinite,
+`report.json` (schema version 3; numbers are null where undefined or infinite,
 and notes say why):
 
-    schema_version  2
-    inputs          {scores, baseline_scores, framed_labels, ...}: path or null
-                    of each (clips only if given); and, where there is
-                    something to say, what was done to them in words: truth,
-                    scores_notes, baseline_scores_notes, label_mapping,
-                    compared_classes, compared_clips
+    schema_version  3
+    identity        {system_name; baseline_name, "" without one; date (UTC, ISO
+                    8601); version (of this package); protocols [str]; files
+                    {input: {path, sha256 (first 16 digits), num_bytes}} of the
+                    inputs that are files or folders} (`identity.py`)
+    inputs          {scores, baseline_scores, framed_labels, class_map, ...}:
+                    path or null of each (clips only if given); and, where
+                    there is something to say, what was done to them in words:
+                    truth, scores_notes, baseline_scores_notes,
+                    label_mapping, compared_classes, compared_clips
     rank_over       "all" or "evaluated": the classes that lwlrap ranks
     strong, weak    {negatives: E}, such as strong.explicit, without what was
                     not asked for
@@ -29,7 +34,8 @@ and notes say why):
        num_classes (with an AUC), num_classes_lwlrap (with a positive),
        num_classes_infinite_d_prime, num_items, num_positives, num_negatives;
        intervals: I of the six metrics, or null;
-       classes [C]; worst_items [W], or null;
+       classes [C]; worst_items [W], or null; breakdowns [B], or null, with
+       lengths_of: what event lengths are of; reliability: R, or null;
        notes [str]; undefined_classes [{mid, display_name, reason}];
        alignment: the fields of `Alignment`
     D  the same six metrics, and intervals: I of their differences, or null
@@ -40,13 +46,23 @@ and notes say why):
     C  mid, display_name, num_positives, num_negatives, auc, d_prime,
        average_precision, lwlrap; with intervals auc_low and auc_high; with a
        baseline baseline_* and *_difference of these four; with both
-       auc_difference_low and auc_difference_high
+       baseline_auc_low, baseline_auc_high, auc_difference_low and
+       auc_difference_high
     W  kind ("false alarm" or "miss"), segment_id, label_frame, onset_seconds,
        offset_seconds (these three null for whole clips), mid, display_name,
-       score, error, num_others (`details.py`)
+       score, error, num_others, url ("" for none) (`details.py`)
+    B  breakdown ("event length" or "polyphony"), stratum, num_positives,
+       num_classes, mean_auc, d_prime (`breakdowns.py`); with intervals
+       d_prime_low and d_prime_high; with a baseline baseline_d_prime and
+       d_prime_difference; with both baseline_d_prime_low,
+       baseline_d_prime_high, d_prime_difference_low and
+       d_prime_difference_high
+    R  level, calibration_error, bins [{bin_low, bin_high, num_items,
+       num_positives, mean_score, positive_share, positive_share_low,
+       positive_share_high}] of those with items (`thresholds.py`)
 
-The E of a baseline has neither classes nor worst_items: the classes of the
-scores hold the baseline's numbers.
+The E of a baseline has reliability and no other table: those of the scores hold
+the baseline's numbers.
 """
 
 import dataclasses
@@ -59,15 +75,18 @@ from typing import Any
 import pandas as pd
 
 from audioset_strong.evaluation.bootstrap import BootstrapResult, Interval
+from audioset_strong.evaluation.identity import ReportIdentity
 from audioset_strong.evaluation.report_page import (
     evaluation_name,
     format_interval,
     format_number,
     format_p_value,
+    format_range,
     render_page,
 )
 from audioset_strong.evaluation.results import (
     OVERALL_METRICS,
+    EvalDetails,
     EvalReport,
     EvalResult,
     compare_per_class,
@@ -75,9 +94,10 @@ from audioset_strong.evaluation.results import (
     resamples_note,
     result_notes,
 )
+from audioset_strong.evaluation.thresholds import PooledReliability
 from audioset_strong.files import make_output_folder, open_output
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _COUNTS = (
     "num_classes",
@@ -113,17 +133,15 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
         baseline = report.baseline_of(result)
         details = report.details_of(result)
         classes = compare_per_class(result, baseline, details)
-        worst = details.worst
         scores[evaluation][negatives] = _evaluation_dict(
             result,
             details.intervals,
             {
-                "classes": classes.drop(columns="undefined_reason").to_dict(
-                    orient="records"
-                ),
-                "worst_items": None
-                if worst is None
-                else worst.to_dict(orient="records"),
+                "classes": _records(classes.drop(columns="undefined_reason")),
+                "worst_items": _records(details.worst),
+                "breakdowns": _records(details.breakdowns),
+                "lengths_of": details.lengths_of,
+                "reliability": _reliability_dict(details.reliability),
             },
             result_notes(result, baseline, details),
         )
@@ -131,7 +149,11 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
             baselines[evaluation][negatives] = _evaluation_dict(
                 baseline,
                 details.baseline_intervals,
-                {},
+                {
+                    "reliability": _reliability_dict(
+                        details.baseline_reliability
+                    )
+                },
                 result_notes(baseline),
             )
             differences[evaluation][negatives] = {
@@ -140,9 +162,10 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
             }
     has_baseline = bool(report.baseline_results)
     problems = report.problems
-    results: dict[str, Any] = _as_json(
+    results: dict[str, Any] = as_json(
         {
             "schema_version": SCHEMA_VERSION,
+            "identity": dataclasses.asdict(report.identity),
             "inputs": dict(report.inputs),
             "rank_over": report.rank_over,
             **scores,
@@ -216,12 +239,36 @@ def _intervals_dict(intervals: BootstrapResult | None) -> dict[str, Any] | None:
     }
 
 
-def _as_json(value: Any) -> Any:
+def _records(table: pd.DataFrame | None) -> list[dict[Any, Any]] | None:
+    return None if table is None else table.to_dict(orient="records")
+
+
+def _reliability_dict(found: PooledReliability | None) -> dict[str, Any] | None:
+    """Returns R of the module docstring."""
+    if found is None:
+        return None
+    table = found.curve.table()
+    table = table[table["mid"] == "pooled"]
+    has_items = found.curve.num_items[0] > 0
+    bins = table.drop(columns=["mid", "display_name", "calibration_error"])
+    # The pooled curve is of one class, and so twice in its table.
+    bins = bins.head(int(has_items.sum())).assign(
+        positive_share_low=found.low[has_items],
+        positive_share_high=found.high[has_items],
+    )
+    return {
+        "level": found.level,
+        "calibration_error": float(found.curve.calibration_errors()[0]),
+        "bins": _records(bins),
+    }
+
+
+def as_json(value: Any) -> Any:
     """Returns what JSON can hold: None for missing and infinite numbers."""
     if isinstance(value, dict):
-        return {key: _as_json(inner) for key, inner in value.items()}
+        return {key: as_json(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_as_json(inner) for inner in value]
+        return [as_json(inner) for inner in value]
     if value is pd.NA or (
         isinstance(value, float) and not math.isfinite(value)
     ):
@@ -243,11 +290,19 @@ def per_class_table(report: EvalReport) -> pd.DataFrame:
 
 
 def write_report(
-    report: EvalReport, report_dir: str | os.PathLike[str]
+    report: EvalReport,
+    report_dir: str | os.PathLike[str],
+    has_figures: bool = False,
 ) -> dict[str, Any]:
     """Writes the files of a report (module docstring) to a new or old folder.
 
-    Returns what `report.json` holds.
+    Args:
+      report: What to write.
+      report_dir: Folder.
+      has_figures: Whether to write pictures too, which takes about 5 s.
+
+    Returns:
+      what `report.json` holds.
     """
     make_output_folder(report_dir)
     results = report_dict(report)
@@ -255,11 +310,16 @@ def write_report(
         "report.json": json.dumps(results, indent=2, allow_nan=False) + "\n",
         "per_class.csv": per_class_table(report).to_csv(index=False),
         "report.md": markdown_report(report),
-        "report.html": render_page(report),
+        "report.html": render_page(report, os.fspath(report_dir)),
     }
     for name, text in texts.items():
         with open_output(os.path.join(report_dir, name)) as file:
             file.write(text)
+    if has_figures:
+        # Only pictures need Matplotlib.
+        from audioset_strong.evaluation.figures import write_figures
+
+        write_figures(report, os.path.join(report_dir, "figures"))
     return results
 
 
@@ -269,8 +329,23 @@ def markdown_report(report: EvalReport) -> str:
     A row for each system and one for their difference, a column for each
     metric, each cell "value [low, high]".
     """
-    return "\n".join(
-        _markdown_section(report, result) for result in report.results
+    head = f"# Evaluation of {report.identity.system_name}\n"
+    made = f"Made {report.identity.describe()}.\n"
+    sections = [_markdown_section(report, r) for r in report.results]
+    return "\n".join([head, made, *sections, markdown_files(report.identity)])
+
+
+def markdown_files(identity: ReportIdentity) -> str:
+    """Returns the input files and their hashes as a table; "" without any."""
+    if not identity.files:
+        return ""
+    rows = "".join(
+        f"| {name} | {file.path} | {file.sha256} | {file.num_bytes:,} |\n"
+        for name, file in identity.files.items()
+    )
+    return (
+        f"## Inputs\n\n| input | path | SHA-256 | bytes |\n"
+        f"| --- | --- | --- | ---: |\n{rows}"
     )
 
 
@@ -278,13 +353,13 @@ def _markdown_section(report: EvalReport, result: EvalResult) -> str:
     baseline, details = report.baseline_of(result), report.details_of(result)
     rows = [
         _markdown_row(
-            _file_name(report, "scores"), _metrics(result), details.intervals
+            report.identity.system_name, _metrics(result), details.intervals
         )
     ]
     if baseline is not None:
         rows += [
             _markdown_row(
-                _file_name(report, "baseline_scores"),
+                report.identity.baseline_name or "baseline",
                 _metrics(baseline),
                 details.baseline_intervals,
             ),
@@ -312,14 +387,45 @@ def _markdown_section(report: EvalReport, result: EvalResult) -> str:
     )
     return (
         f"## {evaluation_name(result)}\n\n{_MARKDOWN_HEAD}{''.join(rows)}\n"
-        f"{what}\n{notes}"
+        f"{what}\n{notes}{_markdown_breakdowns(details)}"
     )
 
 
-def _file_name(report: EvalReport, name: str) -> str:
-    """Returns the file name of a system, safe in a cell."""
-    path = os.path.basename(os.path.normpath(report.inputs.get(name) or name))
-    return path.replace("|", "\\|")
+def _markdown_breakdowns(details: EvalDetails) -> str:
+    """Returns the breakdowns as a table; "" without any."""
+    if details.breakdowns is None:
+        return ""
+    shown = {
+        column: head
+        for column, head in (
+            ("d_prime", "d′"),
+            ("baseline_d_prime", "baseline"),
+            ("d_prime_difference", "difference"),
+        )
+        if column in details.breakdowns
+    }
+    lines = [
+        ["", *shown.values(), "positives", "classes"],
+        ["---", *["---:"] * (len(shown) + 2)],
+    ]
+    for row in details.breakdowns.to_dict(orient="records"):
+        cells = []
+        for column in shown:
+            sign = "+" if column.endswith("difference") else ""
+            number = format_number(row[column], 2, sign)
+            cells.append(f"{number} {format_range(row, column, 2, sign)}")
+        counts = [
+            f"{row[f'num_{what}']:,}" for what in ("positives", "classes")
+        ]
+        lines.append([f"{row['breakdown']}: {row['stratum']}", *cells, *counts])
+    table = "".join(
+        f"| {' | '.join(cell.rstrip() for cell in cells)} |\n"
+        for cells in lines
+    )
+    return (
+        f"\nd′ by event length and polyphony; lengths are those of "
+        f"{details.lengths_of}.\n\n{table}"
+    )
 
 
 def _markdown_row(
@@ -328,7 +434,7 @@ def _markdown_row(
     intervals: BootstrapResult | None,
     sign: str = "",
 ) -> str:
-    cells = [name]
+    cells = [name.replace("|", "\\|")]
     for metric, value in values.items():
         texts = (
             format_number(value, sign=sign),
@@ -342,26 +448,30 @@ def _markdown_row(
 def headline_text(report: EvalReport) -> str:
     """Returns the overall metrics as a short table for the console.
 
-    An interval stands below its number; the line of a baseline has the
-    differences, and below them their intervals and p-values. The lines below
-    the table say why numbers are infinite or undefined.
+    It is titled by the system's name. An interval stands below its number; the
+    line of a baseline has the differences, and below them their intervals and
+    p-values. The lines below the table say why numbers are infinite or
+    undefined.
     """
+    identity = report.identity
     lines = [
+        f"Evaluation of {identity.system_name} ({identity.describe()})",
         f"{_console_row('eval', 'negatives', _CONSOLE_METRICS.values())}"
         f"{'mean_auc':>9}{'mean_d_prime':>13}{'balanced_lwlrap':>16}"
-        f"{'classes':>8}"
+        f"{'classes':>8}",
     ]
     for result in report.results:
         lines += [line.rstrip() for line in _console_rows(report, result)]
     for result in report.results:
         name = f"{result.evaluation} {result.negatives}"
-        lines += [f"{name}: {note}" for note in result_notes(result)]
         baseline = report.baseline_of(result)
+        notes = result_notes(result, baseline, report.details_of(result))
+        lines += [f"{name}: {note}" for note in notes]
         if baseline is not None and not math.isfinite(baseline.d_prime):
             note = result_notes(baseline)[0]
             lines.append(f"{name}, baseline: {note}")
-    notes = {resamples_note(report.details_of(r)) for r in report.results}
-    return "\n".join([*lines, *sorted(notes - {""})])
+    resamples = {resamples_note(report.details_of(r)) for r in report.results}
+    return "\n".join([*lines, *sorted(resamples - {""})])
 
 
 def _console_rows(report: EvalReport, result: EvalResult) -> Iterator[str]:

@@ -34,7 +34,7 @@ from audioset_strong import run_flags
 from audioset_strong.evaluation import bootstrap
 from audioset_strong.evaluation.bootstrap import (
     compare_resamples,
-    draw_clips,
+    draw_halves,
     resample_classes,
 )
 from audioset_strong.evaluation.items import (
@@ -44,7 +44,7 @@ from audioset_strong.evaluation.items import (
     weak_items,
 )
 from audioset_strong.evaluation.results import evaluate_items
-from audioset_strong.evaluation.scores import read_score_file
+from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.labels.label_files import (
     read_framed_labels,
     read_weak_labels,
@@ -81,7 +81,7 @@ class _Clock:
 
 def _read(folder: str, score_name: str) -> tuple[Any, Any, Any]:
     return (
-        read_score_file(os.path.join(folder, score_name)),
+        read_scores(os.path.join(folder, score_name)).pool(),
         read_framed_labels(os.path.join(folder, "framed.tsv"), ProblemLog()),
         read_weak_labels(os.path.join(folder, "weak.csv"), ProblemLog()),
     )
@@ -170,7 +170,7 @@ def _obvious(folder: str, num_obvious: int, num_resamples: int) -> _Numbers:
     seconds = 0.0
     for items in _explicit_items(folder, SCORE_FILES[0]).values():
         expected = resample_classes(items, num_obvious)
-        draws = draw_clips(items.segment_ids, num_obvious, seed=0)
+        draws = draw_halves(items.segment_ids, num_obvious, seed=0)
         # By class and contiguous, which favours the obvious way.
         scores = np.ascontiguousarray(items.scores.T, dtype=np.float32)
         positive = np.ascontiguousarray(items.is_positive.T)
