@@ -94,8 +94,9 @@ def define_inputs(has_mapping: bool = True) -> Holders:
         "strong_labels": flags.DEFINE_string(
             "strong_labels",
             None,
-            "Strong TSV, or Audacity label track or folder of them, to be "
-            "framed here; instead of --framed_labels.",
+            "Strong TSV, or Audacity label track or folder of them: to be "
+            "framed here unless --framed_labels are given, and for protocols "
+            "of events.",
         ),
         "weak_labels": flags.DEFINE_string(
             "weak_labels", None, "Weak CSV such as eval_segments.csv."

@@ -152,7 +152,6 @@ def test_nothing_in_common_is_an_error():
         make_event_truth(strong_table(("a_0", 0, 2, "/m/x")), [], ["/m/x"])
 
 
-
 def test_protocols_choose_classes_and_drop_clips():
     strong = strong_table(
         ("a_0", 0, 2, "/m/x"), ("b_0", 0, 2, "/m/y"), ("b_0", 0, 2, "/m/gone")
@@ -242,7 +241,9 @@ _COLLAR = {"onset_collar": 0.4, "offset_collar": 0.4, "offset_collar_rate": 0.2}
         (4, {}, False, 3),
     ],
 )
-def test_all_is_as_in_the_library(seed, options, masks, median_frames, max_efpr):
+def test_all_is_as_in_the_library(
+    seed, options, masks, median_frames, max_efpr
+):
     library = pytest.importorskip("sed_scores_eval", reason=_EXTRA)
     scores, truth = _simulated(seed, **options)
     metrics = {
@@ -464,9 +465,7 @@ def test_too_many_cross_triggers_are_refused(monkeypatch):
     scores, truth = _simulated(0)
     crossed = PsdsParams(cttc_threshold=0.3, alpha_ct=0.5)
     with pytest.raises(InputError, match="found 12 clips and 3 classes"):
-        score_events(
-            scores, truth, {"psds": crossed}, dict.fromkeys(_MIDS, 1)
-        )
+        score_events(scores, truth, {"psds": crossed}, dict.fromkeys(_MIDS, 1))
 
 
 def test_a_threshold_of_every_class_is_needed():

@@ -42,13 +42,13 @@ from audioset_strong.evaluation.bootstrap import (
     intervals_of,
 )
 from audioset_strong.evaluation.evaluating import (
-    PROTOCOL,
     EvalSettings,
     SystemEvaluation,
     evaluate_systems,
 )
 from audioset_strong.evaluation.identity import ReportIdentity, identify
 from audioset_strong.evaluation.native_scores import NativeScores
+from audioset_strong.evaluation.protocols import HERSHEY
 from audioset_strong.evaluation.results import OVERALL_METRICS, EvalResult
 from audioset_strong.evaluation.scores import LabelFrameScores
 from audioset_strong.evaluation.truth import Truth
@@ -254,7 +254,7 @@ def compare(
             for key in evaluated.evaluations
         ),
         inputs=inputs,
-        identity=identify(", ".join(names), "", inputs, (PROTOCOL,)),
+        identity=identify(", ".join(names), "", inputs, (HERSHEY,)),
         problems=truth.problems,
     )
 

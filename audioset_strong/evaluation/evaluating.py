@@ -69,6 +69,13 @@ from audioset_strong.evaluation.items import (
     within_clips,
 )
 from audioset_strong.evaluation.native_scores import NativeScores
+from audioset_strong.evaluation.protocols import (
+    HERSHEY,
+    ProtocolResult,
+    ProtocolSettings,
+    check_protocols,
+    score_protocols,
+)
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
 from audioset_strong.evaluation.results import (
     EvalDetails,
@@ -85,8 +92,6 @@ from audioset_strong.evaluation.truth import Truth, map_truth
 from audioset_strong.labels.class_map import describe_other_classes
 from audioset_strong.labels.label_mapping import LabelMapping
 
-# What a report without any other protocol is of: this paper's metrics.
-PROTOCOL = "hershey2021"
 # What messages call systems that are given by an argument.
 _NAMES = {"scores": "the scores", "baseline_scores": "the baseline"}
 
@@ -144,6 +149,8 @@ def evaluate(
     settings: EvalSettings = EvalSettings(),
     baseline: NativeScores | LabelFrameScores | None = None,
     *,
+    protocols: Sequence[str] = (HERSHEY,),
+    protocol_settings: ProtocolSettings = ProtocolSettings(),
     system_name: str = "",
     baseline_name: str = "",
     other_inputs: Mapping[str, str | None] = MappingProxyType({}),
@@ -156,6 +163,10 @@ def evaluate(
       settings: What is computed.
       baseline: Scores to compare with. Both are evaluated over their common
         classes; a warning and the report's inputs list those left out.
+      protocols: Names of what is computed (`protocols.py`). The default is the
+        paper's evaluation of label frames; events and segments need scores as
+        they come, and score each system over its own classes and clips.
+      protocol_settings: What protocols of events and segments are given.
       system_name: What the report calls the system; "" for a name of where the
         scores are from (`identity.name_of_source`).
       baseline_name: The same for the baseline.
@@ -163,12 +174,15 @@ def evaluate(
         class_map, for the report; None for those not given.
 
     Returns:
-      All evaluations that the labels allow, the paper's two first.
+      All evaluations that the labels allow, the paper's two first, and what
+      other protocols give.
 
     Raises:
       InputError: Scores and labels, or scores and baseline, have no class or no
-        clip in common, or the settings need a baseline and there is none.
+        clip in common, the settings need a baseline and there is none, or a
+        protocol cannot be computed (`score_protocols`).
     """
+    protocols = check_protocols(protocols)
     if settings.only_common_label_frames and baseline is None:
         raise InputError(
             "Expected a baseline to have label frames in common with, found "
@@ -177,7 +191,15 @@ def evaluate(
     systems = {"scores": scores}
     if baseline is not None:
         systems["baseline_scores"] = baseline
-    evaluated = evaluate_systems(systems.items(), truth, settings)
+    of_protocols = {
+        name: _score_protocols(
+            system, truth, protocols, protocol_settings, settings
+        )
+        for name, system in systems.items()
+    }
+    evaluated = EvaluatedSystems([], {}, {}, {})
+    if HERSHEY in protocols:
+        evaluated = evaluate_systems(systems.items(), truth, settings)
     inputs = {
         "scores": scores.source,
         "baseline_scores": None if baseline is None else baseline.source,
@@ -198,7 +220,7 @@ def evaluate(
             system_name or name_of_source(scores.source),
             baseline_name,
             inputs,
-            (PROTOCOL,),
+            protocols,
         ),
         rank_over=settings.rank_over,
         results=tuple(ours.result for ours, *_ in of_evaluations),
@@ -216,6 +238,36 @@ def evaluate(
         )
         if settings.has_details
         else (),
+        protocols=of_protocols["scores"],
+        baseline_protocols=of_protocols.get("baseline_scores", ()),
+    )
+
+
+def _score_protocols(
+    scores: NativeScores | LabelFrameScores,
+    truth: Truth,
+    names: Sequence[str],
+    protocol_settings: ProtocolSettings,
+    settings: EvalSettings,
+) -> tuple[ProtocolResult, ...]:
+    """Scores a system by protocols of events and segments, if there are any."""
+    if set(names) <= {HERSHEY}:
+        return ()
+    if settings.mapping is not None and not settings.mapping.is_identity:
+        raise InputError(
+            "Expected labels as they are for protocols of events and segments, "
+            "found a label mapping. Leave it out, or ask for hershey2021 alone."
+        )
+    if isinstance(scores, LabelFrameScores):
+        raise InputError(
+            "Expected scores as they come for protocols of events and "
+            "segments, found label frames. Give what read_scores or "
+            "make_scores returns."
+        )
+    if settings.clips is not None:
+        truth = truth.of_clips(settings.clips)
+    return score_protocols(
+        scores, truth, names, protocol_settings, settings.allow_partial_scores
     )
 
 

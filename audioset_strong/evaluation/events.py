@@ -349,9 +349,7 @@ def map_classes(
             waiting: collections.deque[concurrent.futures.Future[list[_T]]]
             waiting = collections.deque()
             for mids in blocks:
-                waiting.append(
-                    pool.submit(_call_all, function, tasks_of(mids))
-                )
+                waiting.append(pool.submit(_call_all, function, tasks_of(mids)))
                 # Each holds the scores of its classes.
                 if len(waiting) > num_jobs:
                     found += waiting.popleft().result()
@@ -573,7 +571,9 @@ def _f1(counts: Sequence[Any]) -> float:
 
 
 def _check_thresholds(metric: F1Params, mids: Sequence[str]) -> None:
-    without = [mid for mid in mids if not math.isfinite(metric.threshold_of(mid))]
+    without = [
+        mid for mid in mids if not math.isfinite(metric.threshold_of(mid))
+    ]
     if without:
         raise InputError(
             f"Expected a finite threshold of every evaluated class, found none "
@@ -682,9 +682,7 @@ def _curve(
 
 def _tables(
     task: ClassTask, blocks: _Blocks, lowest: float = -math.inf
-) -> tuple[
-    dict[str, pd.DataFrame], dict[str, list[tuple[float, float, str]]]
-]:
+) -> tuple[dict[str, pd.DataFrame], dict[str, list[tuple[float, float, str]]]]:
     """Makes the library's tables of the clips with events of a class.
 
     Args:
@@ -695,7 +693,8 @@ def _tables(
     Returns:
       The score table and the events of each clip.
     """
-    tables, events = {}, {}
+    tables: dict[str, pd.DataFrame] = {}
+    events: dict[str, list[tuple[float, float, str]]] = {}
     for group, frames, has_events in blocks:
         edges = {"onset": group.edges[:-1], "offset": group.edges[1:]}
         of_clips = np.maximum(frames[has_events].astype(np.float64), lowest)
