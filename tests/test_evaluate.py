@@ -156,7 +156,8 @@ def test_end_to_end(files):
 )
 def test_bad_input_is_one_line(files, arguments, message):
     arguments = [
-        a if "none" in a else a.replace("=", f"={files}/") for a in arguments
+        a if "none" in a or "protocol" in a else a.replace("=", f"={files}/")
+        for a in arguments
     ]
     done = run_evaluate(
         f"--scores={files}/S.npz", f"--report_dir={files}/R", *arguments

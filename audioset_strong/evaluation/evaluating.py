@@ -201,12 +201,12 @@ def evaluate(
     if baseline is not None:
         systems["baseline_scores"] = baseline
     of_protocols = {
-        name: _score_protocols(
+        name: score_own_protocols(
             system, truth, protocols, protocol_settings, settings
         )
         for name, system in systems.items()
     }
-    evaluated = EvaluatedSystems([], {}, {}, {})
+    evaluated = EvaluatedSystems([], {}, {})
     if HERSHEY in protocols:
         evaluated = evaluate_systems(systems.items(), truth, settings)
     inputs = {
@@ -252,7 +252,7 @@ def evaluate(
     )
 
 
-def _score_protocols(
+def score_own_protocols(
     scores: NativeScores | LabelFrameScores,
     truth: Truth,
     names: Sequence[str],
@@ -299,7 +299,6 @@ class EvaluatedSystems(NamedTuple):
       evaluations: (evaluation, kind of negatives) of each, in the order to
         show.
       systems: By name, in the order given: each of these evaluations.
-      sources: Where the scores of each system are from.
       notes: What a reader must know of labels and scores, in words, by what it
         is about: truth, label_mapping, compared_classes, compared_clips and
         NAME_notes of each system.
@@ -307,7 +306,6 @@ class EvaluatedSystems(NamedTuple):
 
     evaluations: list[tuple[str, str]]
     systems: dict[str, dict[tuple[str, str], SystemEvaluation]]
-    sources: dict[str, str]
     notes: dict[str, str]
 
 
@@ -394,7 +392,6 @@ def evaluate_systems(
     return EvaluatedSystems(
         evaluations,
         evaluated,
-        {name: extent.source for name, extent in extents.items()},
         {about: note for about, note in notes.items() if note},
     )
 
