@@ -14,6 +14,7 @@ Writes to --report_dir:
     per_class.csv  the metrics of each class
     report.html    the same for a person, in one file that loads nothing
     report.md      the headline as tables for papers
+    figures/       with --figures, pictures for papers (`evaluation/figures.py`)
 
 --protocol asks for other metrics than the paper's, by the names of published
 protocols: PSDS, F1 of events, areas under segments' ROC curves. They count
@@ -33,12 +34,10 @@ a label track; others that no label names are left out. Needs no TensorFlow.
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
 from absl import flags
 
 from audioset_strong import evaluation_flags, run_flags
-from audioset_strong.errors import InputError
 from audioset_strong.evaluation import report
 from audioset_strong.evaluation.evaluating import (
     BootstrapSettings,
@@ -46,20 +45,7 @@ from audioset_strong.evaluation.evaluating import (
     evaluate,
 )
 from audioset_strong.evaluation.items import RANK_OVER, STRONG_NEGATIVES
-from audioset_strong.evaluation.protocols import (
-    HERSHEY,
-    PROTOCOLS,
-    EventScoreParams,
-    MedianFilter,
-    ProtocolSettings,
-    classes_of_training,
-    read_class_list,
-    read_lengths,
-)
-from audioset_strong.evaluation.thresholds import read_threshold_file
-from audioset_strong.labels.class_map import KnownClasses
 from audioset_strong.labels.ids import read_clip_list
-from audioset_strong.labels.label_files import read_strong_labels
 
 _SCORES = flags.DEFINE_string(
     "scores",
@@ -92,55 +78,17 @@ _RANK_OVER = flags.DEFINE_enum(
     "Classes that lwlrap ranks: all that are scored, or those with a positive.",
 )
 _BOOTSTRAP_FLAGS = run_flags.define_params(BootstrapSettings)
-_PROTOCOL = flags.DEFINE_list(
-    "protocol",
-    [HERSHEY],
-    f"Metrics by the names of published protocols, with commas: "
-    f"{', '.join(PROTOCOLS)}.",
-)
-_TRAIN_STRONG_LABELS = flags.DEFINE_string(
-    "train_strong_labels",
-    None,
-    "Strong TSV of the training set, for protocols of classes of both splits.",
-)
-_PROTOCOL_CLASSES = flags.DEFINE_string(
-    "protocol_classes",
-    None,
-    "Classes of protocols of events and segments: a mid or display name a "
-    "line, and its group (common, rare) after a tab.",
-)
-_MEDIAN_FILTERS = {
-    unit: flags.DEFINE_string(
-        f"median_filter_{unit}",
-        None,
-        f"Length in {unit} of the median filter over scores of events and "
-        f"segments, instead of the protocol's: a number, or a CSV with mid "
-        f"and length.",
-    )
-    for unit in ("seconds", "frames")
-}
-_EVENT_FLAGS = run_flags.define_params(EventScoreParams)
-_THRESHOLD = flags.DEFINE_float(
-    "threshold", 0.5, "Least score of an event, for F1 of the protocol events."
-)
-_THRESHOLDS = flags.DEFINE_string(
-    "thresholds", None, "File of choose_thresholds; instead of --threshold."
-)
-_NUM_WORKERS = flags.DEFINE_integer(
-    "num_workers",
-    os.cpu_count() or 1,
-    "Processes for metrics of events and segments.",
-    lower_bound=1,
-)
+_PROTOCOLS = evaluation_flags.define_protocols()
 _SYSTEM_NAME = flags.DEFINE_string(
     "system_name",
     None,
     "What the report calls the system. Default: made of the path of --scores.",
 )
-# Files that numbers depend on, besides those of scores and labels.
-_FILES = (_COMMON_CLIPS, _TRAIN_STRONG_LABELS, _PROTOCOL_CLASSES, _THRESHOLDS)
 _REPORT_DIR = flags.DEFINE_string(
     "report_dir", None, "Folder for the report.", required=True
+)
+_FIGURES = flags.DEFINE_boolean(
+    "figures", False, "Whether to write pictures for papers too, PNG and PDF."
 )
 
 
@@ -167,66 +115,20 @@ def main(argv: Sequence[str]) -> None:
         inputs.truth,
         settings,
         *baseline,
-        protocols=_PROTOCOL.value,
-        protocol_settings=_read_protocol_settings(inputs.known),
+        protocols=_PROTOCOLS["protocol"].value,
+        protocol_settings=evaluation_flags.read_protocol_settings(
+            _PROTOCOLS, inputs.known
+        ),
         system_name=_SYSTEM_NAME.value or "",
         other_inputs={
             **inputs.files,
-            **{flag.name: flag.value for flag in _FILES},
+            **evaluation_flags.files_of_protocols(_PROTOCOLS),
+            "common_clips": _COMMON_CLIPS.value,
         },
     )
-    report.write_report(evaluated, _REPORT_DIR.value)
+    report.write_report(evaluated, _REPORT_DIR.value, _FIGURES.value)
     print(report.headline_text(evaluated))
     print(f"Report: {os.path.join(_REPORT_DIR.value, 'report.html')}")
-
-
-def _read_protocol_settings(known: KnownClasses) -> ProtocolSettings:
-    """Reads what flags say of protocols of events and segments."""
-    classes = None
-    if _PROTOCOL_CLASSES.value and _TRAIN_STRONG_LABELS.value:
-        raise InputError(
-            "Expected one of --protocol_classes and --train_strong_labels, "
-            "found both. Leave one out."
-        )
-    if _PROTOCOL_CLASSES.value:
-        classes = read_class_list(_PROTOCOL_CLASSES.value, known.mids_of_name())
-    elif _TRAIN_STRONG_LABELS.value:
-        classes = classes_of_training(
-            read_strong_labels(
-                _TRAIN_STRONG_LABELS.value, names=known.mids_of_name()
-            ),
-            os.path.basename(_TRAIN_STRONG_LABELS.value),
-        )
-    given = {
-        unit: flag.value for unit, flag in _MEDIAN_FILTERS.items() if flag.value
-    }
-    if len(given) > 1:
-        raise InputError(
-            "Expected one length of the median filter, found both "
-            "--median_filter_seconds and --median_filter_frames. Leave one out."
-        )
-    median_filter = None
-    for unit, text in given.items():
-        length: Any = _as_number(text)
-        if length is None:
-            length = read_lengths(text)
-        median_filter = MedianFilter(length, unit)
-    return ProtocolSettings(
-        classes=classes,
-        median_filter=median_filter,
-        events=run_flags.read_params(EventScoreParams, _EVENT_FLAGS),
-        thresholds=read_threshold_file(_THRESHOLDS.value).thresholds
-        if _THRESHOLDS.value
-        else _THRESHOLD.value,
-        num_jobs=_NUM_WORKERS.value,
-    )
-
-
-def _as_number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:
-        return None
 
 
 if __name__ == "__main__":

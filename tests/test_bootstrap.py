@@ -1,4 +1,4 @@
-"""The bootstrap against literally repeated clips and known distributions."""
+"""Random halves against literal ones and known distributions."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from nasty_scores import nasty_classes
 from reference.bootstrap_reference import bootstrap_reference
-from scipy.stats import binom, kstest
+from scipy.stats import binom, kstest, norm
 from simulated_items import (
     bootstrap,
     gaussian_systems,
@@ -21,14 +21,16 @@ from audioset_strong.evaluation.bootstrap import (
     _bounds,
     compare_resamples,
     count_items,
-    draw_clips,
+    draw_halves,
     intervals_of,
+    recentred,
     resample_classes,
     weighted_auc_and_average_precision,
 )
 from audioset_strong.evaluation.ranking_metrics import (
     auc_of_ranking,
     average_precision_of_ranking,
+    d_prime_from_auc,
     rank_class,
 )
 from audioset_strong.evaluation.results import evaluate_items
@@ -60,13 +62,13 @@ def test_groups_of_clips_are_drawn_together():
     items = random_items(seed=8, num_clips=11)
     groups = np.array([*"cabbaccdaab"], dtype=object)
     items = dataclasses.replace(items, group_of_clip=groups)
-    draws = draw_clips(items.segment_ids, 40, 2, groups)
+    draws = draw_halves(items.segment_ids, 40, 2, groups)
     for name in "abcd":
         of_group = draws[:, groups == name]
         assert (of_group == of_group[:, :1]).all()
     of_each = np.stack([draws[:, [*groups].index(name)] for name in "abcd"])
-    assert (of_each.sum(axis=0) == 4).all()
-    assert of_each.mean(axis=1) == pytest.approx(np.ones(4), abs=0.4)
+    assert (of_each.sum(axis=0) == 2).all()
+    assert of_each.mean(axis=1) == pytest.approx(np.full(4, 0.5), abs=0.3)
     resamples = resample_classes(items, 40, seed=2)
     assert intervals_of(resamples).num_groups == 4
     expected = bootstrap_reference(items, draws[:10])
@@ -122,29 +124,33 @@ def test_nasty_classes_are_those_of_repeated_items(name):
         )
 
 
-def test_draws_are_of_clips_with_repetition():
-    ids = np.array([f"c{i:03d}_0" for i in range(200)])
-    draws = draw_clips(ids, 300, seed=3)
-    assert draws.shape == (300, 200)
-    assert (draws.sum(axis=1) == 200).all()
-    # A clip is drawn Binomial(200, 1/200) times: variance 199/200.
-    assert abs(draws.var() - 199 / 200) < 0.02
+def test_halves_are_of_clips_each_once():
+    ids = np.array([f"c{i:03d}_0" for i in range(201)])
+    draws = draw_halves(ids, 300, seed=3)
+    assert draws.dtype == bool
+    assert draws.shape == (300, 201)
+    # Of an odd number every other half has one more.
+    np.testing.assert_array_equal(draws.sum(axis=1), 150 * [100, 101])
+    # Each clip is in half of them, and so is each pair in a quarter.
+    assert abs(draws.mean(axis=0) - 0.5).max() < 0.15
+    both = draws.T.astype(float) @ draws / 300
+    assert abs(both[~np.eye(201, dtype=bool)] - 0.25).max() < 0.15
     # They belong to clips, not to rows.
-    order = np.random.default_rng(0).permutation(200)
+    order = np.random.default_rng(0).permutation(201)
     np.testing.assert_array_equal(
-        draw_clips(ids[order], 5, seed=3), draws[:5, order]
+        draw_halves(ids[order], 5, seed=3), draws[:5, order]
     )
-    assert (draw_clips(ids, 5, seed=2) != draws[:5]).any()
+    assert (draw_halves(ids, 5, seed=2) != draws[:5]).any()
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("num_values", [None, 3])  # without and with ties
-def test_against_literally_repeated_clips(num_values, dtype):
+def test_against_literal_halves(num_values, dtype):
     items = random_items(num_values=num_values, dtype=dtype)
     num_resamples = 70  # more than a block
     resamples = resample_classes(items, num_resamples, seed=4)
-    draws = draw_clips(items.segment_ids, num_resamples, seed=4)
-    as_it_is = np.ones((1, draws.shape[1]), int)
+    draws = draw_halves(items.segment_ids, num_resamples, seed=4)
+    as_it_is = np.ones((1, draws.shape[1]), bool)
     results = bootstrap_reference(items, np.concatenate([as_it_is, draws]))
     for row, result in enumerate(results):
         table = result.per_class
@@ -265,7 +271,6 @@ def test_bounds_by_hand():
     bounds = _bounds(values, 0.95)
     np.testing.assert_array_equal(bounds.low, [1, -39, np.nan, 1])
     np.testing.assert_array_equal(bounds.high, [39, -1, np.nan, np.inf])
-    np.testing.assert_array_equal(bounds.median, [20, -20, np.nan, 20])
     assert bounds.num_undefined.tolist() == [0, 0, 1, 0]
     # At 0.8 k = 4 of 39, and of 38 floor(39 * 0.1) = 3: 1 2 3 and 37 38 39.
     bounds = _bounds(values, 0.8)
@@ -273,13 +278,53 @@ def test_bounds_by_hand():
     np.testing.assert_array_equal(bounds.high, [36, -4, 37, 36])
 
 
+def test_resamples_are_moved_to_the_estimate():
+    # The median of the halves is 0.84, Phi(1); the estimate Phi(0).
+    values = norm.cdf(np.array([0, 0.5, 2, 1, np.nan]))
+    moved = recentred("mean_average_precision", values)
+    assert moved[0] == values[0]
+    np.testing.assert_allclose(
+        moved, norm.cdf([0, -0.5, 1, 0, np.nan]), rtol=1e-12
+    )
+    # d' is moved as it is, and a mean AUC as its d' is.
+    d_primes = recentred("d_prime", d_prime_from_auc(values))
+    np.testing.assert_allclose(d_primes, d_prime_from_auc(moved), atol=1e-12)
+    np.testing.assert_array_equal(recentred("mean_auc", values), moved)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        # A perfect system stays perfect.
+        ([np.inf, np.inf, np.inf, 2], [np.inf, np.inf, np.inf, 2]),
+        ([1, 2, 3, np.inf], [1, 0, 1, np.inf]),
+        # Most halves are infinite, and the whole is not: nothing is known.
+        ([1, 2, np.inf, np.inf], [1, np.nan, np.nan, np.nan]),
+        ([-np.inf, -1, -1, -np.inf], [-np.inf, np.nan, np.nan, np.nan]),
+        ([np.nan, 1, 2, 3], 4 * [np.nan]),
+        ([1, np.nan, np.nan, np.nan], [1, np.nan, np.nan, np.nan]),
+    ],
+)
+def test_infinite_resamples_are_not_moved_into_numbers(values, expected):
+    moved = recentred("mean_d_prime", np.array(values, float))
+    np.testing.assert_array_equal(moved, expected)
+
+
+def test_median_bias_is_of_the_resamples_as_they_are():
+    items = random_items()
+    values = resample_classes(items, 99).overall["mean_average_precision"]
+    own = bootstrap(items, 99).overall["mean_average_precision"]
+    assert own.median_bias == np.sort(values[1:])[49] - values[0] > 0
+    assert own.low < own.estimate < own.high
+
+
 def test_classes_that_lose_their_positives_are_left_out_and_counted():
     items = random_items()
     resamples = resample_classes(items, 200, seed=1)
     per_class = intervals_of(resamples).per_class.set_index("mid")
     num_lost = int(np.isnan(resamples.aucs[1:, 3]).sum())
-    # One clip of 12 is missed with a chance of (11 / 12)^12 = 0.35.
-    assert 40 < num_lost < 100
+    # A half misses one clip with a chance of a half.
+    assert 70 < num_lost < 130
     assert per_class.loc["/m/3", "num_undefined"] == num_lost
     assert 0 < per_class.loc["/m/3", "auc_low"] < 1
     # A class that is never defined has nothing.
@@ -350,6 +395,38 @@ def test_coverage_of_a_known_d_prime(num_simulations, num_resamples):
     assert low <= num_covered <= high
 
 
+def rare_items(rng):
+    """Makes 80 clips of 15 classes, each in two of them on average."""
+    num_clips, num_classes = 80, 15
+    is_positive = rng.random((num_clips, num_classes)) < 2 / num_clips
+    is_negative = ~is_positive & (rng.random(is_positive.shape) < 0.2)
+    noise = rng.normal(size=(num_clips, num_classes))
+    return make_items(
+        noise + 1.5 * is_positive,
+        is_positive,
+        is_negative,
+        np.arange(num_clips),
+    )
+
+
+@pytest.mark.parametrize(
+    "num_simulations", [120, pytest.param(600, marks=pytest.mark.slow)]
+)
+@pytest.mark.parametrize("name", ["mean_average_precision", "balanced_lwlrap"])
+def test_coverage_where_classes_are_rare(name, num_simulations):
+    rng = np.random.default_rng(4)
+    sets = [
+        bootstrap(rare_items(rng), 100, num_threads=1).overall[name]
+        for _ in range(num_simulations)
+    ]
+    true_value = np.median([own.estimate for own in sets])
+    num_covered = sum(own.low <= true_value <= own.high for own in sets)
+    # Clips drawn with repetition would give 70 to 80 %.
+    assert num_covered >= binom.ppf(0.0005, num_simulations, 0.94)
+    # Such small sets have somewhat wide intervals.
+    assert num_covered <= binom.ppf(0.9995, num_simulations, 0.98)
+
+
 def other_scores(items, seed=1):
     noise = np.random.default_rng(seed).normal(size=items.scores.shape)
     return dataclasses.replace(
@@ -370,9 +447,10 @@ def test_differences_are_of_the_same_resamples():
     items, baseline = random_items(), other_scores(random_items())
     result = paired_bootstrap(items, baseline, 99, seed=5, level=0.8)
     ours, theirs = (
-        resample_classes(own, 99, seed=5).overall for own in (items, baseline)
+        recentred("lwlrap", resample_classes(own, 99, seed=5).overall["lwlrap"])
+        for own in (items, baseline)
     )
-    differences = ours["lwlrap"] - theirs["lwlrap"]
+    differences = ours - theirs
     ordered = np.sort(differences[1:])
     own = result.overall["lwlrap"]
     # k = floor(100 * 0.1) = 10.

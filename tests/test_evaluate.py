@@ -33,8 +33,8 @@ from audioset_strong.evaluation.evaluating import (
     on_listed_clips,
 )
 from audioset_strong.evaluation.items import STRONG_NEGATIVES
-from audioset_strong.evaluation.native_scores import make_scores
 from audioset_strong.evaluation.report import report_dict
+from audioset_strong.evaluation.score_arrays import make_scores
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import (
     write_score_file,
@@ -156,7 +156,8 @@ def test_end_to_end(files):
 )
 def test_bad_input_is_one_line(files, arguments, message):
     arguments = [
-        a if "none" in a else a.replace("=", f"={files}/") for a in arguments
+        a if "none" in a or "protocol" in a else a.replace("=", f"={files}/")
+        for a in arguments
     ]
     done = run_evaluate(
         f"--scores={files}/S.npz", f"--report_dir={files}/R", *arguments

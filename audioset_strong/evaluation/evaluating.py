@@ -60,7 +60,12 @@ from audioset_strong.evaluation.bootstrap import (
     intervals_of,
     resample_classes,
 )
-from audioset_strong.evaluation.details import roc_curves, worst_items
+from audioset_strong.evaluation.breakdowns import (
+    Breakdown,
+    break_down,
+    join_breakdowns,
+)
+from audioset_strong.evaluation.details import Curves, make_curves, worst_items
 from audioset_strong.evaluation.identity import identify, name_of_source
 from audioset_strong.evaluation.items import (
     Alignment,
@@ -87,6 +92,10 @@ from audioset_strong.evaluation.results import (
 from audioset_strong.evaluation.scores import (
     LabelFrameScores,
     warn_unless_probabilities,
+)
+from audioset_strong.evaluation.thresholds import (
+    PooledReliability,
+    pooled_reliability,
 )
 from audioset_strong.evaluation.truth import Truth, map_truth
 from audioset_strong.labels.class_map import describe_other_classes
@@ -192,12 +201,12 @@ def evaluate(
     if baseline is not None:
         systems["baseline_scores"] = baseline
     of_protocols = {
-        name: _score_protocols(
+        name: score_own_protocols(
             system, truth, protocols, protocol_settings, settings
         )
         for name, system in systems.items()
     }
-    evaluated = EvaluatedSystems([], {}, {}, {})
+    evaluated = EvaluatedSystems([], {}, {})
     if HERSHEY in protocols:
         evaluated = evaluate_systems(systems.items(), truth, settings)
     inputs = {
@@ -243,7 +252,7 @@ def evaluate(
     )
 
 
-def _score_protocols(
+def score_own_protocols(
     scores: NativeScores | LabelFrameScores,
     truth: Truth,
     names: Sequence[str],
@@ -290,7 +299,6 @@ class EvaluatedSystems(NamedTuple):
       evaluations: (evaluation, kind of negatives) of each, in the order to
         show.
       systems: By name, in the order given: each of these evaluations.
-      sources: Where the scores of each system are from.
       notes: What a reader must know of labels and scores, in words, by what it
         is about: truth, label_mapping, compared_classes, compared_clips and
         NAME_notes of each system.
@@ -298,7 +306,6 @@ class EvaluatedSystems(NamedTuple):
 
     evaluations: list[tuple[str, str]]
     systems: dict[str, dict[tuple[str, str], SystemEvaluation]]
-    sources: dict[str, str]
     notes: dict[str, str]
 
 
@@ -316,8 +323,8 @@ def evaluate_systems(
         asked for.
       truth: The labels.
       settings: What is computed.
-      has_plots: Whether details have ROC curves and, of the first system, the
-        worst errors.
+      has_plots: Whether details have curves and breakdowns and, of the first
+        system, the worst errors.
       scratch_dir: Folder where scores wait, so that only one system's need be
         in memory; None to keep them there.
 
@@ -385,7 +392,6 @@ def evaluate_systems(
     return EvaluatedSystems(
         evaluations,
         evaluated,
-        {name: extent.source for name, extent in extents.items()},
         {about: note for about, note in notes.items() if note},
     )
 
@@ -409,7 +415,7 @@ def _evaluate_system(
     has_worst: bool,
 ) -> dict[tuple[str, str], SystemEvaluation]:
     """Makes every evaluation of one system, one's items in memory at a time."""
-    found = {}
+    found: dict[tuple[str, str], SystemEvaluation] = {}
     # Kinds of negatives share their positives, and so lwlrap and their gaps.
     lwlraps: dict[str, npt.NDArray[np.float64]] = {}
     for evaluation, negatives in evaluations:
@@ -436,7 +442,7 @@ def _evaluate_system(
         lwlraps[evaluation] = result.per_class["lwlrap"].to_numpy()[
             : scores.mids.size
         ]
-        summary = ItemSummary({}, None, None)
+        summary = ItemSummary(None, None, None)
         if settings.has_details:
             summary = summarize_items(
                 items,
@@ -448,6 +454,30 @@ def _evaluate_system(
                 has_curves=has_plots,
                 has_worst=has_plots and has_worst,
             )
+        if settings.has_details and has_plots and negatives == "implied":
+            level = settings.bootstrap.level
+            summary = summary._replace(
+                reliability=pooled_reliability(items, level)
+            )
+        # Kinds of negatives share their positives: one breakdown is enough.
+        is_first = not any(of == evaluation for of, _ in found)
+        if (
+            settings.has_details
+            and has_plots
+            and is_first
+            and evaluation == "strong"
+        ):
+            breakdown = break_down(
+                items,
+                truth.strong,
+                0
+                if summary.resamples is None
+                else settings.bootstrap.num_resamples,
+                settings.bootstrap.seed,
+                truth.params,
+                rankings,
+            )
+            summary = summary._replace(breakdown=breakdown)
         found[evaluation, negatives] = SystemEvaluation(result, summary)
         del items, rankings
     return found
@@ -696,14 +726,18 @@ class ItemSummary(NamedTuple):
     of more than one system and one evaluation.
 
     Attributes:
-      curves: `details.roc_curves`.
+      curves: `details.make_curves`; None for none.
       worst: `details.worst_items`; None of a baseline.
       resamples: Metrics of resamples; None for no intervals.
+      breakdown: `breakdowns.break_down`; None for none.
+      reliability: `thresholds.pooled_reliability`; None for none.
     """
 
-    curves: dict[str, npt.NDArray[np.float64]]
+    curves: Curves | None
     worst: pd.DataFrame | None
     resamples: ClassResamples | None
+    breakdown: Breakdown | None = None
+    reliability: PooledReliability | None = None
 
 
 def summarize_items(
@@ -725,7 +759,7 @@ def summarize_items(
       rank_over: Classes that lwlrap ranks.
       names: Display name of each mid.
       rankings: `items.rank_classes()`.
-      has_curves: Whether there are ROC curves.
+      has_curves: Whether there are curves.
       has_worst: Whether the worst errors are listed.
 
     Raises:
@@ -738,7 +772,7 @@ def summarize_items(
             items, bootstrap.num_resamples, bootstrap.seed, rank_over
         )
     return ItemSummary(
-        roc_curves(items, rankings) if has_curves else {},
+        make_curves(items.mids.tolist(), rankings) if has_curves else None,
         worst_items(items, evaluation, names) if has_worst else None,
         resamples,
     )
@@ -767,6 +801,16 @@ def join_details(
         None if resamples is None else intervals_of(resamples, level)
         for resamples in (ours.resamples, theirs)
     )
+    breakdowns = None
+    if ours.breakdown is not None:
+        breakdowns = join_breakdowns(
+            ours.breakdown,
+            None if baseline is None else baseline.breakdown,
+            ours.resamples,
+            theirs,
+            level,
+            is_paired=paired is not None,
+        )
     return EvalDetails(
         evaluation,
         negatives,
@@ -777,4 +821,8 @@ def join_details(
         curves=ours.curves,
         baseline_curves=None if baseline is None else baseline.curves,
         worst=ours.worst,
+        breakdowns=breakdowns,
+        lengths_of=ours.breakdown.lengths_of if ours.breakdown else "",
+        reliability=ours.reliability,
+        baseline_reliability=None if baseline is None else baseline.reliability,
     )

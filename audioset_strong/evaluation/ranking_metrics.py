@@ -25,7 +25,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from scipy.special import ndtri
+from scipy.special import ndtr, ndtri
 
 from audioset_strong.errors import InputError
 
@@ -226,6 +226,12 @@ def d_prime_from_auc(auc: npt.ArrayLike) -> _Floats:
     """Converts AUC, in [0, 1] or NaN, to d' of the same shape."""
     d_prime: _Floats = np.sqrt(2.0) * ndtri(np.asarray(auc, dtype=np.float64))
     return d_prime
+
+
+def auc_from_d_prime(d_prime: npt.ArrayLike) -> _Floats:
+    """Converts d' to AUC, in [0, 1], of the same shape; NaN stays NaN."""
+    auc: _Floats = ndtr(np.asarray(d_prime, dtype=np.float64) / np.sqrt(2.0))
+    return auc
 
 
 def mean_of_defined(values: _Floats) -> float:

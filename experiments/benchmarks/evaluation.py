@@ -34,7 +34,7 @@ from audioset_strong import run_flags
 from audioset_strong.evaluation import bootstrap
 from audioset_strong.evaluation.bootstrap import (
     compare_resamples,
-    draw_clips,
+    draw_halves,
     resample_classes,
 )
 from audioset_strong.evaluation.items import (
@@ -170,7 +170,7 @@ def _obvious(folder: str, num_obvious: int, num_resamples: int) -> _Numbers:
     seconds = 0.0
     for items in _explicit_items(folder, SCORE_FILES[0]).values():
         expected = resample_classes(items, num_obvious)
-        draws = draw_clips(items.segment_ids, num_obvious, seed=0)
+        draws = draw_halves(items.segment_ids, num_obvious, seed=0)
         # By class and contiguous, which favours the obvious way.
         scores = np.ascontiguousarray(items.scores.T, dtype=np.float32)
         positive = np.ascontiguousarray(items.is_positive.T)
