@@ -488,3 +488,23 @@ def test_a_threshold_of_every_class_is_needed():
     )
     with pytest.raises(InputError, match="none of 2: /m/y, /m/z"):
         score_events(scores, truth, {"f1": lacking}, dict.fromkeys(_MIDS, 1))
+
+
+@pytest.mark.parametrize(
+    ("missing", "message"),
+    [
+        ("sed_scores_eval", r"pip install '\.\[psds\]'"),
+        ("pkg_resources", "pip install 'setuptools<81'"),
+    ],
+)
+def test_without_the_extra_it_says_what_to_install(
+    monkeypatch, missing, message
+):
+    def fail(name):
+        raise ModuleNotFoundError("No module", name=missing)
+
+    monkeypatch.setattr(events_module.importlib, "import_module", fail)
+    scores, truth = _simulated(0)
+    metrics = {"psds": PsdsParams()}
+    with pytest.raises(InputError, match=message):
+        score_events(scores, truth, metrics, dict.fromkeys(_MIDS, 1))

@@ -823,6 +823,13 @@ def import_library() -> Any:
     try:
         return importlib.import_module("sed_scores_eval")
     except ModuleNotFoundError as error:
+        if error.name == "pkg_resources":
+            # What it is built on needs it; setuptools 81 has it no more.
+            raise InputError(
+                "PSDS and the F1 of events come from sed_scores_eval, which "
+                "needs pkg_resources, found no such module. Install an older "
+                "setuptools: pip install 'setuptools<81'."
+            ) from error
         raise InputError(
             f"PSDS and the F1 of events come from sed_scores_eval, an optional "
             f"extra: expected it to be installed, found no module "
