@@ -47,8 +47,8 @@ _MODULE_OF_NAME = {
     # Evaluation.
     "EvalSettings": "evaluation.evaluating",
     "BootstrapSettings": "evaluation.evaluating",
-    "evaluate_scores": "evaluation.evaluating",
-    "make_scores": "evaluation.scores",
+    "evaluate": "evaluation.evaluating",
+    "make_scores": "evaluation.native_scores",
     "read_scores": "evaluation.score_tables",
     "write_score_file": "evaluation.scores",
     "read_truth": "evaluation.truth",

@@ -26,13 +26,10 @@ from collections.abc import Sequence
 
 from absl import flags, logging
 
-from audioset_strong import run_flags
+from audioset_strong import evaluation_flags, run_flags
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.items import warn_of_gaps
-from audioset_strong.evaluation.native_scores import read_recordings
-from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import (
-    POOLING,
     are_probabilities,
     score_range,
 )
@@ -45,10 +42,7 @@ from audioset_strong.evaluation.thresholds import (
     warn_of_defaults,
     write_threshold_file,
 )
-from audioset_strong.evaluation.truth import read_truth
 from audioset_strong.files import open_output
-from audioset_strong.labels.class_map import read_known_classes
-from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.plots import plot_reliability
 
 _SCORES = flags.DEFINE_string(
@@ -57,96 +51,51 @@ _SCORES = flags.DEFINE_string(
     "Score file (.npz), or folder of score tables, of validation clips.",
     required=True,
 )
-_POOLING = flags.DEFINE_enum(
-    "pooling", "mean", POOLING, "How other frames become label frames."
-)
-_LOGITS = flags.DEFINE_boolean(
-    "logits", False, "Whether scores are logits, to be made probabilities."
-)
-_STRONG_LABELS = flags.DEFINE_string(
-    "strong_labels",
-    None,
-    "Strong TSV, label track or folder of tracks of those clips; is framed.",
-)
-_FRAMED_LABELS = flags.DEFINE_string(
-    "framed_labels", None, "Framed TSV of those clips."
-)
-_WEAK_LABELS = flags.DEFINE_string(
-    "weak_labels", None, "Weak CSV of those clips, for thresholds on clips."
-)
+_INPUTS = evaluation_flags.define_inputs(has_mapping=False)
 _NEGATIVES = flags.DEFINE_enum(
     "negatives",
     "implied",
     ["implied", "explicit"],
     "What counts as absent: all that is not positive, or what the labels mark.",
 )
-_CLIPS = run_flags.define_clips()
-_CLIP_SECONDS = run_flags.define_clip_seconds()
-_CLASS_MAP = flags.DEFINE_string(
-    "class_map",
-    None,
-    "class_labels_indices.csv: display names, and what columns of scores name.",
-)
-_DISPLAY_NAMES = flags.DEFINE_string(
-    "display_names", None, "mid_to_display_name.tsv, for the same."
-)
 _PARAMS_FLAGS = run_flags.define_params(ThresholdParams)
 _OUTPUT = flags.DEFINE_string(
     "output", None, "CSV of thresholds to write.", required=True
 )
-_SKIP_BAD_LINES = run_flags.define_skip_bad_lines()
 
 
 def main(argv: Sequence[str]) -> None:
     """Chooses, writes the files and prints what came out."""
     run_flags.refuse_arguments(argv)
-    problems = ProblemLog(_SKIP_BAD_LINES.value)
     params = run_flags.read_params(ThresholdParams, _PARAMS_FLAGS)
-    label_paths = [
-        labels.value
-        for labels in (_STRONG_LABELS, _FRAMED_LABELS, _WEAK_LABELS)
-        if labels.value is not None
+    given = [
+        _INPUTS[name].value
+        for name in ("strong_labels", "framed_labels", "weak_labels")
+        if _INPUTS[name].value is not None
     ]
-    if len(label_paths) != 1:
+    if len(given) != 1:
         raise InputError(
             f"Expected one of --strong_labels, --framed_labels and "
-            f"--weak_labels; found {len(label_paths)}."
+            f"--weak_labels; found {len(given)}."
         )
-    class_map, recordings = read_recordings(_SCORES.value)
-    known = read_known_classes(
-        _CLASS_MAP.value or class_map, _DISPLAY_NAMES.value, problems
-    )
-    truth = read_truth(
-        _FRAMED_LABELS.value,
-        _STRONG_LABELS.value,
-        _WEAK_LABELS.value,
-        problems=problems,
-        clips=_CLIPS.value,
-        clip_seconds=_CLIP_SECONDS.value,
-        names=known.mids_of_name(),
-        class_map=known.class_map,
-        recordings=recordings,
-    )
-    scores = read_scores(
-        _SCORES.value,
-        dataclasses.replace(known, labelled_mids=frozenset(truth.mids())),
-        _POOLING.value,
-        _LOGITS.value,
-        truth.clips,
-        _CLIP_SECONDS.value,
+    inputs = evaluation_flags.read_inputs(_INPUTS, [_SCORES.value])
+    truth = inputs.truth
+    scores = truth.label_frames(
+        inputs.read_scores(_SCORES.value), inputs.pooling, inputs.allow_partial
     )
     items, item_name = threshold_items(scores, truth, _NEGATIVES.value)
     warn_of_gaps(items.alignment, has_clips=truth.clips is not None)
 
-    names = known.name_of_mid
+    names = inputs.known.name_of_mid
     table = choose_thresholds(items, params, names)
     low, high = score_range(items.scores)
+    clips = _INPUTS["clips"].value
     settings = {
         "scores": os.path.basename(os.path.normpath(_SCORES.value)),
         "class_map_hash": scores.class_map_hash,
         "score_notes": list(scores.notes),
-        "labels": os.path.basename(label_paths[0]),
-        **({"clips": os.path.basename(_CLIPS.value)} if _CLIPS.value else {}),
+        "labels": os.path.basename(given[0]),
+        **({"clips": os.path.basename(clips)} if clips else {}),
         "items": item_name,
         "negatives": _NEGATIVES.value,
         "num_items": len(items.scores),

@@ -11,8 +11,8 @@ name PSDS and not its parameters. They take whatever is no event for silence, so
 that explicit negatives play no part. --clips lists the clips that were listened
 to: false alarms in those without any event count, and every clip's own length.
 Without a list only clips with an event, or with a label track, are evaluated.
-Scores that predict wrote are taken at their own hop, not on label frames, and
-say how long the recordings are. Writes to --output_dir:
+Scores are taken at their own frame rate, not on label frames; those that
+predict wrote say how long the recordings are. Writes to --output_dir:
 
     event_scores.txt  what is printed
     per_class.csv     the same of each class
@@ -34,19 +34,9 @@ from audioset_strong.evaluation.events import (
     Thresholds,
     psds_scores,
 )
-from audioset_strong.evaluation.items import (
-    NO_LIST_ADVICE,
-    log_gaps,
-    within_clips,
-)
-from audioset_strong.evaluation.native_scores import (
-    NativeScores,
-    is_native,
-    read_native_scores,
-    read_recordings,
-)
+from audioset_strong.evaluation.items import NO_LIST_ADVICE, log_gaps
+from audioset_strong.evaluation.native_scores import read_recordings
 from audioset_strong.evaluation.score_tables import read_scores
-from audioset_strong.evaluation.scores import POOLING, LabelFrameScores
 from audioset_strong.evaluation.thresholds import read_threshold_file
 from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.labels.class_map import read_known_classes
@@ -64,9 +54,6 @@ from audioset_strong.labels.problems import ProblemLog
 
 _SCORES = flags.DEFINE_string(
     "scores", None, "Score file (.npz) or folder of tables.", required=True
-)
-_POOLING = flags.DEFINE_enum(
-    "pooling", "mean", POOLING, "How score tables become label frames."
 )
 _STRONG_LABELS = flags.DEFINE_string(
     "strong_labels",
@@ -127,15 +114,8 @@ def main(argv: Sequence[str]) -> None:
     thresholds: Thresholds = _THRESHOLD.value
     if _THRESHOLDS.value:
         thresholds = read_threshold_file(_THRESHOLDS.value).thresholds
-    scores: LabelFrameScores | NativeScores
-    if is_native(_SCORES.value):
-        scores = read_native_scores(_SCORES.value, known)
-    else:
-        how = _POOLING.value, False, clips, clip_seconds
-        scores = read_scores(_SCORES.value, known, *how)
-        scores, _ = within_clips(scores, clips, params)
     found = psds_scores(
-        scores,
+        read_scores(_SCORES.value, known),
         strong,
         run_flags.read_params(EventScoreParams, _PARAMS_FLAGS),
         thresholds,

@@ -20,11 +20,7 @@ from collections.abc import Sequence
 from absl import flags
 
 from audioset_strong import run_flags
-from audioset_strong.evaluation.items import (
-    mine_candidates,
-    warn_of_gaps,
-    within_clips,
-)
+from audioset_strong.evaluation.items import mine_candidates, warn_of_gaps
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.files import open_output
 from audioset_strong.labels.class_map import read_known_classes
@@ -79,11 +75,10 @@ def main(argv: Sequence[str]) -> None:
     known = dataclasses.replace(
         known, labelled_mids=frozenset(weak["mids"].explode().dropna())
     )
-    scores = read_scores(
-        _SCORES.value, known, clips=clips, clip_seconds=_CLIP_SECONDS.value
-    )
+    scores = read_scores(_SCORES.value, known)
+    label_frames = scores.within(clips, _CLIP_SECONDS.value).pool()
     candidates, alignment = mine_candidates(
-        within_clips(scores, clips, params)[0], weak, _NUM_PER_CLASS.value
+        label_frames, weak, _NUM_PER_CLASS.value
     )
     with open_output(_OUTPUT.value) as file:
         candidates.to_csv(file, index=False, lineterminator="\n")

@@ -20,7 +20,7 @@ model_scores = np.random.default_rng(0).random(
 # Windows become label frames of 0.96 s by the mean weighted by overlap.
 scores = aus.make_scores(model_scores, segment_ids, mids, frame_seconds=0.04)
 
-report = aus.evaluate_scores(
+report = aus.evaluate(
     scores,
     truth,
     aus.EvalSettings(bootstrap=aus.BootstrapSettings(num_resamples=200)),

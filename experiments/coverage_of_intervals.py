@@ -190,7 +190,7 @@ def _measure_set(
         "population": name, "num_clips": num_clips, "kind": kind,
         "index": index,
     }  # fmt: skip
-    ours, theirs = (own.overall() for own in resamples)
+    ours, theirs = (own.overall for own in resamples)
     for metric, values in ours.items():
         row[metric] = float(values[0])
         with np.errstate(invalid="ignore"):  # inf - inf

@@ -43,10 +43,8 @@ from audioset_strong.evaluation.events import (
     merge_overlapping,
     psds_scores,
 )
-from audioset_strong.evaluation.native_scores import (
-    NativeScores,
-    read_native_scores,
-)
+from audioset_strong.evaluation.native_scores import NativeScores
+from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.inference.engines import PatchOutputs
 from audioset_strong.inference.event_decoding import decode_events
@@ -347,7 +345,7 @@ def _resample(num_clips: int, num_resamples: int) -> _Counts:
 
 
 def _read(name: str, hop: str, subset: str) -> NativeScores:
-    return read_native_scores(
+    return read_scores(
         os.path.join(_OUTPUT_DIR.value, subset, f"{name}-{hop}.npz")
     )
 

@@ -17,7 +17,7 @@ from absl import flags
 from audioset_strong import run_flags
 from audioset_strong.evaluation.items import mine_candidates
 from audioset_strong.evaluation.results import evaluate_items
-from audioset_strong.evaluation.scores import read_score_file
+from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.truth import read_truth
 from audioset_strong.labels.frame_rule import frame_strong_labels
 from audioset_strong.labels.label_files import (
@@ -67,7 +67,7 @@ def main(argv: Sequence[str]) -> None:
     scores = {}
     for name, workdir in workdirs.items():
         score_step(folder, name, workdir, eval_records_dir)
-        scores[name] = read_score_file(os.path.join(workdir, SCORES_NAME))
+        scores[name] = read_scores(os.path.join(workdir, SCORES_NAME)).pool()
     print(f"| share | {' | '.join(scores)} |")
     print("|---" * (len(scores) + 1) + "|")
     for share in _SHARES.value:

@@ -19,7 +19,7 @@ from absl import logging
 
 from audioset_strong import files
 from audioset_strong.evaluation.items import mine_candidates
-from audioset_strong.evaluation.scores import read_score_file
+from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.labels.label_files import read_weak_labels
 from audioset_strong.params import ModelParams, RecordParams, TrainParams
 from audioset_strong.records.prepare import (
@@ -202,7 +202,7 @@ def _mine(
 ) -> str:
     """Mines candidates and has them annotated; returns a line of counts."""
     candidates, _ = mine_candidates(
-        read_score_file(os.path.join(miner_dir, SCORES_NAME)),
+        read_scores(os.path.join(miner_dir, SCORES_NAME)).pool(),
         read_weak_labels(inputs.eval_weak_labels),
         num_per_class=round(_CANDIDATE_SHARE * soundscapes.num_eval_clips),
     )

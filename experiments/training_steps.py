@@ -9,7 +9,7 @@ import os
 from typing import Any
 
 from audioset_strong.evaluation import (
-    evaluate_scores,
+    evaluate,
     read_known_classes,
     read_scores,
     read_truth,
@@ -148,14 +148,14 @@ def evaluate_step(
     """
     report_dir = os.path.join(output_dir, "reports", name)
 
-    def evaluate() -> dict[str, Any]:
+    def make_report() -> dict[str, Any]:
         known = read_known_classes(inputs.class_map or None)
         truth = read_truth(
             framed_labels=inputs.eval_framed_labels,
             weak_labels=inputs.eval_weak_labels,
         )
         score_file = read_scores(os.path.join(workdir, SCORES_NAME), known)
-        report = write_report(evaluate_scores(score_file, truth), report_dir)
+        report = write_report(evaluate(score_file, truth), report_dir)
         return {
             f"{evaluation}_{metric}{suffix}": report[evaluation][kind][metric]
             for kind, suffix in (("explicit", ""), ("implied", "_implied"))
@@ -168,7 +168,7 @@ def evaluate_step(
         f"evaluate_{name}",
         os.path.join(report_dir, "report.json"),
         {"scores": scores.output_hash, **hash_labels(inputs)},
-        evaluate,
+        make_report,
     )
 
 

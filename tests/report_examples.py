@@ -9,6 +9,7 @@ from audioset_strong.evaluation.evaluating import (
     join_details,
     summarize_items,
 )
+from audioset_strong.evaluation.identity import InputFile, ReportIdentity
 from audioset_strong.evaluation.items import strong_items, weak_items
 from audioset_strong.evaluation.results import EvalReport, evaluate_items
 
@@ -146,4 +147,13 @@ def random_report(
         results=tuple(r[0] for r in results),
         baseline_results=tuple(r[1] for r in results if has_baseline),
         details=tuple(details),
+        identity=ReportIdentity(
+            f"ours{suffix}",
+            f"theirs{suffix}",
+            "2026-11-27T01:02:03Z",
+            protocols=("hershey2021",),
+            files={
+                "scores": InputFile(f"dir/ours.npz{suffix}", "0" * 16, 1234)
+            },
+        ),
     )

@@ -1,4 +1,4 @@
-"""`evaluate_scores`, the binary above it, and common items."""
+"""`evaluate`, the binary above it, and common items."""
 
 import dataclasses
 import doctest
@@ -26,16 +26,17 @@ from audioset_strong.evaluation import evaluating as evaluate_lib
 from audioset_strong.evaluation.evaluating import (
     BootstrapSettings,
     EvalSettings,
-    evaluate_scores,
-    on_common_classes,
-    on_common_label_frames,
+    Extent,
+    common_classes,
+    common_label_frames,
+    evaluate,
     on_listed_clips,
 )
 from audioset_strong.evaluation.items import STRONG_NEGATIVES
+from audioset_strong.evaluation.native_scores import make_scores
 from audioset_strong.evaluation.report import report_dict
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import (
-    make_scores,
     write_score_file,
 )
 from audioset_strong.evaluation.truth import read_truth
@@ -72,7 +73,7 @@ def evaluate_files(
     **settings,
 ):
     """Evaluates files as the binary does."""
-    return evaluate_scores(
+    return evaluate(
         read_scores(scores, known, is_logits=is_logits),
         read_truth(framed, strong, weak, pairs),
         EvalSettings(bootstrap=BootstrapSettings(num_resamples=40), **settings),
@@ -221,9 +222,12 @@ def test_own_recordings_of_any_length(tmp_path):
 
     # Without the list it is another world; the console says what is missing.
     done = run_evaluate(*flags, "--clip_seconds=25.4")
+    assert done.returncode == 2
+    assert "found 4 of 5 clips whose scores end long before" in done.stderr
+    done = run_evaluate(*flags, "--clip_seconds=25.4", "--allow_partial_scores")
     assert done.returncode == 0, done.stderr
     assert "3 scored clips have no strong labels (if somebody" in done.stderr
-    assert "1 tables go on long after 25.4 s" in done.stderr
+    assert "scores of 1 of 5 clips go on after the end" in done.stderr
     results = json.loads((tmp_path / "R" / "report.json").read_text())
     assert results["strong"]["implied"]["num_items"] == 28
     assert "clips" not in results["inputs"]
@@ -269,7 +273,7 @@ def test_a_baseline_with_other_classes(files, caplog):
     arguments = (files / "S.npz", files / "F.tsv", files / "W.csv")
     report = evaluate_score_file(*arguments, baseline=files / "B.npz")
     assert report["inputs"]["compared_classes"] == (
-        "2 in both; 1 only in the score file, 0 only in the baseline"
+        "2 in all; classes left out: 1 of the scores"
     )
     assert "class 0 is /m/x there, /m/y here" in caplog.text
     assert hand_score_file().class_map_hash in caplog.text
@@ -351,12 +355,15 @@ def test_tables_of_display_names_give_the_same_numbers(files):
         )
     labels = (files / "F.tsv", files / "W.csv")
     known = read_known_classes(files / "C.csv", files / "N.tsv")
-    of_tables = evaluate_files(files / "tables", *labels, known=known)
+    of_tables = evaluate_files(
+        files / "tables", *labels, known=known, allow_partial_scores=True
+    )
     of_file = evaluate_files(files / "S.npz", *labels)
     np.testing.assert_equal(numbers_of(of_tables), numbers_of(of_file))
     notes = of_tables.inputs["scores_notes"]
     assert "3 of 3 columns (3 by display name)" in notes
-    assert "60 windows of 0.240 s in 4 tables, pooled by mean" in notes
+    assert "60 windows of 0.240 s in 4 tables" in notes
+    assert "in 4 clips, pooled by mean onto 15 label frames" in notes
 
 
 def test_strong_labels_are_framed_as_frame_labels_does(files):
@@ -418,7 +425,7 @@ def test_listed_clips(files):
         assert alignment.num_clips_evaluated == 2
         assert alignment.clips_not_scored == ("d_0",)
         assert alignment.clips_without_labels == ()
-    assert report.inputs["scores_notes"] == (
+    assert report.inputs["scores_notes"].endswith(
         "2 of 4 listed clips are scored, 2 scored ones are not listed"
     )
 
@@ -441,7 +448,9 @@ def test_two_systems_on_common_label_frames(files):
     common = evaluate_files(
         *arguments, baseline=files / "B.npz", only_common_label_frames=True
     )
-    assert common.inputs["compared_clips"].startswith("2 clips in both; 2 cl")
+    assert common.inputs["compared_clips"].startswith(
+        "2 clips in all; clips left out: 2 of the scores; label frames"
+    )
     assert common.results[0].num_items == 3
     for result in common.results:
         baseline = common.baseline_of(result)
@@ -477,7 +486,7 @@ def test_arrays_give_the_numbers_of_files(files):
     of_files = evaluate_files(files / "S.npz", files / "F.tsv", files / "W.csv")
     # The same scores in 25 equal frames a label frame.
     scores = np.repeat(score_file.scores, 24, axis=1)
-    of_arrays = evaluate_scores(
+    of_arrays = evaluate(
         make_scores(
             scores,
             score_file.segment_ids.tolist(),
@@ -508,7 +517,7 @@ def test_settings_of_arrays():
         ["0", "1", "2"],
         known=KnownClasses(class_map),
     )
-    report = evaluate_scores(
+    report = evaluate(
         scores,
         read_truth(weak_labels=hand_weak()),
         EvalSettings(clips=["a_0", "b_0"], negatives=["implied"]),
@@ -529,20 +538,34 @@ def scores_of(segment_ids, mids=(X, Y), num_label_frames=None):
     )
 
 
+def extents_of(*systems):
+    names = ("ours", "theirs", "others")
+    return {n: Extent.of(s) for n, s in zip(names, systems)}
+
+
 def test_common_classes():
     ours = scores_of(["a_0"], [X, Y])
     theirs = scores_of(["a_0"], [Z, Y])
-    left, right, text = on_common_classes(ours, theirs)
+    extents, text = common_classes(extents_of(ours, theirs))
+    left, right = (
+        extents["ours"].of_scores(ours),
+        extents["theirs"].of_scores(theirs),
+    )
     assert left.mids.tolist() == right.mids.tolist() == [Y]
     np.testing.assert_array_equal(left.scores[:, :, 0], ours.scores[:, :, 1])
     np.testing.assert_array_equal(right.scores[:, :, 0], theirs.scores[:, :, 1])
-    assert text == (
-        "1 in both; 1 only in the score file, 1 only in the baseline"
-    )
+    assert text == "1 in all; classes left out: 1 of ours, 1 of theirs"
     same = scores_of(["a_0"], [Y, X])
-    assert on_common_classes(ours, same) == (ours, same, "")
-    with pytest.raises(InputError, match="no class in common"):
-        on_common_classes(ours, scores_of(["a_0"], [Z]))
+    extents, text = common_classes(extents_of(ours, same))
+    assert text == ""
+    assert extents["ours"].of_scores(ours) is ours
+    assert extents["theirs"].of_scores(same) is same
+    _, text = common_classes(extents_of(ours, same, theirs))
+    assert text == (
+        "1 in all; classes left out: 1 of ours, 1 of theirs, 1 of others"
+    )
+    with pytest.raises(InputError, match="ours and theirs have no class in c"):
+        common_classes(extents_of(ours, scores_of(["a_0"], [Z])))
 
 
 def test_common_label_frames():
@@ -550,7 +573,9 @@ def test_common_label_frames():
     theirs = scores_of(
         ["d_0", "c_0", "b_0", "e_0"], num_label_frames=[9, 7, 8, 9]
     )
-    left, right, text = on_common_label_frames(ours, theirs)
+    extents, text = common_label_frames(extents_of(ours, theirs))
+    left = extents["ours"].of_scores(ours)
+    right = extents["theirs"].of_scores(theirs)
     # Each in its own order.
     assert left.segment_ids.tolist() == ["b_0", "c_0"]
     assert right.segment_ids.tolist() == ["c_0", "b_0"]
@@ -559,11 +584,17 @@ def test_common_label_frames():
     np.testing.assert_array_equal(left.scores, ours.scores[1:])
     np.testing.assert_array_equal(right.scores, theirs.scores[1:3])
     assert text == (
-        "2 clips in both; 1 clips and 3 label frames of others only in the "
-        "score file, 2 and 4 only in the baseline"
+        "2 clips in all; clips left out: 1 of ours, 2 of theirs; label frames "
+        "of these clips left out: 3 of ours, 4 of theirs"
     )
+    third = scores_of(["c_0"], num_label_frames=[2])
+    extents, text = common_label_frames(extents_of(ours, theirs, third))
+    for extent in extents.values():
+        assert extent.segment_ids.tolist() == ["c_0"]
+        assert extent.num_label_frames.tolist() == [2]
+    assert text.endswith("left out: 8 of ours, 5 of theirs")
     with pytest.raises(InputError, match=r"no clip in common; .*\['a_0'\]"):
-        on_common_label_frames(ours, scores_of(["x_0"]))
+        common_label_frames(extents_of(ours, scores_of(["x_0"])))
 
 
 def test_common_items_listed_clips():

@@ -407,7 +407,7 @@ def test_predicted_scores_and_tracks_are_evaluated_as_they_are(predicted):
         *_own_commands("tracks", "tracks", []),
     ]
     said = _run(commands, predicted)["evaluate"]
-    assert "frames of 0.24 s in 3 recordings, pooled by mean onto 93 " in said
+    assert "frames of 0.24 s in 3 clips, pooled by mean onto 93 " in said
     reports = {}
     # 24.0, 61.3 and 5.0 s hold 25, 63 and 5 whole label frames.
     for name, num_items, hours in (

@@ -22,6 +22,7 @@ from report_examples import random_report
 
 from audioset_strong.evaluation import report as report_lib
 from audioset_strong.evaluation.bootstrap import Interval
+from audioset_strong.evaluation.identity import ReportIdentity
 from audioset_strong.evaluation.items import Alignment
 from audioset_strong.evaluation.report import (
     headline_text,
@@ -211,7 +212,7 @@ def keys_of(value):
 def test_json_is_as_documented(full_report, tmp_path):
     write_report(full_report, tmp_path)
     read = json.loads((tmp_path / "report.json").read_text())
-    assert read["schema_version"] == 2
+    assert read["schema_version"] == 3
     assert set(read["strong"]) == {"explicit", "complementary_only"}
     assert set(read["weak"]) == {"explicit", "implied"}
     for result, details in zip(
@@ -250,14 +251,16 @@ def test_json_is_as_documented(full_report, tmp_path):
 
 
 def test_markdown(full_report):
-    sections = markdown_report(full_report).split("## ")[1:]
+    title, *sections, inputs = markdown_report(full_report).split("## ")
+    assert title.startswith("# Evaluation of ours\n\nMade 2026-11-27 01:02:03 ")
+    assert "| scores | dir/ours.npz | 0000000000000000 | 1,234 |" in inputs
     assert len(sections) == 4
     rows = [r for r in sections[0].splitlines() if r.startswith("|")]
     assert [row.count("|") for row in rows] == [8] * 5
     assert rows[0].split("|")[2].strip() == "d′"
     assert [row.split("|")[1].strip() for row in rows[2:]] == [
-        "ours.npz",
-        "theirs.npz",
+        "ours",
+        "theirs",
         "difference",
     ]
     result, details = full_report.results[0], full_report.details[0]
@@ -271,19 +274,21 @@ def test_markdown(full_report):
     )
     assert "Negatives: explicit. 40 clips (400 label frames), " in sections[0]
     assert f"{result.num_classes} classes with" in sections[0]
-    assert "60 bootstrap resamples" in sections[0]
+    assert "60 random halves" in sections[0]
     alone = markdown_report(hand_report())
     assert "0.298 |" in alone
     assert "[" not in alone
 
 
 def test_markdown_of_a_name_with_a_bar():
-    report = dataclasses.replace(hand_report(), inputs={"scores": "a|b"})
+    identity = ReportIdentity("a|b")
+    report = dataclasses.replace(hand_report(), identity=identity)
     assert "| a\\|b |" in markdown_report(report)
 
 
 def test_headline_text(full_report):
-    lines = headline_text(hand_report()).splitlines()
+    title, *lines = headline_text(hand_report()).splitlines()
+    assert title.startswith("Evaluation of scores (audioset_strong ")
     heads = ["eval", "negatives", "d_prime", "mAP", "lwlrap"]
     assert lines[0].split()[:5] == heads
     assert lines[1].split()[:3] == ["strong", "explicit", "0.298"]
@@ -294,13 +299,12 @@ def test_headline_text(full_report):
     assert "- baseline" in full
     assert "p = 0." in full
     assert full.splitlines()[-1] == (
-        "Intervals are 95 % percentile intervals of 60 bootstrap resamples of "
-        "the clips, seed 0."
+        "Intervals of 95 % are of 60 random halves of the clips, seed 0."
     )
 
 
 def test_headline_text_gives_the_reason_for_what_is_no_number():
-    undefined = headline_text(undefined_report()).splitlines()
+    undefined = headline_text(undefined_report()).splitlines()[1:]
     assert undefined[1].split() == ["strong", "explicit", *6 * ["–"], "0"]
     assert undefined[2:] == [
         "strong explicit: No class has a positive and a negative: d' is "
@@ -316,7 +320,7 @@ def test_headline_text_gives_the_reason_for_what_is_no_number():
             dataclasses.replace(report.results[1], negatives="implied"),
         ),
     )
-    lines = headline_text(report).splitlines()
+    lines = headline_text(report).splitlines()[1:]
     assert lines[2].split()[:3] == ["-", "baseline", "+∞"]
     assert lines[-1] == (
         "weak implied, baseline: The mean AUC is 0 or 1: d' is infinite."
@@ -340,24 +344,40 @@ def test_format_number(value, digits, sign, text):
     assert format_number(value, digits, sign) == text
 
 
-def test_estimates_outside_of_their_intervals_are_noted(full_report):
+def test_missing_and_unreliable_intervals_are_noted(full_report):
     details = full_report.details[0]
-    off = Interval(0.5, 0.6, 0.7, 0.1, None, 0)
-    nothing = Interval(0.5, math.nan, math.nan, math.nan, None, 60)
-    overall = {
-        **dict.fromkeys(details.intervals.overall, nothing),
-        "mean_average_precision": off,
-    }
-    intervals = dataclasses.replace(details.intervals, overall=overall)
-    details = dataclasses.replace(details, intervals=intervals)
-    [note] = [
-        note
-        for note in result_notes(full_report.results[0], details=details)
-        if "Outside" in note
-    ]
-    assert note.startswith(
-        "Outside of their intervals: mean_average_precision. "
+    own = details.intervals.overall["d_prime"]
+    intervals = dataclasses.replace(
+        details.intervals,
+        overall={
+            "d_prime": own,
+            "mean_auc": Interval(math.nan, math.nan, math.nan, 0, None, 60),
+            "mean_d_prime": Interval(
+                2.0, math.nan, math.nan, math.inf, None, 0
+            ),
+        },
+        num_clips=99,
+        num_classes_few_clips=1,
     )
+
+    def notes():
+        own = dataclasses.replace(details, intervals=intervals)
+        return [
+            note
+            for note in result_notes(full_report.results[0], details=own)
+            if "nterval" in note
+        ]
+
+    missing, unreliable, few = notes()
+    assert missing.startswith("Without an interval: mean_d_prime. Most")
+    assert "there are 99 clips, and 100 are needed" in unreliable
+    assert few.startswith("1 class with a positive or a negative in fewer than")
+    intervals = dataclasses.replace(
+        intervals, num_clips=100, num_classes_few_clips=0, overall={}
+    )
+    assert notes() == []
+    intervals = dataclasses.replace(intervals, num_groups=7)
+    assert "there are 7 groups" in notes()[0]
 
 
 def test_differences_that_cannot_be_paired_are_noted(full_report):

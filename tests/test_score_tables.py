@@ -38,7 +38,7 @@ def write_table(path, scores, edges, columns=("/m/x", "/m/y"), sep="\t"):
 
 def test_as_sed_scores_eval_writes(tmp_path):
     (tmp_path / "a_0.tsv").write_text(WRITTEN)
-    score_file = read_score_tables(tmp_path)
+    score_file = read_score_tables(tmp_path).pool()
     assert score_file.segment_ids.tolist() == ["a_0"]
     assert score_file.mids.tolist() == ["/m/x", "/m/y"]
     assert score_file.num_label_frames.tolist() == [1]
@@ -46,11 +46,11 @@ def test_as_sed_scores_eval_writes(tmp_path):
     np.testing.assert_allclose(
         score_file.scores[0, 0], [0.4425862, 0.6359937], rtol=1e-6
     )
-    assert score_file.notes == (
+    assert score_file.notes[:2] == (
         "classes: 2 of 2 columns (2 by mid)",
-        "4 windows of 0.240 s in 1 tables, pooled by mean",
+        "4 windows of 0.240 s in 1 tables",
     )
-    by_max = read_score_tables(tmp_path, pooling="max")
+    by_max = read_score_tables(tmp_path).pool("max")
     np.testing.assert_allclose(
         by_max.scores[0, 0], [0.8409771, 0.9814486], rtol=1e-6
     )
@@ -64,7 +64,7 @@ def test_sed_scores_eval_itself(tmp_path):
         scores, np.arange(251) * 0.04, ["Speech", "Bark", "Chirp, tweet"]
     )
     io.write_sed_scores({"a_0": table, "b_30000": table}, tmp_path)
-    read = read_score_tables(tmp_path, KNOWN)
+    read = read_score_tables(tmp_path, KNOWN).pool()
     assert read.mids.tolist() == ["/m/a", "/m/b", "/m/c"]
     np.testing.assert_allclose(
         read.scores[1], scores[:240].reshape(10, 24, 3).mean(axis=1), rtol=1e-6
@@ -86,7 +86,7 @@ def test_a_folder(tmp_path, caplog):
     (tmp_path / "e_0.tsv").write_text(HEADER)
     (tmp_path / "README.md").write_text("scores")
     (tmp_path / "old").mkdir()
-    score_file = read_score_tables(tmp_path)
+    score_file = read_score_tables(tmp_path).pool()
     assert score_file.segment_ids.tolist() == ["-d_x_0", "c_0", "e_0"]
     # The first table says the order of the classes.
     assert score_file.mids.tolist() == ["/m/y", "/m/x"]
@@ -115,7 +115,7 @@ def test_segment_ids_with_slashes_are_in_subfolders(tmp_path, caplog):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(f"onset\toffset\tdog\n0\t0.96\t0.{number + 1}\n")
     known = KnownClasses(ClassMap(("dog",), ("Dog",)))
-    score_file = read_score_tables(tmp_path, known)
+    score_file = read_score_tables(tmp_path, known).pool()
     found = dict(zip(score_file.segment_ids, score_file.scores[:, 0, 0]))
     assert found == pytest.approx(dict(zip(ids, (0.1, 0.2, 0.3))))
     assert "no score tables" not in caplog.text
@@ -128,7 +128,7 @@ def test_columns_by_name_and_unknown_ones(tmp_path):
     write_table(tmp_path / "a_0.tsv", scores, edges, columns)
     # The comma makes pandas quote the name.
     write_table(tmp_path / "b_0.csv", scores, edges, columns, ",")
-    score_file = read_score_tables(tmp_path, KNOWN)
+    score_file = read_score_tables(tmp_path, KNOWN).pool()
     assert score_file.mids.tolist() == ["/m/c", "/m/a"]
     for clip in range(2):
         np.testing.assert_allclose(
@@ -137,23 +137,28 @@ def test_columns_by_name_and_unknown_ones(tmp_path):
     assert "1 unknown and left out: 'what'" in score_file.notes[0]
 
 
-def test_logits_become_probabilities_before_pooling(tmp_path):
+def test_means_of_logits_are_those_of_probabilities(tmp_path):
     logits = np.array([[0.0, 10.0], [-10.0, 10.0]])
     write_table(tmp_path / "a_0.tsv", logits, np.array([0, 0.48, 0.96]))
-    scores = read_score_tables(tmp_path, is_logits=True).scores
+    scores = read_score_tables(tmp_path, is_logits=True).pool().scores
     low = 1 / (1 + np.exp(10))
     np.testing.assert_allclose(
-        scores[0, 0], [(0.5 + low) / 2, 1 - low], rtol=1e-6
+        1 / (1 + np.exp(-scores[0, 0])), [(0.5 + low) / 2, 1 - low], rtol=1e-12
     )
 
 
 def test_padding_is_taken_and_other_clips_are_noted(tmp_path, caplog):
     # 10.24 s are what a model of 1,024 STFT frames gives.
-    write_table(tmp_path / "a_0.tsv", np.ones((256, 2)), np.arange(257) * 0.04)
-    assert len(read_score_tables(tmp_path).notes) == 2
+    for name in ("a_0", "c_0"):
+        path = tmp_path / f"{name}.tsv"
+        write_table(path, np.ones((256, 2)), np.arange(257) * 0.04)
+    assert len(read_score_tables(tmp_path).within(None).notes) == 2
     write_table(tmp_path / "b_0.tsv", np.ones((30, 2)), np.arange(31) * 1.0)
-    note = "1 tables go on long after 10 s; what is after 9.6 s was not used"
-    assert note in read_score_tables(tmp_path).notes
+    note = (
+        "scores of 1 of 3 clips go on after the end of their clip, which is "
+        "not used (such as 'b_0': 30 s of 10 s)"
+    )
+    assert note in read_score_tables(tmp_path).within(None).notes
     assert note in caplog.text
 
 
@@ -171,7 +176,7 @@ GOOD = "0 0.96 0.1 0.2"
         ("onset\toffset\t/m/x\t/m/x\n", 1, "'/m/x' more than once"),
         ("onset,offset,/m/x\n0,1,0.5\n", 1, "found 'onset,offset,/m/x'"),
         (rows(GOOD, "0.96 1.92 nan 0.2"), 3, "number for '/m/x', found 'nan'"),
-        (rows(GOOD, "0.96 1.92 0.1 1e99"), 3, "'/m/y', found '1e99'"),
+        (rows(GOOD, "0.96 1.92 0.1 1e999"), 3, "'/m/y', found '1e999'"),
         (rows("0 0.96 0.1 high"), 2, "'/m/y', found 'high'"),
         (rows(GOOD, "0.96 1.92 0.1"), 3, "expected 4 columns, found 3"),
         (rows("0 0.96 0.1 0.2 0.3"), 2, "expected 4 columns, found 5"),
@@ -223,7 +228,7 @@ def test_windows_line_ends_and_a_byte_order_mark(tmp_path):
     text = "\ufeff" + rows(GOOD, "0.96 1.92 0.3 0.4")
     (tmp_path / "a_0.tsv").write_bytes(text.replace("\n", "\r\n").encode())
     scores = read_score_tables(tmp_path).scores
-    np.testing.assert_allclose(scores[0, :2], [[0.1, 0.2], [0.3, 0.4]])
+    np.testing.assert_array_equal(scores, [[0.1, 0.2], [0.3, 0.4]])
 
 
 def test_tables_with_other_classes(tmp_path):
@@ -263,7 +268,7 @@ def test_a_file_and_a_folder_of_the_same_scores(tmp_path):
         )
     for options in ({}, {"is_logits": True}):
         file, folder = (
-            read_scores(tmp_path / name, **options)
+            read_scores(tmp_path / name, **options).pool()
             for name in ("S.npz", "tables")
         )
         assert file.segment_ids.tolist() == folder.segment_ids.tolist()
@@ -277,12 +282,6 @@ def test_one_table_is_no_folder(tmp_path):
         read_scores(tmp_path / "a_0.tsv")
 
 
-def test_unknown_pooling_is_said_before_reading(tmp_path):
-    (tmp_path / "a_0.tsv").write_text(HEADER + "broken")
-    with pytest.raises(InputError, match="pooling must be one of"):
-        read_scores(tmp_path, pooling="sum")
-
-
 def test_tables_of_clips_of_any_length(tmp_path, caplog):
     # 0.48 s windows, two a label frame.
     rng = np.random.default_rng(8)
@@ -292,7 +291,8 @@ def test_tables_of_clips_of_any_length(tmp_path, caplog):
         edges = np.arange(len(values) + 1) * 0.48
         write_table(tmp_path / f"{name}.tsv", values, edges)
     clips = make_clips_table(["c", "a 1", "b"], [3.9, 33.0, 8.0], ["g"] * 3)
-    found = read_score_tables(tmp_path, clips=clips, clip_seconds=7.7)
+    scored = read_score_tables(tmp_path)
+    found = scored.within(clips, 7.7, allow_partial=True).pool()
     assert found.segment_ids.tolist() == list(scores)
     # 33 s hold 34 label frames, though the table goes on to 33.6 s; b ends
     # after 2.88 of 8 s; d.5 is not listed.
@@ -305,8 +305,11 @@ def test_tables_of_clips_of_any_length(tmp_path, caplog):
             found.scores[row, :count], expected, rtol=1e-6
         )
     # c goes on for 15 s, d.5 for 3.
-    assert "2 tables go on long after the end of their clip" in caplog.text
+    assert "scores of 2 of 4 clips go on after the end" in caplog.text
+    assert "scores of 1 of 4 clips end early" in caplog.text
     # All of one length.
-    found = read_scores(tmp_path, clip_seconds=20.0)
+    found = scored.within(None, 20.0, allow_partial=True).pool()
     assert found.num_label_frames.tolist() == [20, 3, 20, 11]
-    assert "1 tables go on long after 20 s; what is after 19.2 s" in caplog.text
+    assert "scores of 1 of 4 clips go on after the end" in caplog.text
+    with pytest.raises(InputError, match="Times are in seconds: correct them"):
+        scored.within(None, 20.0)

@@ -1,5 +1,6 @@
 """Score files, arrays, the classes of columns, and pooling."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -15,16 +16,19 @@ from eval_examples import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import expit
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.scores import (
-    find_classes,
-    logits_to_probabilities,
+from audioset_strong.evaluation.native_scores import (
     make_scores,
-    pool_onto_label_frames,
     read_score_file,
+)
+from audioset_strong.evaluation.scores import (
+    as_probabilities,
+    find_classes,
+    mean_scores,
+    pool_onto_label_frames,
     warn_unless_probabilities,
-    with_probabilities,
     write_score_file,
 )
 from audioset_strong.labels.class_map import (
@@ -211,14 +215,14 @@ def save(tmp_path, **changes):
     return path
 
 
-@pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_round_trip(tmp_path, dtype):
     arrays = valid_arrays()
     written = make_score_file(
         arrays["scores"].astype(dtype), ["a_0", "b_0"], None, [10, 4]
     )
     write_score_file(written, tmp_path / "scores.npz")
-    read = read_score_file(tmp_path / "scores.npz")
+    read = read_score_file(tmp_path / "scores.npz").pool()
     assert read.scores.dtype == dtype
     for name in ("segment_ids", "mids", "scores", "num_label_frames"):
         np.testing.assert_array_equal(
@@ -250,7 +254,7 @@ def test_without_num_label_frames_all_count(tmp_path):
     path = save(
         tmp_path, num_label_frames=None, label_frame_seconds=np.float32(0.96)
     )
-    score_file = read_score_file(path)
+    score_file = read_score_file(path).pool()
     assert score_file.num_label_frames.tolist() == [10, 10]
     assert score_file.is_scored.all()
 
@@ -262,7 +266,7 @@ def test_clip_scores_are_means_of_scored_label_frames():
     scores[1, 2:, 0] = 100  # beyond the audio
     score_file = make_score_file(scores, num_label_frames=[10, 2, 0])
     clip_scores = score_file.clip_scores()
-    assert clip_scores.dtype == np.float32
+    assert clip_scores.dtype == np.float64
     np.testing.assert_array_equal(clip_scores, [[4.5], [1.5], [np.nan]])
 
 
@@ -292,11 +296,12 @@ def test_many_clips_are_checked_and_pooled_in_parts():
 
 def test_columns_by_index_or_name(tmp_path):
     indices = save(tmp_path, mids=None, class_indices=np.array([2, 0, 1]))
-    read = read_score_file(indices, KNOWN)
+    read = read_score_file(indices, KNOWN).pool()
     assert read.mids.tolist() == ["/m/c", "/m/a", "/m/b"]
     assert read.notes == ("classes: 3 of 3 columns (3 by class index)",)
     names = np.array(["Bark (dog)", "Drum", "Speech"])
-    read = read_score_file(save(tmp_path, mids=None, class_names=names), KNOWN)
+    path = save(tmp_path, mids=None, class_names=names)
+    read = read_score_file(path, KNOWN).pool()
     assert read.mids.tolist() == ["/m/b", "/m/a"]
     np.testing.assert_array_equal(
         read.scores, valid_arrays()["scores"][:, :, [0, 2]]
@@ -319,7 +324,7 @@ def test_release_size_fits_in_2_gb(tmp_path):
 _RELEASE_SIZE = """
 import resource, subprocess, sys
 import numpy as np, pandas as pd
-from audioset_strong.evaluation import evaluate_scores, read_scores
+from audioset_strong.evaluation import evaluate, read_scores
 from audioset_strong.evaluation import read_truth
 from audioset_strong.evaluation.scores import LabelFrameScores, write_score_file
 from audioset_strong.labels.label_files import write_framed_labels
@@ -327,7 +332,7 @@ from audioset_strong.labels.label_files import write_framed_labels
 folder, is_child = sys.argv[1], len(sys.argv) > 2
 if is_child:
     ours, theirs = (read_scores(folder + "/S.npz") for _ in range(2))
-    evaluate_scores(ours, read_truth(folder + "/F.tsv"), baseline=theirs)
+    evaluate(ours, read_truth(folder + "/F.tsv"), baseline=theirs)
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
     sys.exit()
 rng = np.random.default_rng(0)
@@ -360,14 +365,14 @@ def scores_with(value):
     [
         (
             {"scores": scores_with(np.nan)},
-            "segment b_0, label frame 3, class /m/z",
+            "segment b_0, frame 3, class /m/z",
         ),
-        ({"scores": np.zeros((2, 3))}, r"\[2, 1 or more, 3\], found \[2, 3\]"),
-        ({"scores": np.zeros((2, 10, 3))}, "found float64"),
+        ({"scores": np.zeros(3)}, r"\[2, 1 or more, 3\], or .* found \[3\]"),
+        ({"scores": np.zeros((2, 10, 3), int)}, "float64, found int64"),
         ({"segment_ids": np.array(["a_0", "a_0"])}, "such as 'a_0'"),
         ({"mids": np.arange(3)}, "1-D array of str"),
         ({"segment_ids": None}, r"found no \['segment_ids'\]"),
-        ({"mids": None}, "found no .'mids or class_names or class_indices'"),
+        ({"mids": None}, r"found no \['mids'\]"),
         (
             {"class_names": np.array(["a"])},
             "Expected one of .* found .'mids', ",
@@ -382,10 +387,11 @@ def scores_with(value):
         ),
         (
             {"mids": None, "class_names": np.array(["/m/x", "no"])},
-            r"with 2 classes, found \[2, 10, 3\]",
+            r"must have 2 classes .* found \[2, 10, 3\]",
         ),
-        ({"label_frame_seconds": np.float64(1.0)}, "must be 0.96, found 1.0"),
-        ({"label_frame_seconds": np.float64(np.nan)}, "must be 0.96"),
+        ({"label_frame_seconds": np.float64(-1.0)}, "above 0, found -1.0"),
+        ({"label_frame_seconds": np.float64(np.nan)}, "above 0"),
+        ({"frame_seconds": np.float64(0.96)}, "found both"),
         ({"label_frame_seconds": np.ones(2)}, "must be one number"),
         ({"num_label_frames": np.array([10, 11])}, r"must lie in \[0, 10\]"),
         ({"num_label_frames": np.array([10])}, r"int \[num_clips\] = \[2\]"),
@@ -427,22 +433,31 @@ class Tensor:
         return self.array if dtype is None else self.array.astype(dtype)
 
 
-def test_frames_of_40_ms():
+def test_frames_of_40_ms(caplog):
     scores = np.random.default_rng(0).random((3, 250, 2))
-    score_file = make_scores(
+    made = make_scores(
         Tensor(scores),
         ["a_0", "b_0", "c_0"],
         ["/m/x", "/m/y"],
         frame_seconds=0.04,
     )
-    assert score_file.scores.dtype == np.float32
+    # Nothing is narrowed or copied.
+    assert np.shares_memory(made.scores, scores)
+    with caplog.at_level("INFO", logger="absl"):
+        score_file = made.pool()
     np.testing.assert_allclose(
         score_file.scores,
         scores[:, :240].reshape(3, 10, 24, 2).mean(axis=2),
-        rtol=1e-6,
+        rtol=1e-14,
     )
     assert score_file.num_label_frames.tolist() == [10, 10, 10]
-    assert "250 frames up to 10 s, pooled by mean" in score_file.notes
+    note = (
+        "750 frames of 0.04 s in 3 clips, pooled by mean onto 30 label frames "
+        "of 0.96 s; what is after the last whole one was not used, 0.4 s of "
+        "the typical clip"
+    )
+    assert note in score_file.notes
+    assert note in caplog.text
 
 
 def test_padding_is_not_looked_at():
@@ -456,7 +471,8 @@ def test_padding_is_not_looked_at():
         ["/m/x"],
         frame_seconds=0.48,
         num_frames=counts.tolist(),
-    )
+        audio_seconds=[9.6] * 300,
+    ).pool()
     # Half of a label frame is enough.
     expected = (counts + 1) // 2
     np.testing.assert_array_equal(score_file.num_label_frames, expected)
@@ -468,15 +484,9 @@ def test_padding_is_not_looked_at():
 def test_uneven_frames_and_max():
     scores = np.array([[[0.2], [0.9], [0.4]]])
     score_file = make_scores(
-        scores,
-        ["a_0"],
-        ["/m/x"],
-        edges_seconds=[0, 0.5, 1.5, 2.88],
-        pooling="max",
-    )
-    np.testing.assert_allclose(
-        score_file.scores[0, :4, 0], [0.9, 0.9, 0.4, 0], rtol=1e-6
-    )
+        scores, ["a_0"], ["/m/x"], edges_seconds=[0, 0.5, 1.5, 2.88]
+    ).pool("max")
+    np.testing.assert_array_equal(score_file.scores[0, :, 0], [0.9, 0.9, 0.4])
 
 
 def test_logits_of_classes_by_index_or_name():
@@ -486,7 +496,7 @@ def test_logits_of_classes_by_index_or_name():
     names = ["Bark", "??", "Speech"]
     some = make_scores(logits, ["a_0"], names, known=KNOWN, is_logits=True)
     assert some.mids.tolist() == ["/m/b", "/m/a"]
-    np.testing.assert_allclose(some.scores[0, 0], [0.5, 0], atol=1e-6)
+    assert some.scores[0].tolist() == [0, -20]
 
 
 GOOD = np.zeros((2, 20, 2))
@@ -504,13 +514,14 @@ def with_score(value):
         (GOOD[0], {}, r"2 segment_ids and 2 classes, found \[20, 2\]"),
         (GOOD.astype(int), {}, "of int64"),
         (with_score(np.nan), {}, "first for segment b_0, frame 7, class /"),
-        (with_score(1e40), {}, "if frames are padded"),
+        (with_score(np.inf), {}, "if frames are padded"),
+        (GOOD.astype(np.longdouble), {}, "found float128"),
         (GOOD, {"frame_seconds": 0}, "above 0, found 0"),
         (GOOD, {"edges_seconds": [0, 1]}, r"= \[21\] numbers"),
         (GOOD, {"edges_seconds": np.arange(21) + 1.0}, "ascending from 0"),
-        (GOOD, {"num_frames": [20, 21]}, r"in \[0, 20\]"),
+        (GOOD, {"num_frames": [20, 21]}, r"in \[0, 20\], found 20 to 21"),
         (GOOD, {"num_frames": [1.5, 2]}, "of float64"),
-        (GOOD, {"pooling": "median"}, "Received: 'median'"),
+        (GOOD, {"window_seconds": 0.4}, "must be 0.48 or more"),
     ],
 )
 def test_score_arrays_bad_arrays(scores, options, message):
@@ -531,36 +542,61 @@ def logit_file(seed=0):
     )
 
 
-def test_probabilities_of_logits():
-    logits = np.linspace(-80, 80, 1001)
-    expected = 1 / (1 + np.exp(-logits))
-    found = logits_to_probabilities(logits)
-    assert found.dtype == np.float32
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
-    # float16 would make 12 and 15 the same.
-    few = logits_to_probabilities(np.array([12, 15], dtype=np.float16))
-    assert few[0] < few[1]
-
-
 def test_what_is_the_same_and_what_is_not():
     logits = logit_file()
-    probabilities = with_probabilities(logits)
-    assert probabilities.notes == ("logits were turned into probabilities",)
+    of_logits = dataclasses.replace(logits, is_logits=True)
+    probabilities = dataclasses.replace(
+        logits, scores=as_probabilities(logits.scores, is_logits=True)
+    )
     framed = framed_table(
         {(f"clip{i}_0", X): {i, i + 1, i + 2} for i in range(6)}
     )
-    strong = [evaluate_strong(s, framed) for s in (logits, probabilities)]
-    assert strong[0].mean_auc == strong[1].mean_auc
-    assert strong[0].lwlrap == strong[1].lwlrap
-    weak = weak_table({f"clip{i}_0": [X] if i % 2 else [] for i in range(6)})
-    files = [(logit_file(seed), seed) for seed in range(10)]
-    is_same = [
-        evaluate_weak(s, weak).mean_auc
-        == evaluate_weak(with_probabilities(s), weak).mean_auc
-        for s, _ in files
+    strong = [
+        evaluate_strong(s, framed) for s in (logits, of_logits, probabilities)
     ]
+    assert strong[0].mean_auc == strong[1].mean_auc == strong[2].mean_auc
+    assert strong[0].lwlrap == strong[1].lwlrap == strong[2].lwlrap
+    np.testing.assert_allclose(
+        expit(of_logits.clip_scores()), probabilities.clip_scores(), rtol=1e-12
+    )
     # Means of logits order some clips in another way.
+    weak = weak_table({f"clip{i}_0": [X] if i % 2 else [] for i in range(6)})
+    is_same = []
+    for seed in range(10):
+        file = logit_file(seed)
+        auc, as_logits = (
+            evaluate_weak(
+                dataclasses.replace(file, is_logits=is_logits), weak
+            ).mean_auc
+            for is_logits in (False, True)
+        )
+        is_same.append(auc == as_logits)
     assert not all(is_same)
+
+
+def test_means_of_logits_do_not_saturate():
+    # float32 has one probability for all of them, float64 for most.
+    logits = np.array([[30, 20], [40, 20], [50, 20], [90, -900]], np.float32)
+    mean = mean_scores(logits[:, :1], np.ones(4), is_logits=True)
+    # The mean of 1 - p is about (e**-30 + e**-40 + ...) / 4.
+    np.testing.assert_allclose(mean, 30 + np.log(4) - np.exp(-10), rtol=1e-9)
+    less = mean_scores(logits[1:, :1], np.ones(3), is_logits=True)
+    least = mean_scores(logits[2:, :1], np.ones(2), is_logits=True)
+    assert mean[0] < less[0] < least[0]
+    for is_logits in (True, False):
+        equal = mean_scores(logits[:3, 1:], np.full(3, 0.1), is_logits)
+        assert equal.tolist() == [20]
+
+
+def test_means_keep_what_differs_in_the_last_bit():
+    # Of float32 close to 1, and of many equal ones.
+    high = np.ones((24, 1), np.float32)
+    lower = high.copy()
+    lower[7] = np.nextafter(np.float32(1), np.float32(0))
+    weights = np.full(24, 0.04)
+    assert mean_scores(high, weights)[0] == 1
+    assert 1 - 6e-8 < mean_scores(lower, weights)[0] < 1
+    assert mean_scores(np.full((24, 1), 0.1), weights)[0] == 0.1
 
 
 def test_warnings(caplog):
@@ -583,8 +619,11 @@ def test_no_warning(caplog):
 
 
 def test_probabilities_that_are_said_to_be_logits(caplog):
-    with_probabilities(with_probabilities(logit_file()))
+    made = make_scores(
+        np.full((1, 10, 1), 0.7), ["a_0"], ["/m/x"], is_logits=True
+    )
     assert "are they probabilities already?" in caplog.text
+    assert "logits are ranked as they are" in made.notes[-1]
 
 
 def slow_pool(scores, edges_ms, pooling):
@@ -603,17 +642,21 @@ def slow_pool(scores, edges_ms, pooling):
     return pooled, num_scored
 
 
+def pool(scores, edges, pooling="mean"):
+    return pool_onto_label_frames(
+        scores, edges[:-1], edges[1:], 10, pooling=pooling
+    )
+
+
 # 40 ms divides a label frame, the others do not.
 @pytest.mark.parametrize("hop_ms", [10, 40, 64, 100, 500, 1000, 2500])
 @pytest.mark.parametrize("pooling", ["mean", "max"])
 def test_even_windows(hop_ms, pooling):
     edges_ms = np.arange(0, 10001, hop_ms)
     scores = np.random.default_rng(hop_ms).random((len(edges_ms) - 1, 3))
-    pooled, num_scored = pool_onto_label_frames(
-        scores, edges_ms / 1000, pooling
-    )
+    pooled, num_scored = pool(scores, edges_ms / 1000, pooling)
     expected, num_expected = slow_pool(scores, edges_ms, pooling)
-    assert pooled.dtype == np.float32
+    assert pooled.dtype == np.float64
     assert num_scored == num_expected == 10
     np.testing.assert_allclose(pooled, expected, rtol=1e-6)
 
@@ -633,9 +676,7 @@ def test_uneven_windows(lengths_ms, pooling):
     scores = np.random.default_rng(0).normal(size=(len(edges_ms) - 1, 2))
     if not len(scores):
         return
-    pooled, num_scored = pool_onto_label_frames(
-        scores, edges_ms / 1000, pooling
-    )
+    pooled, num_scored = pool(scores, edges_ms / 1000, pooling)
     expected, num_expected = slow_pool(scores, edges_ms, pooling)
     assert num_scored == num_expected
     np.testing.assert_allclose(pooled, expected, rtol=1e-5, atol=1e-6)
@@ -645,9 +686,7 @@ def test_label_frame_pooling_label_frames_stay_what_they_are():
     scores = np.random.default_rng(0).random((10, 4), dtype=np.float32)
     # Multiples of 0.96 are not exact: no neighbour may come in.
     for pooling in ("mean", "max"):
-        pooled, _ = pool_onto_label_frames(
-            scores, np.arange(11) * 0.96, pooling
-        )
+        pooled, _ = pool(scores, np.arange(11) * 0.96, pooling)
         np.testing.assert_array_equal(pooled, scores)
 
 
@@ -655,11 +694,11 @@ def test_by_hand():
     # Label frame 0 has 0.5 s of the first and 0.46 s of the second window.
     scores = np.array([[0.2], [0.8]])
     edges = np.array([0.0, 0.5, 1.92])
-    pooled, num_scored = pool_onto_label_frames(scores, edges)
+    pooled, num_scored = pool(scores, edges)
     assert num_scored == 2
     expected = (0.5 * 0.2 + 0.46 * 0.8) / 0.96
     np.testing.assert_allclose(pooled[:3, 0], [expected, 0.8, 0])
-    pooled, _ = pool_onto_label_frames(scores, edges, "max")
+    pooled, _ = pool(scores, edges, "max")
     np.testing.assert_allclose(pooled[:3, 0], [0.8, 0.8, 0])
 
 
@@ -670,7 +709,7 @@ def test_by_hand():
 )
 def test_a_label_frame_counts_if_half_is_covered(end_seconds, num_scored):
     edges = np.linspace(0, end_seconds, 8)
-    pooled, found = pool_onto_label_frames(np.full((7, 1), 0.3), edges)
+    pooled, found = pool(np.full((7, 1), 0.3), edges)
     assert found == num_scored
     np.testing.assert_allclose(pooled[:num_scored], 0.3)
     assert not pooled[num_scored:].any()
@@ -678,7 +717,7 @@ def test_a_label_frame_counts_if_half_is_covered(end_seconds, num_scored):
 
 def test_the_uncovered_rest_is_not_averaged_in():
     # 0.5 s of score 1, then nothing.
-    pooled, _ = pool_onto_label_frames(np.ones((1, 1)), np.array([0, 0.5]))
+    pooled, _ = pool(np.ones((1, 1)), np.array([0, 0.5]))
     assert pooled[0, 0] == 1
 
 
@@ -686,14 +725,14 @@ def test_what_is_left_of_rounding_does_not_reach():
     # The second window starts 0.4 ms before the label frame that it is of.
     scores = np.array([[0.1], [0.9]])
     edges = np.array([0, 0.9596, 1.92])
-    pooled, _ = pool_onto_label_frames(scores, edges, "max")
+    pooled, _ = pool(scores, edges, "max")
     np.testing.assert_allclose(pooled[:2, 0], [0.1, 0.9])
 
 
 def test_windows_shorter_than_a_millisecond():
     edges = np.arange(0, 9601) * 0.0002  # 1.92 s
     scores = np.linspace(0, 1, 9600)[:, np.newaxis]
-    pooled, num_scored = pool_onto_label_frames(scores, edges, "max")
+    pooled, num_scored = pool(scores, edges, "max")
     assert num_scored == 2
     np.testing.assert_allclose(pooled[:2, 0], [0.5, 1], atol=1e-3)
 
@@ -706,7 +745,7 @@ def test_files_have_room_for_the_longest_clip(tmp_path):
     scores = rng.random((3, 31, 2), dtype=np.float32)
     score_file = make_score_file(scores, ["a 1", "b", "c"], None, [31, 4, 0])
     write_score_file(score_file, tmp_path / "S.npz")
-    found = read_score_file(tmp_path / "S.npz")
+    found = read_score_file(tmp_path / "S.npz").pool()
     np.testing.assert_array_equal(found.scores, scores)
     assert found.num_label_frames.tolist() == [31, 4, 0]
     assert found.clip_scores()[1] == pytest.approx(scores[1, :4].mean(axis=0))
@@ -719,7 +758,7 @@ def test_files_have_room_for_the_longest_clip(tmp_path):
         arrays = dict(file)
     del arrays["num_label_frames"]
     np.savez(tmp_path / "T.npz", **arrays)
-    found = read_score_file(tmp_path / "T.npz")
+    found = read_score_file(tmp_path / "T.npz").pool()
     assert found.num_label_frames.tolist() == [31, 31, 31]
 
 
@@ -738,10 +777,8 @@ def test_arrays_of_clips_of_any_length(pooling):
         ["/m/a", "/m/b"],
         frame_seconds=0.32,
         num_frames=[42, 42, 40, 42],
-        pooling=pooling,
-        clips=clips,
-        clip_seconds=5.0,
-    )
+    ).within(clips, 5.0, allow_partial=True)
+    found = found.pool(pooling)
     # 40 windows reach .32 s into the 14th label frame, less than half of it.
     assert found.num_label_frames.tolist() == [13, 5, 13, 2]
     assert found.scores.shape == (4, 14, 2)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tiny_release import HELD_OUT
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.scores import read_score_file
+from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.models.clip_scores import score_clips
 from audioset_strong.records.manifest import read_records
 from audioset_strong.training.scoring import write_scores
@@ -47,7 +47,7 @@ def test_the_file_holds_the_scores_of_the_model(
     assert "Label frames without a score" not in done.stderr
     # The records have other classes, which the scores do not need.
     assert "class 0 is /m/bell there, /m/tone_low here" in done.stderr
-    saved = read_score_file(output)
+    saved = read_scores(output).pool()
     model, _, class_map = load_classifier(untrained_workdir)
     expected = score_clips(
         lambda patches: tf.sigmoid(model(patches, training=False)["logits"]),

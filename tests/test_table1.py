@@ -147,7 +147,7 @@ class _Fake:
             (training_steps, "write_scores", self._write_scores),
             (training_steps, "read_scores", lambda *_: None),
             (training_steps, "read_truth", lambda **_: None),
-            (training_steps, "evaluate_scores", lambda *_: None),
+            (training_steps, "evaluate", lambda *_: None),
             (training_steps, "write_report", self._write_report),
         ):
             monkeypatch.setattr(module, name, fake)

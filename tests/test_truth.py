@@ -20,7 +20,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.evaluation.evaluating import (
     BootstrapSettings,
     EvalSettings,
-    evaluate_scores,
+    evaluate,
 )
 from audioset_strong.evaluation.report import headline_text
 from audioset_strong.evaluation.truth import _frame_pairs, map_truth, read_truth
@@ -378,7 +378,7 @@ def test_metrics_of_all_annotated_clips_are_those_of_an_oracle():
 
     def result_of(**options):
         truth = read_truth(strong_labels=strong, **options)
-        return evaluate_scores(score_file, truth, settings).results[0]
+        return evaluate(score_file, truth, settings).results[0]
 
     result = result_of(clips=clips)
     for mid, column in (("cat", 0), ("dog", 2)):
@@ -440,7 +440,7 @@ def test_a_model_that_hears_events_in_empty_clips_is_seen_through():
         ({"clips": clips}, 14 / 25, 1 - 11 / 236),
     ]:
         truth = read_truth(strong_labels=strong, **options)
-        [result] = evaluate_scores(score_file, truth, settings).results
+        [result] = evaluate(score_file, truth, settings).results
         assert result.mean_average_precision == pytest.approx(precision)
         assert result.mean_auc == pytest.approx(auc)
 
@@ -449,7 +449,7 @@ def test_scored_clips_that_no_label_names_are_counted_on_the_console(caplog):
     score_file, strong, clips = annotated()
     settings = EvalSettings(has_details=False)
     truth = read_truth(strong_labels=strong, clip_seconds=12.0)
-    evaluate_scores(score_file, truth, settings)
+    evaluate(score_file, truth, settings)
     # 12 label frames of 30, of 23 clips.
     assert f"{18 * 23} scored label frames lie after the end" in caplog.text
     [message] = [m for m in caplog.messages if "scored clips have no" in m]
@@ -460,7 +460,7 @@ def test_scored_clips_that_no_label_names_are_counted_on_the_console(caplog):
     )
     caplog.clear()
     truth = read_truth(strong_labels=strong, clips=clips)
-    report = evaluate_scores(score_file, truth, settings)
+    report = evaluate(score_file, truth, settings)
     assert (
         "1 scored clips have no strong labels, such as unknown" in caplog.text
     )
@@ -474,7 +474,7 @@ def test_scored_clips_that_no_label_names_are_counted_on_the_console(caplog):
     few = make_score_file(
         score_file.scores[:9, :2], score_file.segment_ids[:9], score_file.mids
     )
-    report = evaluate_scores(few, truth, settings)
+    report = evaluate(few, truth, settings)
     assert "13 labelled clips are not scored, such as rec 09" in caplog.text
     # Labels of label frames that were not scored are lost, and counted.
     [explicit] = report.results[:1]
@@ -557,16 +557,14 @@ def test_clips_are_resampled_by_the_groups_of_the_list():
     settings = EvalSettings(
         negatives=["explicit"], bootstrap=BootstrapSettings(num_resamples=50)
     )
-    report = evaluate_scores(score_file, truth, settings)
+    report = evaluate(score_file, truth, settings)
     assert report.details[0].intervals.num_groups == 7
-    assert "50 bootstrap resamples of the 7 groups of clips" in headline_text(
-        report
-    )
+    assert "50 random halves of the 7 groups of clips" in headline_text(report)
     singles = dataclasses.replace(
         truth, clips=truth.clips.assign(group=truth.clips["segment_id"])
     )
-    report = evaluate_scores(score_file, singles, settings)
-    assert "50 bootstrap resamples of the clips" in headline_text(report)
+    report = evaluate(score_file, singles, settings)
+    assert "50 random halves of the clips" in headline_text(report)
 
 
 def test_mapped_labels_of_clips_of_any_length():

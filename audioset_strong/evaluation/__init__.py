@@ -13,8 +13,9 @@ can write, and label files. From the bottom up:
   truth.py         label files -> what scores are evaluated against
   bootstrap.py     confidence intervals, and whether two systems differ
   details.py       ROC curves and the worst errors
+  array_metrics.py `metrics`: the metrics of plain arrays
   results.py       the metrics of one evaluation, and what a report holds
-  evaluating.py    `evaluate_scores`: scores + truth + settings -> a report,
+  evaluating.py    `evaluate`: scores + truth + settings -> a report,
                    with an example
   report.py        report.json, per_class.csv, report.md, the console's table
   report_page.py   report.html, from report.html.jinja, report.css, report.js
@@ -29,11 +30,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from audioset_strong.evaluation.array_metrics import metrics
     from audioset_strong.evaluation.evaluating import (
         BootstrapSettings,
         EvalSettings,
-        evaluate_scores,
+        evaluate,
     )
+    from audioset_strong.evaluation.native_scores import make_scores
     from audioset_strong.evaluation.report import (
         headline_text,
         report_dict,
@@ -42,7 +45,6 @@ if TYPE_CHECKING:
     from audioset_strong.evaluation.score_tables import read_scores
     from audioset_strong.evaluation.scores import (
         LabelFrameScores,
-        make_scores,
         write_score_file,
     )
     from audioset_strong.evaluation.truth import read_truth
@@ -52,9 +54,10 @@ __all__ = [
     "BootstrapSettings",
     "EvalSettings",
     "LabelFrameScores",
-    "evaluate_scores",
+    "evaluate",
     "headline_text",
     "make_scores",
+    "metrics",
     "read_known_classes",
     "read_scores",
     "read_truth",
@@ -67,9 +70,10 @@ _MODULE_OF_NAME = {
     "BootstrapSettings": "evaluation.evaluating",
     "EvalSettings": "evaluation.evaluating",
     "LabelFrameScores": "evaluation.scores",
-    "evaluate_scores": "evaluation.evaluating",
+    "evaluate": "evaluation.evaluating",
     "headline_text": "evaluation.report",
-    "make_scores": "evaluation.scores",
+    "make_scores": "evaluation.native_scores",
+    "metrics": "evaluation.array_metrics",
     "read_known_classes": "labels.class_map",
     "read_scores": "evaluation.score_tables",
     "read_truth": "evaluation.truth",

@@ -27,7 +27,7 @@ import pandas as pd
 
 from audioset_strong.evaluation.items import EvalItems
 from audioset_strong.evaluation.ranking_metrics import ClassRanking, sortable
-from audioset_strong.params import LabelFrameParams
+from audioset_strong.evaluation.scores import as_probabilities
 
 # Enough that no curve is off by more than 1/25 along the axes; 527 classes of
 # two systems then take 0.2 MB of the page, one evaluation.
@@ -161,16 +161,18 @@ def worst_items(
     table["mid"] = pd.Series(mids, dtype=object)
     display_names = [(names or {}).get(mid, "") for mid in mids]
     table["display_name"] = pd.Series(display_names, dtype=object)
-    table["score"] = items.scores[item, column].astype(np.float64)
+    table["score"] = as_probabilities(
+        items.scores[item, column], items.is_logits
+    ).astype(np.float64)
     # Scored label frames of a clip follow one another from its start.
     label_frame = item - np.searchsorted(items.clip_of_item, clip)
     table["label_frame"] = pd.Series(label_frame, dtype="Int64")
     if evaluation == "weak":
         table["label_frame"] = pd.Series(pd.NA, table.index, dtype="Int64")
     frame = table["label_frame"].astype("Float64")
-    hop = LabelFrameParams().label_frame_seconds
-    table["onset_seconds"] = (frame * hop).round(2)
-    table["offset_seconds"] = ((frame + 1) * hop).round(2)
+    hop = items.label_frame_seconds
+    table["onset_seconds"] = (frame * hop).round(3)
+    table["offset_seconds"] = ((frame + 1) * hop).round(3)
     return table[list(COLUMNS)]
 
 

@@ -30,7 +30,7 @@ scores a second (`torch.sigmoid(model(waveforms)).numpy()` in place of `array`):
 ... )
 >>> truth = evaluation.read_truth(strong_labels=strong_labels)  # Or a path.
 >>> settings = evaluation.EvalSettings(negatives=["explicit"])
->>> report = evaluation.evaluate_scores(scores, truth, settings)
+>>> report = evaluation.evaluate(scores, truth, settings)
 >>> [result] = report.results
 >>> result.evaluation, result.num_items, result.num_classes
 ('strong', 20, 2)
@@ -42,8 +42,10 @@ scores a second (`torch.sigmoid(model(waveforms)).numpy()` in place of `array`):
 """
 
 import dataclasses
-from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple
+import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -59,16 +61,20 @@ from audioset_strong.evaluation.bootstrap import (
     resample_classes,
 )
 from audioset_strong.evaluation.details import roc_curves, worst_items
+from audioset_strong.evaluation.identity import identify, name_of_source
 from audioset_strong.evaluation.items import (
+    Alignment,
     EvalItems,
     warn_of_gaps,
     within_clips,
 )
+from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
 from audioset_strong.evaluation.results import (
     EvalDetails,
     EvalReport,
     EvalResult,
+    count_of,
     evaluate_items,
 )
 from audioset_strong.evaluation.scores import (
@@ -78,6 +84,11 @@ from audioset_strong.evaluation.scores import (
 from audioset_strong.evaluation.truth import Truth, map_truth
 from audioset_strong.labels.class_map import describe_other_classes
 from audioset_strong.labels.label_mapping import LabelMapping
+
+# What a report without any other protocol is of: this paper's metrics.
+PROTOCOL = "hershey2021"
+# What messages call systems that are given by an argument.
+_NAMES = {"scores": "the scores", "baseline_scores": "the baseline"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,6 +116,10 @@ class EvalSettings:
       negatives: Kinds of negatives (`results.py`); None for all.
       mapping: What labels become first; None to take them as they are.
       clips: segment_ids to evaluate on; None for all.
+      pooling: How frames of another length become label frames, "mean" or
+        "max" (`scores.py`).
+      allow_partial_scores: Whether most clips may have scores that end long
+        before or after them.
       only_common_label_frames: Whether scores and baseline are evaluated on
         the clips and label frames that both have scored.
       has_details: Whether ROC curves, worst errors and intervals are made.
@@ -116,16 +131,22 @@ class EvalSettings:
     negatives: Sequence[str] | None = None
     mapping: LabelMapping | None = None
     clips: Collection[str] | None = None
+    pooling: str = "mean"
+    allow_partial_scores: bool = False
     only_common_label_frames: bool = False
     has_details: bool = True
     bootstrap: BootstrapSettings = BootstrapSettings()
 
 
-def evaluate_scores(
-    scores: LabelFrameScores,
+def evaluate(
+    scores: NativeScores | LabelFrameScores,
     truth: Truth,
     settings: EvalSettings = EvalSettings(),
-    baseline: LabelFrameScores | None = None,
+    baseline: NativeScores | LabelFrameScores | None = None,
+    *,
+    system_name: str = "",
+    baseline_name: str = "",
+    other_inputs: Mapping[str, str | None] = MappingProxyType({}),
 ) -> EvalReport:
     """Evaluates scores, and a baseline, against labels.
 
@@ -135,6 +156,11 @@ def evaluate_scores(
       settings: What is computed.
       baseline: Scores to compare with. Both are evaluated over their common
         classes; a warning and the report's inputs list those left out.
+      system_name: What the report calls the system; "" for a name of where the
+        scores are from (`identity.name_of_source`).
+      baseline_name: The same for the baseline.
+      other_inputs: Paths of further files that the numbers depend on, such as
+        class_map, for the report; None for those not given.
 
     Returns:
       All evaluations that the labels allow, the paper's two first.
@@ -148,110 +174,231 @@ def evaluate_scores(
             "Expected a baseline to have label frames in common with, found "
             "none. Give baseline scores, or evaluate on all label frames."
         )
-    inputs: dict[str, str | None] = {
+    systems = {"scores": scores}
+    if baseline is not None:
+        systems["baseline_scores"] = baseline
+    evaluated = evaluate_systems(systems.items(), truth, settings)
+    inputs = {
         "scores": scores.source,
         "baseline_scores": None if baseline is None else baseline.source,
         **truth.sources,
+        **other_inputs,
+        **evaluated.notes,
     }
-    if truth.notes:
-        inputs["truth"] = "; ".join(truth.notes)
+    if baseline is not None:
+        baseline_name = baseline_name or name_of_source(baseline.source)
+    level = settings.bootstrap.level
+    of_evaluations = [
+        [of_system[key] for of_system in evaluated.systems.values()]
+        for key in evaluated.evaluations
+    ]
+    return EvalReport(
+        inputs=inputs,
+        identity=identify(
+            system_name or name_of_source(scores.source),
+            baseline_name,
+            inputs,
+            (PROTOCOL,),
+        ),
+        rank_over=settings.rank_over,
+        results=tuple(ours.result for ours, *_ in of_evaluations),
+        baseline_results=tuple(
+            theirs.result
+            for _, *baselines in of_evaluations
+            for theirs in baselines
+        ),
+        problems=truth.problems,
+        details=tuple(
+            join_details(*key, level, *(e.summary for e in evaluations))
+            for key, evaluations in zip(
+                evaluated.evaluations, of_evaluations, strict=True
+            )
+        )
+        if settings.has_details
+        else (),
+    )
+
+
+class SystemEvaluation(NamedTuple):
+    """One evaluation of one system, without its items.
+
+    Attributes:
+      result: The metrics.
+      summary: What is shown beside them.
+    """
+
+    result: EvalResult
+    summary: "ItemSummary"
+
+
+class EvaluatedSystems(NamedTuple):
+    """Several systems on the same footing.
+
+    Attributes:
+      evaluations: (evaluation, kind of negatives) of each, in the order to
+        show.
+      systems: By name, in the order given: each of these evaluations.
+      sources: Where the scores of each system are from.
+      notes: What a reader must know of labels and scores, in words, by what it
+        is about: truth, label_mapping, compared_classes, compared_clips and
+        NAME_notes of each system.
+    """
+
+    evaluations: list[tuple[str, str]]
+    systems: dict[str, dict[tuple[str, str], SystemEvaluation]]
+    sources: dict[str, str]
+    notes: dict[str, str]
+
+
+def evaluate_systems(
+    systems: Iterable[tuple[str, NativeScores | LabelFrameScores]],
+    truth: Truth,
+    settings: EvalSettings,
+    has_plots: bool = True,
+    scratch_dir: str | None = None,
+) -> EvaluatedSystems:
+    """Evaluates systems one after the other, over what all have in common.
+
+    Args:
+      systems: Name and scores of each system, which may be read as they are
+        asked for.
+      truth: The labels.
+      settings: What is computed.
+      has_plots: Whether details have ROC curves and, of the first system, the
+        worst errors.
+      scratch_dir: Folder where scores wait, so that only one system's need be
+        in memory; None to keep them there.
+
+    Raises:
+      InputError: A system and the labels, or the systems, have no class or no
+        clip in common.
+    """
+    notes = {"truth": "; ".join(truth.notes)}
     if settings.mapping is not None and not settings.mapping.is_identity:
-        truth, inputs["label_mapping"] = map_truth(truth, settings.mapping)
+        truth, notes["label_mapping"] = map_truth(truth, settings.mapping)
     if settings.clips is not None:
         truth = truth.of_clips(settings.clips)
     evaluations = truth.evaluations(settings.negatives)
     is_weak = any(evaluation == "weak" for evaluation, _ in evaluations)
-
-    systems = []
-    for name, system in (("scores", scores), ("baseline_scores", baseline)):
-        if system is None:
-            continue
-        notes = list(system.notes)
-        system, text = within_clips(system, truth.clips, truth.params, name)
-        notes.append(text)
+    prepared: dict[str, LabelFrameScores] = {}
+    extents: dict[str, Extent] = {}
+    for name, given in systems:
+        scores = truth.label_frames(
+            given, settings.pooling, settings.allow_partial_scores
+        )
+        of_system = list(scores.notes)
+        scores, text = within_clips(scores, truth.clips, truth.params, name)
+        of_system.append(text)
         if settings.clips is not None:
-            system, text = on_listed_clips(system, settings.clips, name)
-            notes.append(text)
-        clip_scores = "clip scores, which are means (the Weak eval),"
-        notes.append(
+            scores, text = on_listed_clips(scores, settings.clips, name)
+            of_system.append(text)
+        of_system.append(
             warn_unless_probabilities(
-                system, [clip_scores] if is_weak else [], name
+                scores,
+                ["clip scores, which are means (the Weak eval),"]
+                if is_weak
+                else [],
+                name,
             )
         )
-        if any(notes):
-            inputs[f"{name}_notes"] = "; ".join(filter(None, notes))
-        systems.append(system)
-    if baseline is not None:
-        *systems, text = on_common_classes(*systems)
-        if text:
-            inputs["compared_classes"] = text
-        if settings.only_common_label_frames:
-            *systems, inputs["compared_clips"] = on_common_label_frames(
-                *systems
-            )
-    _check_classes(systems[0], truth)
+        notes[f"{name}_notes"] = "; ".join(filter(None, of_system))
+        if scratch_dir is not None:
+            path = os.path.join(scratch_dir, f"{len(prepared)}.npy")
+            scores = _moved_to_file(scores, path)
+        extents[name], prepared[name] = Extent.of(scores), scores
+    extents, notes["compared_classes"] = common_classes(extents)
+    if settings.only_common_label_frames:
+        extents, notes["compared_clips"] = common_label_frames(extents)
 
-    results: list[list[EvalResult]] = []
-    details = []
-    # Kinds of negatives share their positives, and so lwlrap.
-    lwlraps: dict[tuple[str, int], npt.NDArray[np.float64]] = {}
+    evaluated: dict[str, dict[tuple[str, str], SystemEvaluation]] = {}
+    names: Mapping[str, str] = {}
+    # Systems on common clips have the same gaps, which are told once.
+    told: list[tuple[str, Alignment]] = []
+    for name, extent in extents.items():
+        scores = extent.of_scores(prepared.pop(name))
+        if not evaluated:
+            names = scores.display_names
+            _check_classes(scores, truth)
+        evaluated[name] = _evaluate_system(
+            _NAMES.get(name, name),
+            scores,
+            truth,
+            evaluations,
+            settings,
+            names,
+            told,
+            has_plots,
+            has_worst=not evaluated,
+        )
+    return EvaluatedSystems(
+        evaluations,
+        evaluated,
+        {name: extent.source for name, extent in extents.items()},
+        {about: note for about, note in notes.items() if note},
+    )
+
+
+def _moved_to_file(scores: LabelFrameScores, path: str) -> LabelFrameScores:
+    """Writes scores to a file and maps it into memory instead of them."""
+    np.save(path, scores.scores)
+    mapped = np.load(path, mmap_mode="r")
+    return dataclasses.replace(scores, scores=mapped)
+
+
+def _evaluate_system(
+    name: str,
+    scores: LabelFrameScores,
+    truth: Truth,
+    evaluations: Sequence[tuple[str, str]],
+    settings: EvalSettings,
+    display_names: Mapping[str, str],
+    told: list[tuple[str, Alignment]],
+    has_plots: bool,
+    has_worst: bool,
+) -> dict[tuple[str, str], SystemEvaluation]:
+    """Makes every evaluation of one system, one's items in memory at a time."""
+    found = {}
+    # Kinds of negatives share their positives, and so lwlrap and their gaps.
+    lwlraps: dict[str, npt.NDArray[np.float64]] = {}
     for evaluation, negatives in evaluations:
-        of_systems, summaries = [], []
-        for index, system in enumerate(systems):
-            # Only one system's items are in memory at a time.
-            items = truth.items(system, evaluation, negatives)
-            if (evaluation, index) not in lwlraps:
-                # Kinds of negatives share their gaps too.
-                name = f"the {evaluation.capitalize()} eval of " + (
-                    "the baseline" if index else "the scores"
-                )
-                has_clips = truth.clips is not None
-                warn_of_gaps(
-                    items.alignment,
-                    f"Left out of {name}",
-                    f"{evaluation} labels",
-                    has_clips,
-                )
-            rankings = items.rank_classes()
-            result = evaluate_items(
+        items = truth.items(scores, evaluation, negatives)
+        gaps = evaluation, items.alignment
+        if evaluation not in lwlraps and gaps not in told:
+            told.append(gaps)
+            warn_of_gaps(
+                items.alignment,
+                f"Left out of the {evaluation.capitalize()} eval of {name}",
+                f"{evaluation} labels",
+                truth.clips is not None,
+            )
+        rankings = items.rank_classes()
+        result = evaluate_items(
+            items,
+            evaluation,
+            negatives,
+            settings.rank_over,
+            display_names,
+            rankings,
+            lwlraps.get(evaluation),
+        )
+        lwlraps[evaluation] = result.per_class["lwlrap"].to_numpy()[
+            : scores.mids.size
+        ]
+        summary = ItemSummary({}, None, None)
+        if settings.has_details:
+            summary = summarize_items(
                 items,
                 evaluation,
-                negatives,
+                settings.bootstrap if negatives != "implied" else None,
                 settings.rank_over,
-                scores.display_names,
+                display_names,
                 rankings,
-                lwlraps.get((evaluation, index)),
+                has_curves=has_plots,
+                has_worst=has_plots and has_worst,
             )
-            lwlraps[evaluation, index] = result.per_class["lwlrap"].to_numpy()[
-                : system.mids.size
-            ]
-            of_systems.append(result)
-            if settings.has_details:
-                summary = summarize_items(
-                    items,
-                    evaluation,
-                    settings.bootstrap if negatives != "implied" else None,
-                    settings.rank_over,
-                    scores.display_names,
-                    rankings,
-                    has_worst=index == 0,
-                )
-                summaries.append(summary)
-            del items, rankings
-        results.append(of_systems)
-        if settings.has_details:
-            level = settings.bootstrap.level
-            details.append(
-                join_details(evaluation, negatives, level, *summaries)
-            )
-    return EvalReport(
-        inputs=inputs,
-        rank_over=settings.rank_over,
-        results=tuple(of_systems[0] for of_systems in results),
-        baseline_results=tuple(r for rs in results for r in rs[1:]),
-        problems=truth.problems,
-        details=tuple(details),
-    )
+        found[evaluation, negatives] = SystemEvaluation(result, summary)
+        del items, rankings
+    return found
 
 
 def _check_classes(scores: LabelFrameScores, truth: Truth) -> None:
@@ -279,94 +426,165 @@ def _check_classes(scores: LabelFrameScores, truth: Truth) -> None:
         )
 
 
-# --- Two systems, or a list of clips, on the same footing --------------------
+# --- Several systems, or a list of clips, on the same footing ----------------
 
 
-def on_common_classes(
-    ours: LabelFrameScores, theirs: LabelFrameScores
-) -> tuple[LabelFrameScores, LabelFrameScores, str]:
-    """Leaves out the classes that only one of two score files has.
+class Extent(NamedTuple):
+    """What a system has scored, without the scores.
+
+    Attributes:
+      source: Where the scores are from.
+      mids: str `[num_classes]`.
+      segment_ids: str `[num_clips]`.
+      num_label_frames: int64 `[num_clips]`: label frames that count.
+    """
+
+    source: str
+    mids: npt.NDArray[np.str_]
+    segment_ids: npt.NDArray[np.str_]
+    num_label_frames: npt.NDArray[np.integer[Any]]
+
+    @staticmethod
+    def of(scores: LabelFrameScores) -> "Extent":
+        """Returns the extent of scores."""
+        return Extent(
+            scores.source,
+            scores.mids,
+            scores.segment_ids,
+            scores.num_label_frames,
+        )
+
+    def of_scores(self, scores: LabelFrameScores) -> LabelFrameScores:
+        """Leaves out of scores, in their order, what is not of this extent."""
+        scores = _of_clips(scores, self.segment_ids)
+        is_kept = np.isin(scores.mids, self.mids)
+        if not is_kept.all():  # Otherwise nothing need be copied.
+            scores = dataclasses.replace(
+                scores,
+                mids=scores.mids[is_kept],
+                scores=scores.scores[:, :, is_kept],
+            )
+        if np.array_equal(scores.num_label_frames, self.num_label_frames):
+            return scores
+        return dataclasses.replace(
+            scores, num_label_frames=self.num_label_frames
+        )
+
+
+def common_classes(
+    extents: Mapping[str, Extent],
+) -> tuple[dict[str, Extent], str]:
+    """Leaves out the classes that not all systems have.
 
     Returns:
-      Both, and what was left out; "" for nothing.
+      The extents, and what was left out; "" for nothing.
 
     Raises:
       InputError: They have no class in common.
     """
-    our_mids, their_mids = ours.mids.tolist(), theirs.mids.tolist()
-    if set(our_mids) == set(their_mids):
-        return ours, theirs, ""
-    difference = describe_other_classes(
-        our_mids, their_mids, ours.source, theirs.source
+    first, *others = extents.values()
+    common = set(first.mids.tolist()).intersection(
+        *(other.mids.tolist() for other in others)
     )
-    common = np.intersect1d(ours.mids, theirs.mids)
-    if not common.size:
-        raise InputError(
-            f"The score file and the baseline have no class in common: "
-            f"{difference}. Give score files whose mids are of one ontology."
+    counts = {
+        name: extent.mids.size - len(common) for name, extent in extents.items()
+    }
+    if not any(counts.values()):
+        return dict(extents), ""
+    difference = "; ".join(
+        describe_other_classes(
+            first.mids.tolist(),
+            other.mids.tolist(),
+            first.source,
+            other.source,
         )
-    text = (
-        f"{common.size} in both; {len(our_mids) - common.size} only in the "
-        f"score file, {len(their_mids) - common.size} only in the baseline"
+        for other in others
+        if set(other.mids.tolist()) != set(first.mids.tolist())
     )
+    if not common:
+        raise InputError(
+            f"{_listed_names(extents)} have no class in common: {difference}. "
+            f"Give scores whose mids are of one ontology."
+        )
+    text = f"{len(common)} in all; {_only_in(counts, 'classes')}"
     logging.warning(
-        "Both score files are evaluated over their common classes (%s): %s.",
+        "Evaluated are the classes that %s have in common (%s): %s.",
+        _listed_names(extents),
         text,
         difference,
     )
-
-    kept = []
-    for system in (ours, theirs):
-        is_kept = np.isin(system.mids, common)
-        if not is_kept.all():  # Otherwise nothing need be copied.
-            system = dataclasses.replace(
-                system,
-                mids=system.mids[is_kept],
-                scores=system.scores[:, :, is_kept],
-            )
-        kept.append(system)
-    return kept[0], kept[1], text
+    return {
+        name: extent._replace(
+            mids=extent.mids[np.isin(extent.mids, list(common))]
+        )
+        for name, extent in extents.items()
+    }, text
 
 
-def on_common_label_frames(
-    ours: LabelFrameScores, theirs: LabelFrameScores
-) -> tuple[LabelFrameScores, LabelFrameScores, str]:
-    """Leaves out the clips and label frames that only one of two has scored.
+def common_label_frames(
+    extents: Mapping[str, Extent],
+) -> tuple[dict[str, Extent], str]:
+    """Leaves out the clips and label frames that not all systems have scored.
 
     Returns:
-      Both, over the same clips, each in its own order, and as many label frames
-      of each clip; and what was left out.
+      The extents, over the same clips, each in its own order, and as many label
+      frames of each clip; and what was left out.
 
     Raises:
       InputError: They have no clip in common.
     """
-    common = np.intersect1d(ours.segment_ids, theirs.segment_ids)
-    if not common.size:
-        raise InputError(
-            f"The score file and the baseline have no clip in common; the "
-            f"first are {ours.segment_ids[:1].tolist()} and "
-            f"{theirs.segment_ids[:1].tolist()}. Give scores of one set."
-        )
-    systems = [_of_clips(system, common) for system in (ours, theirs)]
-    # Scored label frames of each clip, in the order of `common`, which is
-    # ascending.
-    counts = [s.num_label_frames[np.argsort(s.segment_ids)] for s in systems]
-    least = np.minimum(*counts)  # [num_common_clips]
-    num_left_out = [int(own.sum() - least.sum()) for own in counts]
-    ours_common, theirs_common = (
-        dataclasses.replace(
-            s, num_label_frames=least[np.searchsorted(common, s.segment_ids)]
-        )
-        for s in systems
+    # [num_common_clips, num_systems]
+    counts = pd.concat(
+        [
+            pd.Series(extent.num_label_frames, index=extent.segment_ids)
+            for extent in extents.values()
+        ],
+        axis=1,
+        join="inner",
     )
+    if counts.empty:
+        first = [e.segment_ids[:1].tolist() for e in extents.values()]
+        raise InputError(
+            f"{_listed_names(extents)} have no clip in common; the first are "
+            f"{' and '.join(map(str, first))}. Give scores of one set."
+        )
+    least = counts.min(axis=1)
+    kept, clips, label_frames = {}, {}, {}
+    for (name, extent), own in zip(
+        extents.items(), counts.sum().tolist(), strict=True
+    ):
+        clips[name] = extent.segment_ids.size - len(least)
+        label_frames[name] = own - int(least.sum())
+        segment_ids = extent.segment_ids[
+            np.isin(extent.segment_ids, least.index.to_numpy(dtype=str))
+        ]
+        kept[name] = extent._replace(
+            segment_ids=segment_ids,
+            num_label_frames=least.loc[segment_ids.tolist()].to_numpy(
+                dtype=np.int64
+            ),
+        )
     text = (
-        f"{common.size} clips in both; {ours.segment_ids.size - common.size} "
-        f"clips and {num_left_out[0]} label frames of others only in the score "
-        f"file, {theirs.segment_ids.size - common.size} and {num_left_out[1]} "
-        f"only in the baseline"
+        f"{count_of(len(least), 'clip')} in all; {_only_in(clips, 'clips')}; "
+        f"{_only_in(label_frames, 'label frames of these clips')}"
     )
     logging.info("Common clips: %s.", text)
-    return ours_common, theirs_common, text
+    return kept, text
+
+
+def _listed_names(names: Iterable[str]) -> str:
+    *others, last = (_NAMES.get(name, name) for name in names)
+    return f"{', '.join(others)} and {last}"
+
+
+def _only_in(counts: Mapping[str, int], what: str) -> str:
+    """Says what was left out of which systems, which others lack."""
+    left_out = ", ".join(
+        f"{count:,} of {_NAMES.get(name, name)}"
+        for name, count in counts.items()
+        if count
+    )
+    return f"{what} left out: {left_out or 'none'}"
 
 
 def on_listed_clips(
@@ -443,6 +661,7 @@ def summarize_items(
     rank_over: str,
     names: Mapping[str, str],
     rankings: Sequence[ClassRanking],
+    has_curves: bool = True,
     has_worst: bool = True,
 ) -> ItemSummary:
     """Makes everything of one system that a report shows beside the metrics.
@@ -454,6 +673,7 @@ def summarize_items(
       rank_over: Classes that lwlrap ranks.
       names: Display name of each mid.
       rankings: `items.rank_classes()`.
+      has_curves: Whether there are ROC curves.
       has_worst: Whether the worst errors are listed.
 
     Raises:
@@ -466,7 +686,7 @@ def summarize_items(
             items, bootstrap.num_resamples, bootstrap.seed, rank_over
         )
     return ItemSummary(
-        roc_curves(items, rankings),
+        roc_curves(items, rankings) if has_curves else {},
         worst_items(items, evaluation, names) if has_worst else None,
         resamples,
     )

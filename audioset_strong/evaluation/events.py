@@ -453,7 +453,8 @@ def psds_scores(
     if isinstance(scores, LabelFrameScores):
         scores, _ = within_clips(scores, clips)
     elif isinstance(scores, NativeScores):
-        scores = scores.within(clips)
+        of_all = 10.0 if isinstance(audio_seconds, Mapping) else audio_seconds
+        scores = scores.within(clips, of_all)
         audio_seconds = dict(
             zip(
                 scores.segment_ids.tolist(),
@@ -579,6 +580,13 @@ def _import_library() -> Any:
     try:
         return importlib.import_module("sed_scores_eval")
     except ModuleNotFoundError as error:
+        if error.name == "pkg_resources":
+            # What it is built on needs it; setuptools 81 has it no more.
+            raise InputError(
+                "PSDS and the F1 of events come from sed_scores_eval, which "
+                "needs pkg_resources, found no such module. Install an older "
+                "setuptools: pip install 'setuptools<81'."
+            ) from error
         raise InputError(
             f"PSDS and the F1 of events come from sed_scores_eval, an optional "
             f"extra: expected it to be installed, found no module "

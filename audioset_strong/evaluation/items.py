@@ -96,13 +96,15 @@ class EvalItems:
     """What every metric needs: aligned scores, positives and negatives.
 
     Attributes:
-      scores: float16 or float32 `[num_items, num_classes]`.
+      scores: float `[num_items, num_classes]`.
       is_positive: bool, same shape.
       is_negative: bool, same shape, never where positive.
       clip_of_item: int64 `[num_items]`, ascending index into `segment_ids`.
       segment_ids: str `[num_clips_evaluated]`, in the score file's order.
       mids: str `[num_classes]`, all of the score file.
       alignment: What was left out.
+      is_logits: Whether the scores are logits (`scores.as_probabilities`).
+      label_frame_seconds: Length of a label frame.
       group_of_clip: str `[num_clips_evaluated]`: clips of a group are resampled
         together; None if each clip is a group of its own.
     """
@@ -114,6 +116,8 @@ class EvalItems:
     segment_ids: npt.NDArray[np.str_]
     mids: npt.NDArray[np.str_]
     alignment: Alignment
+    is_logits: bool = False
+    label_frame_seconds: float = LabelFrameParams().label_frame_seconds
     group_of_clip: npt.NDArray[np.object_] | None = None
 
     def map_classes(
@@ -267,6 +271,8 @@ def strong_items(
         clip_of_item=clip_of_item,
         segment_ids=segment_ids,
         mids=score_file.mids,
+        is_logits=score_file.is_logits,
+        label_frame_seconds=score_file.label_frame_seconds,
         alignment=dataclasses.replace(
             alignment,
             num_label_frames_not_scored=int(
@@ -351,6 +357,7 @@ def weak_items(
         clip_of_item=np.arange(rows.size),
         segment_ids=segment_ids,
         mids=score_file.mids,
+        is_logits=score_file.is_logits,
         alignment=dataclasses.replace(alignment, labels_left_out=left_out),
     )
 

@@ -6,15 +6,19 @@
 with undefined_reason. Its undefined cells are empty, infinite ones `inf` or
 `-inf`.
 
-`report.json` (schema version 2; numbers are null where undefined or infinite,
+`report.json` (schema version 3; numbers are null where undefined or infinite,
 and notes say why):
 
-    schema_version  2
-    inputs          {scores, baseline_scores, framed_labels, ...}: path or null
-                    of each (clips only if given); and, where there is
-                    something to say, what was done to them in words: truth,
-                    scores_notes, baseline_scores_notes, label_mapping,
-                    compared_classes, compared_clips
+    schema_version  3
+    identity        {system_name; baseline_name, "" without one; date (UTC, ISO
+                    8601); version (of this package); protocols [str]; files
+                    {input: {path, sha256 (first 16 digits), num_bytes}} of the
+                    inputs that are files or folders} (`identity.py`)
+    inputs          {scores, baseline_scores, framed_labels, class_map, ...}:
+                    path or null of each (clips only if given); and, where
+                    there is something to say, what was done to them in words:
+                    truth, scores_notes, baseline_scores_notes,
+                    label_mapping, compared_classes, compared_clips
     rank_over       "all" or "evaluated": the classes that lwlrap ranks
     strong, weak    {negatives: E}, such as strong.explicit, without what was
                     not asked for
@@ -59,6 +63,7 @@ from typing import Any
 import pandas as pd
 
 from audioset_strong.evaluation.bootstrap import BootstrapResult, Interval
+from audioset_strong.evaluation.identity import ReportIdentity
 from audioset_strong.evaluation.report_page import (
     evaluation_name,
     format_interval,
@@ -77,7 +82,7 @@ from audioset_strong.evaluation.results import (
 )
 from audioset_strong.files import make_output_folder, open_output
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 _COUNTS = (
     "num_classes",
@@ -143,6 +148,7 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
     results: dict[str, Any] = _as_json(
         {
             "schema_version": SCHEMA_VERSION,
+            "identity": dataclasses.asdict(report.identity),
             "inputs": dict(report.inputs),
             "rank_over": report.rank_over,
             **scores,
@@ -269,8 +275,23 @@ def markdown_report(report: EvalReport) -> str:
     A row for each system and one for their difference, a column for each
     metric, each cell "value [low, high]".
     """
-    return "\n".join(
-        _markdown_section(report, result) for result in report.results
+    head = f"# Evaluation of {report.identity.system_name}\n"
+    made = f"Made {report.identity.describe()}.\n"
+    sections = [_markdown_section(report, r) for r in report.results]
+    return "\n".join([head, made, *sections, markdown_files(report.identity)])
+
+
+def markdown_files(identity: ReportIdentity) -> str:
+    """Returns the input files and their hashes as a table; "" without any."""
+    if not identity.files:
+        return ""
+    rows = "".join(
+        f"| {name} | {file.path} | {file.sha256} | {file.num_bytes:,} |\n"
+        for name, file in identity.files.items()
+    )
+    return (
+        f"## Inputs\n\n| input | path | SHA-256 | bytes |\n"
+        f"| --- | --- | --- | ---: |\n{rows}"
     )
 
 
@@ -278,13 +299,13 @@ def _markdown_section(report: EvalReport, result: EvalResult) -> str:
     baseline, details = report.baseline_of(result), report.details_of(result)
     rows = [
         _markdown_row(
-            _file_name(report, "scores"), _metrics(result), details.intervals
+            report.identity.system_name, _metrics(result), details.intervals
         )
     ]
     if baseline is not None:
         rows += [
             _markdown_row(
-                _file_name(report, "baseline_scores"),
+                report.identity.baseline_name or "baseline",
                 _metrics(baseline),
                 details.baseline_intervals,
             ),
@@ -316,19 +337,13 @@ def _markdown_section(report: EvalReport, result: EvalResult) -> str:
     )
 
 
-def _file_name(report: EvalReport, name: str) -> str:
-    """Returns the file name of a system, safe in a cell."""
-    path = os.path.basename(os.path.normpath(report.inputs.get(name) or name))
-    return path.replace("|", "\\|")
-
-
 def _markdown_row(
     name: str,
     values: dict[str, float],
     intervals: BootstrapResult | None,
     sign: str = "",
 ) -> str:
-    cells = [name]
+    cells = [name.replace("|", "\\|")]
     for metric, value in values.items():
         texts = (
             format_number(value, sign=sign),
@@ -342,14 +357,17 @@ def _markdown_row(
 def headline_text(report: EvalReport) -> str:
     """Returns the overall metrics as a short table for the console.
 
-    An interval stands below its number; the line of a baseline has the
-    differences, and below them their intervals and p-values. The lines below
-    the table say why numbers are infinite or undefined.
+    It is titled by the system's name. An interval stands below its number; the
+    line of a baseline has the differences, and below them their intervals and
+    p-values. The lines below the table say why numbers are infinite or
+    undefined.
     """
+    identity = report.identity
     lines = [
+        f"Evaluation of {identity.system_name} ({identity.describe()})",
         f"{_console_row('eval', 'negatives', _CONSOLE_METRICS.values())}"
         f"{'mean_auc':>9}{'mean_d_prime':>13}{'balanced_lwlrap':>16}"
-        f"{'classes':>8}"
+        f"{'classes':>8}",
     ]
     for result in report.results:
         lines += [line.rstrip() for line in _console_rows(report, result)]

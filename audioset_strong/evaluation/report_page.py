@@ -15,7 +15,6 @@ is undefined, are also those of `report.md`.
 """
 
 import math
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -122,11 +121,10 @@ def render_page(report: EvalReport) -> str:
         number=format_number,
         p_value=format_p_value,
     )
-    path = report.inputs.get("scores") or "scores"
     resamples = {resamples_note(report.details_of(r)) for r in report.results}
     return environment.get_template("report.html.jinja").render(
         report=report,
-        title=f"Evaluation of {os.path.basename(os.path.normpath(path))}",
+        title=f"Evaluation of {report.identity.system_name}",
         resamples_notes=sorted(resamples - {""}),
         sections=[_section(report, result) for result in report.results],
     )

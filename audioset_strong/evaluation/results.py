@@ -28,7 +28,12 @@ import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.evaluation import ranking_metrics
-from audioset_strong.evaluation.bootstrap import BootstrapResult
+from audioset_strong.evaluation.bootstrap import (
+    MIN_CLIPS,
+    MIN_CLIPS_OF_CLASS,
+    BootstrapResult,
+)
+from audioset_strong.evaluation.identity import ReportIdentity
 from audioset_strong.evaluation.items import Alignment, EvalItems
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
 from audioset_strong.labels.problems import ProblemLog
@@ -53,7 +58,7 @@ class EvalResult:
     """Metrics of one evaluation.
 
     Attributes:
-      evaluation: "strong" or "weak".
+      evaluation: "strong" or "weak"; "arrays" of plain arrays.
       negatives: Kind of negatives (module docstring).
       rank_over: Classes that lwlrap ranks: "all" or "evaluated".
       d_prime: d' of the mean AUC: the headline.
@@ -215,7 +220,7 @@ class EvalDetails:
     """What is known of one evaluation beyond its metrics, all optional.
 
     Attributes:
-      evaluation: "strong" or "weak".
+      evaluation: "strong" or "weak"; "arrays" of plain arrays.
       negatives: Kind of negatives, as in `EvalResult`.
       intervals: Confidence intervals.
       baseline_intervals: Those of the baseline.
@@ -248,7 +253,8 @@ class EvalReport:
       baseline_results: The same evaluations of the baseline; empty without one.
       problems: Label lines that were left out.
       details: Intervals, curves and errors of as many of the results as there
-        are (`evaluate.join_details`), in any order.
+        are (`evaluating.join_details`), in any order.
+      identity: What the report is of: system, date, version, files.
     """
 
     inputs: Mapping[str, str | None]
@@ -257,6 +263,7 @@ class EvalReport:
     baseline_results: tuple[EvalResult, ...] = ()
     problems: ProblemLog = dataclasses.field(default_factory=ProblemLog)
     details: tuple[EvalDetails, ...] = ()
+    identity: ReportIdentity = ReportIdentity()
 
     def baseline_of(self, result: EvalResult) -> EvalResult | None:
         """Returns the same evaluation of the baseline, if there is one."""
@@ -291,8 +298,8 @@ def resamples_note(details: EvalDetails) -> str:
     if intervals.num_groups not in (None, intervals.num_clips):
         what = f"{intervals.num_groups:,} groups of clips"
     return (
-        f"Intervals are {100 * intervals.level:g} % percentile intervals of "
-        f"{intervals.num_resamples:,} bootstrap resamples of the {what}, seed "
+        f"Intervals of {100 * intervals.level:g} % are of "
+        f"{intervals.num_resamples:,} random halves of the {what}, seed "
         f"{intervals.seed}."
     )
 
@@ -316,22 +323,8 @@ def result_notes(
         )
     if result.num_classes_lwlrap == 0:
         notes.append("No class has a positive: lwlrap is undefined.")
-    # Those whose resamples are too biased to hold them.
-    outside = [
-        name
-        for name, interval in (
-            details.intervals.overall.items()
-            if details is not None and details.intervals is not None
-            else ()
-        )
-        if interval.estimate < interval.low or interval.estimate > interval.high
-    ]
-    if outside:
-        notes.append(
-            f"Outside of their intervals: {', '.join(outside)}. Resamples "
-            f"repeat clips, which raises these, most where classes have few "
-            f"clips; compare systems by their difference."
-        )
+    if details is not None and details.intervals is not None:
+        notes += _interval_notes(details.intervals)
     if details is not None and details.not_paired_reason:
         notes.append(
             f"Differences have no intervals: {details.not_paired_reason}"
@@ -340,6 +333,35 @@ def result_notes(
         notes.append(
             "The baseline was evaluated on other clips, label frames or "
             "classes: the differences are not over the same items."
+        )
+    return notes
+
+
+def _interval_notes(intervals: BootstrapResult) -> list[str]:
+    """Says which intervals are missing, or not to be trusted."""
+    notes = []
+    missing = [
+        name
+        for name, own in intervals.overall.items()
+        if math.isnan(own.low) and not math.isnan(own.estimate)
+    ]
+    if missing:
+        notes.append(
+            f"Without an interval: {', '.join(missing)}. Most random halves of "
+            f"the clips have none, or an infinite one where the whole has not."
+        )
+    num_drawn = intervals.num_groups or intervals.num_clips
+    if num_drawn < MIN_CLIPS:
+        what = "clip" if intervals.num_groups is None else "group"
+        notes.append(
+            f"Intervals are unreliable: there are "
+            f"{count_of(num_drawn, what)}, and {MIN_CLIPS} are needed."
+        )
+    if intervals.num_classes_few_clips:
+        notes.append(
+            f"{count_of(intervals.num_classes_few_clips, 'class')} with a "
+            f"positive or a negative in fewer than {MIN_CLIPS_OF_CLASS} clips: "
+            f"no interval of the class's AUC."
         )
     return notes
 

@@ -9,8 +9,8 @@ segment id with slashes is in subfolders:
 
 A row is a window; rows are in order of time, without gaps or overlaps, from the
 start of the clip. Columns are classes, named as in score files (`scores.py`),
-the same in every file, in any order. Windows are pooled onto label frames; a
-clip whose rows end early is scored that far.
+the same in every file, in any order. A clip whose rows end early is scored that
+far.
 
 NumPy parses a whole table at once. Only if that fails are the lines read again
 one by one, to name the one at fault.
@@ -20,44 +20,31 @@ import csv
 import dataclasses
 import os
 import warnings
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import tqdm
 from absl import logging
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.native_scores import (
-    is_native,
-    read_native_scores,
+    NativeScores,
+    make_native,
+    read_score_file,
 )
 from audioset_strong.evaluation.scores import (
-    LOGITS_NOTE,
     TIME_TOLERANCE_SECONDS,
-    LabelFrameScores,
     Path,
-    check_pooling,
     find_classes,
-    logits_to_probabilities,
-    pool_onto_label_frames,
-    read_score_file,
-    with_probabilities,
 )
 from audioset_strong.labels.class_map import KnownClasses
-from audioset_strong.labels.clips import lengths_of_clips
-from audioset_strong.labels.frame_rule import (
-    label_frames_of_clips,
-    params_of_length,
-)
 from audioset_strong.params import LabelFrameParams
 
 DELIMITERS = {".tsv": "\t", ".csv": ","}
 
 _GRID = LabelFrameParams()
 _TIMES = ["onset", "offset"]
-_HIGHEST = float(np.finfo(np.float32).max)
+_HIGHEST = float(np.finfo(np.float64).max)
 
 _Floats = npt.NDArray[np.float64]
 
@@ -65,51 +52,50 @@ _Floats = npt.NDArray[np.float64]
 def read_scores(
     path: Path,
     known: KnownClasses = KnownClasses(),
-    pooling: str = "mean",
+    *,
+    frame_seconds: float | None = None,
+    window_seconds: float | None = None,
     is_logits: bool = False,
-    clips: pd.DataFrame | None = None,
-    clip_seconds: float = _GRID.clip_seconds,
-) -> LabelFrameScores:
+) -> NativeScores:
     """Reads scores, whatever they were written as.
 
     Args:
-      path: A score file (`scores.py`), at any hop (`native_scores.py`), or a
-        folder of score tables.
+      path: A score file (`native_scores.py`, `scores.py`), or a folder of score
+        tables.
       known: What class columns can name, besides mids.
-      pooling: How windows, of tables or at another hop, become label frames,
-        "mean" or "max".
-      is_logits: Whether to turn the scores into probabilities.
-      clips: Clips table (`labels/clips.py`), which says how long the clips of
-        tables are; None for no list.
-      clip_seconds: Length of clips of tables that it does not list.
+      frame_seconds: Between the starts of two frames of a score file that does
+        not say it.
+      window_seconds: How much audio a frame of it stands for, if they overlap.
+      is_logits: Whether the scores are logits.
 
     Raises:
       InputError: The path is neither, or its contents are not as they should
         be.
     """
-    if os.path.isdir(path):
-        return read_score_tables(
-            path, known, pooling, is_logits, clips, clip_seconds
+    if not os.path.isdir(path):
+        if os.path.splitext(path)[1].lower() in DELIMITERS:
+            raise InputError(
+                f"{path}: expected a score file (.npz) or a folder of score "
+                f"tables, found one table. Give the folder."
+            )
+        return read_score_file(
+            path,
+            known,
+            frame_seconds=frame_seconds,
+            window_seconds=window_seconds,
+            is_logits=is_logits,
         )
-    if os.path.splitext(path)[1].lower() in DELIMITERS:
+    if frame_seconds is not None or window_seconds is not None:
         raise InputError(
-            f"{path}: expected a score file (.npz) or a folder of score "
-            f"tables, found one table. Give the folder."
+            f"{path}: score tables hold the times of their rows. Leave out "
+            f"frame_seconds and window_seconds."
         )
-    if is_native(path):
-        return read_native_scores(path, known, is_logits).pool(pooling)
-    score_file = read_score_file(path, known)
-    return with_probabilities(score_file) if is_logits else score_file
+    return read_score_tables(path, known, is_logits)
 
 
 def read_score_tables(
-    folder: Path,
-    known: KnownClasses = KnownClasses(),
-    pooling: str = "mean",
-    is_logits: bool = False,
-    clips: pd.DataFrame | None = None,
-    clip_seconds: float = _GRID.clip_seconds,
-) -> LabelFrameScores:
+    folder: Path, known: KnownClasses = KnownClasses(), is_logits: bool = False
+) -> NativeScores:
     """Reads a folder of score tables; arguments as in `read_scores`.
 
     Returns:
@@ -120,7 +106,6 @@ def read_score_tables(
       InputError: There is no table, a clip has two, or a table is not as the
         module docstring says; names file and line.
     """
-    check_pooling(pooling)
     paths, notes = _find_tables(folder)
     segment_ids = list(paths)
     first = read_score_table(paths[segment_ids[0]])
@@ -129,74 +114,50 @@ def read_score_tables(
     except InputError as error:
         raise InputError(f"{first.path}:1: {error}") from error
     columns = [first.columns[position] for position in classes.columns]
-    params = params_of_length(clip_seconds)
-    most = label_frames_of_clips(segment_ids, clips, params)  # [num_clips]
-    scores = np.zeros(
-        (len(paths), max(most.max(), 1), len(columns)), dtype=np.float32
-    )
-    num_label_frames = np.zeros(len(paths), dtype=np.int64)
-    seconds = lengths_of_clips(segment_ids, clips, clip_seconds)
-    num_reordered, num_beyond = 0, 0
-    lengths = []  # (windows, shortest, longest) of each table with rows
+    num_reordered = 0
+    tables, edges = [], []  # of each clip
     # No progress bar where nobody watches.
     for clip, path in enumerate(
         tqdm.tqdm(paths.values(), desc="score tables", disable=None)
     ):
         table = first if clip == 0 else read_score_table(path)
         # [num_windows, num_classes]
-        values: npt.NDArray[np.floating[Any]]
-        values = _scores_of(table, first, columns)
-        if is_logits:
-            values = logits_to_probabilities(values)
-        edges = table.edges_seconds
-        own = most[clip]
-        scores[clip, :own], num_label_frames[clip] = pool_onto_label_frames(
-            values, edges, pooling, own
-        )
+        tables.append(_scores_of(table, first, columns))
+        edges.append(table.edges_seconds)
         num_reordered += table.columns != first.columns
-        if len(edges) > 1:
-            windows = np.diff(edges)
-            lengths.append((len(windows), windows.min(), windows.max()))
-            # Models pad clips to a round number of their own frames; what goes
-            # on for longer than that is another clip.
-            latest = seconds[clip] + params.label_frame_seconds
-            num_beyond += int(edges[-1] > latest)
     notes.append(f"classes: {classes.describe()}")
-    num_windows, length = 0, ""
-    if lengths:
-        counts, shortest, longest = zip(*lengths, strict=True)
-        num_windows, low, high = sum(counts), min(shortest), max(longest)
+    num_frames = np.array([len(table) for table in tables])
+    onsets = np.concatenate([e[:-1] for e in edges])  # [num_windows_of_all]
+    offsets = np.concatenate([e[1:] for e in edges])
+    lengths = offsets - onsets
+    length, text = _GRID.label_frame_seconds, ""
+    if len(lengths):
+        length = float(np.median(lengths))
+        low, high = lengths.min(), lengths.max()
         is_even = high - low < 2 * TIME_TOLERANCE_SECONDS
-        length = f" of {low:.3f}{'' if is_even else f' to {high:.3f}'} s"
-    notes.append(
-        f"{num_windows} windows{length} in {len(paths)} tables, pooled by "
-        f"{pooling}"
-    )
-    framed = params.num_label_frames * params.label_frame_seconds
-    ends = (
-        f"{clip_seconds:g} s; what is after {framed:g} s was not used"
-        if clips is None
-        else "the end of their clip; what is after it was not used"
-    )
-    doubts = {
-        f"tables go on long after {ends}": num_beyond,
-        "tables have their columns in another order than the first; they "
-        "were joined by name": num_reordered,
-    }
-    for doubt, num_tables in doubts.items():
-        if num_tables:
-            notes.append(f"{num_tables} {doubt}")
-            logging.warning("Score tables: %s.", notes[-1])
-    if is_logits:
-        notes.append(LOGITS_NOTE)
-    return LabelFrameScores(
-        segment_ids=np.array(segment_ids, dtype=str),
-        mids=np.array(classes.mids, dtype=str),
-        scores=scores,
-        num_label_frames=num_label_frames,
-        display_names=known.name_of_mid,
-        source=os.fspath(folder),
-        notes=tuple(notes),
+        text = f" of {low:.3f}{'' if is_even else f' to {high:.3f}'} s"
+    notes.append(f"{len(lengths)} windows{text} in {len(paths)} tables")
+    if num_reordered:
+        notes.append(
+            f"{num_reordered} tables have their columns in another order than "
+            f"the first; they were joined by name"
+        )
+        logging.warning("Score tables: %s.", notes[-1])
+    return make_native(
+        NativeScores(
+            segment_ids=np.array(segment_ids, dtype=str),
+            mids=np.array(classes.mids, dtype=str),
+            scores=np.concatenate(tables),
+            num_frames=num_frames,
+            frame_seconds=length,
+            onset_seconds=onsets,
+            offset_seconds=offsets,
+            audio_seconds=np.full(len(paths), np.nan),
+            is_logits=is_logits,
+            display_names=known.name_of_mid,
+            source=os.fspath(folder),
+            notes=tuple(notes),
+        )
     )
 
 
@@ -249,7 +210,7 @@ class ScoreTable:
       columns: Names of the score columns, unique.
       edges_seconds: float64 `[num_windows + 1]`, ascending: the start of each
         window, then the end of the last.
-      scores: float64 `[num_windows, num_columns]`, finite as float32 too.
+      scores: float64 `[num_windows, num_columns]`, finite.
     """
 
     path: str

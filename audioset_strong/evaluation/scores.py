@@ -1,12 +1,12 @@
-"""Scores on label frames: score files, and arrays at any frame rate.
+"""Scores on label frames: their files, and pooling.
 
 A score file is an `.npz` of what a model scored:
 
     segment_ids          str `[num_clips]`
     mids                 str `[num_classes]`
-    scores               float16 or float32
+    scores               float16, float32 or float64
                          `[num_clips, num_label_frames, num_classes]`
-    label_frame_seconds  float, 0.96
+    label_frame_seconds  float, such as 0.96
     num_label_frames     int `[num_clips]`, optional: how many of a clip's label
                          frames were scored
     class_map_hash       str, optional: `class_map.hash_of_mids` of mids; a file
@@ -22,12 +22,15 @@ is present. AUC, d', average precision and lwlrap on label frames are the same
 for logits and for their probabilities. The Weak eval (a clip's score is the
 mean of its label frames), pooling by mean, thresholds and reliability curves
 are not. Scores outside [0, 1] are no probabilities: they are evaluated as they
-are, with a warning where it matters, or turned into probabilities first.
+are, with a warning where it matters, unless they are said to be logits. Logits
+stay logits, because probabilities saturate: float32 has none between 1 - 6e-8
+and 1. A mean of logits is the logit of the mean of their probabilities, which
+orders as that mean does and cannot saturate.
 
 Clips can have any length: the array has room for the longest. Audio can be
 shorter than that; label frames beyond it are zero in the file and take no part
-in anything. Without `num_label_frames` all label frames count. Scores at
-another hop have a file of their own (`native_scores.py`).
+in anything. Without `num_label_frames` all label frames count. Scores as they
+come, at any frame rate, are `native_scores.py`.
 """
 
 import dataclasses
@@ -40,9 +43,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from absl import logging
-from scipy.special import expit
+from scipy.special import expit, log_expit
 
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output
@@ -50,10 +52,6 @@ from audioset_strong.labels.class_map import (
     KnownClasses,
     check_class_hash,
     hash_of_mids,
-)
-from audioset_strong.labels.frame_rule import (
-    label_frames_of_clips,
-    params_of_length,
 )
 from audioset_strong.labels.ids import MID_PATTERN
 from audioset_strong.labels.problems import listed
@@ -66,7 +64,10 @@ _GRID = LabelFrameParams()
 _Arrays = dict[str, npt.NDArray[Any]]
 _Scores = npt.NDArray[np.floating[Any]]
 
-LOGITS_NOTE = "logits were turned into probabilities"
+LOGITS_NOTE = (
+    "logits are ranked as they are; means, thresholds and what is shown are of "
+    "their probabilities"
+)
 
 # --- Classes: what columns of scores are named -------------------------------
 
@@ -190,7 +191,7 @@ def _advise_on_spaces(unknown: Sequence[str], own_ids: Set[str]) -> str:
 
 # --- Score files -------------------------------------------------------------
 
-_REQUIRED = ("segment_ids", "mids", "scores", "label_frame_seconds")
+REQUIRED = ("segment_ids", "mids", "scores", "frame_seconds")
 # One of them names the columns.
 _CLASS_ARRAYS = ("mids", "class_names", "class_indices")
 
@@ -202,12 +203,13 @@ class LabelFrameScores:
     Attributes:
       segment_ids: str `[num_clips]`, unique.
       mids: str `[num_classes]`, unique: the class of each column.
-      scores: float16 or float32 `[num_clips, num_label_frames, num_classes]`,
-        finite wherever a label frame was scored; as many label frames as the
-        longest clip has.
+      scores: float `[num_clips, num_label_frames, num_classes]`, finite
+        wherever a label frame was scored; as many label frames as the longest
+        clip has.
       num_label_frames: int64 `[num_clips]`, label frames scored, from the
         start of the clip.
       label_frame_seconds: Length and hop of a label frame.
+      is_logits: Whether the scores are logits; not written.
       display_names: Name of each mid to show, of at least these classes if
         there are any; not written.
       source: Where the scores are from, such as a path, for reports; not
@@ -221,19 +223,17 @@ class LabelFrameScores:
     scores: _Scores
     num_label_frames: npt.NDArray[np.integer[Any]]
     label_frame_seconds: float = _GRID.label_frame_seconds
+    is_logits: bool = False
     display_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     source: str = "an array"
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Raises `InputError` for an array of another shape, dtype or range."""
-        seconds = _GRID.label_frame_seconds
-        # float32 writers store 0.96 with an error of 2e-8.
-        if not abs(self.label_frame_seconds - seconds) < 1e-6:
+        if not 0 < self.label_frame_seconds < np.inf:
             raise InputError(
-                f"label_frame_seconds must be {seconds}, found "
-                f"{self.label_frame_seconds}. Pool the scores onto {seconds} s "
-                f"label frames: evaluation.make_scores does."
+                f"label_frame_seconds must be above 0, found "
+                f"{self.label_frame_seconds}."
             )
         check_unique_texts("segment_ids", self.segment_ids)
         check_unique_texts("mids", self.mids)
@@ -245,11 +245,7 @@ class LabelFrameScores:
                 f"[{num_clips}, 1 or more, {self.mids.size}], found "
                 f"{list(shape)}."
             )
-        if self.scores.dtype not in (np.float16, np.float32):
-            raise InputError(
-                f"scores must be float16 or float32, found "
-                f"{self.scores.dtype}. Convert them before saving."
-            )
+        check_float(self.scores)
         counts = self.num_label_frames
         if counts.shape != (num_clips,) or counts.dtype.kind not in "iu":
             raise InputError(
@@ -262,7 +258,7 @@ class LabelFrameScores:
                 f"{counts.min()} to {counts.max()}."
             )
         names = self.segment_ids, self.mids, "label frame"
-        _check_finite(self.scores, counts, *names)
+        check_finite(self.scores, counts, *names)
 
     @property
     def class_map_hash(self) -> str:
@@ -275,24 +271,37 @@ class LabelFrameScores:
         label_frames = np.arange(self.scores.shape[1])
         return label_frames < self.num_label_frames[:, np.newaxis]
 
-    def clip_scores(self) -> npt.NDArray[np.float32]:
+    def clip_scores(self) -> npt.NDArray[np.float64]:
         """Returns the mean of each clip's scored label frames.
 
-        float32 `[num_clips, num_classes]`; NaN for a clip without any.
+        float64 `[num_clips, num_classes]`; NaN for a clip without any. Of
+        logits it is the logit of the mean of the probabilities.
 
         Source: our choice, the mean is what the authors' other work uses
         (BUILD_NOTES.md "Clip scores").
         """
-        is_scored = self.is_scored[:, :, np.newaxis]
         num_clips, _, num_classes = self.scores.shape
-        means = np.empty((num_clips, num_classes), dtype=np.float32)
-        for part in _parts_of_clips(num_clips):
-            # [part_clips, num_label_frames, num_classes]
-            scored = np.where(is_scored[part], self.scores[part], 0)
-            means[part] = scored.sum(axis=1, dtype=np.float32)
-        with np.errstate(invalid="ignore"):  # 0 / 0
-            means /= self.num_label_frames[:, np.newaxis].astype(np.float32)
+        means = np.full((num_clips, num_classes), np.nan)
+        for count in np.unique(self.num_label_frames).tolist():
+            if not count:
+                continue
+            rows = np.flatnonzero(self.num_label_frames == count)
+            for part in _parts_of_clips(len(rows)):
+                means[rows[part]] = mean_scores(
+                    self.scores[rows[part], :count],
+                    np.ones(count),
+                    self.is_logits,
+                )
         return means
+
+
+def check_float(scores: npt.NDArray[Any]) -> None:
+    """Raises `InputError` unless scores are float16, float32 or float64."""
+    if scores.dtype not in (np.float16, np.float32, np.float64):
+        raise InputError(
+            f"scores must be float16, float32 or float64, found "
+            f"{scores.dtype}. Convert them first."
+        )
 
 
 def check_unique_texts(name: str, values: npt.NDArray[Any]) -> None:
@@ -317,7 +326,7 @@ def _parts_of_clips(num_clips: int) -> Iterator[slice]:
         yield slice(start, start + 256)
 
 
-def _check_finite(
+def check_finite(
     scores: _Scores,
     counts: npt.NDArray[np.integer[Any]],
     segment_ids: Sequence[str] | npt.NDArray[np.str_],
@@ -329,9 +338,6 @@ def _check_finite(
     num_bad, first = 0, None
     for part in _parts_of_clips(len(scores)):
         is_good = np.isfinite(scores[part])  # [clips, num_frames, num_classes]
-        if scores.dtype.itemsize > 4:
-            # Too large for float32 is as bad as infinite.
-            is_good = np.abs(scores[part]) <= np.finfo(np.float32).max
         if is_good.all():
             continue
         is_counted = frames < counts[part, np.newaxis]
@@ -348,26 +354,6 @@ def _check_finite(
             f"class {mids[column]}. Check the model that wrote them, or say "
             f"how many frames each clip has if frames are padded."
         )
-
-
-def read_score_file(
-    path: Path, known: KnownClasses = KnownClasses()
-) -> LabelFrameScores:
-    """Reads a score file.
-
-    Args:
-      path: The `.npz` (module docstring).
-      known: What `class_names` and `class_indices` mean.
-
-    Raises:
-      InputError: The file is not an `.npz`, an array is missing or not as the
-        module docstring says, or the classes are not those of its hash.
-    """
-    arrays = load_arrays(path)
-    try:
-        return _parse_arrays(arrays, known, os.fspath(path))
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from error
 
 
 def load_arrays(path: Path, names: Sequence[str] | None = None) -> _Arrays:
@@ -388,88 +374,70 @@ def load_arrays(path: Path, names: Sequence[str] | None = None) -> _Arrays:
             }
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(
-            f"{path}: expected a score file, an .npz with {list(_REQUIRED)}. "
+            f"{path}: expected a score file, an .npz with {list(REQUIRED)}. "
             f"It cannot be read as one: {error}".splitlines()[0]
         ) from error
 
 
-def _parse_arrays(
-    arrays: _Arrays, known: KnownClasses, source: str
-) -> LabelFrameScores:
-    """Makes scores of the arrays of a score file."""
-    class_arrays = [name for name in _CLASS_ARRAYS if name in arrays]
-    if len(class_arrays) > 1:
+def find_columns(
+    arrays: _Arrays, known: KnownClasses
+) -> tuple[npt.NDArray[np.str_], list[int] | None, tuple[str, ...]]:
+    """Finds the classes of the columns of scores in a file.
+
+    Args:
+      arrays: Of the file.
+      known: What `class_names` and `class_indices` mean.
+
+    Returns:
+      mids: str `[num_classes]`, of the columns that are used.
+      columns: Those columns; None for all.
+      notes: What a reader of results must know of it.
+
+    Raises:
+      InputError: The file names columns in no way or in several, or has not the
+        classes of its hash.
+    """
+    given = [name for name in _CLASS_ARRAYS if name in arrays]
+    if len(given) != 1:
         raise InputError(
-            f"Expected one of {list(_CLASS_ARRAYS)}, found {class_arrays}. "
+            f"Expected one of {list(_CLASS_ARRAYS)}, found {given or 'none'}. "
             f"Keep the one that names the columns."
         )
-    missing = [
-        " or ".join(_CLASS_ARRAYS) if name == "mids" else name
-        for name in _REQUIRED
-        if name not in arrays and not (name == "mids" and class_arrays)
-    ]
-    if missing:
-        raise InputError(
-            f"expected a score file with {list(_REQUIRED)}, found no {missing}."
-        )
-    scores, mids = arrays["scores"], arrays.get("mids")
-    notes: tuple[str, ...] = ()
-    if mids is None:
-        classes = _find_columns(class_arrays[0], arrays, known)
-        mids = np.array(classes.mids, dtype=str)
-        notes = (f"classes: {classes.describe()}",)
-        if classes.unknown:
-            scores = scores[:, :, list(classes.columns)]
-    elif mids.dtype.kind == "U":
-        for mid in mids.ravel().tolist():
+    [name] = given
+    values, scores = arrays[name], arrays["scores"]
+    if name == "mids":
+        check_unique_texts(name, values)
+        for mid in values.tolist():
             if re.fullmatch(MID_PATTERN, mid) is None:
                 raise InputError(
                     f"mids must be ids of classes, without space, comma or "
                     f"quote, found {mid!r}. Names go into class_names, with a "
                     f"class map that says what they mean."
                 )
-    # Whether the shape is right is checked with the rest.
-    width = scores.shape[1] if scores.ndim > 1 else 0
-    all_frames = np.full(arrays["segment_ids"].size, width, dtype=np.int64)
-    seconds = only_value(arrays, "label_frame_seconds", "fiu", "number")
-    score_file = LabelFrameScores(
-        segment_ids=arrays["segment_ids"],
-        mids=mids,
-        scores=scores,
-        num_label_frames=arrays.get("num_label_frames", all_frames),
-        label_frame_seconds=float(seconds),
-        display_names=known.name_of_mid,
-        source=source,
-        notes=notes,
-    )
-    if "class_map_hash" in arrays:
-        check_class_hash(
-            score_file.mids.tolist(),
-            str(only_value(arrays, "class_map_hash", "U", "str")),
-            "mids",
-            "The columns are not those that were written: write the file "
-            "again, with mids in the order of its scores.",
-        )
-    return score_file
-
-
-def _find_columns(
-    name: str, arrays: _Arrays, known: KnownClasses
-) -> ClassColumns:
-    """Finds the classes of `class_names` or `class_indices`."""
-    values, scores = arrays[name], arrays["scores"]
+        if "class_map_hash" in arrays:
+            check_class_hash(
+                values.tolist(),
+                str(only_value(arrays, "class_map_hash", "U", "str")),
+                name,
+                "The columns are not those that were written: write the file "
+                "again, with mids in the order of its scores.",
+            )
+        return values, None, ()
     kinds, of_what = ("U", "str") if name == "class_names" else ("iu", "int")
     if values.ndim != 1 or values.dtype.kind not in kinds:
         raise InputError(
             f"{name} must be a 1-D array of {of_what}, found shape "
             f"{list(values.shape)} of {values.dtype}."
         )
-    if scores.ndim != 3 or scores.shape[2] != values.size:
+    if scores.shape[-1:] != values.shape:
         raise InputError(
-            f"scores must be [num_clips, num_label_frames, num_classes] with "
-            f"{values.size} classes, found {list(scores.shape)}."
+            f"scores must have {values.size} classes in their last dimension, "
+            f"found {list(scores.shape)}."
         )
-    return find_classes([str(value) for value in values.tolist()], known)
+    classes = find_classes([str(value) for value in values.tolist()], known)
+    columns = list(classes.columns) if classes.unknown else None
+    notes = (f"classes: {classes.describe()}",)
+    return np.array(classes.mids, dtype=str), columns, notes
 
 
 def only_value(arrays: _Arrays, name: str, kinds: str, of_what: str) -> Any:
@@ -531,7 +499,7 @@ def warn_unless_probabilities(
     if not affected:
         return ""
     low, high = score_range(score_file.scores[score_file.is_scored])
-    if are_probabilities(low, high):
+    if score_file.is_logits or are_probabilities(low, high):
         return ""
     text = (
         f"{name} lie in [{low:.4g}, {high:.4g}], not in [0, 1], and "
@@ -542,32 +510,31 @@ def warn_unless_probabilities(
     return text
 
 
-def logits_to_probabilities(scores: _Scores) -> npt.NDArray[np.float32]:
-    """Applies the logistic function, float32 of the same shape."""
-    # float16 would give many logits the probability 1.
-    probabilities = scores.astype(np.float32)
-    return np.asarray(expit(probabilities, out=probabilities))
+def as_probabilities(scores: _Scores, is_logits: bool) -> _Scores:
+    """Turns logits into probabilities, float64 of the same shape.
+
+    Scores that are no logits stay as they are. For what shows scores or bins
+    them: ranks are of logits, which do not saturate.
+    """
+    if not is_logits:
+        return scores
+    probabilities: _Scores = expit(scores.astype(np.float64))
+    return probabilities
 
 
-def with_probabilities(score_file: LabelFrameScores) -> LabelFrameScores:
-    """Turns a score file of logits into one of probabilities."""
-    low, high = score_range(score_file.scores[score_file.is_scored])
+def warn_of_scale_of_logits(low: float, high: float) -> None:
+    """Warns if what is said to be logits may be probabilities."""
     if low >= 0 and high <= 1:
         logging.warning(
             "Scores that are said to be logits all lie in [0, 1]: are they "
             "probabilities already?"
         )
-    return dataclasses.replace(
-        score_file,
-        scores=logits_to_probabilities(score_file.scores),
-        notes=(*score_file.notes, LOGITS_NOTE),
-    )
 
 
 # --- Pooling: scores at any frame rate -> label frames -----------------------
 #
-# Windows of any length follow each other without gaps from the start of the
-# clip; each counts for every label frame it reaches:
+# Windows are in order of time, without gaps, from the start of the clip; they
+# can overlap. Each counts for every label frame it reaches:
 #
 #   mean  weighted by how long the window and the label frame overlap
 #   max   of the windows that reach the label frame
@@ -577,6 +544,10 @@ def with_probabilities(score_file: LabelFrameScores) -> LabelFrameScores:
 # and the remainder of a rounding must not bring in the neighbour's score. A
 # label frame counts as scored if windows cover at least half of it. (Our
 # choice: BUILD_NOTES.md "Pooling".)
+#
+# Means are float64, since a mean of scores that differ in their last bit lies
+# between two numbers of their type. Weights are whole microseconds, so that
+# equal scores, and mostly equal means of float32, stay equal.
 
 POOLING = ("mean", "max")
 
@@ -588,51 +559,93 @@ _FLOAT_TOLERANCE_SECONDS = 1e-6
 
 def pool_onto_label_frames(
     scores: _Scores,
-    edges_seconds: npt.NDArray[np.float64],
+    onset_seconds: npt.NDArray[np.float64],
+    offset_seconds: npt.NDArray[np.float64],
+    num_label_frames: int,
+    *,
     pooling: str = "mean",
-    num_label_frames: int = _GRID.num_label_frames,
-) -> tuple[npt.NDArray[np.float32], int]:
+    is_logits: bool = False,
+    label_frame_seconds: float = _GRID.label_frame_seconds,
+) -> tuple[_Scores, int]:
     """Pools scores of windows onto label frames.
 
     Args:
       scores: float `[..., num_windows, num_classes]`, finite.
-      edges_seconds: float64 `[num_windows + 1]`, ascending, from about 0: the
-        start of each window, then the end of the last.
-      pooling: "mean" or "max" (section comment).
+      onset_seconds: float64 `[num_windows]`, ascending, from about 0.
+      offset_seconds: float64 `[num_windows]`, ascending.
       num_label_frames: Label frames of the clip.
+      pooling: "mean" or "max" (section comment).
+      is_logits: Whether a mean is that of probabilities (`mean_scores`).
+      label_frame_seconds: Length and hop of a label frame.
 
     Returns:
-      pooled: float32 `[..., num_label_frames, num_classes]`, zero on label
-        frames that are not scored.
+      pooled: `[..., num_label_frames, num_classes]`, zero on label frames that
+        are not scored; float64, for "max" the type of the scores.
       num_scored: Label frames scored, from the start of the clip.
     """
     check_pooling(pooling)
-    seconds = _GRID.label_frame_seconds
+    seconds = label_frame_seconds
     least = seconds / 2 - _FLOAT_TOLERANCE_SECONDS
-    shortest = np.minimum(TIME_TOLERANCE_SECONDS, np.diff(edges_seconds) / 2)
-    *clips, _, num_classes = scores.shape
-    pooled = np.zeros((*clips, num_label_frames, num_classes), np.float32)
+    lengths = offset_seconds - onset_seconds
+    shortest = np.minimum(TIME_TOLERANCE_SECONDS, lengths / 2)
+    *clips, num_windows, num_classes = scores.shape
+    dtype = scores.dtype if pooling == "max" else np.float64
+    pooled = np.zeros((*clips, num_label_frames, num_classes), dtype)
     for label_frame in range(num_label_frames):
         start = label_frame * seconds
-        # Only windows that can reach it: long clips have many others.
-        low = int(np.searchsorted(edges_seconds, start, side="right"))
-        low = max(low - 1, 0)
-        high = int(np.searchsorted(edges_seconds, start + seconds, side="left"))
-        onsets = edges_seconds[low : high + 1][:-1]
-        ends = np.minimum(start + seconds, edges_seconds[low + 1 : high + 1])
-        overlaps = np.maximum(ends - np.maximum(start, onsets), 0)
-        if overlaps.sum() < least:
-            # Windows have no gaps, so the scored label frames are the first.
+        end = start + seconds
+        # Windows have no gaps, so the scored label frames are the first.
+        if not num_windows or min(offset_seconds[-1], end) - start < least:
             return pooled, label_frame
-        windows = np.flatnonzero(overlaps > shortest[low:high])
+        # Only windows that can reach it: long clips have many others.
+        low = int(np.searchsorted(offset_seconds, start, side="right"))
+        high = int(np.searchsorted(onset_seconds, end, side="left"))
+        overlaps = np.minimum(end, offset_seconds[low:high])
+        overlaps = overlaps - np.maximum(start, onset_seconds[low:high])
+        windows = low + np.flatnonzero(overlaps > shortest[low:high])
         # A slice, which copies nothing: the windows follow each other.
-        part = scores[..., low + windows[0] : low + windows[-1] + 1, :]
+        part = scores[..., windows[0] : windows[-1] + 1, :]
         if pooling == "max":
             pooled[..., label_frame, :] = part.max(axis=-2)
         else:
-            weights = overlaps[windows]
-            pooled[..., label_frame, :] = (weights / weights.sum()) @ part
+            weights = np.rint(overlaps[windows - low] * 1e6)
+            pooled[..., label_frame, :] = mean_scores(part, weights, is_logits)
     return pooled, num_label_frames
+
+
+def mean_scores(
+    scores: _Scores, weights: npt.NDArray[np.float64], is_logits: bool = False
+) -> npt.NDArray[np.float64]:
+    """Returns the weighted mean of scores of windows.
+
+    Args:
+      scores: float `[..., num_windows, num_classes]`.
+      weights: float64 `[num_windows]`, above 0.
+      is_logits: Whether the scores are logits, whose mean is the logit of the
+        mean of their probabilities.
+
+    Returns:
+      float64 `[..., num_classes]`.
+    """
+    wide = scores.astype(np.float64)
+    first: npt.NDArray[np.float64] = wide[..., 0, :]
+    if wide.shape[-2] == 1:
+        return first
+    total = weights.sum()
+    if not is_logits:
+        # From the first on, so that the mean of equal scores is that score.
+        mean: npt.NDArray[np.float64]
+        mean = first + weights @ (wide - first[..., None, :]) / total
+        return mean
+    logs = []  # of the means of probabilities, then of 1 - probabilities
+    for sign in (1, -1):
+        of_windows = log_expit(sign * wide)
+        highest = of_windows.max(axis=-2)
+        share = weights @ np.exp(of_windows - highest[..., None, :])
+        logs.append(np.log(share / total) + highest)
+    is_constant = (wide == first[..., None, :]).all(axis=-2)
+    mean = np.where(is_constant, first, logs[0] - logs[1])
+    return mean
 
 
 def check_pooling(pooling: str) -> None:
@@ -641,143 +654,3 @@ def check_pooling(pooling: str) -> None:
         raise InputError(
             f"pooling must be one of {list(POOLING)}. Received: {pooling!r}."
         )
-
-
-# --- Arrays ------------------------------------------------------------------
-
-
-def make_scores(
-    scores: npt.ArrayLike,
-    segment_ids: Sequence[str],
-    classes: Sequence[str | int],
-    *,
-    frame_seconds: float = _GRID.label_frame_seconds,
-    edges_seconds: Sequence[float] | None = None,
-    num_frames: Sequence[int] | None = None,
-    pooling: str = "mean",
-    is_logits: bool = False,
-    known: KnownClasses = KnownClasses(),
-    clips: pd.DataFrame | None = None,
-    clip_seconds: float = _GRID.clip_seconds,
-) -> LabelFrameScores:
-    """Pools scores of frames of any length onto label frames.
-
-    Args:
-      scores: float `[num_clips, num_frames, num_classes]`; anything that NumPy
-        makes an array of, such as a PyTorch tensor on the CPU.
-      segment_ids: `[num_clips]`, such as "s9d-2nhuJCQ_30000".
-      classes: `[num_classes]`: mids, class indices, display names or ids of
-        your own; the latter three need `known`.
-      frame_seconds: Length and hop of a frame.
-      edges_seconds: Instead of it, `[num_frames + 1]`, ascending from 0: where
-        each frame starts, then where the last ends.
-      num_frames: `[num_clips]`: how many frames, from the first, are of the
-        clip; the others are padding and can hold anything. None for all.
-      pooling: How frames become label frames: "mean" or "max".
-      is_logits: Whether to turn scores into probabilities before pooling.
-      known: What class indices and names mean, of `read_known_classes`.
-      clips: Clips table (`labels/clips.py`), which says how long clips are.
-      clip_seconds: Length of clips that it does not list.
-
-    Returns:
-      The scores on label frames, float32.
-
-    Raises:
-      InputError: An array has another shape, a score of a clip is not finite,
-        or an argument is not one of its values.
-    """
-    check_pooling(pooling)
-    array = np.asarray(scores)
-    num_clips, num_classes = len(segment_ids), len(classes)
-    if (
-        array.ndim != 3
-        or array.shape[::2] != (num_clips, num_classes)
-        or array.dtype.kind != "f"
-    ):
-        raise InputError(
-            f"scores must be float [num_clips, num_frames, num_classes] with "
-            f"{num_clips} segment_ids and {num_classes} classes, found "
-            f"{list(array.shape)} of {array.dtype}."
-        )
-    columns = find_classes([str(name) for name in classes], known)
-    if columns.unknown:
-        array = array[:, :, list(columns.columns)]
-    edges = _edges(array.shape[1], frame_seconds, edges_seconds)
-    counts = _counts(num_frames, *array.shape[:2])
-    _check_finite(array, counts, segment_ids, columns.mids, "frame")
-
-    params = params_of_length(clip_seconds)
-    most = label_frames_of_clips(segment_ids, clips, params)  # [num_clips]
-    pooled = np.zeros(
-        (num_clips, max(most.max(initial=0), 1), array.shape[2]), np.float32
-    )
-    num_label_frames = np.zeros(num_clips, dtype=np.int64)
-    # A few clips at a time; those of one length at once.
-    for part in _parts_of_clips(num_clips):
-        lengths = np.stack([counts[part], most[part]], axis=1)
-        for length in np.unique(lengths, axis=0):
-            count, own = length.tolist()
-            rows = part.start + np.flatnonzero((lengths == length).all(axis=1))
-            values = array[rows, :count]  # [clips, count, num_classes]
-            if is_logits:
-                values = logits_to_probabilities(values)
-            pooled[rows, :own], num_label_frames[rows] = pool_onto_label_frames(
-                values, edges[: count + 1], pooling, own
-            )
-    notes = [
-        f"classes: {columns.describe()}",
-        f"{array.shape[1]} frames up to {edges[-1]:g} s, pooled by {pooling}",
-    ]
-    if is_logits:
-        notes.append(LOGITS_NOTE)
-    return LabelFrameScores(
-        segment_ids=np.array(list(segment_ids), dtype=str),
-        mids=np.array(columns.mids, dtype=str),
-        scores=pooled,
-        num_label_frames=num_label_frames,
-        display_names=known.name_of_mid,
-        notes=tuple(notes),
-    )
-
-
-def _edges(
-    num_frames: int,
-    frame_seconds: float,
-    edges_seconds: Sequence[float] | None,
-) -> npt.NDArray[np.float64]:
-    """Returns where frames start and end, float64 `[num_frames + 1]`."""
-    if edges_seconds is None:
-        if not 0 < frame_seconds < np.inf:
-            raise InputError(
-                f"frame_seconds must be above 0, found {frame_seconds}."
-            )
-        steps = np.arange(num_frames + 1, dtype=np.float64)
-        return steps * float(frame_seconds)
-    edges = np.asarray(edges_seconds, dtype=np.float64)
-    if (
-        edges.shape != (num_frames + 1,)
-        or not (np.diff(edges) > 0).all()
-        or not abs(edges[0]) <= TIME_TOLERANCE_SECONDS
-    ):
-        raise InputError(
-            f"edges_seconds must be [num_frames + 1] = [{num_frames + 1}] "
-            f"numbers, ascending from 0, found {list(edges.shape)}, the first "
-            f"are {edges.ravel()[:3].tolist()}."
-        )
-    return edges
-
-
-def _counts(
-    num_frames: Sequence[int] | None, num_clips: int, most: int
-) -> npt.NDArray[np.int64]:
-    """Returns how many frames each clip has, int64 `[num_clips]`."""
-    if num_frames is None:
-        return np.full(num_clips, most, dtype=np.int64)
-    counts = np.asarray(num_frames)
-    is_count = counts.shape == (num_clips,) and counts.dtype.kind in "iu"
-    if not is_count or not ((counts >= 0) & (counts <= most)).all():
-        raise InputError(
-            f"num_frames must be int [num_clips] = [{num_clips}] in [0, "
-            f"{most}], found {list(counts.shape)} of {counts.dtype}."
-        )
-    return counts.astype(np.int64)

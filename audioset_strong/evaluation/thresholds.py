@@ -69,6 +69,7 @@ from audioset_strong.evaluation.scores import (
     LabelFrameScores,
     Path,
     are_probabilities,
+    as_probabilities,
     score_range,
 )
 from audioset_strong.evaluation.truth import Truth
@@ -109,6 +110,10 @@ def threshold_items(
         )
     [(evaluation, _)] = truth.evaluations([negatives])
     items = truth.items(score_file, evaluation, negatives)
+    if items.is_logits:
+        # Thresholds are of probabilities, as the scores of predict are.
+        scores = as_probabilities(items.scores, is_logits=True)
+        items = dataclasses.replace(items, scores=scores, is_logits=False)
     return items, "label frames" if evaluation == "strong" else "clips"
 
 

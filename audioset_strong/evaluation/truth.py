@@ -43,6 +43,7 @@ from audioset_strong.evaluation.items import (
     strong_items,
     weak_items,
 )
+from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.scores import LabelFrameScores, Path
 from audioset_strong.labels.class_map import ClassMap
 from audioset_strong.labels.clips import (
@@ -186,6 +187,53 @@ class Truth:
             items, group_of_clip=np.array(groups, dtype=object)
         )
 
+    def fit(
+        self, scores: NativeScores, allow_partial: bool = False
+    ) -> NativeScores:
+        """Says how long the clips of scores are, by the labels' lengths.
+
+        Args:
+          scores: What a model scored.
+          allow_partial: Whether most clips may have scores that end long before
+            or after them.
+
+        Raises:
+          InputError: They do, and may not: times or lengths are wrong.
+        """
+        return scores.within(
+            self.clips, self.params.clip_seconds, allow_partial
+        )
+
+    def label_frames(
+        self,
+        scores: NativeScores | LabelFrameScores,
+        pooling: str = "mean",
+        allow_partial: bool = False,
+    ) -> LabelFrameScores:
+        """Pools scores onto the labels' grid; what is on it stays as it is.
+
+        Args:
+          scores: What a model scored.
+          pooling: "mean" or "max" (`scores.py`).
+          allow_partial: As in `fit`.
+
+        Raises:
+          InputError: As `fit` and `NativeScores.pool`, or label frames have
+            another length than those of the labels.
+        """
+        seconds = self.params.label_frame_seconds
+        if isinstance(scores, NativeScores):
+            return self.fit(scores, allow_partial).pool(pooling, seconds)
+        # float32 writers store 0.96 with an error of 2e-8.
+        if abs(scores.label_frame_seconds - seconds) > 1e-6:
+            raise InputError(
+                f"Expected scores on label frames of {seconds:g} s, as the "
+                f"labels have, found {scores.label_frame_seconds:g} s. Give "
+                f"scores as they come (make_scores, read_scores), which are "
+                f"pooled."
+            )
+        return scores
+
     def mids(self) -> set[str]:
         """Returns the classes that are labelled."""
         labelled: set[str] = set()
@@ -226,6 +274,7 @@ def read_truth(
     names: Names | None = None,
     class_map: ClassMap | None = None,
     recordings: pd.DataFrame | None = None,
+    label_frame_seconds: float = LabelFrameParams().label_frame_seconds,
 ) -> Truth:
     """Reads labels, frames strong ones, and reports problems of the files.
 
@@ -244,6 +293,8 @@ def read_truth(
       class_map: Classes that labels of tracks name.
       recordings: Clips table of what is scored, for the lengths of clips if
         there is no list; None if scores do not say how long they are.
+      label_frame_seconds: Length and hop of the label frames that are
+        evaluated, in whole milliseconds.
 
     Returns:
       The truth (module docstring).
@@ -260,7 +311,7 @@ def read_truth(
     }
     _check_given({name for name, labels in given.items() if labels is not None})
     problems = ProblemLog() if problems is None else problems
-    params = params_of_length(clip_seconds)
+    params = params_of_length(clip_seconds, label_frame_seconds)
     listed = None if clips is None else _read_clips(clips)
     lengths = recordings if listed is None else listed
     annotated = None

@@ -18,11 +18,7 @@ from audioset_strong.audio.listing import (
 )
 from audioset_strong.audio.recordings import recording_id_of
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.native_scores import (
-    is_native,
-    read_native_scores,
-    read_recordings,
-)
+from audioset_strong.evaluation.native_scores import read_recordings
 from audioset_strong.evaluation.report import SCHEMA_VERSION
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.thresholds import read_threshold_file
@@ -194,26 +190,24 @@ def _read_labels(
 def _read_scores(
     inputs: InspectionInputs, known: KnownClasses, clips: pd.DataFrame | None
 ) -> FrameScores | None:
-    """Reads scores on label frames, or as `predict` wrote them."""
+    """Reads scores at their own frame rate, or on label frames if uneven."""
     if inputs.scores is None:
         return None
-    if is_native(inputs.scores):
-        native = read_native_scores(inputs.scores, known)
-        ids = native.segment_ids.tolist()
+    native = read_scores(inputs.scores, known)
+    ids = native.segment_ids.tolist()
+    if native.onset_seconds is None and native.window_seconds is None:
         return FrameScores(
             native.mids.tolist(),
             native.frame_seconds,
             {ids[clip]: native.of_clip(clip) for clip in range(len(ids))},
         )
-    scored = read_scores(
-        inputs.scores, known, clips=clips, clip_seconds=inputs.clip_seconds
-    )
+    scored = native.within(clips, inputs.clip_seconds).pool()
     return FrameScores(
         scored.mids.tolist(),
         scored.label_frame_seconds,
         {
             segment_id: scored.scores[row, : scored.num_label_frames[row]]
-            for row, segment_id in enumerate(scored.segment_ids.tolist())
+            for row, segment_id in enumerate(ids)
         },
     )
 

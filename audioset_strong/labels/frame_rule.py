@@ -101,13 +101,29 @@ def label_frames_of_clips(
     return counts
 
 
-def params_of_length(clip_seconds: float) -> LabelFrameParams:
-    """Returns the grid of clips of one length: as many label frames as fit."""
-    return dataclasses.replace(
-        LabelFrameParams(),
+def params_of_length(
+    clip_seconds: float,
+    label_frame_seconds: float = LabelFrameParams().label_frame_seconds,
+) -> LabelFrameParams:
+    """Returns the grid of clips of one length: as many label frames as fit.
+
+    Raises:
+      InputError: A label frame is not of whole milliseconds, the precision of
+        label files.
+    """
+    window_ms = label_frame_seconds * 1000
+    if not window_ms >= 1 or abs(window_ms - round(window_ms)) > 1e-6:
+        raise InputError(
+            f"label_frame_seconds must be whole milliseconds, as the times of "
+            f"label files are, found {label_frame_seconds} s. Give "
+            f"{max(round(window_ms), 1) / 1000 if window_ms > 0 else 0.96}."
+        )
+    params = LabelFrameParams(
+        label_frame_seconds=float(label_frame_seconds),
         clip_seconds=float(clip_seconds),
-        num_label_frames=int(num_label_frames_of(clip_seconds)),
     )
+    num_label_frames = int(num_label_frames_of(clip_seconds, params))
+    return dataclasses.replace(params, num_label_frames=num_label_frames)
 
 
 def params_of_longest(
@@ -116,7 +132,9 @@ def params_of_longest(
     """Returns the grid of the longest clip, of those listed and of `params`."""
     if clips is None or clips["duration_seconds"].max() <= params.clip_seconds:
         return params
-    return params_of_length(clips["duration_seconds"].max())
+    return params_of_length(
+        clips["duration_seconds"].max(), params.label_frame_seconds
+    )
 
 
 def is_window_positive(

@@ -44,7 +44,7 @@ from audioset_strong.evaluation.items import (
     weak_items,
 )
 from audioset_strong.evaluation.results import evaluate_items
-from audioset_strong.evaluation.scores import read_score_file
+from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.labels.label_files import (
     read_framed_labels,
     read_weak_labels,
@@ -81,7 +81,7 @@ class _Clock:
 
 def _read(folder: str, score_name: str) -> tuple[Any, Any, Any]:
     return (
-        read_score_file(os.path.join(folder, score_name)),
+        read_scores(os.path.join(folder, score_name)).pool(),
         read_framed_labels(os.path.join(folder, "framed.tsv"), ProblemLog()),
         read_weak_labels(os.path.join(folder, "weak.csv"), ProblemLog()),
     )

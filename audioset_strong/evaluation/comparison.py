@@ -1,0 +1,331 @@
+"""Many systems: a leaderboard, and which of its differences are no chance.
+
+Every system is evaluated over the classes that all have, and, unless the
+settings say otherwise, over the clips and label frames that all have scored, so
+that every number of a table is of the same items; what was left out is counted.
+Systems are resampled alike, and so any two are compared on the same resamples
+(`bootstrap.py`).
+
+P-values are corrected by Holm's method, which keeps the chance of any false
+finding in a family of tests below the level. The families are:
+  * for each evaluation and metric, the differences of all other systems from
+    the reference;
+  * for each evaluation, the differences of d' of all pairs.
+A p-value that is undefined is in no family. Two systems that the second family
+does not tell apart are "not distinguishable". The smallest p-value of R
+resamples is 2 / (R + 1), so that m comparisons need 2 m / (1 - level) resamples
+or more; a note says so where there are too few.
+
+The best system is the one of the highest d' in the first evaluation. It was
+chosen by the same numbers, and so its lead tends to be a little too large.
+
+Source: Holm, "A simple sequentially rejective multiple test procedure", 1979.
+The families and what "best" means are our choice (BUILD_NOTES.md "Comparing
+systems").
+"""
+
+import dataclasses
+import itertools
+import math
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+
+from audioset_strong.errors import InputError
+from audioset_strong.evaluation.bootstrap import (
+    BootstrapResult,
+    ClassResamples,
+    Interval,
+    compare_resamples,
+    intervals_of,
+)
+from audioset_strong.evaluation.evaluating import (
+    PROTOCOL,
+    EvalSettings,
+    SystemEvaluation,
+    evaluate_systems,
+)
+from audioset_strong.evaluation.identity import ReportIdentity, identify
+from audioset_strong.evaluation.native_scores import NativeScores
+from audioset_strong.evaluation.results import OVERALL_METRICS, EvalResult
+from audioset_strong.evaluation.truth import Truth
+from audioset_strong.labels.problems import ProblemLog
+
+# The headline, which ranks systems and which pairs are compared by.
+HEADLINE = "d_prime"
+# Beyond these nobody reads a matrix of all pairs.
+MAX_SYSTEMS = 100
+
+
+@dataclasses.dataclass(frozen=True)
+class Pair:
+    """The difference of two systems in d'.
+
+    Attributes:
+      first: The one of the higher d'.
+      second: The other.
+      difference: d' of the first less that of the second.
+      p_holm: Its p-value, corrected over all pairs; NaN where undefined.
+    """
+
+    first: str
+    second: str
+    difference: Interval
+    p_holm: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ComparedEvaluation:
+    """One evaluation of all systems.
+
+    Attributes:
+      evaluation: "strong" or "weak".
+      negatives: Kind of negatives (`results.py`).
+      results: Metrics of each system, highest d' first; equal ones, and then
+        undefined ones, as they were given.
+      intervals: Confidence intervals of each; empty without any.
+      paired: Differences of each other system from the reference, on the same
+        resamples; empty without intervals.
+      p_holm: Their corrected p-values by system and metric, NaN where
+        undefined.
+      pairs: All pairs, by the place of the first and then of the second.
+      not_paired_reason: Why there are no differences, "" if there are or none
+        are asked.
+    """
+
+    evaluation: str
+    negatives: str
+    results: Mapping[str, EvalResult]
+    intervals: Mapping[str, BootstrapResult]
+    paired: Mapping[str, BootstrapResult]
+    p_holm: Mapping[str, Mapping[str, float]]
+    pairs: tuple[Pair, ...]
+    not_paired_reason: str
+
+    def rank(self, system: str, metric: str) -> int | None:
+        """Returns a system's place by a metric, 1 the highest.
+
+        Equal systems share a place; None where the metric is undefined.
+        """
+        values = {n: float(getattr(r, metric)) for n, r in self.results.items()}
+        if math.isnan(values[system]):
+            return None
+        return 1 + sum(v > values[system] for v in values.values())
+
+    def not_distinguishable(self, system: str, level: float) -> list[str]:
+        """Returns the systems that d' does not tell from one, best first."""
+        found = set()
+        for pair in self.pairs:
+            if system in (pair.first, pair.second) and not (
+                pair.p_holm <= round(1 - level, 9)
+            ):
+                found |= {pair.first, pair.second} - {system}
+        return [name for name in self.results if name in found]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Comparison:
+    """Everything that a comparison shows.
+
+    Attributes:
+      systems: Their names, in the order given.
+      reference: The one that the others are compared with.
+      against: How it was chosen: "first", "best" or its name.
+      level: Share of resamples that an interval holds, in (0, 1).
+      num_resamples: Resamples; 0 for no intervals.
+      rank_over: Classes that lwlrap ranks.
+      evaluations: In the order to show.
+      inputs: Path of each system's scores, by its name, and of other inputs;
+        and, in words, what was done to them; None for those not given.
+      identity: What the comparison is of.
+      problems: Label lines that were left out.
+    """
+
+    systems: tuple[str, ...]
+    reference: str
+    against: str
+    level: float
+    num_resamples: int
+    rank_over: str
+    evaluations: tuple[ComparedEvaluation, ...]
+    inputs: Mapping[str, str | None]
+    identity: ReportIdentity
+    problems: ProblemLog = dataclasses.field(default_factory=ProblemLog)
+
+
+def compare(
+    systems: Mapping[str, NativeScores | Callable[[], NativeScores]],
+    truth: Truth,
+    settings: EvalSettings = EvalSettings(only_common_label_frames=True),
+    against: str = "first",
+    *,
+    other_inputs: Mapping[str, str | None] = MappingProxyType({}),
+) -> Comparison:
+    """Evaluates systems on the same footing and compares them.
+
+    Args:
+      systems: Scores of two systems or more by the names to show, in any order
+        of clips and classes; or functions that read them, so that only one
+        system's are in memory at a time.
+      truth: The labels: of `read_truth`.
+      settings: What is computed. Without `only_common_label_frames`, systems
+        that scored other clips have no intervals of their differences.
+      against: What the others are compared with: "first" of the systems, the
+        "best", or a name.
+      other_inputs: As in `evaluate`.
+
+    Raises:
+      InputError: There are fewer than two systems, against is no system, or a
+        system and the labels, or all systems, have no class or no clip in
+        common.
+    """
+    names = list(systems)
+    if not 2 <= len(names) <= MAX_SYSTEMS:
+        raise InputError(
+            f"Expected 2 to {MAX_SYSTEMS} systems to compare, found "
+            f"{len(names)}{': ' if names else ''}{', '.join(names)}. Evaluate "
+            f"one system by itself."
+        )
+    if against not in ("first", "best", *names):
+        raise InputError(
+            f"against must be first, best or the name of a system "
+            f"({', '.join(names)}). Received: {against!r}."
+        )
+    with tempfile.TemporaryDirectory() as scratch_dir:
+        evaluated = evaluate_systems(
+            (
+                (name, given() if callable(given) else given)
+                for name, given in systems.items()
+            ),
+            truth,
+            settings,
+            False,
+            scratch_dir,
+        )
+    reference = names[0] if against == "first" else against
+    if against == "best" and "best" not in names:
+        headline = {
+            name: found[evaluated.evaluations[0]].result.d_prime
+            for name, found in evaluated.systems.items()
+        }
+        reference = max(names, key=lambda n: _sortable(headline[n]))
+    inputs = {
+        **{f"scores of {n}": path for n, path in evaluated.sources.items()},
+        **truth.sources,
+        **other_inputs,
+        **evaluated.notes,
+    }
+    return Comparison(
+        systems=tuple(names),
+        reference=reference,
+        against=against,
+        level=settings.bootstrap.level,
+        num_resamples=settings.bootstrap.num_resamples,
+        rank_over=settings.rank_over,
+        evaluations=tuple(
+            _compare_evaluation(
+                key,
+                {n: found[key] for n, found in evaluated.systems.items()},
+                reference,
+                settings.bootstrap.level,
+            )
+            for key in evaluated.evaluations
+        ),
+        inputs=inputs,
+        identity=identify(", ".join(names), "", inputs, (PROTOCOL,)),
+        problems=truth.problems,
+    )
+
+
+def _sortable(value: float) -> float:
+    """Puts what is undefined below everything else."""
+    return -math.inf if math.isnan(value) else value
+
+
+def _compare_evaluation(
+    key: tuple[str, str],
+    found: Mapping[str, SystemEvaluation],
+    reference: str,
+    level: float,
+) -> ComparedEvaluation:
+    """Ranks the systems of one evaluation and compares them in pairs."""
+    # Stable, so that equal ones stay in their order; undefined ones are last.
+    order = sorted(
+        found,
+        key=lambda name: (
+            math.isnan(found[name].result.d_prime),
+            -_sortable(found[name].result.d_prime),
+        ),
+    )
+    resamples: dict[str, ClassResamples] = {}
+    for name in order:
+        own = found[name].summary.resamples
+        if own is not None:
+            resamples[name] = own
+    paired: dict[str, BootstrapResult] = {}
+    differences: dict[tuple[str, str], Interval] = {}
+    reason = ""
+    try:
+        if resamples:
+            paired = {
+                name: compare_resamples(
+                    resamples[name], resamples[reference], level
+                )
+                for name in order
+                if name != reference
+            }
+            differences = {
+                (first, second): compare_resamples(
+                    resamples[first], resamples[second], level
+                ).overall[HEADLINE]
+                for first, second in itertools.combinations(order, 2)
+            }
+    except InputError as error:
+        paired, reason = {}, str(error)
+    p_holm: dict[str, dict[str, float]] = {name: {} for name in paired}
+    for metric in OVERALL_METRICS:
+        corrected = correct_p_values(
+            [_p_value(p.overall[metric]) for p in paired.values()]
+        )
+        for name, p_value in zip(paired, corrected, strict=True):
+            p_holm[name][metric] = p_value
+    return ComparedEvaluation(
+        *key,
+        results={name: found[name].result for name in order},
+        intervals={
+            name: intervals_of(own, level) for name, own in resamples.items()
+        },
+        paired=paired,
+        p_holm=p_holm,
+        pairs=tuple(
+            Pair(*pair, interval, p_value)
+            for (pair, interval), p_value in zip(
+                differences.items(),
+                correct_p_values([_p_value(d) for d in differences.values()]),
+                strict=True,
+            )
+        ),
+        not_paired_reason=reason,
+    )
+
+
+def _p_value(difference: Interval) -> float:
+    return math.nan if difference.p_value is None else difference.p_value
+
+
+def correct_p_values(p_values: Sequence[float]) -> list[float]:
+    """Corrects the p-values of a family of tests by Holm's method.
+
+    The k-th smallest of m becomes the largest of (m - j + 1) times the j-th
+    smallest, j up to k, and 1 at most. What is NaN stays so and is not counted.
+    """
+    order = sorted(
+        (i for i, p in enumerate(p_values) if not math.isnan(p)),
+        key=lambda i: p_values[i],
+    )
+    corrected = [math.nan] * len(p_values)
+    largest = 0.0
+    for place, index in enumerate(order):
+        largest = max(largest, (len(order) - place) * p_values[index])
+        corrected[index] = min(1.0, largest)
+    return corrected
