@@ -49,7 +49,7 @@ _MODULE_OF_NAME = {
     "BootstrapSettings": "evaluation.evaluating",
     "evaluate": "evaluation.evaluating",
     "compare": "evaluation.comparison",
-    "make_scores": "evaluation.native_scores",
+    "make_scores": "evaluation.score_arrays",
     "read_scores": "evaluation.score_tables",
     "write_score_file": "evaluation.scores",
     "read_truth": "evaluation.truth",

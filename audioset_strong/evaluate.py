@@ -14,6 +14,7 @@ Writes to --report_dir:
     per_class.csv  the metrics of each class
     report.html    the same for a person, in one file that loads nothing
     report.md      the headline as tables for papers
+    figures/       with --figures, pictures for papers (`evaluation/figures.py`)
 
 --protocol asks for other metrics than the paper's, by the names of published
 protocols: PSDS, F1 of events, areas under segments' ROC curves. They count
@@ -86,6 +87,9 @@ _SYSTEM_NAME = flags.DEFINE_string(
 _REPORT_DIR = flags.DEFINE_string(
     "report_dir", None, "Folder for the report.", required=True
 )
+_FIGURES = flags.DEFINE_boolean(
+    "figures", False, "Whether to write pictures for papers too, PNG and PDF."
+)
 
 
 def main(argv: Sequence[str]) -> None:
@@ -122,7 +126,7 @@ def main(argv: Sequence[str]) -> None:
             "common_clips": _COMMON_CLIPS.value,
         },
     )
-    report.write_report(evaluated, _REPORT_DIR.value)
+    report.write_report(evaluated, _REPORT_DIR.value, _FIGURES.value)
     print(report.headline_text(evaluated))
     print(f"Report: {os.path.join(_REPORT_DIR.value, 'report.html')}")
 

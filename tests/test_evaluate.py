@@ -33,8 +33,8 @@ from audioset_strong.evaluation.evaluating import (
     on_listed_clips,
 )
 from audioset_strong.evaluation.items import STRONG_NEGATIVES
-from audioset_strong.evaluation.native_scores import make_scores
 from audioset_strong.evaluation.report import report_dict
+from audioset_strong.evaluation.score_arrays import make_scores
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import (
     write_score_file,
@@ -141,7 +141,7 @@ def test_end_to_end(files):
     [
         ([], "Expected framed or strong labels, weak labels or both"),
         (
-            ["--weak_labels=W.csv", "--protocol=segment_auroc"],
+            ["--weak_labels=W.csv", "--protocol", "segment_auroc"],
             "Give strong_labels, all events of the clips",
         ),
         (["--weak_labels=W.csv", "--common_with_baseline"], "a baseline"),

@@ -45,12 +45,12 @@ if TYPE_CHECKING:
         EvalSettings,
         evaluate,
     )
-    from audioset_strong.evaluation.native_scores import make_scores
     from audioset_strong.evaluation.report import (
         headline_text,
         report_dict,
         write_report,
     )
+    from audioset_strong.evaluation.score_arrays import make_scores
     from audioset_strong.evaluation.score_tables import read_scores
     from audioset_strong.evaluation.scores import (
         LabelFrameScores,
@@ -86,7 +86,7 @@ _MODULE_OF_NAME = {
     "comparison_text": "evaluation.comparison_report",
     "evaluate": "evaluation.evaluating",
     "headline_text": "evaluation.report",
-    "make_scores": "evaluation.native_scores",
+    "make_scores": "evaluation.score_arrays",
     "metrics": "evaluation.array_metrics",
     "read_known_classes": "labels.class_map",
     "read_scores": "evaluation.score_tables",

@@ -475,6 +475,7 @@ def _evaluate_system(
                 else settings.bootstrap.num_resamples,
                 settings.bootstrap.seed,
                 truth.params,
+                rankings,
             )
             summary = summary._replace(breakdown=breakdown)
         found[evaluation, negatives] = SystemEvaluation(result, summary)

@@ -1,6 +1,7 @@
 """Reports: what `evaluate` writes, and the table it prints.
 
-`write_report` makes four files. `report.html` shows everything to a person
+`write_report` makes four files and, if asked, pictures for papers in a folder
+`figures` (`figures.py`). `report.html` shows everything to a person
 (`report_page.py`), `report.md` has tables for papers and issue trackers, and
 `per_class.csv` has one row per evaluation, kind of negatives and class: C below
 with undefined_reason. Its undefined cells are empty, infinite ones `inf` or
@@ -318,11 +319,19 @@ def per_class_table(report: EvalReport) -> pd.DataFrame:
 
 
 def write_report(
-    report: EvalReport, report_dir: str | os.PathLike[str]
+    report: EvalReport,
+    report_dir: str | os.PathLike[str],
+    has_figures: bool = False,
 ) -> dict[str, Any]:
     """Writes the files of a report (module docstring) to a new or old folder.
 
-    Returns what `report.json` holds.
+    Args:
+      report: What to write.
+      report_dir: Folder.
+      has_figures: Whether to write pictures too, which takes about 5 s.
+
+    Returns:
+      what `report.json` holds.
     """
     make_output_folder(report_dir)
     results = report_dict(report)
@@ -335,6 +344,11 @@ def write_report(
     for name, text in texts.items():
         with open_output(os.path.join(report_dir, name)) as file:
             file.write(text)
+    if has_figures:
+        # Only pictures need Matplotlib.
+        from audioset_strong.evaluation.figures import write_figures
+
+        write_figures(report, os.path.join(report_dir, "figures"))
     return results
 
 

@@ -375,9 +375,13 @@ def load_arrays(path: Path, names: Sequence[str] | None = None) -> _Arrays:
                 if names is None or name in names
             }
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        advice = "Write it with numpy.savez, one argument an array"
+        if "allow_pickle" in str(error):
+            advice = "Write arrays of text with .astype(str)"
+        reason = str(error).splitlines()[0] if str(error) else "it is empty"
         raise InputError(
-            f"{path}: expected a score file, an .npz with {list(REQUIRED)}. "
-            f"It cannot be read as one: {error}".splitlines()[0]
+            f"{path}: expected a score file, an .npz with {list(REQUIRED)}, "
+            f"found what cannot be read as one: {reason}. {advice}."
         ) from error
 
 
@@ -409,13 +413,6 @@ def find_columns(
     values, scores = arrays[name], arrays["scores"]
     if name == "mids":
         check_unique_texts(name, values)
-        for mid in values.tolist():
-            if re.fullmatch(MID_PATTERN, mid) is None:
-                raise InputError(
-                    f"mids must be ids of classes, without space, comma or "
-                    f"quote, found {mid!r}. Names go into class_names, with a "
-                    f"class map that says what they mean."
-                )
         if "class_map_hash" in arrays:
             check_class_hash(
                 values.tolist(),
@@ -424,7 +421,8 @@ def find_columns(
                 "The columns are not those that were written: write the file "
                 "again, with mids in the order of its scores.",
             )
-        return values, None, ()
+        mids, notes = _resolve_names(values.tolist(), known)
+        return np.array(mids, dtype=str), None, notes
     kinds, of_what = ("U", "str") if name == "class_names" else ("iu", "int")
     if values.ndim != 1 or values.dtype.kind not in kinds:
         raise InputError(
@@ -440,6 +438,38 @@ def find_columns(
     columns = list(classes.columns) if classes.unknown else None
     notes = (f"classes: {classes.describe()}",)
     return np.array(classes.mids, dtype=str), columns, notes
+
+
+def _resolve_names(
+    mids: Sequence[str], known: KnownClasses
+) -> tuple[list[str], tuple[str, ...]]:
+    """Takes names among ids of classes for the classes that they mean."""
+    ids = {*known.mids, *known.display_names, *known.labelled_mids}
+    mids_of_name = known.mids_of_name()
+    resolved, names = [], []
+    for mid in mids:
+        of_name = mids_of_name.get(mid, [])
+        if mid in ids or _MID.fullmatch(mid) or not of_name:
+            if re.fullmatch(MID_PATTERN, mid) is None:
+                raise InputError(
+                    f"mids must be ids of classes, without space, comma or "
+                    f"quote, found {mid!r}. If it is a name, give the class "
+                    f"map or display names that have it."
+                )
+            resolved.append(mid)
+            continue
+        if len(of_name) > 1:
+            raise InputError(
+                f"Expected names of one class each, found {mid!r}, which is "
+                f"both {' and '.join(of_name)}. Give its mid instead."
+            )
+        resolved += of_name
+        names.append(mid)
+    if not names:
+        return resolved, ()
+    note = f"{len(names)} of mids are display names: {listed(names, 3)}"
+    logging.info("Classes: %s.", note)
+    return resolved, (note,)
 
 
 def only_value(arrays: _Arrays, name: str, kinds: str, of_what: str) -> Any:

@@ -61,7 +61,7 @@ from audioset_strong.labels.frame_rule import (
     params_of_length,
     params_of_longest,
 )
-from audioset_strong.labels.ids import group_of_segment
+from audioset_strong.labels.ids import find_names, group_of_segment
 from audioset_strong.labels.label_files import (
     absent_pairs,
     read_explicit_negatives,
@@ -77,7 +77,7 @@ from audioset_strong.labels.label_mapping import (
 )
 from audioset_strong.labels.label_rows import Names
 from audioset_strong.labels.label_tracks import read_event_labels
-from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.problems import ProblemLog, listed
 from audioset_strong.params import LabelFrameParams
 
 Labels = Path | pd.DataFrame
@@ -211,7 +211,10 @@ class Truth:
     def fit(
         self, scores: NativeScores, allow_partial: bool = False
     ) -> NativeScores:
-        """Says how long the clips of scores are, by the labels' lengths.
+        """Names the clips of scores as the labels do, and says their lengths.
+
+        Names that are no segment ids of the labels are looked up
+        (`ids.find_names`); what is not found stays as it is.
 
         Args:
           scores: What a model scored.
@@ -219,10 +222,56 @@ class Truth:
             or after them.
 
         Raises:
-          InputError: They do, and may not: times or lengths are wrong.
+          InputError: They do, and may not: times or lengths are wrong; or a
+            name means several clips, or two names mean one.
         """
+        scores = self._with_names(scores)
         return scores.within(
             self.clips, self.params.clip_seconds, allow_partial
+        )
+
+    def _with_names(self, scores: NativeScores) -> NativeScores:
+        """Names the clips of scores as the labels do."""
+        tables = self.framed, self.weak, self.explicit_negatives, self.clips
+        known: set[str] = set()
+        for table in tables:
+            if table is not None:
+                known.update(table["segment_id"].unique())
+        names = scores.segment_ids.tolist()
+        ordered: list[str] = []
+        if self.clips is not None and self.sources.get("clips"):
+            ordered = self.clips["segment_id"].tolist()
+        found = find_names(names, known, ordered)
+        if found.ambiguous:
+            name, ids = next(iter(found.ambiguous.items()))
+            raise InputError(
+                f"Expected names of scored clips that mean one labelled clip "
+                f"each, found {len(found.ambiguous)} that mean several: "
+                f"{name!r} can be {listed(map(repr, ids), 3)}. Name the clips "
+                f"of scores by segment id."
+            )
+        if not found.id_of_name:
+            return scores
+        ids = [found.id_of_name.get(name, name) for name in names]
+        first_of: dict[str, str] = {}
+        for name, segment_id in zip(names, ids, strict=True):
+            if segment_id in first_of:
+                raise InputError(
+                    f"Expected scores of each clip once, found {name!r} and "
+                    f"{first_of[segment_id]!r}, which are both "
+                    f"{segment_id!r}. Leave one out."
+                )
+            first_of[segment_id] = name
+        hows = [f"{count} by {how}" for how, count in found.how.items()]
+        name, segment_id = next(iter(found.id_of_name.items()))
+        note = (
+            f"{len(found.id_of_name)} of {len(names)} scored clips were found "
+            f"by other names than their segment ids ({', '.join(hows)}): "
+            f"{name!r} is {segment_id!r}"
+        )
+        logging.info("Scores: %s.", note)
+        return dataclasses.replace(
+            scores, segment_ids=np.array(ids), notes=(*scores.notes, note)
         )
 
     def label_frames(
