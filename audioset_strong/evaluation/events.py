@@ -326,6 +326,7 @@ def map_classes(
         columns = np.array(
             scores.scores[:, [column_of[mid] for mid in mids]].T, order="C"
         )
+        scores.release()
         return [
             ClassTask(mid, column, events[mid], median_frames[mid])
             for mid, column in zip(mids, columns, strict=True)
