@@ -537,8 +537,8 @@ def _breakdown_plots(breakdowns: pd.DataFrame | None) -> list[dict[str, Any]]:
         marks = [
             {
                 "system": system or "ours",
-                # Two systems share a row, one a little above the other.
-                "y": _ROW_HEIGHT * index + (12 if system else 22)
+                # Two systems share a row, the baseline a little below.
+                "y": _ROW_HEIGHT * index + (22 if system else 12)
                 if "baseline_d_prime" in row
                 else _ROW_HEIGHT * index + 17,
                 "x": x_of(row[f"{prefix}d_prime"]),

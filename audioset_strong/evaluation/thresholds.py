@@ -618,25 +618,29 @@ def pooled_reliability(
     rows_at_once = max(1, _CELLS_AT_ONCE // max(1, items.mids.size))
     for start in range(0, len(items.scores), rows_at_once):
         rows = slice(start, start + rows_at_once)
-        is_positive = items.is_positive[rows]
+        clip, is_positive = items.clip_of_item[rows], items.is_positive[rows]
         is_listed = is_positive | items.is_negative[rows]
-        scores = items.scores[rows][is_listed].astype(np.float64)
+        scores = as_probabilities(items.scores[rows], items.is_logits)
+        if scores.dtype == np.float16:  # Which is slow in all that follows.
+            scores = scores.astype(np.float32)
+        if not is_listed.all():
+            scores = np.where(is_listed, scores, 0)
         if scores.size and not are_probabilities(scores.min(), scores.max()):
             return None
+        # Nearly all scores of a class are low: the rest is the first bin.
+        row, column = np.nonzero(is_listed & (scores >= 1 / num_bins))
+        high = scores[row, column].astype(np.float64)
         # The last bin holds 1 too.
-        bins = np.clip((scores * num_bins).astype(np.int64), 0, num_bins - 1)
-        # Clips are in order: those of these rows follow the first.
-        clip = items.clip_of_item[rows]
-        first = int(clip[0])
-        key = np.repeat((clip - first) * num_bins, is_listed.sum(axis=1)) + bins
-        for total, weights in (
-            (num_items, None),
-            (num_positives, is_positive[is_listed]),
-            (score_sums, scores),
+        bins = np.minimum((high * num_bins).astype(np.int64), num_bins - 1)
+        is_high_positive = is_positive[row, column]
+        for total, of_rows, of_high in (
+            (num_items, is_listed.sum(axis=1), np.ones(row.size)),
+            (num_positives, is_positive.sum(axis=1), is_high_positive),
+            (score_sums, scores.sum(axis=1, dtype=np.float64), high),
         ):
-            num_found = (int(clip[-1]) - first + 1) * num_bins
-            found = np.bincount(key, weights, num_found)
-            total[first : clip[-1] + 1] += found.reshape(-1, num_bins)
+            np.add.at(total[:, 0], clip, of_rows)
+            np.subtract.at(total[:, 0], clip[row], of_high)
+            np.add.at(total, (clip[row], bins), of_high)
     curve = ReliabilityCurve(
         np.array(["pooled"]),
         num_items.sum(axis=0, keepdims=True).astype(np.int64),

@@ -18,10 +18,12 @@ is left and how long it takes. Rows, seeds and mus can be run apart:
     ... --join=runs/a,runs/b --output_dir=runs/joined
 
 The second trains what it starts from, where that is not there. Several
-processes can share a folder; of several folders, one must be a copy of the
-other with its inputs. --results_dir receives `inputs.json`, the hashes;
-`runs.jsonl`, a line a row and seed with its numbers, settings, versions and
-classes; `mu_sweep.jsonl`, a line a point; and the table, `table1.md`.
+processes can share a folder; of several folders, all must be copies of one
+that holds the inputs, and for fine-tuned rows the points of the sweep.
+
+--results_dir receives `inputs.json`, the hashes; `runs.jsonl`, a line a row and
+seed with its numbers, settings, versions and classes; `mu_sweep.jsonl`, a line
+a point; and the table, `table1.md`.
 """
 
 import csv
@@ -68,10 +70,11 @@ _NICE = flags.DEFINE_integer("nice", 19, "Priority of the process: 19 lowest.")
 _SMALL = ("weak-small", "diffuse-small", "strong-small")
 _SET_OF_ROW = {"plus_diffuse": "diffuse", "plus_strong": "strong"}
 _ALL_ROWS = (*_SMALL, "weak-large", "plus_weak", *_SET_OF_ROW)
-# Seconds on 2 quiet cores: of a clip's audio, of its records, and of scoring
-# and evaluating a model.
+# Seconds on 2 quiet cores: of a clip's audio, of its records, of a validation
+# with 500 clips, and of scoring and evaluating a model.
 _SECONDS_PER_CLIP = 0.06
 _SECONDS_PER_RECORD = 0.01
+_SECONDS_PER_VALIDATION = 4.0
 _SECONDS_PER_EVALUATION = 30.0
 
 
@@ -148,7 +151,9 @@ def _estimate_seconds(task: Task) -> float:
     if task.kind == "row":
         kind = table1.ROW_OF_FOLDER[task.name].steps
     num_examples = rows.NUM_STEPS[kind].value * rows.BATCH_SIZE.value
+    num_validations: int = flags.FLAGS.flag_values_dict()["checkpoints"]
     seconds = num_examples / _SPEED.value
+    seconds += num_validations * _SECONDS_PER_VALIDATION
     return seconds + _SECONDS_PER_EVALUATION * (task.kind == "row")
 
 
@@ -256,11 +261,13 @@ def _choose_mus(output_dirs: Sequence[str]) -> dict[str, float]:
 
 def collect(output_dirs: Sequence[str], results_dir: str) -> str:
     """Writes all results as data; returns the table as Markdown."""
+    files.make_output_folder(results_dir)
     results = read_results(output_dirs, "rows")
     lines = [_with_classes(result) for result in results]
     _write_lines(lines, os.path.join(results_dir, "runs.jsonl"))
-    if any(os.path.exists(os.path.join(d, "mu_sweep")) for d in output_dirs):
-        points = read_results(output_dirs, "mu_sweep")
+    swept = [d for d in output_dirs if os.path.exists(f"{d}/mu_sweep")]
+    if swept:
+        points = read_results(swept, "mu_sweep")
         _write_lines(points, os.path.join(results_dir, "mu_sweep.jsonl"))
     table = table1.format_table(table1.summarise(results))
     write_text(f"{table}\n", os.path.join(results_dir, "table1.md"))
@@ -286,7 +293,6 @@ def main(argv: Sequence[str]) -> None:
     """Runs what is left and writes the results."""
     run_flags.refuse_arguments(argv)
     if rows.JOIN.value:
-        rows.read_joined("rows", "rows", "seeds", "mus")
         print(collect(rows.JOIN.value, _RESULTS_DIR.value))
         return
     names = flags.FLAGS["rows"].value or list(_ALL_ROWS)
