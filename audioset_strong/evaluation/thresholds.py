@@ -563,15 +563,17 @@ def reliability_curve(items: EvalItems, num_bins: int = 10) -> ReliabilityCurve:
     if num_bins < 1:
         raise InputError(f"num_bins must be 1 or more. Received: {num_bins}.")
     low, high = score_range(items.scores)
-    if not are_probabilities(low, high):
+    if not items.is_logits and not are_probabilities(low, high):
         raise InputError(
             f"A reliability curve needs probabilities, scores in [0, 1]; found "
-            f"{low:g} to {high:g}. If they are logits, take their sigmoid."
+            f"{low:g} to {high:g}. If they are logits, say so (is_logits)."
         )
 
     def bin_class(_: int, scores: _Scores, p: _Bools, n: _Bools) -> _Floats:
         is_listed = p | n
-        listed_scores = scores[is_listed].astype(np.float64)
+        listed_scores = as_probabilities(
+            scores[is_listed], items.is_logits
+        ).astype(np.float64)
         # The last bin holds 1 too.
         bins = (listed_scores * num_bins).astype(np.int64)
         bins = np.clip(bins, 0, num_bins - 1)  # [num_listed]
