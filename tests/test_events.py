@@ -22,6 +22,24 @@ from audioset_strong.labels.clips import make_clips_table
 _EXTRA = "pip install '.[psds]'"
 
 
+@pytest.mark.parametrize(
+    ("lacks", "advice"),
+    [
+        ("sed_scores_eval", "pip install '.[psds]'"),
+        # It is there, and what it is built on lacks a part of setuptools.
+        ("pkg_resources", "pip install 'setuptools<81'"),
+    ],
+)
+def test_what_is_not_installed_is_said(monkeypatch, lacks, advice):
+    def import_module(_):
+        raise ModuleNotFoundError(f"No module named {lacks!r}", name=lacks)
+
+    monkeypatch.setattr(events_module.importlib, "import_module", import_module)
+    with pytest.raises(InputError, match="found no module") as error:
+        events_module.import_library()
+    assert str(error.value).endswith(f"{lacks}. Install it: {advice}.")
+
+
 def strong_table(*rows):
     """Strong table of (segment_id, onset, offset, mid)."""
     columns = ["segment_id", "onset_seconds", "offset_seconds", "mid"]
