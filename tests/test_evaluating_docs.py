@@ -40,6 +40,10 @@ def test_python_examples(tmp_path, monkeypatch, capsys):
     weak["start_seconds"] = starts / 1000
     weak["end_seconds"] = weak["start_seconds"] + 10
     write_weak_labels(weak, folder / "eval_segments.csv")
+    (folder / "held_out_strong.tsv").write_text(
+        "segment_id\tstart_time_seconds\tend_time_seconds\tlabel\n"
+        f"{_CLIPS[0]}\t1.0\t3.5\t{_MIDS[0]}\n"
+    )
     other = np.random.default_rng(1).random((2, 10, 3), dtype=np.float32)
     np.savez(
         "scores.npz",
