@@ -14,6 +14,7 @@ that recordings of any length cost no more than their frames:
     audio_seconds   float `[num_clips]`, optional: how long each recording is
     display_names   str `[num_classes]`, optional
     class_map_hash  str, optional: `class_map.hash_of_mids` of mids
+    made_from       str, optional: what model and data the scores are of
 
 Scores can be `[num_clips, num_frames, num_classes]` too, with frame_seconds, or
 with label_frame_seconds, which makes them a score file of label frames. Then
@@ -226,10 +227,14 @@ class NativeScores:
         if not isinstance(self.scores, np.memmap):
             return self.scores[:, columns]
         block: _Scores = np.array(self.scores[:, columns], order="C")
+        self.release()
+        return block
+
+    def release(self) -> None:
+        """Lets go of what of a file was read into memory."""
         mapped: Any = getattr(self.scores, "_mmap", None)
         if hasattr(mapped, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
             mapped.madvise(mmap.MADV_DONTNEED)
-        return block
 
     def times_of_clip(self, clip: int) -> tuple[_Floats, _Floats]:
         """Returns when each frame of a clip starts and ends.
@@ -717,6 +722,9 @@ def _parse_arrays(
         )
     arrays = dict(arrays)
     mids, columns, notes = find_columns(arrays, known)
+    if "made_from" in arrays:
+        made_from = only_value(arrays, "made_from", "U", "str")
+        notes = (f"made from {made_from}", *notes)
     scores, ids = arrays["scores"], arrays["segment_ids"]
     if columns is not None:
         scores = scores[..., columns]

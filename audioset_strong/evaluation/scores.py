@@ -11,6 +11,8 @@ A score file is an `.npz` of what a model scored:
                          frames were scored
     class_map_hash       str, optional: `class_map.hash_of_mids` of mids; a file
                          whose columns were renamed or reordered is refused
+    made_from            str, optional: what model and data the scores are of,
+                         in words, which reports repeat
 
 Instead of mids there can be `class_names`, str, or `class_indices`, int, which
 name the columns in any of three ways: by mid, by class index (the position in a
@@ -481,20 +483,31 @@ def only_value(arrays: _Arrays, name: str, kinds: str, of_what: str) -> Any:
     return array.reshape(()).item()
 
 
-def write_score_file(score_file: LabelFrameScores, path: Path) -> None:
-    """Writes a score file, whole or not at all; the folder exists."""
+def write_score_file(
+    score_file: LabelFrameScores, path: Path, made_from: str = ""
+) -> None:
+    """Writes a score file, whole or not at all; the folder exists.
+
+    Args:
+      score_file: The scores.
+      path: The `.npz`.
+      made_from: What model and data they are of, in words, for reports; "" if
+        that is not known.
+    """
+    arrays: dict[str, Any] = {
+        "segment_ids": score_file.segment_ids,
+        "mids": score_file.mids,
+        "scores": score_file.scores,
+        "num_label_frames": score_file.num_label_frames,
+        "label_frame_seconds": np.float64(score_file.label_frame_seconds),
+        "class_map_hash": np.str_(score_file.class_map_hash),
+    }
+    if made_from:
+        arrays["made_from"] = np.str_(made_from)
     # Not compressed: float16 scores shrink by a tenth only, in forty times the
     # time. A file object, because `np.savez` appends .npz to other names.
     with open_output(path, "wb") as file:
-        np.savez(
-            file,
-            segment_ids=score_file.segment_ids,
-            mids=score_file.mids,
-            scores=score_file.scores,
-            num_label_frames=score_file.num_label_frames,
-            label_frame_seconds=np.float64(score_file.label_frame_seconds),
-            class_map_hash=np.str_(score_file.class_map_hash),
-        )
+        np.savez(file, **arrays)
 
 
 # --- Scale: probabilities or logits ------------------------------------------
@@ -665,17 +678,34 @@ def mean_scores(
     if not is_logits:
         # From the first on, so that the mean of equal scores is that score.
         mean: npt.NDArray[np.float64]
-        mean = first + weights @ (wide - first[..., None, :]) / total
+        mean = first + _weighted(weights, wide, first) / total
         return mean
     logs = []  # of the means of probabilities, then of 1 - probabilities
     for sign in (1, -1):
         of_windows = log_expit(sign * wide)
         highest = of_windows.max(axis=-2)
-        share = weights @ np.exp(of_windows - highest[..., None, :])
+        powers = np.exp(of_windows - highest[..., None, :])
+        share = _weighted(weights, powers, np.zeros(()))
         logs.append(np.log(share / total) + highest)
     is_constant = (wide == first[..., None, :]).all(axis=-2)
     mean = np.where(is_constant, first, logs[0] - logs[1])
     return mean
+
+
+def _weighted(
+    weights: npt.NDArray[np.float64],
+    values: npt.NDArray[np.float64],
+    less: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Sums weights times (values - less) over windows, always in one order.
+
+    A product of matrices would round in another way for another memory layout,
+    and scores that are equal would come out unequal.
+    """
+    total = weights[0] * (values[..., 0, :] - less)
+    for window in range(1, len(weights)):
+        total += weights[window] * (values[..., window, :] - less)
+    return np.asarray(total)
 
 
 def check_pooling(pooling: str) -> None:

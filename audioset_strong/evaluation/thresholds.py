@@ -74,6 +74,7 @@ from scipy.special import ndtri
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.items import EvalItems
+from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.scores import (
     LabelFrameScores,
     Path,
@@ -225,6 +226,38 @@ def _share(part: int, whole: int) -> float:
 
 
 def choose_thresholds(
+    scores: NativeScores | LabelFrameScores,
+    truth: Truth,
+    params: ThresholdParams = ThresholdParams(),
+    negatives: str = "implied",
+    *,
+    pooling: str = "mean",
+    allow_partial_scores: bool = False,
+) -> pd.DataFrame:
+    """Chooses the threshold of each class that maximises F1.
+
+    Args:
+      scores: What a model scored: of `read_scores` or `make_scores`. Thresholds
+        of logits are probabilities.
+      truth: Labels of clips that it was not trained on: of `read_truth`; as in
+        `threshold_items`.
+      params: How they are chosen.
+      negatives: "implied" or "explicit".
+      pooling: As in `EvalSettings`.
+      allow_partial_scores: As in `EvalSettings`.
+
+    Returns:
+      As `choose_item_thresholds`. `write_threshold_file` writes it.
+
+    Raises:
+      InputError: As `threshold_items` and `Truth.label_frames`.
+    """
+    label_frames = truth.label_frames(scores, pooling, allow_partial_scores)
+    items, _ = threshold_items(label_frames, truth, negatives)
+    return choose_item_thresholds(items, params, scores.display_names)
+
+
+def choose_item_thresholds(
     items: EvalItems,
     params: ThresholdParams = ThresholdParams(),
     display_names: Mapping[str, str] | None = None,
@@ -549,8 +582,8 @@ class ReliabilityCurve:
 
 
 def _ratio(part: _Floats | _Ints, whole: _Ints) -> _Floats:
-    with np.errstate(invalid="ignore"):  # 0 / 0
-        ratio: _Floats = np.asarray(part / whole, dtype=np.float64)
+    ratio = np.full(whole.shape, np.nan)
+    np.divide(part, whole, out=ratio, where=whole > 0)
     return ratio
 
 
@@ -563,15 +596,17 @@ def reliability_curve(items: EvalItems, num_bins: int = 10) -> ReliabilityCurve:
     if num_bins < 1:
         raise InputError(f"num_bins must be 1 or more. Received: {num_bins}.")
     low, high = score_range(items.scores)
-    if not are_probabilities(low, high):
+    if not items.is_logits and not are_probabilities(low, high):
         raise InputError(
             f"A reliability curve needs probabilities, scores in [0, 1]; found "
-            f"{low:g} to {high:g}. If they are logits, take their sigmoid."
+            f"{low:g} to {high:g}. If they are logits, say so (is_logits)."
         )
 
     def bin_class(_: int, scores: _Scores, p: _Bools, n: _Bools) -> _Floats:
         is_listed = p | n
-        listed_scores = scores[is_listed].astype(np.float64)
+        listed_scores = as_probabilities(
+            scores[is_listed], items.is_logits
+        ).astype(np.float64)
         # The last bin holds 1 too.
         bins = (listed_scores * num_bins).astype(np.int64)
         bins = np.clip(bins, 0, num_bins - 1)  # [num_listed]
@@ -618,27 +653,29 @@ def pooled_reliability(
     rows_at_once = max(1, _CELLS_AT_ONCE // max(1, items.mids.size))
     for start in range(0, len(items.scores), rows_at_once):
         rows = slice(start, start + rows_at_once)
-        is_positive = items.is_positive[rows]
+        clip, is_positive = items.clip_of_item[rows], items.is_positive[rows]
         is_listed = is_positive | items.is_negative[rows]
-        scores = as_probabilities(
-            items.scores[rows][is_listed], items.is_logits
-        ).astype(np.float64)
+        scores = as_probabilities(items.scores[rows], items.is_logits)
+        if scores.dtype == np.float16:  # Which is slow in all that follows.
+            scores = scores.astype(np.float32)
+        if not is_listed.all():
+            scores = np.where(is_listed, scores, 0)
         if scores.size and not are_probabilities(scores.min(), scores.max()):
             return None
+        # Nearly all scores of a class are low: the rest is the first bin.
+        row, column = np.nonzero(is_listed & (scores >= 1 / num_bins))
+        high = scores[row, column].astype(np.float64)
         # The last bin holds 1 too.
-        bins = np.clip((scores * num_bins).astype(np.int64), 0, num_bins - 1)
-        # Clips are in order: those of these rows follow the first.
-        clip = items.clip_of_item[rows]
-        first = int(clip[0])
-        key = np.repeat((clip - first) * num_bins, is_listed.sum(axis=1)) + bins
-        for total, weights in (
-            (num_items, None),
-            (num_positives, is_positive[is_listed]),
-            (score_sums, scores),
+        bins = np.minimum((high * num_bins).astype(np.int64), num_bins - 1)
+        is_high_positive = is_positive[row, column]
+        for total, of_rows, of_high in (
+            (num_items, is_listed.sum(axis=1), np.ones(row.size)),
+            (num_positives, is_positive.sum(axis=1), is_high_positive),
+            (score_sums, scores.sum(axis=1, dtype=np.float64), high),
         ):
-            num_found = (int(clip[-1]) - first + 1) * num_bins
-            found = np.bincount(key, weights, num_found)
-            total[first : clip[-1] + 1] += found.reshape(-1, num_bins)
+            np.add.at(total[:, 0], clip, of_rows)
+            np.subtract.at(total[:, 0], clip[row], of_high)
+            np.add.at(total, (clip[row], bins), of_high)
     curve = ReliabilityCurve(
         np.array(["pooled"]),
         num_items.sum(axis=0, keepdims=True).astype(np.int64),
