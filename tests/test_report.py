@@ -286,7 +286,7 @@ def test_markdown(full_report):
     )
     assert "Negatives: explicit. 40 clips (400 label frames), " in sections[0]
     assert f"{result.num_classes} classes with" in sections[0]
-    assert "60 bootstrap resamples" in sections[0]
+    assert "60 random halves" in sections[0]
     alone = markdown_report(hand_report())
     assert "0.298 |" in alone
     assert "[" not in alone
@@ -311,8 +311,7 @@ def test_headline_text(full_report):
     assert "- baseline" in full
     assert "p = 0." in full
     assert full.splitlines()[-1] == (
-        "Intervals are 95 % percentile intervals of 60 bootstrap resamples of "
-        "the clips, seed 0."
+        "Intervals are of 95 %, from 60 random halves of the clips, seed 0."
     )
 
 

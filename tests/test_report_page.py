@@ -120,7 +120,7 @@ def test_page_is_whole_and_loads_nothing(report, page):
             own = intervals.overall[metric]
             assert f"[{own.low:.3f}, {own.high:.3f}]" in shown
     assert f"p = {details.paired.overall['d_prime'].p_value:.2g}" in shown
-    assert "60 bootstrap resamples of the clips, seed 0" in page
+    assert "60 random halves of the clips, seed 0" in page
 
 
 def test_no_markup_comes_from_names_and_notes():
@@ -225,8 +225,8 @@ def test_errors_lead_to_the_clip(report):
     assert f'href="{url.replace("&", "&amp;")}" target="_blank"' in page
     # Files that are not there have no place in the command.
     assert (
-        "audioset-strong inspect_clips --audio_dir=AUDIO "
-        "&#39;--report_dir=my report&#39; --output=clips.html"
+        "audioset-strong inspect_clips \\\n  --audio_dir=AUDIO \\\n  "
+        "&#39;--report_dir=my report&#39; \\\n  --output=clips.html"
     ) in page
 
 

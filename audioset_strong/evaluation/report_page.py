@@ -191,10 +191,9 @@ def _inspect_command(report: EvalReport, report_dir: str) -> str:
     options = [f"--{name}={path}" for name, path in given.items()]
     if report_dir:
         options.append(f"--report_dir={report_dir}")
-    return shlex.join(
-        ["audioset-strong", "inspect_clips", "--audio_dir=AUDIO", *options]
-        + ["--output=clips.html"]
-    )
+    options = ["--audio_dir=AUDIO", *options, "--output=clips.html"]
+    lines = ["audioset-strong inspect_clips", *map(shlex.quote, options)]
+    return " \\\n  ".join(lines)
 
 
 def _section(report: EvalReport, result: EvalResult) -> dict[str, Any]:

@@ -314,8 +314,8 @@ def resamples_note(details: EvalDetails) -> str:
     if intervals.num_groups not in (None, intervals.num_clips):
         what = f"{intervals.num_groups:,} groups of clips"
     return (
-        f"Intervals are {100 * intervals.level:g} % percentile intervals of "
-        f"{intervals.num_resamples:,} bootstrap resamples of the {what}, seed "
+        f"Intervals are of {100 * intervals.level:g} %, from "
+        f"{intervals.num_resamples:,} random halves of the {what}, seed "
         f"{intervals.seed}."
     )
 
@@ -355,7 +355,6 @@ def result_notes(
         notes += _undefined_differences(result, baseline)
     if details is not None:
         notes += _missing_intervals(details)
-    # Those whose resamples are too biased to hold them.
     outside = [
         name
         for name, interval in (
@@ -368,9 +367,8 @@ def result_notes(
     if outside:
         notes.append(
             f"Outside of their intervals: "
-            f"{', '.join(METRIC_NAMES[name] for name in outside)}. Resamples "
-            f"repeat clips, which raises these, most where classes have few "
-            f"clips; compare systems by their difference."
+            f"{', '.join(METRIC_NAMES[name] for name in outside)}. There are "
+            f"too few clips to say how far these may be off."
         )
     if details is not None and details.not_paired_reason:
         notes.append(
