@@ -21,7 +21,7 @@ A system is NAME=PATH, of a score file or folder of tables as `evaluate` takes
 it, or a path alone, which then gives the name. Systems are evaluated over the
 classes that all have and, without --noonly_common_clips, the clips and label
 frames that all have scored. P-values are corrected for the number of systems.
-Labels and scores have the flags of `evaluate`. Needs no TensorFlow.
+Labels, scores and protocols have the flags of `evaluate`. Needs no TensorFlow.
 """
 
 import functools
@@ -78,6 +78,7 @@ _RANK_OVER = flags.DEFINE_enum(
     "Classes that lwlrap ranks: all that are scored, or those with a positive.",
 )
 _BOOTSTRAP_FLAGS = run_flags.define_params(BootstrapSettings)
+_PROTOCOLS = evaluation_flags.define_protocols()
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for the comparison.", required=True
 )
@@ -108,7 +109,15 @@ def main(argv: Sequence[str]) -> None:
         inputs.truth,
         settings,
         _AGAINST.value,
-        other_inputs={**inputs.files, "common_clips": _COMMON_CLIPS.value},
+        protocols=_PROTOCOLS["protocol"].value,
+        protocol_settings=evaluation_flags.read_protocol_settings(
+            _PROTOCOLS, inputs.known
+        ),
+        other_inputs={
+            **inputs.files,
+            **evaluation_flags.files_of_protocols(_PROTOCOLS),
+            "common_clips": _COMMON_CLIPS.value,
+        },
     )
     write_comparison(comparison, _OUTPUT_DIR.value)
     print(comparison_text(comparison))

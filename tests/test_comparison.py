@@ -32,6 +32,7 @@ from audioset_strong.evaluation.evaluating import (
     EvalSettings,
     evaluate,
 )
+from audioset_strong.evaluation.native_scores import make_scores
 from audioset_strong.evaluation.results import OVERALL_METRICS
 from audioset_strong.evaluation.truth import read_truth
 
@@ -40,6 +41,8 @@ SETTINGS = EvalSettings(
     negatives=["explicit", "implied"],
     bootstrap=BootstrapSettings(num_resamples=199),
 )
+
+SETTINGS_ALONE = dataclasses.replace(SETTINGS, only_common_label_frames=False)
 
 
 def example(separations=(1.5, 1.2, 1.4)):
@@ -312,6 +315,73 @@ def test_what_cannot_be_compared(
     given = dict(list(systems.items())[:num_systems])
     with pytest.raises(InputError, match=message):
         compare(given, truth, SETTINGS, against)
+
+
+# --- Protocols of events and segments ----------------------------------------
+
+
+def with_protocols(names, other_clips=False):
+    """Compares three systems by protocols, of strong labels of whole frames."""
+    weak, framed, strong = random_labels(30, 12)
+    clip, frame, column = np.nonzero(strong)
+    events = pd.DataFrame(
+        {
+            "segment_id": [f"clip{i}_0" for i in clip],
+            "onset_seconds": frame * 0.96,
+            "offset_seconds": (frame + 1) * 0.96,
+            "mid": [f"/m/{i}" for i in column],
+        }
+    )
+    systems = {}
+    for seed, separation in enumerate((1.0, 3.0, 2.0)):
+        scores = random_scores(strong, separation, seed)
+        systems[f"system {seed}"] = make_scores(
+            scores.scores, scores.segment_ids.tolist(), scores.mids.tolist()
+        )
+        if other_clips and seed == 2:
+            systems["system 2"] = make_scores(
+                scores.scores[1:],
+                scores.segment_ids.tolist()[1:],
+                scores.mids.tolist(),
+            )
+    truth = read_truth(strong_labels=events)
+    found = compare(systems, truth, SETTINGS, "best", protocols=names)
+    return systems, truth, found
+
+
+def test_protocols_have_the_values_of_evaluate(tmp_path):
+    names = ["hershey2021", "segment_auroc"]
+    systems, truth, found = with_protocols(names)
+    assert found.identity.protocols == tuple(names)
+    assert set(found.protocols) == set(systems)
+    for name, scores in systems.items():
+        report = evaluate(scores, truth, SETTINGS_ALONE, protocols=names)
+        [own], [expected] = found.protocols[name], report.protocols
+        assert own.values == expected.values
+    written = write_comparison(found, tmp_path)
+    [own] = written["protocols"]
+    assert own["name"] == "segment_auroc"
+    values = [s["values"]["auroc"] for s in own["systems"].values()]
+    assert len(set(values)) == 3
+    assert written["protocol_note"] == ""
+    table = pd.read_csv(tmp_path / "comparison.csv")
+    rows = table[table["evaluation"] == "segment_auroc"].set_index("system")
+    assert rows["value"].tolist() == pytest.approx(values)
+    assert rows["rank"].tolist() == [3, 1, 2]
+    shown = f"{values[0]:.4f}"
+    for name in ("comparison.md", "comparison.html"):
+        assert shown in (tmp_path / name).read_text()
+    assert shown in comparison_text(found)
+
+
+def test_protocols_alone(tmp_path):
+    _, _, found = with_protocols(["segment_auroc"], other_clips=True)
+    assert not found.evaluations
+    assert found.reference == "system 1"
+    written = write_comparison(found, tmp_path)
+    assert written["protocol_note"].startswith("Systems were scored over diff")
+    assert written["protocol_note"] in comparison_text(found)
+    assert not (tmp_path / "comparison.png").exists()
 
 
 # --- What is written ---------------------------------------------------------

@@ -61,7 +61,7 @@ def _perfect(hop, strong, clips, clip_seconds=10.0):
     )
 
 
-@pytest.mark.parametrize("hop", [0.01, 0.04, 0.2])
+@pytest.mark.parametrize("hop", [0.02, 0.04, 0.2])
 def test_a_perfect_fine_detector_is_perfect(hop):
     pytest.importorskip("sed_scores_eval", reason=_EXTRA)
     # Events of 0.2 to 0.6 s, and gaps as short: label frames of 0.96 s hold
@@ -484,6 +484,7 @@ def test_framed_and_strong_labels_go_together():
     native, truth, _ = _simulated()
     both = read_truth(framed_labels=truth.framed, strong_labels=truth.strong)
     assert both.framed is truth.framed
+    assert "for protocols of events" in " ".join(both.notes)
     [result] = score_protocols(native, both, ["segment_auroc"])
     [alone] = score_protocols(native, truth, ["segment_auroc"])
     assert result.values == alone.values
@@ -526,7 +527,7 @@ def test_every_parameter_stands_beside_its_number():
         "average": "mean of classes",
     }
     # Listed clips without an event count in it.
-    assert "10 clips, 0.03 hours, 1 without any event" in events.lines()[-1]
+    assert "clips: 10, 0.03 hours, 1 without any event" in events.lines()[-1]
 
 
 # --- The documentation --------------------------------------------------------

@@ -36,7 +36,6 @@ _COMMANDS = (
     "compare_label_spaces",
     "download_labels",
     "evaluate",
-    "evaluate_events",
     "frame_labels",
     "mine_candidates",
     "report_coverage",

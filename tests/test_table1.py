@@ -445,7 +445,8 @@ def test_esc50_run_chooses_mu_and_goes_on_where_it_was_stopped(esc50, fake):
 def test_esc50_run_says_what_is_left_and_trains_nothing(esc50, capsys):
     assert esc50("--dry_run", "--seeds=0", "--small_steps=3000") == []
     text = capsys.readouterr().out
-    assert " 5.8 min row weak-small seed 0" in text  # 3,000 x 64 / 600 + 30 s
+    # 3,000 x 64 examples at 600/s, 10 validations and an evaluation.
+    assert " 6.5 min row weak-small seed 0" in text
     assert "point strong mu 0.6 seed 0" in text
     esc50("--rows=weak-small", "--seeds=0")
     capsys.readouterr()

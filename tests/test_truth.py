@@ -153,7 +153,6 @@ def test_the_papers_two_come_first():
     [
         ([], "weak labels or both; found none. Give framed_labels"),
         (["explicit_negatives"], "found explicit negatives only"),
-        (["framed_labels", "strong_labels"], "found both. Give one of"),
         (
             ["framed_labels", "explicit_negatives"],
             "Leave out explicit_negatives, or give strong_labels instead",

@@ -2,11 +2,11 @@
 
 `write_comparison` makes `comparison.html`, one page for a person that loads
 nothing; `comparison.md`, tables for papers; `comparison.png` and
-`comparison.pdf`, d' with intervals and its differences from the reference;
-`comparison.csv`, one row per evaluation, kind of negatives, system and metric:
-evaluation, negatives, system, metric, value, low, high, rank, reference,
-difference, difference_low, difference_high, p_value, p_holm. Undefined cells
-are empty, infinite ones `inf` or `-inf`.
+`comparison.pdf`, d' with intervals and its differences from the reference, if
+there is any d'; `comparison.csv`, one row per evaluation (or protocol), kind of
+negatives, system and metric: evaluation, negatives, system, metric, value, low,
+high, rank, reference, difference, difference_low, difference_high, p_value,
+p_holm. Undefined cells are empty, infinite ones `inf` or `-inf`.
 
 `comparison.json` (schema version 1; numbers are null where undefined or
 infinite):
@@ -22,6 +22,10 @@ infinite):
                     was chosen, "first", "best" or its name
     level, num_resamples, rank_over
     evaluations     [E]
+    protocols       [{name, source, parameters {metric: {...}}, systems {name:
+                    {values {metric: number}, conditions {what: words}}}}]:
+                    protocols of events and segments; protocol_note: whether
+                    they are of the same clips and classes, "" if they are
     label_problems  as in report.json
 
     E  evaluation ("strong" or "weak"), negatives; num_clips, num_items,
@@ -55,6 +59,7 @@ from audioset_strong.evaluation.comparison import (
     ComparedEvaluation,
     Comparison,
 )
+from audioset_strong.evaluation.protocols import ProtocolResult
 from audioset_strong.evaluation.report import as_json, markdown_files
 from audioset_strong.evaluation.report_page import (
     evaluation_name,
@@ -85,6 +90,11 @@ SHOWN_METRICS = {
     "mean_average_precision": "mAP",
     "lwlrap": "lwlrap",
 }
+_COLUMNS = (
+    *("evaluation", "negatives", "system", "metric", "value", "low", "high"),
+    *("rank", "reference", "difference", "difference_low", "difference_high"),
+    *("p_value", "p_holm"),
+)
 _COUNTS = ("num_items", "num_positives", "num_negatives", "num_classes")
 # Classes that gained most, and as many that lost most, of each system.
 _NUM_CHANGES = 5
@@ -112,6 +122,8 @@ def write_comparison(
     for name, text in texts.items():
         with open_output(os.path.join(output_dir, name)) as file:
             file.write(text)
+    if not comparison.evaluations:  # Protocols alone have no intervals.
+        return results
     figure = comparison_figure(comparison)
     for name in ("comparison.png", "comparison.pdf"):
         with temporary_path(os.path.join(output_dir, name)) as temporary:
@@ -140,6 +152,22 @@ def comparison_dict(comparison: Comparison) -> dict[str, Any]:
                 _evaluation_dict(comparison, evaluation)
                 for evaluation in comparison.evaluations
             ],
+            "protocols": [
+                {
+                    "name": result.name,
+                    "source": result.source,
+                    "parameters": result.parameters,
+                    "systems": {
+                        name: {
+                            "values": results[index].values,
+                            "conditions": results[index].conditions,
+                        }
+                        for name, results in comparison.protocols.items()
+                    },
+                }
+                for index, result in enumerate(_protocols(comparison))
+            ],
+            "protocol_note": protocol_note(comparison),
             "label_problems": {
                 "num_left_out": problems.num_left_out,
                 "num_doubtful": problems.num_doubtful,
@@ -193,6 +221,33 @@ def _evaluation_dict(
         "classes": _classes(evaluation),
         "notes": evaluation_notes(comparison, evaluation),
     }
+
+
+def _protocols(comparison: Comparison) -> tuple[ProtocolResult, ...]:
+    """Returns the results of the first system, which say what is computed."""
+    return next(iter(comparison.protocols.values()), ())
+
+
+def protocol_note(comparison: Comparison) -> str:
+    """Says if protocols are not of the same clips and classes; "" if so."""
+    by_protocol = zip(*comparison.protocols.values(), strict=True)
+    different = [
+        results[0].name
+        for results in by_protocol
+        if len(
+            {
+                (frozenset(r.truth.segment_ids), frozenset(r.truth.mids))
+                for r in results
+            }
+        )
+        > 1
+    ]
+    if not different:
+        return ""
+    return (
+        f"Systems were scored over different clips or classes, so that their "
+        f"values do not compare: {', '.join(different)}."
+    )
 
 
 def _ends(intervals: BootstrapResult | None, metric: str) -> dict[str, float]:
@@ -273,7 +328,64 @@ def comparison_table(comparison: Comparison) -> pd.DataFrame:
                         "p_holm": own.get("p_holm"),
                     }
                 )
-    return pd.DataFrame(rows).astype({"rank": "Int64"})
+    for index, scored in enumerate(_protocols(comparison)):
+        for metric in scored.values:
+            values = {
+                name: results[index].values[metric]
+                for name, results in comparison.protocols.items()
+            }
+            for name, value in values.items():
+                difference = None
+                if name != comparison.reference:
+                    difference = value - values[comparison.reference]
+                rows.append(
+                    {
+                        "evaluation": scored.name,
+                        "system": name,
+                        "metric": metric,
+                        "value": value,
+                        "rank": None
+                        if math.isnan(value)
+                        else 1 + sum(v > value for v in values.values()),
+                        "reference": comparison.reference,
+                        "difference": difference,
+                    }
+                )
+    return pd.DataFrame(rows, columns=_COLUMNS).astype({"rank": "Int64"})
+
+
+def _protocol_table(comparison: Comparison) -> list[list[str]]:
+    """Returns a head, and a row a system with all metrics of protocols."""
+    metrics = [
+        (index, result.name, metric)
+        for index, result in enumerate(_protocols(comparison))
+        for metric in result.values
+    ]
+    return [
+        ["system", *(f"{name} {metric}" for _, name, metric in metrics)],
+        *(
+            [
+                system,
+                *(
+                    format_number(results[index].values[metric], 4)
+                    for index, _, metric in metrics
+                ),
+            ]
+            for system, results in comparison.protocols.items()
+        ),
+    ]
+
+
+def _protocol_words(comparison: Comparison) -> list[str]:
+    """Returns what each metric of protocols depends on."""
+    return [
+        f"{result.name} {metric}: {result.parameter_text(metric)}"
+        for result in _protocols(comparison)
+        for metric in result.values
+    ] + [
+        f"{result.name}: {result.condition_text()}"
+        for result in _protocols(comparison)
+    ]
 
 
 # --- Words -------------------------------------------------------------------
@@ -417,6 +529,13 @@ def markdown_comparison(comparison: Comparison) -> str:
         parts += [
             f"{note}\n" for note in evaluation_notes(comparison, evaluation)
         ]
+    if comparison.protocols:
+        head, *rows = _protocol_table(comparison)
+        lines = ["---", *["---:"] * (len(head) - 1)]
+        parts.append("## Protocols of events and segments\n")
+        parts.append(_markdown_table([head, lines, *rows]))
+        words = [*_protocol_words(comparison), protocol_note(comparison)]
+        parts += [f"{word}\n" for word in words if word]
     parts.append(markdown_files(comparison.identity))
     return "\n".join(parts)
 
@@ -475,6 +594,12 @@ def comparison_text(comparison: Comparison) -> str:
         lines.append(f"{_name(evaluation)}. {_items_text(evaluation)}")
         lines += _console_rows(comparison, evaluation, width)
         lines += evaluation_notes(comparison, evaluation)
+    if comparison.protocols:
+        rows = _protocol_table(comparison)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines.append("")
+        lines += ["  ".join(map(str.ljust, row, widths)) for row in rows]
+        lines += [*_protocol_words(comparison), protocol_note(comparison)]
     lines += ["", _method_note(comparison)]
     return "\n".join(line.rstrip() for line in lines).rstrip()
 
@@ -510,6 +635,9 @@ def render_comparison(comparison: Comparison) -> str:
         method=_method_note(comparison),
         shown_metrics=SHOWN_METRICS,
         sections=[_section(comparison, e) for e in comparison.evaluations],
+        protocols=_protocol_table(comparison) if comparison.protocols else [],
+        protocol_words=_protocol_words(comparison),
+        protocol_note=protocol_note(comparison),
     )
 
 

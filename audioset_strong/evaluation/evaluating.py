@@ -74,6 +74,13 @@ from audioset_strong.evaluation.items import (
     within_clips,
 )
 from audioset_strong.evaluation.native_scores import NativeScores
+from audioset_strong.evaluation.protocols import (
+    HERSHEY,
+    ProtocolResult,
+    ProtocolSettings,
+    check_protocols,
+    score_protocols,
+)
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
 from audioset_strong.evaluation.results import (
     EvalDetails,
@@ -94,8 +101,6 @@ from audioset_strong.evaluation.truth import Truth, map_truth
 from audioset_strong.labels.class_map import describe_other_classes
 from audioset_strong.labels.label_mapping import LabelMapping
 
-# What a report without any other protocol is of: this paper's metrics.
-PROTOCOL = "hershey2021"
 # What messages call systems that are given by an argument.
 _NAMES = {"scores": "the scores", "baseline_scores": "the baseline"}
 
@@ -153,6 +158,8 @@ def evaluate(
     settings: EvalSettings = EvalSettings(),
     baseline: NativeScores | LabelFrameScores | None = None,
     *,
+    protocols: Sequence[str] = (HERSHEY,),
+    protocol_settings: ProtocolSettings = ProtocolSettings(),
     system_name: str = "",
     baseline_name: str = "",
     other_inputs: Mapping[str, str | None] = MappingProxyType({}),
@@ -165,6 +172,10 @@ def evaluate(
       settings: What is computed.
       baseline: Scores to compare with. Both are evaluated over their common
         classes; a warning and the report's inputs list those left out.
+      protocols: Names of what is computed (`protocols.py`). The default is the
+        paper's evaluation of label frames; events and segments need scores as
+        they come, and score each system over its own classes and clips.
+      protocol_settings: What protocols of events and segments are given.
       system_name: What the report calls the system; "" for a name of where the
         scores are from (`identity.name_of_source`).
       baseline_name: The same for the baseline.
@@ -172,12 +183,15 @@ def evaluate(
         class_map, for the report; None for those not given.
 
     Returns:
-      All evaluations that the labels allow, the paper's two first.
+      All evaluations that the labels allow, the paper's two first, and what
+      other protocols give.
 
     Raises:
       InputError: Scores and labels, or scores and baseline, have no class or no
-        clip in common, or the settings need a baseline and there is none.
+        clip in common, the settings need a baseline and there is none, or a
+        protocol cannot be computed (`score_protocols`).
     """
+    protocols = check_protocols(protocols)
     if settings.only_common_label_frames and baseline is None:
         raise InputError(
             "Expected a baseline to have label frames in common with, found "
@@ -186,7 +200,15 @@ def evaluate(
     systems = {"scores": scores}
     if baseline is not None:
         systems["baseline_scores"] = baseline
-    evaluated = evaluate_systems(systems.items(), truth, settings)
+    of_protocols = {
+        name: score_own_protocols(
+            system, truth, protocols, protocol_settings, settings
+        )
+        for name, system in systems.items()
+    }
+    evaluated = EvaluatedSystems([], {}, {})
+    if HERSHEY in protocols:
+        evaluated = evaluate_systems(systems.items(), truth, settings)
     inputs = {
         "scores": scores.source,
         "baseline_scores": None if baseline is None else baseline.source,
@@ -207,7 +229,7 @@ def evaluate(
             system_name or name_of_source(scores.source),
             baseline_name,
             inputs,
-            (PROTOCOL,),
+            protocols,
         ),
         rank_over=settings.rank_over,
         results=tuple(ours.result for ours, *_ in of_evaluations),
@@ -225,6 +247,36 @@ def evaluate(
         )
         if settings.has_details
         else (),
+        protocols=of_protocols["scores"],
+        baseline_protocols=of_protocols.get("baseline_scores", ()),
+    )
+
+
+def score_own_protocols(
+    scores: NativeScores | LabelFrameScores,
+    truth: Truth,
+    names: Sequence[str],
+    protocol_settings: ProtocolSettings,
+    settings: EvalSettings,
+) -> tuple[ProtocolResult, ...]:
+    """Scores a system by protocols of events and segments, if there are any."""
+    if set(names) <= {HERSHEY}:
+        return ()
+    if settings.mapping is not None and not settings.mapping.is_identity:
+        raise InputError(
+            "Expected labels as they are for protocols of events and segments, "
+            "found a label mapping. Leave it out, or ask for hershey2021 alone."
+        )
+    if isinstance(scores, LabelFrameScores):
+        raise InputError(
+            "Expected scores as they come for protocols of events and "
+            "segments, found label frames. Give what read_scores or "
+            "make_scores returns."
+        )
+    if settings.clips is not None:
+        truth = truth.of_clips(settings.clips)
+    return score_protocols(
+        scores, truth, names, protocol_settings, settings.allow_partial_scores
     )
 
 
@@ -247,7 +299,6 @@ class EvaluatedSystems(NamedTuple):
       evaluations: (evaluation, kind of negatives) of each, in the order to
         show.
       systems: By name, in the order given: each of these evaluations.
-      sources: Where the scores of each system are from.
       notes: What a reader must know of labels and scores, in words, by what it
         is about: truth, label_mapping, compared_classes, compared_clips and
         NAME_notes of each system.
@@ -255,7 +306,6 @@ class EvaluatedSystems(NamedTuple):
 
     evaluations: list[tuple[str, str]]
     systems: dict[str, dict[tuple[str, str], SystemEvaluation]]
-    sources: dict[str, str]
     notes: dict[str, str]
 
 
@@ -342,7 +392,6 @@ def evaluate_systems(
     return EvaluatedSystems(
         evaluations,
         evaluated,
-        {name: extent.source for name, extent in extents.items()},
         {about: note for about, note in notes.items() if note},
     )
 

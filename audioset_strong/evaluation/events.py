@@ -515,7 +515,7 @@ def score_events(
     for name, metric in metrics.items():
         if isinstance(metric, PsdsParams) and metric.alpha_ct:
             curves = _curves_with_cross_triggers(
-                scores, truth, clips, metric, median_frames, num_jobs
+                scores, truth, metric, median_frames, num_jobs
             )
             for mid, curve in curves.items():
                 found[mid][name] = curve
@@ -693,7 +693,8 @@ def _tables(
     Returns:
       The score table and the events of each clip.
     """
-    tables, events = {}, {}
+    tables: dict[str, pd.DataFrame] = {}
+    events: dict[str, list[tuple[float, float, str]]] = {}
     for group, frames, has_events in blocks:
         edges = {"onset": group.edges[:-1], "offset": group.edges[1:]}
         of_clips = np.maximum(frames[has_events].astype(np.float64), lowest)
@@ -741,7 +742,6 @@ def _count_events(
 def _curves_with_cross_triggers(
     scores: NativeScores,
     truth: EventTruth,
-    clips: Sequence[EqualClips],
     metric: PsdsParams,
     median_frames: Mapping[str, int],
     num_jobs: int,
@@ -756,9 +756,30 @@ def _curves_with_cross_triggers(
             f"classes, some {num_held * 60 / 1e9:.0f} GB. Evaluate fewer "
             f"classes, or a protocol without cross triggers."
         )
+    _, rocs = import_library().intersection_based.psd_roc(
+        *library_inputs(scores, truth, median_frames),
+        **metric.arguments(),
+        num_jobs=num_jobs,
+    )
+    return {mid: _ClassCurve(*roc[:2]) for mid, roc in rocs.items()}
+
+
+def library_inputs(
+    scores: NativeScores, truth: EventTruth, median_frames: Mapping[str, int]
+) -> tuple[
+    dict[str, pd.DataFrame],
+    dict[str, list[tuple[float, float, str]]],
+    dict[str, float],
+]:
+    """Makes the library's inputs of all clips and classes: for few of them.
+
+    Returns:
+      The score table, the events and the length of each clip.
+    """
     column_of = {mid: i for i, mid in enumerate(scores.mids.tolist())}
-    tables = {}
-    for group in clips:
+    tables: dict[str, pd.DataFrame] = {}
+    seconds = {}
+    for group in group_clips(scores, truth.segment_ids):
         edges = {"onset": group.edges[:-1], "offset": group.edges[1:]}
         # Each [num_clips, num_frames].
         frames = {
@@ -767,23 +788,17 @@ def _curves_with_cross_triggers(
             ).astype(np.float64)
             for mid in truth.mids
         }
-        for row, clip in enumerate(group.clips.tolist()):
-            tables[truth.segment_ids[clip]] = _WritableFrame(
+        for row, place in enumerate(group.clips.tolist()):
+            clip = truth.segment_ids[place]
+            tables[clip] = _WritableFrame(
                 edges | {mid: of_class[row] for mid, of_class in frames.items()}
             )
+            seconds[clip] = group.seconds
     events: dict[str, list[tuple[float, float, str]]]
     events = {clip: [] for clip in truth.segment_ids}
     for clip, onset, offset, mid in truth.events.itertuples(index=False):
         events[clip].append((float(onset), float(offset), mid))
-    seconds = {
-        truth.segment_ids[clip]: group.seconds
-        for group in clips
-        for clip in group.clips.tolist()
-    }
-    _, rocs = import_library().intersection_based.psd_roc(
-        tables, events, seconds, **metric.arguments(), num_jobs=num_jobs
-    )
-    return {mid: _ClassCurve(*roc[:2]) for mid, roc in rocs.items()}
+    return tables, events, seconds
 
 
 class _WritableFrame(pd.DataFrame):

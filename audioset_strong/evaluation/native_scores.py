@@ -14,6 +14,7 @@ that recordings of any length cost no more than their frames:
     audio_seconds   float `[num_clips]`, optional: how long each recording is
     display_names   str `[num_classes]`, optional
     class_map_hash  str, optional: `class_map.hash_of_mids` of mids
+    made_from       str, optional: what model and data the scores are of
 
 Scores can be `[num_clips, num_frames, num_classes]` too, with frame_seconds, or
 with label_frame_seconds, which makes them a score file of label frames. Then
@@ -717,6 +718,9 @@ def _parse_arrays(
         )
     arrays = dict(arrays)
     mids, columns, notes = find_columns(arrays, known)
+    if "made_from" in arrays:
+        made_from = only_value(arrays, "made_from", "U", "str")
+        notes = (f"made from {made_from}", *notes)
     scores, ids = arrays["scores"], arrays["segment_ids"]
     if columns is not None:
         scores = scores[..., columns]

@@ -42,7 +42,6 @@ from audioset_strong.evaluation.events import (
 )
 from audioset_strong.evaluation.items import NO_LIST_ADVICE, log_gaps
 from audioset_strong.evaluation.native_scores import NativeScores
-from audioset_strong.evaluation.results import count_of
 from audioset_strong.evaluation.segments import SegmentParams, score_segments
 from audioset_strong.evaluation.truth import Truth
 from audioset_strong.labels.clips import check_onsets
@@ -191,7 +190,8 @@ PROTOCOLS = {
         ),
         Protocol(
             name="psds1_audioset_strong_407",
-            source="PretrainedSED (ex_audioset_strong.py), EfficientSED",
+            source="fschmid56/PretrainedSED and theMoro/EfficientSED, "
+            "ex_audioset_strong.py",
             metrics={"psds_macro": _PSDS1, "psds": _PENALIZED},
             of_both_splits=True,
             median_seconds=0.36,
@@ -242,7 +242,8 @@ PROTOCOLS = {
         ),
         Protocol(
             name="segment_pauroc_407",
-            source="PretrainedSED (ex_audioset_strong.py), EfficientSED",
+            source="fschmid56/PretrainedSED and theMoro/EfficientSED, "
+            "ex_audioset_strong.py",
             metrics={"pauroc": _STAIRS},
             of_both_splits=True,
             median_seconds=0.36,
@@ -334,7 +335,7 @@ def classes_of_training(strong: pd.DataFrame, source: str) -> ClassList:
     return ClassList(
         mids=frozenset(of_class.index),
         group_of_mid={
-            mid: RARE if seconds < _RARE_SECONDS else COMMON
+            str(mid): RARE if seconds < _RARE_SECONDS else COMMON
             for mid, seconds in of_class.items()
         },
         source=f"with events in {source}",
@@ -447,8 +448,6 @@ class ProtocolSettings:
       median_filter: Instead of that of the protocols; None for theirs.
       events: Parameters of the protocol `events`.
       thresholds: Of its F1 (`events_protocol`).
-      allow_partial_scores: Whether most clips may have scores that end long
-        before or after them.
       num_jobs: Processes. More than 1 only where a script may be imported again
         (`if __name__ == "__main__"`).
     """
@@ -457,7 +456,6 @@ class ProtocolSettings:
     median_filter: MedianFilter | None = None
     events: EventScoreParams = EventScoreParams()
     thresholds: Thresholds = 0.5
-    allow_partial_scores: bool = False
     num_jobs: int = 1
 
 
@@ -492,17 +490,27 @@ class ProtocolResult:
         """Returns each value beside all that it depends on."""
         lines = []
         for metric, value in self.values.items():
-            shown = ", ".join(
-                f"{key} {_shown(item)}"
-                for key, item in self.parameters[metric].items()
-            )
             number = "undefined" if math.isnan(value) else f"{value:.4f}"
-            lines.append(f"{self.name} {metric}: {number} ({shown})")
-        conditions = "; ".join(
-            f"{key.replace('_', ' ')}: {text}"
-            for key, text in self.conditions.items()
+            lines.append(
+                f"{self.name} {metric}: {number} "
+                f"({self.parameter_text(metric)})"
+            )
+        return [*lines, f"    {self.condition_text()}"]
+
+    def parameter_text(self, metric: str) -> str:
+        """Returns the parameters of a metric in a line."""
+        return ", ".join(
+            f"{key} {_shown(item)}"
+            for key, item in self.parameters[metric].items()
         )
-        return [*lines, f"    {conditions}; source: {self.source}"]
+
+    def condition_text(self) -> str:
+        """Returns what else the values depend on in a line."""
+        conditions = {**self.conditions, "source": self.source}
+        return "; ".join(
+            f"{key.replace('_', ' ')}: {text}"
+            for key, text in conditions.items()
+        )
 
 
 def _shown(item: Any) -> str:
@@ -543,6 +551,7 @@ def score_protocols(
     truth: Truth,
     names: Sequence[str],
     settings: ProtocolSettings = ProtocolSettings(),
+    allow_partial: bool = False,
 ) -> tuple[ProtocolResult, ...]:
     """Scores a system by protocols of events and segments.
 
@@ -552,6 +561,8 @@ def score_protocols(
       truth: Labels, with strong ones: of `read_truth`.
       names: Protocols; `hershey2021` is passed over.
       settings: What else they are given.
+      allow_partial: Whether most clips may have scores that end long before or
+        after them.
 
     Raises:
       InputError: A protocol is unknown, there are no strong labels, a protocol
@@ -567,7 +578,7 @@ def score_protocols(
             f"strong_labels, all events of the clips."
         )
     check_onsets(truth.strong, truth.clips, truth.params.clip_seconds)
-    scores = truth.fit(scores, settings.allow_partial_scores)
+    scores = truth.fit(scores, allow_partial)
     results = []
     for name in asked:
         protocol = PROTOCOLS[name]
@@ -708,7 +719,7 @@ def _conditions(
         )
     is_evaluated = pd.Index(scores.segment_ids).isin(truth.segment_ids)
     hours = float(scores.audio_seconds[is_evaluated].sum()) / 3600
-    clips = f"{count_of(len(truth.segment_ids), 'clip')}, {hours:.2f} hours"
+    clips = f"{len(truth.segment_ids):,}, {hours:.2f} hours"
     if protocol.drops_empty_clips:
         clips += (
             f"; clips without an event of these classes are left out, "
@@ -719,9 +730,8 @@ def _conditions(
     conditions = {
         "classes": f"{num_classes} {which}",
         "clips": clips,
-        "events": f"{count_of(len(truth.events), 'event')}; "
-        f"{truth.num_events_merged:,} overlapped or touched one of their class "
-        f"and were merged",
+        "events": f"{len(truth.events):,}; {truth.num_events_merged:,} "
+        f"overlapped or touched one of their class and were merged",
         "frames": f"{scores.frame_seconds:.4g} s",
     }
     if protocol.masks_absent:

@@ -25,6 +25,10 @@ and notes say why):
                     not asked for
     baseline        {strong, weak} of the baseline, or null
     difference      {strong, weak} with D: scores minus baseline, or null
+    protocols       [{name, source, values {metric: number}, parameters
+                    {metric: {...}}, conditions {what: words}, classes [{mid,
+                    display_name, num_events, ...}], baseline_values (of a
+                    baseline)}]: protocols of events and segments
     label_problems  {num_left_out, num_doubtful: int; lines [str]}: label lines
                     that were left out, or kept though they look wrong; the
                     first 100 problems
@@ -171,6 +175,7 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
             **scores,
             "baseline": baselines if has_baseline else None,
             "difference": differences if has_baseline else None,
+            "protocols": _protocol_dicts(report),
             "label_problems": {
                 "num_left_out": problems.num_left_out,
                 "num_doubtful": problems.num_doubtful,
@@ -181,6 +186,26 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
         }
     )
     return results
+
+
+def _protocol_dicts(report: EvalReport) -> list[dict[str, Any]]:
+    """Returns what protocols of events and segments gave."""
+    of_baseline = {
+        result.name: {"baseline_values": result.values}
+        for result in report.baseline_protocols
+    }
+    return [
+        {
+            "name": result.name,
+            "source": result.source,
+            "values": result.values,
+            "parameters": result.parameters,
+            "conditions": result.conditions,
+            "classes": result.per_class.to_dict(orient="records"),
+            **of_baseline.get(result.name, {}),
+        }
+        for result in report.protocols
+    ]
 
 
 def _evaluation_dict(
@@ -286,6 +311,10 @@ def per_class_table(report: EvalReport) -> pd.DataFrame:
         table.insert(0, "evaluation", result.evaluation)
         table.insert(1, "negatives", result.negatives)
         tables.append(table)
+    for scored in report.protocols:
+        table = scored.per_class.copy()
+        table.insert(0, "evaluation", scored.name)
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
@@ -332,7 +361,37 @@ def markdown_report(report: EvalReport) -> str:
     head = f"# Evaluation of {report.identity.system_name}\n"
     made = f"Made {report.identity.describe()}.\n"
     sections = [_markdown_section(report, r) for r in report.results]
+    sections += _markdown_protocols(report)
     return "\n".join([head, made, *sections, markdown_files(report.identity)])
+
+
+def _markdown_protocols(report: EvalReport) -> list[str]:
+    """Returns the table of protocols of events and segments, if any."""
+    if not report.protocols:
+        return []
+    theirs = {r.name: r.values for r in report.baseline_protocols}
+    heads = ["protocol", "metric", "value"]
+    heads += ["baseline"] if theirs else []
+    lines = [[*heads, "parameters"], ["---"] * (len(heads) + 1)]
+    for result in report.protocols:
+        for metric, value in result.values.items():
+            numbers = [value]
+            if theirs:
+                numbers.append(theirs[result.name][metric])
+            lines.append(
+                [
+                    result.name,
+                    metric,
+                    *(format_number(number, 4) for number in numbers),
+                    result.parameter_text(metric),
+                ]
+            )
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    notes = "\n".join(
+        f"{result.name}: {result.condition_text()}.\n"
+        for result in report.protocols
+    )
+    return [f"## Protocols of events and segments\n\n{table}\n{notes}"]
 
 
 def markdown_files(identity: ReportIdentity) -> str:
@@ -451,11 +510,20 @@ def headline_text(report: EvalReport) -> str:
     It is titled by the system's name. An interval stands below its number; the
     line of a baseline has the differences, and below them their intervals and
     p-values. The lines below the table say why numbers are infinite or
-    undefined.
+    undefined. The values of protocols of events and segments come last.
     """
     identity = report.identity
+    title = f"Evaluation of {identity.system_name} ({identity.describe()})"
+    scored = [line for p in report.protocols for line in p.lines()]
+    scored += [
+        f"baseline, {line}"
+        for result in report.baseline_protocols
+        for line in result.lines()
+    ]
+    if not report.results:
+        return "\n".join([title, *scored])
     lines = [
-        f"Evaluation of {identity.system_name} ({identity.describe()})",
+        title,
         f"{_console_row('eval', 'negatives', _CONSOLE_METRICS.values())}"
         f"{'mean_auc':>9}{'mean_d_prime':>13}{'balanced_lwlrap':>16}"
         f"{'classes':>8}",
@@ -471,7 +539,7 @@ def headline_text(report: EvalReport) -> str:
             note = result_notes(baseline)[0]
             lines.append(f"{name}, baseline: {note}")
     resamples = {resamples_note(report.details_of(r)) for r in report.results}
-    return "\n".join([*lines, *sorted(resamples - {""})])
+    return "\n".join([*lines, *sorted(resamples - {""}), *scored])
 
 
 def _console_rows(report: EvalReport, result: EvalResult) -> Iterator[str]:

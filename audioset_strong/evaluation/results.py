@@ -34,6 +34,7 @@ from audioset_strong.evaluation.bootstrap import BootstrapResult
 from audioset_strong.evaluation.details import Curves
 from audioset_strong.evaluation.identity import ReportIdentity
 from audioset_strong.evaluation.items import Alignment, EvalItems
+from audioset_strong.evaluation.protocols import ProtocolResult
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
 from audioset_strong.evaluation.thresholds import PooledReliability
 from audioset_strong.labels.problems import ProblemLog
@@ -271,6 +272,8 @@ class EvalReport:
       details: Intervals, curves and errors of as many of the results as there
         are (`evaluating.join_details`), in any order.
       identity: What the report is of: system, date, version, files.
+      protocols: What protocols of events and segments gave.
+      baseline_protocols: The same of the baseline.
     """
 
     inputs: Mapping[str, str | None]
@@ -280,6 +283,8 @@ class EvalReport:
     problems: ProblemLog = dataclasses.field(default_factory=ProblemLog)
     details: tuple[EvalDetails, ...] = ()
     identity: ReportIdentity = ReportIdentity()
+    protocols: tuple[ProtocolResult, ...] = ()
+    baseline_protocols: tuple[ProtocolResult, ...] = ()
 
     def baseline_of(self, result: EvalResult) -> EvalResult | None:
         """Returns the same evaluation of the baseline, if there is one."""

@@ -11,6 +11,8 @@ A score file is an `.npz` of what a model scored:
                          frames were scored
     class_map_hash       str, optional: `class_map.hash_of_mids` of mids; a file
                          whose columns were renamed or reordered is refused
+    made_from            str, optional: what model and data the scores are of,
+                         in words, which reports repeat
 
 Instead of mids there can be `class_names`, str, or `class_indices`, int, which
 name the columns in any of three ways: by mid, by class index (the position in a
@@ -481,20 +483,31 @@ def only_value(arrays: _Arrays, name: str, kinds: str, of_what: str) -> Any:
     return array.reshape(()).item()
 
 
-def write_score_file(score_file: LabelFrameScores, path: Path) -> None:
-    """Writes a score file, whole or not at all; the folder exists."""
+def write_score_file(
+    score_file: LabelFrameScores, path: Path, made_from: str = ""
+) -> None:
+    """Writes a score file, whole or not at all; the folder exists.
+
+    Args:
+      score_file: The scores.
+      path: The `.npz`.
+      made_from: What model and data they are of, in words, for reports; "" if
+        that is not known.
+    """
+    arrays: dict[str, Any] = {
+        "segment_ids": score_file.segment_ids,
+        "mids": score_file.mids,
+        "scores": score_file.scores,
+        "num_label_frames": score_file.num_label_frames,
+        "label_frame_seconds": np.float64(score_file.label_frame_seconds),
+        "class_map_hash": np.str_(score_file.class_map_hash),
+    }
+    if made_from:
+        arrays["made_from"] = np.str_(made_from)
     # Not compressed: float16 scores shrink by a tenth only, in forty times the
     # time. A file object, because `np.savez` appends .npz to other names.
     with open_output(path, "wb") as file:
-        np.savez(
-            file,
-            segment_ids=score_file.segment_ids,
-            mids=score_file.mids,
-            scores=score_file.scores,
-            num_label_frames=score_file.num_label_frames,
-            label_frame_seconds=np.float64(score_file.label_frame_seconds),
-            class_map_hash=np.str_(score_file.class_map_hash),
-        )
+        np.savez(file, **arrays)
 
 
 # --- Scale: probabilities or logits ------------------------------------------

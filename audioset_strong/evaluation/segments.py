@@ -190,8 +190,8 @@ def _score_class(
 
 def _segment_edges(seconds: float, segment_seconds: float) -> _Floats:
     num_segments = math.ceil(seconds / segment_seconds)
-    edges: _Floats = np.arange(num_segments + 1) * segment_seconds
-    return edges.round(_TIME_DECIMALS)
+    steps = np.arange(num_segments + 1, dtype=np.float64)
+    return np.round(steps * segment_seconds, _TIME_DECIMALS)
 
 
 def pool_segments(
@@ -221,7 +221,7 @@ def pool_segments(
     for segment, (start, stop) in enumerate(zip(first, end, strict=True)):
         if stop <= start:
             continue
-        of_segment = frames[:, start:stop]
+        of_segment: npt.NDArray[np.floating[Any]] = frames[:, start:stop]
         if pooling == "max":
             pooled[:, segment] = of_segment.max(axis=1)
         else:

@@ -3,6 +3,7 @@
     given                              Strong eval   Weak eval, explicit
     framed labels                      as they are   -
     strong labels                      framed here   -
+    framed and strong labels           as they are   -
     strong labels, explicit negatives  framed here   -
     weak labels                        -             -
     weak labels, explicit negatives    -             those negatives
@@ -15,7 +16,8 @@
 Weak labels always give the Weak eval with implied negatives too. Labels that
 rule no class out in all of a clip, such as strong labels without explicit
 negatives, have complementary negatives only, and no explicit ones. Strong
-labels are framed by the frame rule (`labels/frame_rule.py`).
+labels are framed by the frame rule (`labels/frame_rule.py`), and kept for
+protocols of events and segments (`protocols.py`).
 
 A list of annotated clips (`labels/clips.py`) says how long clips are, which
 belong together, and which have no event: those that it names and no label
@@ -349,7 +351,8 @@ def read_truth(
     Args:
       framed_labels: Framed TSV, or a framed table.
       strong_labels: Strong TSV, label track or folder of tracks, or a strong
-        table, to be framed; instead of framed ones.
+        table, to be framed if there are no framed ones, and for protocols of
+        events and segments.
       weak_labels: Weak CSV, or a weak table.
       explicit_negatives: TSV of pairs that annotators marked absent, a framed
         TSV that holds them, or a table of pairs.
@@ -439,7 +442,13 @@ def read_truth(
             f"{len(listed)} {what}, {num_empty} of them without any event, "
             f"which are negatives of every class"
         )
-    if strong is not None:
+    is_framed_here = strong is not None and framed is None
+    if strong is not None and not is_framed_here:
+        notes.append(
+            "label frames are those of the framed labels; the strong ones are "
+            "for protocols of events and segments alone"
+        )
+    if strong is not None and is_framed_here:
         # Clips without any event are marked later: they would be a row for
         # every class and label frame.
         framed = frame_strong_labels(strong, absent, params, listed, ())
@@ -454,7 +463,7 @@ def read_truth(
         strong=strong,
         weak=weak,
         # With strong labels, events override them, as in framing.
-        explicit_negatives=absent if strong is None else None,
+        explicit_negatives=None if is_framed_here else absent,
         clips=listed,
         params=params,
         notes=tuple(notes),
@@ -476,11 +485,8 @@ def _rules_pairs_out(framed: pd.DataFrame) -> bool:
 
 def _check_given(given: set[str]) -> None:
     """Raises `InputError` for labels that are missing or contradictory."""
-    if {"framed_labels", "strong_labels"} <= given:
-        raise InputError(
-            "Expected framed labels or strong labels, which are framed here; "
-            "found both. Give one of framed_labels and strong_labels."
-        )
+    if "framed_labels" in given:
+        given = given - {"strong_labels"}  # They are then of events alone.
     if not given - {"explicit_negatives"}:
         found = "explicit negatives only" if given else "none"
         raise InputError(

@@ -70,10 +70,11 @@ _NICE = flags.DEFINE_integer("nice", 19, "Priority of the process: 19 lowest.")
 _SMALL = ("weak-small", "diffuse-small", "strong-small")
 _SET_OF_ROW = {"plus_diffuse": "diffuse", "plus_strong": "strong"}
 _ALL_ROWS = (*_SMALL, "weak-large", "plus_weak", *_SET_OF_ROW)
-# Seconds on 2 quiet cores: of a clip's audio, of its records, and of scoring
-# and evaluating a model.
+# Seconds on 2 quiet cores: of a clip's audio, of its records, of a validation
+# with 500 clips, and of scoring and evaluating a model.
 _SECONDS_PER_CLIP = 0.06
 _SECONDS_PER_RECORD = 0.01
+_SECONDS_PER_VALIDATION = 4.0
 _SECONDS_PER_EVALUATION = 30.0
 
 
@@ -150,7 +151,9 @@ def _estimate_seconds(task: Task) -> float:
     if task.kind == "row":
         kind = table1.ROW_OF_FOLDER[task.name].steps
     num_examples = rows.NUM_STEPS[kind].value * rows.BATCH_SIZE.value
+    num_validations: int = flags.FLAGS.flag_values_dict()["checkpoints"]
     seconds = num_examples / _SPEED.value
+    seconds += num_validations * _SECONDS_PER_VALIDATION
     return seconds + _SECONDS_PER_EVALUATION * (task.kind == "row")
 
 
