@@ -517,7 +517,7 @@ def test_filtering_choosing_and_pointing(page, tmp_path):
     assert label == "ROC curve of Sound 000 & <co>"
     assert other_label == "Precision-recall curve of Sound 000 & <co>"
     assert text.startswith("AUC 1.0000 [")
-    assert ap.startswith("AP 1.000, baseline 1.000; ")
+    assert ap.startswith("AP 1.000, baseline 1.000; chance 0.")
     roc, baseline, label, text, precision, theirs, _, _ = seen["other"]
     assert label == "ROC curve of Sound 007 & <co>"
     assert len({roc, baseline, seen["perfect"][0]}) == 3
