@@ -230,7 +230,7 @@ def choose_thresholds(
     """
 
     def choose(
-        index: int, scores: _Scores, p: _Bools, n: _Bools
+        index: int, item: _Ints, scores: _Scores, p: _Bools, n: _Bools
     ) -> dict[str, Any]:
         # float16 is widened, which is exact: NumPy sorts it slowly.
         wide = np.result_type(scores.dtype, np.float32)
@@ -560,7 +560,9 @@ def reliability_curve(items: EvalItems, num_bins: int = 10) -> ReliabilityCurve:
             f"{low:g} to {high:g}. If they are logits, take their sigmoid."
         )
 
-    def bin_class(_: int, scores: _Scores, p: _Bools, n: _Bools) -> _Floats:
+    def bin_class(
+        _: int, item: _Ints, scores: _Scores, p: _Bools, n: _Bools
+    ) -> _Floats:
         is_listed = p | n
         listed_scores = scores[is_listed].astype(np.float64)
         # The last bin holds 1 too.
