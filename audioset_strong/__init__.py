@@ -48,13 +48,15 @@ _MODULE_OF_NAME = {
     "EvalSettings": "evaluation.evaluating",
     "BootstrapSettings": "evaluation.evaluating",
     "evaluate": "evaluation.evaluating",
-    "make_scores": "evaluation.native_scores",
+    "compare": "evaluation.comparison",
+    "make_scores": "evaluation.score_arrays",
     "read_scores": "evaluation.score_tables",
     "write_score_file": "evaluation.scores",
     "read_truth": "evaluation.truth",
     "headline_text": "evaluation.report",
     "report_dict": "evaluation.report",
     "write_report": "evaluation.report",
+    "write_comparison": "evaluation.comparison_report",
     # Models.
     "load_classifier": "training.workdir",
     # Using a model.

@@ -14,6 +14,12 @@ Writes to --report_dir:
     per_class.csv  the metrics of each class
     report.html    the same for a person, in one file that loads nothing
     report.md      the headline as tables for papers
+    figures/       with --figures, pictures for papers (`evaluation/figures.py`)
+
+--protocol asks for other metrics than the paper's, by the names of published
+protocols: PSDS, F1 of events, areas under segments' ROC curves. They count
+scores at their own hop and need --strong_labels; `docs/protocols.md` has the
+table. Each number is printed with all that it depends on.
 
 Scores are a score file (`evaluation/scores.py`), what `predict` wrote at the
 hop used (`native_scores.py`), or a folder with one table a clip, at any frame
@@ -72,6 +78,7 @@ _RANK_OVER = flags.DEFINE_enum(
     "Classes that lwlrap ranks: all that are scored, or those with a positive.",
 )
 _BOOTSTRAP_FLAGS = run_flags.define_params(BootstrapSettings)
+_PROTOCOLS = evaluation_flags.define_protocols()
 _SYSTEM_NAME = flags.DEFINE_string(
     "system_name",
     None,
@@ -79,6 +86,9 @@ _SYSTEM_NAME = flags.DEFINE_string(
 )
 _REPORT_DIR = flags.DEFINE_string(
     "report_dir", None, "Folder for the report.", required=True
+)
+_FIGURES = flags.DEFINE_boolean(
+    "figures", False, "Whether to write pictures for papers too, PNG and PDF."
 )
 
 
@@ -105,10 +115,18 @@ def main(argv: Sequence[str]) -> None:
         inputs.truth,
         settings,
         *baseline,
+        protocols=_PROTOCOLS["protocol"].value,
+        protocol_settings=evaluation_flags.read_protocol_settings(
+            _PROTOCOLS, inputs.known
+        ),
         system_name=_SYSTEM_NAME.value or "",
-        other_inputs={**inputs.files, "common_clips": _COMMON_CLIPS.value},
+        other_inputs={
+            **inputs.files,
+            **evaluation_flags.files_of_protocols(_PROTOCOLS),
+            "common_clips": _COMMON_CLIPS.value,
+        },
     )
-    report.write_report(evaluated, _REPORT_DIR.value)
+    report.write_report(evaluated, _REPORT_DIR.value, _FIGURES.value)
     print(report.headline_text(evaluated))
     print(f"Report: {os.path.join(_REPORT_DIR.value, 'report.html')}")
 

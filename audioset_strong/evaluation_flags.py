@@ -12,20 +12,35 @@ so that scores and labels mean the same to all of them.
 """
 
 import dataclasses
+import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from absl import flags
+from absl import flags, logging
 
 from audioset_strong import run_flags
+from audioset_strong.errors import InputError
+from audioset_strong.evaluation.identity import name_of_source
 from audioset_strong.evaluation.native_scores import (
     NativeScores,
     read_recordings,
 )
+from audioset_strong.evaluation.protocols import (
+    HERSHEY,
+    PROTOCOLS,
+    EventScoreParams,
+    MedianFilter,
+    ProtocolSettings,
+    classes_of_training,
+    read_class_list,
+    read_lengths,
+)
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import POOLING
+from audioset_strong.evaluation.thresholds import read_threshold_file
 from audioset_strong.evaluation.truth import Truth, read_truth
 from audioset_strong.labels.class_map import KnownClasses, read_known_classes
+from audioset_strong.labels.label_files import read_strong_labels
 from audioset_strong.labels.label_mapping import (
     LabelMapping,
     read_label_mapping,
@@ -37,6 +52,9 @@ Holders = Mapping[str, flags.FlagHolder[Any]]
 
 # Files besides scores and labels that results depend on.
 _OTHER_FILES = ("class_map", "display_names", "ontology")
+_FILES_OF_PROTOCOLS = ("train_strong_labels", "protocol_classes", "thresholds")
+# Of lengths of median filters.
+_UNITS = ("seconds", "frames")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,8 +109,9 @@ def define_inputs(has_mapping: bool = True) -> Holders:
         "strong_labels": flags.DEFINE_string(
             "strong_labels",
             None,
-            "Strong TSV, or Audacity label track or folder of them, to be "
-            "framed here; instead of --framed_labels.",
+            "Strong TSV, or Audacity label track or folder of them: to be "
+            "framed here unless --framed_labels are given, and for protocols "
+            "of events.",
         ),
         "weak_labels": flags.DEFINE_string(
             "weak_labels", None, "Weak CSV such as eval_segments.csv."
@@ -223,3 +242,164 @@ def read_inputs(
         window_seconds=given["window_seconds"],
         files={name: given.get(name) for name in _OTHER_FILES},
     )
+
+
+# --- Protocols of events and segments ----------------------------------------
+
+
+def define_protocols() -> Holders:
+    """Defines --protocol, and what the named protocols are given."""
+    holders: dict[str, flags.FlagHolder[Any]] = {
+        "protocol": flags.DEFINE_list(
+            "protocol",
+            [HERSHEY],
+            f"Metrics by the names of published protocols, with commas: "
+            f"{', '.join(PROTOCOLS)}.",
+        ),
+        "train_strong_labels": flags.DEFINE_string(
+            "train_strong_labels",
+            None,
+            "Strong TSV of the training set, for protocols of classes of both "
+            "splits.",
+        ),
+        "protocol_classes": flags.DEFINE_string(
+            "protocol_classes",
+            None,
+            "Classes of protocols of events and segments: a mid or display "
+            "name a line, and its group (common, rare) after a tab.",
+        ),
+        "threshold": flags.DEFINE_float(
+            "threshold",
+            0.5,
+            "Least score of an event, for F1 of the protocol events.",
+        ),
+        "thresholds": flags.DEFINE_string(
+            "thresholds",
+            None,
+            "File of choose_thresholds; instead of --threshold.",
+        ),
+        "num_workers": flags.DEFINE_integer(
+            "num_workers",
+            os.cpu_count() or 1,
+            "Processes for metrics of events and segments.",
+            lower_bound=1,
+        ),
+    }
+    for unit in _UNITS:
+        holders[f"median_filter_{unit}"] = flags.DEFINE_string(
+            f"median_filter_{unit}",
+            None,
+            f"Length in {unit} of the median filter over scores of events and "
+            f"segments, instead of the protocol's: a number, or a CSV with mid "
+            f"and length.",
+        )
+    return holders | run_flags.define_params(EventScoreParams)
+
+
+def files_of_protocols(holders: Holders) -> dict[str, str | None]:
+    """Returns the path of each file that protocols are given."""
+    return {name: holders[name].value for name in _FILES_OF_PROTOCOLS}
+
+
+def read_protocol_settings(
+    holders: Holders, known: KnownClasses
+) -> ProtocolSettings:
+    """Reads what flags say of protocols of events and segments.
+
+    Raises:
+      InputError: Flags exclude each other, or a file is not what it should be.
+    """
+    given = {name: holder.value for name, holder in holders.items()}
+    classes = None
+    if given["protocol_classes"] and given["train_strong_labels"]:
+        raise InputError(
+            "Expected one of --protocol_classes and --train_strong_labels, "
+            "found both. Leave one out."
+        )
+    if given["protocol_classes"]:
+        classes = read_class_list(
+            given["protocol_classes"], known.mids_of_name()
+        )
+    elif given["train_strong_labels"]:
+        path = given["train_strong_labels"]
+        classes = classes_of_training(
+            read_strong_labels(path, names=known.mids_of_name()),
+            os.path.basename(path),
+        )
+    lengths = {
+        unit: text
+        for unit in _UNITS
+        if (text := given[f"median_filter_{unit}"])
+    }
+    if len(lengths) > 1:
+        raise InputError(
+            "Expected one length of the median filter, found both "
+            "--median_filter_seconds and --median_filter_frames. Leave one out."
+        )
+    median_filter = None
+    for unit, text in lengths.items():
+        length: Any = _as_number(text)
+        if length is None:
+            length = read_lengths(text)
+        median_filter = MedianFilter(length, unit)
+    names = [f.name for f in dataclasses.fields(EventScoreParams)]
+    return ProtocolSettings(
+        classes=classes,
+        median_filter=median_filter,
+        events=EventScoreParams(**{name: given[name] for name in names}),
+        thresholds=read_threshold_file(given["thresholds"]).thresholds
+        if given["thresholds"]
+        else given["threshold"],
+        num_jobs=given["num_workers"],
+    )
+
+
+def _as_number(text: str) -> float | None:
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+# --- Many systems ------------------------------------------------------------
+
+
+def find_systems(given: Sequence[str]) -> dict[str, str]:
+    """Returns the path of each system, by name, of NAME=PATH or PATH.
+
+    Names and paths can have "=" in them: the path is what exists.
+
+    Raises:
+      InputError: There is no such file, or a name stands twice.
+    """
+    paths: dict[str, str] = {}
+    for text in given:
+        parts = text.split("=")
+        # (name, path), the whole text as a path first.
+        splits = [
+            ("=".join(parts[:i]), "=".join(parts[i:]))
+            for i in range(len(parts))
+        ]
+        found = [(n, p) for n, p in splits if p and os.path.exists(p)]
+        if not found:
+            _, path = splits[min(1, len(splits) - 1)]
+            raise InputError(
+                f"Expected NAME=PATH of a system, found {text!r}: there is no "
+                f"file or folder {path!r}. Write the path of its scores after "
+                f"its name."
+            )
+        name, path = found[0]
+        name = name.strip() or name_of_source(path)
+        if name in paths:
+            raise InputError(
+                f"Expected names of one system each, found {name!r} for "
+                f"{paths[name]} and {path}. Give each a NAME=PATH with a name "
+                f"of its own."
+            )
+        for other, other_path in paths.items():
+            if os.path.realpath(other_path) == os.path.realpath(path):
+                logging.warning(
+                    "%s and %s are the same scores, %s.", other, name, path
+                )
+        paths[name] = path
+    return paths

@@ -38,12 +38,15 @@ from scipy import ndimage
 from audioset_strong import run_flags
 from audioset_strong.audio.decode import decode_audio
 from audioset_strong.evaluation.events import (
-    EventScoreParams,
+    F1Params,
+    PsdsParams,
+    library_inputs,
     make_event_truth,
     merge_overlapping,
-    psds_scores,
+    score_events,
 )
 from audioset_strong.evaluation.native_scores import NativeScores
+from audioset_strong.evaluation.protocols import PROTOCOLS
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.files import make_output_folder, open_output
 from audioset_strong.inference.engines import PatchOutputs
@@ -90,7 +93,7 @@ _SEGMENT_SECONDS = 1.0
 _METRICS = ("event", "segment")
 # Without the penalty on the spread of classes, which leaves nothing of models
 # that do not know some of them.
-_PSDS = EventScoreParams(alpha_st=0.0)
+_PSDS = PsdsParams()
 
 _Counts = npt.NDArray[np.float64]
 
@@ -279,40 +282,59 @@ def _psds(
     """Returns the PSDS of all clips, then of each resample."""
     from sed_scores_eval import intersection_based
 
-    from audioset_strong.evaluation.events import _score_tables
-
-    ids, mids = scores.segment_ids.tolist(), scores.mids.tolist()
-    truth = make_event_truth(strong, ids, mids)
-    events: dict[str, list[tuple[float, float, str]]]
-    events = {clip: [] for clip in ids}
-    for clip, onset, offset, mid in truth.events.itertuples(index=False):
-        events[clip].append((onset, offset, mid))
-    arguments = _PSDS.psds_arguments()
+    ids = scores.segment_ids.tolist()
+    truth = make_event_truth(strong, ids, scores.mids.tolist())
+    tables, events, seconds = library_inputs(
+        scores, truth, dict.fromkeys(truth.mids, 1)
+    )
+    arguments = _PSDS.arguments()
     deltas = intersection_based.intermediate_statistics_deltas(
-        dict(_score_tables(scores, ids, truth.mids)),
+        tables,
         events,
         **{key: arguments[key] for key in arguments if "threshold" in key},
     )
-    seconds = scores.audio_seconds.tolist()
-    values = [psds_scores(scores, strong, _PSDS).psds]
+    value, *_ = intersection_based.psds(
+        None, events, seconds, deltas=deltas, **arguments
+    )
+    values = [value]
     for of_resample in tqdm.tqdm(weights.astype(int), desc="PSDS"):
         # A clip that was drawn twice is two clips of the same events.
         drawn = [
-            (f"{clip} {copy}", clip, length)
-            for clip, length, times in zip(
-                ids, seconds, of_resample.tolist(), strict=True
-            )
+            (f"{clip} {copy}", clip)
+            for clip, times in zip(ids, of_resample.tolist(), strict=True)
+            if clip in events
             for copy in range(times)
         ]
         value, *_ = intersection_based.psds(
             None,
-            {name: events[clip] for name, clip, _ in drawn},
-            {name: length for name, _, length in drawn},
-            deltas={name: deltas[clip] for name, clip, _ in drawn},
+            {name: events[clip] for name, clip in drawn},
+            {name: seconds[clip] for name, clip in drawn},
+            deltas={name: deltas[clip] for name, clip in drawn},
             **arguments,
         )
         values.append(value)
     return np.array(values)
+
+
+def _collar_f1(
+    scores: NativeScores, strong: pd.DataFrame, threshold: float
+) -> float:
+    """Returns the collar F1 of all classes together."""
+    truth = make_event_truth(
+        strong, scores.segment_ids.tolist(), scores.mids.tolist()
+    )
+    collar = PROTOCOLS["dcase_collar_f1"].metrics["f1"]
+    assert isinstance(collar, F1Params)
+    metric = dataclasses.replace(
+        collar,
+        threshold=threshold,
+        counts_threshold=True,
+        average="all together",
+    )
+    values, _ = score_events(
+        scores, truth, {"f1": metric}, dict.fromkeys(truth.mids, 1)
+    )
+    return values["f1"]
 
 
 # --- Results ----------------------------------------------------------------
@@ -415,9 +437,7 @@ def main(argv: Sequence[str]) -> None:
     for name, hop in itertools.product(_MODELS, _HOPS.value):
         setting = chosen[name, hop, "event"]
         scores = _filtered(_read(name, hop, "eval"), setting.median_frames)
-        collar_f1[name, hop] = psds_scores(
-            scores, truth, _PSDS, setting.threshold
-        ).collar_f1_micro
+        collar_f1[name, hop] = _collar_f1(scores, truth, setting.threshold)
         print(name, hop, f"collar F1 {collar_f1[name, hop]:.3f}")
     finest = min(_HOPS.value, key=float)
     psds_weights = weights[1 : _NUM_PSDS_RESAMPLES.value + 1]

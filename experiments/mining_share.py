@@ -31,7 +31,7 @@ from audioset_strong.simulation.annotators import (
 )
 from audioset_strong.simulation.release import read_release_classes
 from experiments.joined import read_results
-from experiments.simulated_release import SHOWN_PER_CLASS, make_eval_records
+from experiments.simulated_release import SHOWN_PER_CLASS
 from experiments.training_steps import SCORES_NAME, score_step
 
 _TABLE1_DIR = flags.DEFINE_string(
@@ -56,7 +56,7 @@ def main(argv: Sequence[str]) -> None:
     truth = read_strong_labels(os.path.join(labels, "ground_truth.tsv"))
     truth = truth[truth["segment_id"].isin(weak["segment_id"])]
     present = present_pairs(truth, read_release_classes(release_dir))
-    eval_records_dir = make_eval_records(folder, num_workers=1)
+    eval_records_dir = os.path.join(folder, "records", "eval")
     workdirs = {
         "miner": os.path.join(folder, "miner"),
         **{

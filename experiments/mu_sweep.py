@@ -45,7 +45,7 @@ _SETS = flags.DEFINE_list("sets", list(_ROW_OF_SET), "Sets that are mixed in.")
 _MUS = flags.DEFINE_list("mus", _GRID, "Values of mu, in [0, 1].")
 
 
-def _run_point(mixed: str, mu: float, seed: int, records_dir: str) -> Result:
+def run_point(mixed: str, mu: float, seed: int, records_dir: str) -> Result:
     """Trains one point and writes its held-out metrics."""
     (row,) = [r for r in rows.ROWS if r.training_set == _ROW_OF_SET[mixed]]
     run = rows.train_row(row, seed, mu, records_dir)
@@ -172,6 +172,19 @@ def format_points(
     return "\n".join(lines)
 
 
+def chosen_mus() -> list[float]:
+    """Returns the values of mu that the flag names, in order."""
+    try:
+        mus = sorted({float(mu) for mu in _MUS.value})
+    except ValueError:
+        mus = []
+    if not mus or not 0 <= mus[0] <= mus[-1] <= 1:
+        raise InputError(
+            f"Expected --mus in [0, 1]. Received: {','.join(_MUS.value)}."
+        )
+    return mus
+
+
 def _results() -> list[Result]:
     """Runs points; returns them and those that were run apart."""
     if rows.JOIN.value:
@@ -182,18 +195,11 @@ def _results() -> list[Result]:
             f"Expected --sets of {', '.join(_ROW_OF_SET)}. Received: "
             f"{', '.join(unknown) or 'none'}."
         )
-    try:
-        mus = sorted({float(mu) for mu in _MUS.value})
-    except ValueError:
-        mus = []
-    if not mus or not 0 <= mus[0] <= mus[-1] <= 1:
-        raise InputError(
-            f"Expected --mus in [0, 1]. Received: {','.join(_MUS.value)}."
-        )
+    mus = chosen_mus()
     seeds = rows.chosen_seeds()
     records_dir = rows.make_training_records()
     made = [
-        _run_point(mixed, mu, seed, records_dir)
+        run_point(mixed, mu, seed, records_dir)
         for seed in seeds
         for mixed in _SETS.value
         for mu in mus

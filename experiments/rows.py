@@ -12,11 +12,24 @@ from typing import Any, NamedTuple
 from absl import flags, logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.params import ModelParams, TrainParams
-from audioset_strong.simulation.soundscapes import SoundscapeParams
+from audioset_strong.params import (
+    ModelParams,
+    RecipeParams,
+    RecordParams,
+    TrainParams,
+)
+from audioset_strong.simulation.soundscapes import (
+    PRESETS,
+    SoundscapeParams,
+)
 from audioset_strong.simulation.sources import SourceSettings
 from experiments.joined import Result, read_results
-from experiments.simulated_release import make_inputs, make_train_records
+from experiments.simulated_release import (
+    RECORDS,
+    SHOWN_PER_CLASS,
+    make_inputs,
+    make_train_records,
+)
 from experiments.steps import Made
 from experiments.training_steps import (
     ExperimentInputs,
@@ -81,10 +94,25 @@ JOIN = flags.DEFINE_list(
 _SEEDS = flags.DEFINE_list(
     "seeds", [], "Seeds of the models, each a run of its own; --seed if none."
 )
+_LARGE_SEEDS = flags.DEFINE_list(
+    "large_seeds",
+    [],
+    "Seeds of Weak-large that fine-tuned rows start from: that of seed s from "
+    "the one at place s, round and round. If none, the row's own seed.",
+)
 _SOURCES = flags.DEFINE_enum(
     "sources", "synthetic", ["synthetic", "esc50"], "Where sounds come from."
 )
 _ESC50_DIR = flags.DEFINE_string("esc50_dir", "", "Folder of ESC-50.")
+_PRESET = flags.DEFINE_enum(
+    "preset", "short", list(PRESETS), "Kind of simulated release."
+)
+_STRONG_RECORDINGS_SHARE = flags.DEFINE_float(
+    "strong_recordings_share",
+    None,
+    "Share of the training recordings that are those of the simulated Strong "
+    "clips alone; the preset's if not given.",
+)
 _NUM_WEAK_CLIPS = flags.DEFINE_integer(
     "num_weak_clips", 4000, "Simulated training clips with weak labels only."
 )
@@ -94,8 +122,19 @@ _NUM_STRONG_CLIPS = flags.DEFINE_integer(
 _NUM_EVAL_CLIPS = flags.DEFINE_integer(
     "num_eval_clips", 400, "Simulated evaluation clips."
 )
+_SHOWN_PER_CLASS = flags.DEFINE_integer(
+    "shown_per_class",
+    SHOWN_PER_CLASS,
+    "Mined candidates that simulated annotators are shown of each class.",
+)
 _HELD_OUT_FRACTION = flags.DEFINE_float(
     "held_out_fraction", 0.2, "Share of the Strong clips to hold out."
+)
+_LOG_MEL_DTYPE = flags.DEFINE_enum(
+    "log_mel_dtype",
+    RECORDS.log_mel_dtype,
+    ["float16", "uint8"],
+    "How simulated clips are stored: 128 KB of each, or 64 KB.",
 )
 _TRAIN_RECORDS_DIR = flags.DEFINE_string(
     "train_records_dir", "", "Records of real training clips."
@@ -112,7 +151,7 @@ _EVAL_FRAMED_LABELS = flags.DEFINE_string(
 _CLASS_MAP = flags.DEFINE_string(
     "class_map", "", "Display names for the reports on real clips."
 )
-_NUM_STEPS = {
+NUM_STEPS = {
     "small": flags.DEFINE_integer("small_steps", 500, "Of the small rows."),
     "large": flags.DEFINE_integer("large_steps", 1200, "Of Weak-large."),
     "fine_tune": flags.DEFINE_integer("fine_tune_steps", 400, "Of '+' rows."),
@@ -125,10 +164,18 @@ _CHECKPOINTS = flags.DEFINE_integer(
 )
 _WIDTH = flags.DEFINE_float("width", 0.25, "Factor on the filters.")
 _STEM_STRIDE = flags.DEFINE_integer("stem_stride", 2, "1 in the paper.")
-_BATCH_SIZE = flags.DEFINE_integer("global_batch_size", 64, "Of all replicas.")
+BATCH_SIZE = flags.DEFINE_integer("global_batch_size", 64, "Of all replicas.")
 _LEARNING_RATE = flags.DEFINE_float("learning_rate", 2e-3, "Of Adam.")
 _FINE_TUNE_LEARNING_RATE = flags.DEFINE_float(
     "fine_tune_learning_rate", 1e-3, "Of Adam in the '+' rows."
+)
+_DECAY = flags.DEFINE_enum(
+    "learning_rate_decay", "cosine", ["constant", "cosine"], "Of all rows."
+)
+_PATIENCE = flags.DEFINE_integer(
+    "patience_validations",
+    0,
+    "A row stops after so many checkpoints without a better one; 0 for never.",
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of everything.")
 _NUM_WORKERS = flags.DEFINE_integer(
@@ -146,9 +193,9 @@ def _train_params(num_steps: int, seed: int, **params: Any) -> TrainParams:
     """Settings that all runs share, with those of one."""
     defaults = {
         "num_steps": num_steps,
-        "global_batch_size": _BATCH_SIZE.value,
+        "global_batch_size": BATCH_SIZE.value,
         "learning_rate": _LEARNING_RATE.value,
-        "learning_rate_decay": "cosine",
+        "learning_rate_decay": _DECAY.value,
         "warmup_steps": num_steps // 20,
         "checkpoint_interval_steps": max(1, num_steps // _CHECKPOINTS.value),
         "log_interval_steps": max(1, num_steps // 20),
@@ -177,17 +224,31 @@ def make_experiment_inputs() -> ExperimentInputs:
         _model_params(width_factor=0.5),
         # A seed that no model has that is evaluated.
         _train_params(_MINER_STEPS.value, _SEED.value + 1000),
+        _SHOWN_PER_CLASS.value,
+        _record_params(),
     )
 
 
 def make_training_records() -> str:
     """Takes real training records from the flags, or simulates them."""
-    return _TRAIN_RECORDS_DIR.value or make_train_records(*_simulation())
+    return _TRAIN_RECORDS_DIR.value or make_train_records(
+        *_simulation(), _record_params()
+    )
+
+
+def _record_params() -> RecordParams:
+    return dataclasses.replace(RECORDS, log_mel_dtype=_LOG_MEL_DTYPE.value)
 
 
 def _simulation() -> tuple[str, SoundscapeParams, SourceSettings, int]:
     """Returns what a simulated release is made from."""
-    soundscapes = SoundscapeParams(
+    preset = PRESETS[_PRESET.value]
+    share = _STRONG_RECORDINGS_SHARE.value
+    if share is None:
+        share = preset.strong_recordings_share
+    soundscapes = dataclasses.replace(
+        preset,
+        strong_recordings_share=share,
         num_weak_clips=_NUM_WEAK_CLIPS.value,
         num_strong_clips=_NUM_STRONG_CLIPS.value,
         num_eval_clips=_NUM_EVAL_CLIPS.value,
@@ -200,12 +261,23 @@ def _simulation() -> tuple[str, SoundscapeParams, SourceSettings, int]:
 
 def chosen_seeds() -> list[int]:
     """Returns the seeds of the models."""
+    return as_seeds("seeds", _SEEDS.value) or [_SEED.value]
+
+
+def as_seeds(flag: str, values: list[str]) -> list[int]:
+    """Reads the seeds that a flag names."""
     try:
-        return [int(seed) for seed in _SEEDS.value] or [_SEED.value]
+        return [int(seed) for seed in values]
     except ValueError as error:
         raise InputError(
-            f"Expected whole numbers as --seeds. Received: {_SEEDS.value}."
+            f"Expected whole numbers as --{flag}. Received: {values}."
         ) from error
+
+
+def _start_seed(seed: int) -> int:
+    """Returns the seed of the model that a fine-tuned row starts from."""
+    large = as_seeds("large_seeds", _LARGE_SEEDS.value) or [seed]
+    return large[seed % len(large)]
 
 
 def read_joined(kind: str, *flags_of_runs: str) -> list[Result]:
@@ -249,7 +321,8 @@ def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
 
     Args:
       row: The row.
-      seed: Of this model and of that which it starts from.
+      seed: Of this model; --large_seeds may give another to that which it
+        starts from.
       mu: Of rows that mix training sets, where 0 leaves only Weak; else 0.
       train_records_dir: Records of the training clips.
     """
@@ -262,17 +335,18 @@ def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
         name += f"-mu{mu:g}"
     if row.starts_from:
         (start,) = [r for r in ROWS if r.training_set == row.starts_from]
-        start_run = train_row(start, seed, 0.0, train_records_dir)
+        start_run = train_row(start, _start_seed(seed), 0.0, train_records_dir)
         settings.update(start_run.settings)
         weights.update(start_run.weights)
         params["warm_start_workdir"] = start_run.workdir
         params["learning_rate"] = _FINE_TUNE_LEARNING_RATE.value
     name += f"-seed{seed}"
     workdir = os.path.join(OUTPUT_DIR.value, "models", name)
-    train_params = _train_params(_NUM_STEPS[row.steps].value, **params)
+    train_params = _train_params(NUM_STEPS[row.steps].value, **params)
     logging.info("%s, seed %d", row.training_set, seed)
     run = train_records_dir, _model_params(), train_params
-    made = train_step(OUTPUT_DIR.value, name, workdir, *run)
+    recipe = RecipeParams(patience_validations=_PATIENCE.value)
+    made = train_step(OUTPUT_DIR.value, name, workdir, *run, recipe)
     settings[row.training_set] = {
         setting: value
         for setting, value in made.inputs.items()

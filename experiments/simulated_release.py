@@ -12,6 +12,7 @@ would be tested on its own mistakes, and its d' would fall below zero.
 Each is a step (`steps.py`): what changes redoes what follows from it.
 """
 
+import dataclasses
 import hashlib
 import os
 
@@ -44,6 +45,8 @@ from experiments.training_steps import (
 # (BUILD_NOTES.md "Explicit negatives").
 _CANDIDATE_SHARE = 0.5
 SHOWN_PER_CLASS = 30
+# How records are made; `soundscapes` says what is held out.
+RECORDS = RecordParams(clips_per_shard=250)
 
 _WEAK_NAMES = {
     "train": ("balanced_train_segments.csv", "unbalanced_train_segments.csv"),
@@ -60,6 +63,8 @@ def make_inputs(
     num_workers: int,
     miner_model: ModelParams,
     miner_train: TrainParams,
+    shown_per_class: int = SHOWN_PER_CLASS,
+    records: RecordParams = RECORDS,
 ) -> ExperimentInputs:
     """Makes soundscapes, records and mined negatives; keeps what is there.
 
@@ -70,18 +75,22 @@ def make_inputs(
       num_workers: Processes for soundscapes and records.
       miner_model: Network of the miner.
       miner_train: Its training on the Weak set.
+      shown_per_class: Candidates that annotators are shown of each class.
+      records: How records are made, but for the held-out share.
 
     Raises:
       InputError: The sound source cannot be read.
     """
     train_records_dir = make_train_records(
-        output_dir, soundscapes, source, num_workers
+        output_dir, soundscapes, source, num_workers, records
     )
     release_dir = os.path.join(output_dir, "release")
     labels = os.path.join(release_dir, "labels")
     inputs = ExperimentInputs(
         train_records_dir=train_records_dir,
-        eval_records_dir=make_eval_records(output_dir, num_workers),
+        eval_records_dir=_make_records(
+            output_dir, "eval", 0.0, num_workers, records
+        ),
         eval_weak_labels=os.path.join(labels, _WEAK_NAMES["eval"][0]),
         eval_framed_labels=os.path.join(labels, _FRAMED_NAME),
         class_map=os.path.join(labels, _CLASS_MAP_NAME),
@@ -104,10 +113,12 @@ def make_inputs(
             "release": _hash_release(release_dir),
             "miner_scores": scores.output_hash,
             "candidate_share": _CANDIDATE_SHARE,
-            "shown_per_class": SHOWN_PER_CLASS,
+            "shown_per_class": shown_per_class,
             "seed": soundscapes.seed,
         },
-        lambda: _mine(release_dir, miner_dir, inputs, soundscapes),
+        lambda: _mine(
+            release_dir, miner_dir, inputs, soundscapes, shown_per_class
+        ),
     )
     return inputs
 
@@ -117,6 +128,7 @@ def make_train_records(
     soundscapes: SoundscapeParams,
     source: SourceSettings,
     num_workers: int,
+    records: RecordParams = RECORDS,
 ) -> str:
     """Makes soundscapes and training records; returns the folder of these."""
     release_dir = os.path.join(output_dir, "release")
@@ -130,31 +142,32 @@ def make_train_records(
         release_dir,
         {
             "soundscapes": soundscapes,
-            "source": dict(make_source(source).description),
+            "source": dict(
+                make_source(
+                    source, soundscapes.strong_recordings_share
+                ).description
+            ),
         },
         make_clips,
         _hash_release,
     )
     return _make_records(
-        output_dir, "train", soundscapes.held_out_fraction, num_workers
+        output_dir, "train", soundscapes.held_out_fraction, num_workers, records
     )
 
 
-def make_eval_records(output_dir: str, num_workers: int) -> str:
-    """Prepares the records of the evaluation clips; returns their folder."""
-    return _make_records(output_dir, "eval", 0.0, num_workers)
-
-
 def _make_records(
-    output_dir: str, part: str, held_out_fraction: float, num_workers: int
+    output_dir: str,
+    part: str,
+    held_out_fraction: float,
+    num_workers: int,
+    records: RecordParams,
 ) -> str:
     """Prepares the records of a part of a release; returns their folder."""
     release_dir = os.path.join(output_dir, "release")
     records_dir = os.path.join(output_dir, "records", part)
     labels = os.path.join(release_dir, "labels")
-    params = RecordParams(
-        held_out_fraction=held_out_fraction, clips_per_shard=250
-    )
+    params = dataclasses.replace(records, held_out_fraction=held_out_fraction)
 
     def prepare() -> None:
         manifest = prepare_records(
@@ -199,6 +212,7 @@ def _mine(
     miner_dir: str,
     inputs: ExperimentInputs,
     soundscapes: SoundscapeParams,
+    shown_per_class: int,
 ) -> str:
     """Mines candidates and has them annotated; returns a line of counts."""
     candidates, _ = mine_candidates(
@@ -209,7 +223,7 @@ def _mine(
     candidates_path = os.path.join(miner_dir, "candidates.csv")
     candidates.to_csv(candidates_path, index=False)
     counts = annotate_candidates(
-        release_dir, candidates_path, SHOWN_PER_CLASS, soundscapes.seed
+        release_dir, candidates_path, shown_per_class, soundscapes.seed
     )
     summary = (
         f"Annotators were shown {counts['num_shown'].sum()} candidates of "

@@ -50,13 +50,13 @@ from experiments.training_steps import (
 )
 
 METRICS = ("weak_d_prime", "weak_lwlrap", "strong_d_prime", "strong_lwlrap")
-_ROW_OF_FOLDER = {row.folder: row for row in (*ROWS, CONTROL_ROW)}
+ROW_OF_FOLDER = {row.folder: row for row in (*ROWS, CONTROL_ROW)}
 
 flags.adopt_module_key_flags(rows)
 _ROWS = flags.DEFINE_list(
     "rows",
     [],
-    f"Rows to run; the table's if none. Of {', '.join(_ROW_OF_FOLDER)}.",
+    f"Rows to run; the table's if none. Of {', '.join(ROW_OF_FOLDER)}.",
 )
 _CONTROL = flags.DEFINE_boolean(
     "control", False, "Whether to add a row: fine-tuning on Weak alone."
@@ -90,10 +90,10 @@ def _mu_of(row: Row) -> float:
     return float(chosen["d_prime"])
 
 
-def _run_row(row: Row, seed: int, inputs: ExperimentInputs) -> Result:
+def run_row(row: Row, seed: int, mu: float, inputs: ExperimentInputs) -> Result:
     """Trains, scores and evaluates one row, and writes its numbers."""
     output_dir = rows.OUTPUT_DIR.value
-    run = rows.train_row(row, seed, _mu_of(row), inputs.train_records_dir)
+    run = rows.train_row(row, seed, mu, inputs.train_records_dir)
     place = run.name, run.workdir
     scores = score_step(output_dir, *place, inputs.eval_records_dir)
     evaluated = evaluate_step(output_dir, *place, scores, inputs)
@@ -135,7 +135,7 @@ def summarise(results: Sequence[Result]) -> list[dict[str, Any]]:
     several seeds, the lowest and highest of each metric as "ranges".
     """
     summary = []
-    for row in _ROW_OF_FOLDER.values():
+    for row in ROW_OF_FOLDER.values():
         of_row = sorted(
             (
                 r
@@ -213,19 +213,19 @@ def _results() -> list[Result]:
     names = _ROWS.value or [
         row.folder for row in ROWS + (CONTROL_ROW,) * _CONTROL.value
     ]
-    unknown = [name for name in names if name not in _ROW_OF_FOLDER]
+    unknown = [name for name in names if name not in ROW_OF_FOLDER]
     if unknown:
         raise InputError(
-            f"Expected --rows of {', '.join(_ROW_OF_FOLDER)}. Received: "
+            f"Expected --rows of {', '.join(ROW_OF_FOLDER)}. Received: "
             f"{', '.join(unknown)}."
         )
     seeds = rows.chosen_seeds()
     for name in names:  # before anything is made
-        _mu_of(_ROW_OF_FOLDER[name])
+        _mu_of(ROW_OF_FOLDER[name])
     inputs = rows.make_experiment_inputs()
     check_no_shared_clips(inputs.train_records_dir, inputs.eval_records_dir)
     made = [
-        _run_row(_ROW_OF_FOLDER[name], seed, inputs)
+        run_row(row := ROW_OF_FOLDER[name], seed, _mu_of(row), inputs)
         for seed in seeds
         for name in names
     ]

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from eval_examples import make_score_file
 
+from audioset_strong.evaluation.breakdowns import break_down
 from audioset_strong.evaluation.evaluating import (
     BootstrapSettings,
     join_details,
@@ -12,6 +13,7 @@ from audioset_strong.evaluation.evaluating import (
 from audioset_strong.evaluation.identity import InputFile, ReportIdentity
 from audioset_strong.evaluation.items import strong_items, weak_items
 from audioset_strong.evaluation.results import EvalReport, evaluate_items
+from audioset_strong.evaluation.thresholds import pooled_reliability
 
 
 def detail_items(
@@ -24,22 +26,23 @@ def detail_items(
 ):
     """Details of one system, or of two."""
     systems = [items] if baseline_items is None else [items, baseline_items]
-    return join_details(
-        evaluation,
-        negatives,
-        settings.level,
-        *(
-            summarize_items(
-                own,
-                evaluation,
-                settings,
-                "all",
-                names or {},
-                own.rank_classes(),
+    summaries = []
+    for own in systems:
+        summary = summarize_items(
+            own, evaluation, settings, "all", names or {}, own.rank_classes()
+        )
+        if negatives == "implied":
+            summary = summary._replace(reliability=pooled_reliability(own))
+        if (evaluation, negatives) == ("strong", "explicit"):
+            summary = summary._replace(
+                breakdown=break_down(
+                    own,
+                    num_resamples=settings.num_resamples,
+                    seed=settings.seed,
+                )
             )
-            for own in systems
-        ),
-    )
+        summaries.append(summary)
+    return join_details(evaluation, negatives, settings.level, *summaries)
 
 
 def random_labels(num_clips, num_classes, seed=0, suffix=""):

@@ -78,6 +78,39 @@ def test_weak_annotators_are_sometimes_offered_the_parent():
     assert weak["end_seconds"].tolist() == list(range(10, 2010))
 
 
+def test_weak_annotators_mistake_as_much_as_they_are_told():
+    truth = _truth()
+    truth = truth[truth["mid"] == "/m/bark"]
+    params = dataclasses.replace(
+        _PARAMS, weak_recall=0.999, weak_parent_share=0.0, weak_false_share=0.3
+    )
+    weak = annotators.annotate_weakly(truth, _CLASSES, params)
+    said = [mid for mids in weak["mids"] for mid in mids]
+    assert np.mean([mid != "/m/bark" for mid in said]) == pytest.approx(
+        0.3, abs=0.03
+    )
+    assert "/m/dog" not in said
+
+
+def test_weak_annotators_know_some_classes_better_than_others():
+    params = dataclasses.replace(_PARAMS, weak_class_spread=2.0)
+    habits = annotators._draw_habits(tuple(ESC50_CLASSES.values()), params)
+    recalls = [habit.recall for habit in habits.values()]
+    assert min(recalls) < 0.2 < 0.9 < max(recalls)
+    assert np.median(recalls) == pytest.approx(0.6, abs=0.2)
+    same = annotators._draw_habits(_CLASSES, _PARAMS)
+    assert {habit.recall for habit in same.values()} == {_PARAMS.weak_recall}
+
+
+def test_with_salience_short_and_quiet_sounds_are_hardly_ever_asked_about():
+    params = dataclasses.replace(_PARAMS, weak_salience=6.0)
+    chances = [
+        annotators._chance_to_be_asked(0.5, rating, params)
+        for rating in (0.0, 0.5, 1.0)
+    ]
+    np.testing.assert_allclose(chances, [0.0025, 0.5, 0.9975], atol=0.001)
+
+
 def test_strong_annotators_are_complete_and_a_little_off():
     truth = _truth()
     strong = annotators.annotate_strongly(truth, _PARAMS)

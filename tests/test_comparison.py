@@ -1,24 +1,38 @@
 """Many systems: leaderboard, corrected p-values, and the files of both."""
 
 import dataclasses
+import html
 import itertools
+import json
 import math
+import re
 
 import numpy as np
+import pandas as pd
 import pytest
+from browser import needs_browser, open_browser
 from report_examples import random_labels, random_scores
 
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation import comparison_report
+from audioset_strong.evaluation import report as report_lib
 from audioset_strong.evaluation.comparison import (
     ComparedEvaluation,
     compare,
     correct_p_values,
+)
+from audioset_strong.evaluation.comparison_report import (
+    comparison_figure,
+    comparison_text,
+    render_comparison,
+    write_comparison,
 )
 from audioset_strong.evaluation.evaluating import (
     BootstrapSettings,
     EvalSettings,
     evaluate,
 )
+from audioset_strong.evaluation.native_scores import make_scores
 from audioset_strong.evaluation.results import OVERALL_METRICS
 from audioset_strong.evaluation.truth import read_truth
 
@@ -27,6 +41,8 @@ SETTINGS = EvalSettings(
     negatives=["explicit", "implied"],
     bootstrap=BootstrapSettings(num_resamples=199),
 )
+
+SETTINGS_ALONE = dataclasses.replace(SETTINGS, only_common_label_frames=False)
 
 
 def example(separations=(1.5, 1.2, 1.4)):
@@ -299,3 +315,234 @@ def test_what_cannot_be_compared(
     given = dict(list(systems.items())[:num_systems])
     with pytest.raises(InputError, match=message):
         compare(given, truth, SETTINGS, against)
+
+
+# --- Protocols of events and segments ----------------------------------------
+
+
+def with_protocols(names, other_clips=False):
+    """Compares three systems by protocols, of strong labels of whole frames."""
+    weak, framed, strong = random_labels(30, 12)
+    clip, frame, column = np.nonzero(strong)
+    events = pd.DataFrame(
+        {
+            "segment_id": [f"clip{i}_0" for i in clip],
+            "onset_seconds": frame * 0.96,
+            "offset_seconds": (frame + 1) * 0.96,
+            "mid": [f"/m/{i}" for i in column],
+        }
+    )
+    systems = {}
+    for seed, separation in enumerate((1.0, 3.0, 2.0)):
+        scores = random_scores(strong, separation, seed)
+        systems[f"system {seed}"] = make_scores(
+            scores.scores, scores.segment_ids.tolist(), scores.mids.tolist()
+        )
+        if other_clips and seed == 2:
+            systems["system 2"] = make_scores(
+                scores.scores[1:],
+                scores.segment_ids.tolist()[1:],
+                scores.mids.tolist(),
+            )
+    truth = read_truth(strong_labels=events)
+    found = compare(systems, truth, SETTINGS, "best", protocols=names)
+    return systems, truth, found
+
+
+def test_protocols_have_the_values_of_evaluate(tmp_path):
+    names = ["hershey2021", "segment_auroc"]
+    systems, truth, found = with_protocols(names)
+    assert found.identity.protocols == tuple(names)
+    assert set(found.protocols) == set(systems)
+    for name, scores in systems.items():
+        report = evaluate(scores, truth, SETTINGS_ALONE, protocols=names)
+        [own], [expected] = found.protocols[name], report.protocols
+        assert own.values == expected.values
+    written = write_comparison(found, tmp_path)
+    [own] = written["protocols"]
+    assert own["name"] == "segment_auroc"
+    values = [s["values"]["auroc"] for s in own["systems"].values()]
+    assert len(set(values)) == 3
+    assert written["protocol_note"] == ""
+    table = pd.read_csv(tmp_path / "comparison.csv")
+    rows = table[table["evaluation"] == "segment_auroc"].set_index("system")
+    assert rows["value"].tolist() == pytest.approx(values)
+    assert rows["rank"].tolist() == [3, 1, 2]
+    shown = f"{values[0]:.4f}"
+    for name in ("comparison.md", "comparison.html"):
+        assert shown in (tmp_path / name).read_text()
+    assert shown in comparison_text(found)
+
+
+def test_protocols_alone(tmp_path):
+    _, _, found = with_protocols(["segment_auroc"], other_clips=True)
+    assert not found.evaluations
+    assert found.reference == "system 1"
+    written = write_comparison(found, tmp_path)
+    assert written["protocol_note"].startswith("Systems were scored over diff")
+    assert written["protocol_note"] in comparison_text(found)
+    assert not (tmp_path / "comparison.png").exists()
+
+
+# --- What is written ---------------------------------------------------------
+
+# Ends every element that it may stand in, and does harm in a page.
+_ATTACK = "</title></style><script>window.attacked = 1</script>&|{{ 7 * 7 }}"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, truth_and_systems):
+    """The files of a comparison whose names are hostile."""
+    truth, systems = truth_and_systems
+    given = {f"{n} {_ATTACK}": s for n, s in systems.items()}
+    folder = tmp_path_factory.mktemp("comparison")
+    found = compare(given, truth, SETTINGS, "best")
+    returned = write_comparison(found, folder / "new")
+    return folder / "new", found, returned
+
+
+def test_files_of_a_comparison(written):
+    folder, found, returned = written
+    assert sorted(p.name for p in folder.iterdir()) == [
+        f"comparison.{end}"
+        for end in ("csv", "html", "json", "md", "pdf", "png")
+    ]
+    read = json.loads((folder / "comparison.json").read_text())
+    assert read == json.loads(json.dumps(returned))
+    assert read["systems"] == list(found.systems)
+    assert read["reference"] == found.reference
+    assert (folder / "comparison.pdf").read_bytes().startswith(b"%PDF")
+    assert (folder / "comparison.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_json_is_as_documented(written):
+    folder, found, _ = written
+    read = json.loads((folder / "comparison.json").read_text())
+    assert read["schema_version"] == 1
+    words = set(re.findall(r"[a-z_0-9]+", comparison_report.__doc__))
+    words |= set(re.findall(r"[a-z_0-9]+", report_lib.__doc__))
+    words |= set(found.inputs)
+
+    def keys_of(value):
+        if isinstance(value, dict):
+            return set(value).union(*map(keys_of, value.values()))
+        if isinstance(value, list):
+            return set().union(*map(keys_of, value))
+        return set()
+
+    assert keys_of(read) <= words | set(OVERALL_METRICS) | set(found.systems)
+    for given, own in zip(read["evaluations"], found.evaluations):
+        assert [row["system"] for row in given["leaderboard"]] == list(
+            own.results
+        )
+        for row in given["leaderboard"]:
+            metric = row["metrics"]["lwlrap"]
+            assert metric["value"] == own.results[row["system"]].lwlrap
+            assert (metric["difference"] is None) == (
+                row["system"] == found.reference
+            )
+        assert len(given["pairs"]) == (3 if own.intervals else 0)
+        assert len(given["classes"]) == 12
+
+
+def test_csv_of_a_comparison(written):
+    folder, found, _ = written
+    table = pd.read_csv(folder / "comparison.csv")
+    assert len(table) == 4 * 3 * len(OVERALL_METRICS)
+    own = found.evaluations[0]
+    second = list(own.results)[1]
+    row = table.set_index(["evaluation", "negatives", "system", "metric"]).loc[
+        "strong", "explicit", second, "mean_auc"
+    ]
+    paired = own.paired[second].overall["mean_auc"]
+    assert row["difference"] == pytest.approx(paired.estimate)
+    assert row["difference_low"] == pytest.approx(paired.low)
+    assert row["p_holm"] == pytest.approx(own.p_holm[second]["mean_auc"])
+    implied = table[table["negatives"] == "implied"]
+    assert implied["low"].isna().all()
+    others = implied[implied["system"] != found.reference]
+    assert others["difference"].notna().any()
+
+
+def test_markdown_of_a_comparison(written):
+    folder, found, _ = written
+    text = (folder / "comparison.md").read_text()
+    rows = [r for r in text.splitlines() if r.startswith("| 1 |")]
+    assert len(rows) == 4
+    # The bar of the names is no cell.
+    assert all(len(re.findall(r"(?<!\\)\|", row)) == 7 for row in rows)
+    own = found.evaluations[0]
+    pair = own.pairs[0]
+    value = pair.difference.estimate
+    assert f"{pair.first} less {pair.second}".replace("|", "\\|") in text
+    assert f"| +{value:.3f} [" in text
+    assert "corrected by Holm's method" in text
+
+
+def test_console_of_a_comparison(comparison):
+    lines = comparison_text(comparison).splitlines()
+    assert lines[0].startswith("Comparison of 3 systems (")
+    at = lines.index(next(x for x in lines if x.startswith("rank  system")))
+    best = next(iter(comparison.evaluations[0].results))
+    assert lines[at + 1].split()[:3] == ["1", *best.split()]
+    assert lines[at].endswith("d' less system 0")
+
+
+def test_too_few_resamples_are_said(truth_and_systems):
+    truth, systems = truth_and_systems
+    settings = dataclasses.replace(
+        SETTINGS, bootstrap=BootstrapSettings(num_resamples=99)
+    )
+    text = comparison_text(compare(systems, truth, settings))
+    # 3 * 2 / (R + 1) is 0.05 at 119.
+    assert (
+        "99 resamples are too few to tell any two systems apart: 3 pairs need "
+        "119." in text
+    )
+    settings = dataclasses.replace(
+        SETTINGS, bootstrap=BootstrapSettings(num_resamples=119)
+    )
+    assert "too few" not in comparison_text(compare(systems, truth, settings))
+
+
+def test_without_resamples_there_are_differences_alone(truth_and_systems):
+    truth, systems = truth_and_systems
+    settings = dataclasses.replace(
+        SETTINGS, bootstrap=BootstrapSettings(num_resamples=0)
+    )
+    found = compare(systems, truth, settings)
+    text = comparison_text(found)
+    assert "too few" not in text
+    assert "would take long" not in text
+    assert "[" not in text
+    for own in found.evaluations:
+        assert not own.pairs
+        assert own.not_distinguishable("system 0", 0.95) == []
+    render_comparison(found)
+    comparison_figure(found)
+
+
+def test_the_page_loads_nothing_and_keeps_names_text(written):
+    folder, _, _ = written
+    page = (folder / "comparison.html").read_text()
+    assert "<script" not in page
+    assert html.escape(_ATTACK).replace("&quot;", "&#34;") in page
+    assert "window.attacked" in page
+    assert not re.search(r"(src|href)=|url\(|@import", page)
+    assert page.count("<details open>") == 3
+
+
+@needs_browser
+def test_the_page_fits_wide_and_narrow(written, tmp_path):
+    folder, _, _ = written
+    with open_browser(tmp_path / "profile") as browser:
+        for width in (1440, 390):
+            browser.open(f"file://{folder}/comparison.html", width)
+            assert browser.run("document.documentElement.scrollWidth") <= width
+            # Bars and names of a figure lie within the page.
+            assert browser.run(
+                "[...document.querySelectorAll('.forest .value')].every("
+                "e => e.getBoundingClientRect().right <= innerWidth)"
+            )
+            assert browser.run("window.attacked === undefined")
+        assert not browser.problems

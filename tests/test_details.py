@@ -1,4 +1,4 @@
-"""ROC curves, worst errors, and what is joined of two systems."""
+"""Curves, worst errors, and what is joined of two systems."""
 
 import dataclasses
 
@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 from report_examples import detail_items, random_labels, random_scores
 from scipy.integrate import trapezoid
 from simulated_items import bootstrap, paired_bootstrap
+from sklearn.metrics import precision_recall_curve
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.details import (
     COLUMNS,
+    make_curves,
+    precision_recall_points,
     roc_corners,
-    roc_curves,
     thinned,
     worst_items,
 )
@@ -31,10 +33,11 @@ from audioset_strong.evaluation.evaluating import BootstrapSettings
 from audioset_strong.evaluation.items import strong_items, weak_items
 from audioset_strong.evaluation.ranking_metrics import (
     auc_of_ranking,
+    average_precision_of_ranking,
     rank_class,
 )
 
-# --- ROC curves --------------------------------------------------------------
+# --- Curves ------------------------------------------------------------------
 
 
 def slow_curve(positives, negatives):
@@ -91,15 +94,77 @@ def test_thinned_curves_stay_near(seed, max_points, separation):
     assert distances.max() <= 1 / (max_points - 1) + 0.011  # 2 / 199 between
 
 
+@settings(deadline=None, max_examples=100)
+@given(_SCORES, _SCORES)
+def test_precision_and_recall_are_scikit_learns(positives, negatives):
+    points = precision_recall_points(
+        rank_class(np.array(positives), np.array(negatives))
+    )
+    precision, recall, _ = precision_recall_curve(
+        np.repeat([1, 0], [len(positives), len(negatives)]),
+        np.array([*positives, *negatives]),
+    )
+    # It has a point for each score: of equal recalls the highest precision is
+    # the one at a positive. Its first point, recall 0, is no threshold.
+    order = np.lexsort((-precision, recall))
+    recall, precision = recall[order], precision[order]
+    is_first = np.r_[True, np.diff(recall) > 0] & (recall > 0)
+    np.testing.assert_allclose(points[:, 0], recall[is_first])
+    np.testing.assert_allclose(points[:, 1], precision[is_first])
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 10**6), st.integers(1, 300), st.floats(-1, 3))
+def test_areas_and_distances_of_drawn_curves(seed, num_positives, separation):
+    rng = np.random.default_rng(seed)
+    ranking = rank_class(
+        rng.normal(separation, 1, num_positives), rng.normal(0, 1, 400)
+    )
+    curves = make_curves([X], [ranking])
+    drawn = curves.precision_recall[X]
+    assert len(drawn) <= 26
+    assert drawn[0, 0] == 0
+    assert (np.diff(drawn[:, 0]) >= 0).all()
+    points = precision_recall_points(ranking)
+    if num_positives <= 13:
+        # The steps of average precision itself.
+        area = trapezoid(drawn[:, 1], drawn[:, 0])
+        assert area == pytest.approx(average_precision_of_ranking(ranking))
+    # Each point that is left out has a kept one nearby, measured along both
+    # axes of the upper envelope.
+    envelope = np.maximum.accumulate(points[::-1, 1])[::-1]
+    length = points[:, 0] - envelope
+    kept = length[np.isin(points[:, 0], drawn[:, 0])]
+    assert np.abs(length[:, np.newaxis] - kept).min(axis=1).max() < 2 / 24
+
+
+def test_mean_curves_have_the_areas_of_the_means():
+    _, framed, strong = random_labels(60, 12)
+    items = strong_items(random_scores(strong, 1.0, 3), framed)
+    rankings = items.rank_classes()
+    curves = make_curves(items.mids.tolist(), rankings)
+    rate, true_rate = curves.mean_roc.T
+    mean_auc = np.mean([auc_of_ranking(r) for r in rankings])
+    assert trapezoid(true_rate, rate) == pytest.approx(mean_auc, abs=0.01)
+    recall, precision = curves.mean_precision_recall.T
+    m_ap = np.mean([average_precision_of_ranking(r) for r in rankings])
+    assert trapezoid(precision, recall) == pytest.approx(m_ap, abs=0.02)
+    empty = rank_class(np.zeros(0), np.ones(3))
+    assert make_curves([X], [empty]).mean_roc is None
+
+
 def test_curves_of_the_hand_example():
     items = strong_items(hand_score_file(), hand_framed())
-    curves = roc_curves(items, items.rank_classes())
-    assert set(curves) == {X, Y}
+    curves = make_curves(items.mids.tolist(), items.rank_classes())
+    assert set(curves.roc) == set(curves.precision_recall) == {X, Y}
     # x: its positive, .6, has one of three negatives above it, .8.
     np.testing.assert_allclose(
-        curves[X], [[0, 0], [1 / 3, 0], [1 / 3, 1], [1, 1]]
+        curves.roc[X], [[0, 0], [1 / 3, 0], [1 / 3, 1], [1, 1]]
     )
-    assert thinned(curves[X], 4) is curves[X]
+    np.testing.assert_allclose(
+        curves.precision_recall[X], [[0, 1 / 2], [1, 1 / 2]]
+    )
+    assert thinned(curves.roc[X], 4) is curves.roc[X]
 
 
 # --- Worst errors ------------------------------------------------------------
@@ -131,6 +196,43 @@ def test_errors_of_clips_have_no_label_frame():
     table = worst_items(weak_items(hand_score_file(), hand_weak()), "weak")
     assert len(table) > 0
     assert table[["label_frame", "onset_seconds"]].isna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("ytids", "url"),
+    [
+        # Real ones end in one of 16 characters.
+        (["s9d-2nhuJCQ", "--BfvyPmVMo", "c_0"], "s9d-2nhuJCQ&t="),
+        (["s9d-2nhuJCQ", "6ih2hhBz_w-", "c_0"], ""),
+        (["a_0", "b_0", "c_0"], ""),
+    ],
+    ids=["AudioSet", "generated", "others"],
+)
+def test_links_to_youtube_do_not_lie(ytids, url):
+    names = {
+        f"{old}_0": f"{new}_31500" if len(new) == 11 else new
+        for old, new in zip("abc", ytids, strict=True)
+    }
+    scores, framed = hand_score_file(), hand_framed()
+    scores = dataclasses.replace(
+        scores,
+        segment_ids=np.array([names.get(i, i) for i in scores.segment_ids]),
+    )
+    framed = framed.assign(segment_id=framed["segment_id"].replace(names))
+    items = dataclasses.replace(
+        strong_items(scores, framed), label_frame_seconds=2.0
+    )
+    table = worst_items(items, "strong")
+    assert set(table.loc[table["segment_id"] == "c_0", "url"]) == {""}
+    if not url:
+        assert set(table["url"]) == {""}
+        return
+    alarm = table[table["segment_id"] == "--BfvyPmVMo_31500"].iloc[0]
+    assert (alarm["label_frame"], alarm["onset_seconds"]) == (1, 2.0)
+    # 31.5 s, and 2 s into the clip.
+    address = "https://www.youtube.com/watch?v=--BfvyPmVMo&t=33s"
+    assert alarm["url"] == address
+    assert table["url"].str.contains(url, regex=False).any()
 
 
 def slow_errors(items):
@@ -239,8 +341,9 @@ def test_without_resamples_there_are_no_intervals(pair):
     details = details_of(*pair, num_resamples=0)
     assert details.intervals is details.paired is None
     mids = pair[0].mids.tolist()
-    assert set(details.curves) == set(mids)
-    ours, theirs = details.curves[mids[2]], details.baseline_curves[mids[2]]
+    assert set(details.curves.roc) == set(mids)
+    ours = details.curves.roc[mids[2]]
+    theirs = details.baseline_curves.roc[mids[2]]
     assert not np.array_equal(ours, theirs)
     assert len(details.worst) > 0
     with pytest.raises(InputError, match="at least 19"):

@@ -33,8 +33,8 @@ from audioset_strong.evaluation.evaluating import (
     on_listed_clips,
 )
 from audioset_strong.evaluation.items import STRONG_NEGATIVES
-from audioset_strong.evaluation.native_scores import make_scores
 from audioset_strong.evaluation.report import report_dict
+from audioset_strong.evaluation.score_arrays import make_scores
 from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.evaluation.scores import (
     write_score_file,
@@ -141,8 +141,8 @@ def test_end_to_end(files):
     [
         ([], "Expected framed or strong labels, weak labels or both"),
         (
-            ["--framed_labels=F.tsv", "--strong_labels=F.tsv"],
-            "Give one of framed_labels and strong_labels",
+            ["--weak_labels=W.csv", "--protocol", "segment_auroc"],
+            "Give strong_labels, all events of the clips",
         ),
         (["--weak_labels=W.csv", "--common_with_baseline"], "a baseline"),
         (
@@ -156,7 +156,8 @@ def test_end_to_end(files):
 )
 def test_bad_input_is_one_line(files, arguments, message):
     arguments = [
-        a if "none" in a else a.replace("=", f"={files}/") for a in arguments
+        a if "none" in a or "protocol" in a else a.replace("=", f"={files}/")
+        for a in arguments
     ]
     done = run_evaluate(
         f"--scores={files}/S.npz", f"--report_dir={files}/R", *arguments

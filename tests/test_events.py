@@ -1,34 +1,25 @@
-"""Event-based metrics against sed_scores_eval and by hand."""
-
-import importlib.util
-import os
-import pathlib
-import subprocess
-import sys
+"""Event metrics against sed_scores_eval and by hand."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from eval_examples import X, Y, Z, make_score_file
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation import events as events_module
 from audioset_strong.evaluation.events import (
-    EventScoreParams,
-    EventScores,
-    _WritableFrame,
+    F1Params,
+    PsdsParams,
     make_event_truth,
     merge_overlapping,
-    psds_scores,
+    score_events,
 )
 from audioset_strong.evaluation.native_scores import NativeScores
-from audioset_strong.evaluation.scores import write_score_file
-from audioset_strong.labels.clips import (
-    make_clips_table,
-    write_annotated_clips,
-)
-from audioset_strong.labels.label_files import write_strong_labels
+from audioset_strong.labels.clips import make_clips_table
+
+_EXTRA = "pip install '.[psds]'"
 
 
 def strong_table(*rows):
@@ -124,7 +115,7 @@ def test_what_is_left_out_is_counted_and_listed():
     assert truth.mids_without_events == ("/m/y",)
     assert truth.events_left_out == {
         "clip_not_evaluated": 1,
-        "class_not_scored": 1,
+        "class_not_evaluated": 1,
         "no_length": 1,
     }
 
@@ -161,397 +152,327 @@ def test_nothing_in_common_is_an_error():
         make_event_truth(strong_table(("a_0", 0, 2, "/m/x")), [], ["/m/x"])
 
 
-_FRAME = 0.96
+def test_protocols_choose_classes_and_drop_clips():
+    strong = strong_table(
+        ("a_0", 0, 2, "/m/x"), ("b_0", 0, 2, "/m/y"), ("b_0", 0, 2, "/m/gone")
+    )
+    scored = ["a_0", "b_0", "e_0"], ["/m/x", "/m/y", "/m/z"]
+    clips = _clips(a_0=10, b_0=10, e_0=10)
+    truth = make_event_truth(strong, *scored, clips, {"/m/x", "/m/z"})
+    assert truth.mids == ("/m/x",)
+    assert truth.segment_ids == ("a_0", "b_0", "e_0")
+    assert truth.mids_not_scored == ()
+    assert truth.events_left_out["class_not_evaluated"] == 2
+    dropped = make_event_truth(strong, *scored, clips, {"/m/x"}, True)
+    assert dropped.segment_ids == ("a_0",)
+    assert dropped.num_clips_dropped == 2
 
 
-def _strong():
-    return strong_table(
+_HOP = 0.4
+_MIDS = ["/m/x", "/m/y", "/m/z"]
+
+
+def _simulated(seed, num_clips=12, rate=0.3, levels=None):
+    """Random scores and events, clips of 5 to 10 frames."""
+    rng = np.random.default_rng(seed)
+    counts = rng.integers(5, 11, num_clips)
+    values = rng.random((counts.sum(), 3)).astype(np.float32)
+    ids = [f"c{i}_0" for i in range(num_clips)]
+    rows = [("c0_0", 0.1, 0.9, mid) for mid in _MIDS]
+    for clip, count in zip(ids, counts, strict=True):
+        for column, mid in enumerate(_MIDS):
+            onset = 1.1
+            while rng.random() < rate and onset < (count - 2) * _HOP:
+                offset = onset + rng.integers(100, 900) / 1000
+                rows.append((clip, onset, offset, mid))
+                start = int(counts[: ids.index(clip)].sum())
+                frames = np.arange(count) * _HOP
+                is_inside = (frames > onset - _HOP) & (frames < offset)
+                values[start : start + count, column] += is_inside
+                onset = offset + 0.3
+    if levels:
+        values = np.round(values * levels) / np.float32(levels)
+    scores = NativeScores(
+        segment_ids=np.array(ids),
+        mids=np.array(_MIDS),
+        scores=values,
+        num_frames=counts,
+        frame_seconds=_HOP,
+        audio_seconds=counts * _HOP,
+    )
+    clips = make_clips_table(ids, (counts * _HOP).tolist(), ids)
+    return scores, make_event_truth(strong_table(*rows), ids, _MIDS, clips)
+
+
+def _library_inputs(scores, truth, masks=False, median_frames=1):
+    """What sed_scores_eval is given for the same."""
+    events = {clip: [] for clip in truth.segment_ids}
+    for clip, onset, offset, mid in truth.events.itertuples(index=False):
+        events[clip].append((onset, offset, mid))
+    tables, seconds = {}, {}
+    for row, clip in enumerate(truth.segment_ids):
+        values = scores.of_clip(row).astype(float)
+        for column, mid in enumerate(_MIDS):
+            if masks and mid not in {event[2] for event in events[clip]}:
+                values[:, column] = 0
+        values = ndimage.median_filter(values, (median_frames, 1))
+        edges = scores.edges_seconds(row)
+        tables[clip] = events_module._WritableFrame(
+            np.column_stack([edges[:-1], edges[1:], values]),
+            columns=["onset", "offset", *_MIDS],
+        )
+        seconds[clip] = float(scores.audio_seconds[row])
+    return tables, events, seconds
+
+
+_INTERSECTION = {"dtc_threshold": 0.3, "gtc_threshold": 0.3}
+_COLLAR = {"onset_collar": 0.4, "offset_collar": 0.4, "offset_collar_rate": 0.2}
+
+
+# 12 clips are 36 s: 500 false alarms an hour are 5 of them.
+@pytest.mark.parametrize("max_efpr", [100.0, 500.0, 3000.0])
+@pytest.mark.parametrize(
+    ("seed", "options", "masks", "median_frames"),
+    [
+        (0, {}, False, 1),
+        (1, {"levels": 6}, False, 1),
+        (2, {"rate": 0.05, "num_clips": 30}, False, 1),
+        (3, {"rate": 0.1, "num_clips": 30, "levels": 4}, True, 1),
+        (4, {}, False, 3),
+    ],
+)
+def test_all_is_as_in_the_library(
+    seed, options, masks, median_frames, max_efpr
+):
+    library = pytest.importorskip("sed_scores_eval", reason=_EXTRA)
+    scores, truth = _simulated(seed, **options)
+    metrics = {
+        "psds": PsdsParams(max_efpr=max_efpr),
+        "loose": PsdsParams(
+            dtc_threshold=0.3,
+            gtc_threshold=0.2,
+            alpha_st=0.5,
+            max_efpr=max_efpr,
+        ),
+        "intersection": F1Params(
+            matching="intersection", criteria=_INTERSECTION
+        ),
+        "collar": F1Params(
+            matching="collar", criteria=_COLLAR, average="all together"
+        ),
+    }
+    if not masks:
+        metrics["crossed"] = PsdsParams(
+            dtc_threshold=0.1,
+            gtc_threshold=0.1,
+            cttc_threshold=0.3,
+            alpha_ct=0.5,
+            max_efpr=max_efpr,
+        )
+    frames = dict.fromkeys(_MIDS, median_frames)
+    values, table = score_events(scores, truth, metrics, frames, masks)
+    inputs = _library_inputs(scores, truth, masks, median_frames)
+    for name, metric in metrics.items():
+        if isinstance(metric, PsdsParams):
+            expected, of_class, *_ = library.intersection_based.psds(
+                *inputs, **metric.arguments()
+            )
+            expected_column = [of_class[mid] for mid in _MIDS]
+            np.testing.assert_allclose(table[name], expected_column, atol=1e-12)
+        else:
+            module = getattr(library, f"{metric.matching}_based")
+            f1, *_ = module.fscore(*inputs[:2], 0.5, **metric.criteria)
+            expected = f1[
+                "micro_average" if name == "collar" else "macro_average"
+            ]
+        assert values[name] == pytest.approx(expected, abs=1e-12), name
+    # Some detector is worth something, or all of this says little.
+    assert max_efpr < 3000 or values["loose"] > 0.05
+
+
+def test_processes_give_what_one_gives(monkeypatch):
+    pytest.importorskip("sed_scores_eval", reason=_EXTRA)
+    scores, truth = _simulated(5)
+    monkeypatch.setattr(events_module, "_MANY_FRAMES", 0)
+    monkeypatch.setattr(events_module, "_CLASSES_AT_ONCE", 1)
+    metrics = {"psds": PsdsParams(max_efpr=900.0)}
+    frames = dict.fromkeys(_MIDS, 1)
+    one, table = score_events(scores, truth, metrics, frames)
+    two, of_two = score_events(scores, truth, metrics, frames, num_jobs=2)
+    assert one == two
+    pd.testing.assert_frame_equal(table, of_two)
+
+
+# Two clips of an hour of ten frames: one false alarm is half of one an hour.
+_FRAME = 360.0
+
+
+def _hours(scores, strong, clips=None, **params):
+    pytest.importorskip("sed_scores_eval", reason=_EXTRA)
+    num_clips, _, num_classes = scores.shape
+    ids = [f"c{i}" for i in range(num_clips)]
+    native = NativeScores(
+        segment_ids=np.array(ids),
+        mids=np.array(_MIDS[:num_classes]),
+        scores=scores.reshape(-1, num_classes),
+        num_frames=np.full(num_clips, 10),
+        frame_seconds=_FRAME,
+        audio_seconds=np.full(num_clips, 3600.0),
+    )
+    truth = make_event_truth(strong, ids, _MIDS[:num_classes], clips)
+    return score_events(
+        native,
+        truth,
+        {"psds": PsdsParams(**params)},
+        dict.fromkeys(truth.mids, 1),
+    )
+
+
+def _two_clips():
+    scores = np.full((2, 10, 2), 0.1)
+    scores[0, 0, 0], scores[0, 5, 0], scores[1, 2, 0] = 0.9, 0.6, 0.3
+    scores[0, 3, 1] = scores[1, 7, 1] = 0.8
+    strong = strong_table(
         *(
             (clip, frame * _FRAME, (frame + 1) * _FRAME, mid)
             for clip, frame, mid in [
-                ("a_0", 0, X),
-                ("b_0", 2, X),
-                ("a_0", 3, Y),
-                ("b_0", 7, Y),
+                ("c0", 0, "/m/x"),
+                ("c1", 2, "/m/x"),
+                ("c0", 3, "/m/y"),
+                ("c1", 7, "/m/y"),
             ]
         )
     )
-
-
-def _scores():
-    scores = np.full((2, 10, 3), 0.1, dtype=np.float32)
-    scores[0, 0, 0], scores[0, 5, 0], scores[1, 2, 0] = 0.9, 0.6, 0.3
-    scores[0, 3, 1] = scores[1, 7, 1] = 0.8
-    return make_score_file(scores, ["a_0", "b_0"], [X, Y, Z])
-
-
-def _psds(scores=None, strong=None, **options):
-    pytest.importorskip("sed_scores_eval", reason="pip install '.[psds]'")
-    return psds_scores(
-        _scores() if scores is None else scores,
-        _strong() if strong is None else strong,
-        **options,
-    )
-
-
-# Two clips of an hour, so that one false alarm is half of one an hour.
-_HOURS = {"audio_seconds": 3600.0}
+    return scores, strong
 
 
 def test_psds_by_hand():
     # x finds 1 of 2 events without a false alarm, and both at one in two hours;
     # y finds both without. Of one an hour at most: .5 for half of it, then 1.
-    result = _psds(params=EventScoreParams(max_efpr=1.0), **_HOURS)
-    assert result.per_class["mid"].tolist() == [X, Y]
-    assert result.per_class["psds"].tolist() == pytest.approx([0.75, 1.0])
-    assert result.per_class["num_events"].tolist() == [2, 2]
+    values, table = _hours(*_two_clips(), max_efpr=1.0)
+    assert table["psds"].tolist() == pytest.approx([0.75, 1.0])
+    assert table["num_events"].tolist() == [2, 2]
+    assert values["psds"] == pytest.approx(0.875)
     # Both: mean .75 less deviation .25, then 1.
-    assert result.psds == pytest.approx(0.5 * 0.5 + 0.5 * 1.0)
-    assert result.audio_seconds == 7200
-    # Without the deviation.
-    params = EventScoreParams(max_efpr=1.0, alpha_st=0.0)
-    assert _psds(params=params, **_HOURS).psds == pytest.approx(0.875)
-    # PSDS1: up to 100 an hour; .5 of an hour of 100 at .5, then 1.
-    assert _psds(**_HOURS).psds == pytest.approx(0.9975)
+    values, _ = _hours(*_two_clips(), max_efpr=1.0, alpha_st=1.0)
+    assert values["psds"] == pytest.approx(0.5 * 0.5 + 0.5 * 1.0)
+    # Up to 100 an hour; .5 of an hour of 100 at .5, then 1.
+    values, _ = _hours(*_two_clips(), alpha_st=1.0)
+    assert values["psds"] == pytest.approx(0.9975)
 
 
 def test_false_alarms_in_clips_without_events_count_by_their_length():
-    scores = np.concatenate([_scores().scores, np.zeros((3, 10, 3))])
-    # Higher than all. The clip of 2 s has two label frames, the score in its
-    # fourth is of padding; of `unknown` nobody knows what it holds.
-    scores[2, 0, 0] = scores[3, 3, 0] = scores[4, 0, 0] = 0.95
-    scores = make_score_file(
-        scores.astype(np.float32),
-        ["a_0", "b_0", "long", "brief", "unknown"],
-        [X, Y, Z],
-    )
-    listed = _clips(brief=2.0, b_0=3600, long=7200.0, a_0=3598, missing=9)
-    result = _psds(scores, params=EventScoreParams(max_efpr=1.0), clips=listed)
-    assert result.truth.segment_ids == ("a_0", "b_0", "long", "brief")
-    assert result.truth.clips_without_labels == ("unknown",)
-    assert result.truth.clips_not_scored == ("missing",)
+    scores, strong = _two_clips()
+    empty = np.zeros((2, 10, 2))
+    empty[0, 0, 0] = 0.95  # Higher than all.
+    scores = np.concatenate([scores, empty])
+    listed = _clips(c0=3600.0, c1=3600.0, c2=3600.0, c3=3600.0)
     # Four hours. x: a false alarm before any event, 1 of 2 events at .25 an
     # hour, both at .5.
-    assert result.audio_seconds == 4 * 3600
-    assert result.per_class["psds"].tolist() == pytest.approx(
-        [0.25 * 0.5 + 0.5 * 1.0, 1.0]
-    )
-    # At .7: x finds 1 of 2, with the false alarm.
-    result = _psds(scores, clips=listed, thresholds=0.7)
-    assert result.per_class["intersection_f1"].tolist() == pytest.approx(
-        [2 / 4, 1.0]
-    )
-    assert "in 4 clips (2 without any event), 4.00 hours" in result.lines()[-1]
-    # Tables at any rate give the same.
-    tables = {
-        clip: pd.DataFrame(
-            {
-                "onset": _FRAME * np.arange(10),
-                "offset": _FRAME * np.arange(1, 11),
-            }
-            | dict(zip([X, Y, Z], scores.scores[row].T, strict=True))
-        )
-        for row, clip in enumerate(scores.segment_ids.tolist())
-    }
-    of_tables = _psds(
-        {c: t.assign(offset=[*t["onset"][1:], 9.6]) for c, t in tables.items()},
-        clips=listed,
-        thresholds=0.7,
-    )
-    pd.testing.assert_frame_equal(
-        of_tables.per_class.drop(columns="psds"),
-        result.per_class.drop(columns="psds"),
-    )
-
-
-def test_scores_at_the_hop_used_are_taken_as_they_are():
-    rng = np.random.default_rng(4)
-    # 100 and 42 frames; the last of the second hears 0.16 s.
-    counts, seconds = np.array([100, 42]), np.array([24.0, 10.0])
-    scores = NativeScores(
-        segment_ids=np.array(["a_0", "b_0"]),
-        mids=np.array([X, Y, Z]),
-        scores=rng.random((142, 3), dtype=np.float32),
-        num_frames=counts,
-        frame_seconds=0.24,
-        audio_seconds=seconds,
-    )
-    strong = strong_table(
-        ("a_0", 20.16, 22.08, X), ("b_0", 9.6, 10.0, X), ("b_0", 1, 2, Y)
-    )
-    result = _psds(scores, strong)
-    assert result.audio_seconds == 34
-    tables = {
-        clip: pd.DataFrame(
-            {
-                "onset": 0.24 * np.arange(number),
-                "offset": [*(0.24 * np.arange(1, number)), end],
-            }
-            | dict(zip([X, Y, Z], scores.of_clip(row).T, strict=True))
-        )
-        for row, (clip, number, end) in enumerate(
-            zip(["a_0", "b_0"], counts, seconds, strict=True)
-        )
-    }
-    of_tables = _psds(
-        tables,
-        strong,
-        audio_seconds=dict(zip(["a_0", "b_0"], seconds, strict=True)),
-    )
-    pd.testing.assert_frame_equal(result.per_class, of_tables.per_class)
-    assert result.psds == of_tables.psds
-    # A list of clips shortens them.
-    brief = _psds(scores, strong, clips=_clips(a_0=24.0, b_0=9.8))
-    assert brief.audio_seconds == pytest.approx(33.8)
+    _, table = _hours(scores, strong, listed, max_efpr=1.0)
+    assert table["psds"].tolist() == pytest.approx([0.25 * 0.5 + 0.5, 1.0])
+    # Without a list nobody knows that they are empty.
+    _, table = _hours(scores, strong, max_efpr=1.0)
+    assert table["psds"].tolist() == pytest.approx([0.75, 1.0])
 
 
 def test_a_model_that_hears_events_in_empty_clips_has_no_psds():
-    rng = np.random.default_rng(3)
-    names = [f"event {i}" for i in range(7)] + [f"empty {i}" for i in range(5)]
-    scores = np.zeros((12, 10, 1), dtype=np.float32)
-    scores[:7, 4, 0], scores[7:, 4, 0] = 0.7 + 0.1 * rng.random(7), 0.95
-    scores = make_score_file(scores, names, ["dog"])
+    # Each of 5 empty clips has its false alarm, 1 an hour, before any event.
+    scores = np.zeros((7, 10, 1))
+    scores[:2, 4, 0], scores[2:, 4, 0] = 0.7, 0.95
     strong = strong_table(
-        *((name, 4 * _FRAME, 5 * _FRAME, "dog") for name in names[:7])
+        ("c0", 4 * _FRAME, 5 * _FRAME, "/m/x"),
+        ("c1", 4 * _FRAME, 5 * _FRAME, "/m/x"),
     )
-    # All events are found, as if nothing else were there.
-    assert _psds(scores, strong).psds == 1
-    # 5 false alarms in two minutes are 150 an hour, before any event.
-    clips = _clips(**dict.fromkeys(names, 10.0))
-    assert _psds(scores, strong, clips=clips).psds == 0
+    clips = _clips(**{f"c{i}": 3600.0 for i in range(7)})
+    assert _hours(scores, strong, clips, max_efpr=0.7)[0]["psds"] == 0
+    assert _hours(scores, strong, max_efpr=0.7)[0]["psds"] == 1
 
 
-def test_f1_at_a_threshold_that_counts_itself():
-    # At .6, exactly: x finds 1 of 2 with 1 false alarm, F1 .5; y has 1.
+def _f1(scores, strong, **params):
+    """The F1 of `_two_clips` and others like it, by class."""
+    pytest.importorskip("sed_scores_eval", reason=_EXTRA)
+    native = NativeScores(
+        segment_ids=np.array(["c0", "c1"]),
+        mids=np.array(_MIDS[:2]),
+        scores=scores.reshape(-1, 2),
+        num_frames=np.full(2, 10),
+        frame_seconds=_FRAME,
+        audio_seconds=np.full(2, 3600.0),
+    )
+    truth = make_event_truth(strong, ["c0", "c1"], _MIDS[:2])
+    metrics = {
+        "intersection": F1Params(
+            matching="intersection",
+            criteria={"dtc_threshold": 0.5, "gtc_threshold": 0.5},
+            **params,
+        ),
+        "collar": F1Params(
+            matching="collar",
+            criteria={
+                "onset_collar": 60.0,
+                "offset_collar": 60.0,
+                "offset_collar_rate": 0.0,
+            },
+            **params,
+        ),
+    }
+    frames = dict.fromkeys(truth.mids, 1)
+    return score_events(native, truth, metrics, frames)
+
+
+def test_a_threshold_counts_itself_or_not():
+    scores, strong = _two_clips()
+    scores = scores.astype(np.float32)
     threshold = float(np.float32(0.6))
-    result = _psds(thresholds=threshold)
-    f1 = result.per_class["intersection_f1"].tolist()
-    assert f1 == pytest.approx([0.5, 1.0])
-    assert result.per_class["collar_f1"].tolist() == pytest.approx(f1)
-    assert result.intersection_f1 == pytest.approx(0.75)
+    # From .6 on x finds 1 of 2 with 1 false alarm, F1 .5; y has 1.
+    values, table = _f1(
+        scores, strong, threshold=threshold, counts_threshold=True
+    )
+    for name in ("intersection", "collar"):
+        assert table[name].tolist() == pytest.approx([0.5, 1.0])
+        assert values[name] == pytest.approx(0.75)
+    # Above it x has no false alarm.
+    _, table = _f1(scores, strong, threshold=threshold)
+    assert table["intersection"].iloc[0] == pytest.approx(2 / 3)
+    # float32 holds .7 as less than .7, which is not taken for it.
+    scores[0, 0, 0] = 0.7
+    _, table = _f1(scores, strong, threshold=0.7, counts_threshold=True)
+    assert table["intersection"].iloc[0] == 0
     # Together: 3 found, 1 false alarm, 4 events.
-    assert result.intersection_f1_micro == pytest.approx(6 / 8)
-    assert result.collar_f1_micro == pytest.approx(6 / 8)
-    # A little above, x has no false alarm.
-    above = _psds(thresholds=np.nextafter(threshold, 1))
-    assert above.per_class["intersection_f1"].iloc[0] == pytest.approx(2 / 3)
+    values, _ = _f1(*_two_clips(), threshold=0.5, average="all together")
+    assert values["collar"] == pytest.approx(6 / 8)
     # A threshold of each class.
-    own = _psds(thresholds={X: 0.2, Y: 0.9, Z: 0.5})
-    assert own.per_class["intersection_f1"].tolist() == pytest.approx([0.8, 0])
-    assert own.per_class["threshold"].tolist() == [0.2, 0.9]
+    _, table = _f1(*_two_clips(), threshold={"/m/x": 0.2, "/m/y": 0.9})
+    assert table["intersection"].tolist() == pytest.approx([0.8, 0])
 
 
 def test_collar_and_intersection_differ_where_edges_do():
-    # The event begins .5 s into the label frame and ends .3 s after it: .46 of
-    # .96 s overlap, less than half.
-    strong = strong_table(("a_0", 0.5, 1.26, X), ("a_0", 3 * _FRAME, 3.84, Y))
-    scores = make_score_file(_scores().scores[:1], ["a_0"], [X, Y, Z])
-    result = _psds(scores, strong, thresholds=0.7)
-    assert result.per_class["collar_f1"].tolist() == [0, 1]
-    assert result.per_class["intersection_f1"].tolist() == [0, 1]
-    loose = EventScoreParams(f1_dtc_threshold=0.4, onset_collar=0.6)
-    result = _psds(scores, strong, params=loose, thresholds=0.7)
-    assert result.per_class["intersection_f1"].iloc[0] == pytest.approx(1)
-    assert result.per_class["collar_f1"].iloc[0] == 0  # the offset is off
-    looser = EventScoreParams(onset_collar=0.6, offset_collar=0.4)
-    result = _psds(scores, strong, params=looser, thresholds=0.7)
-    assert result.per_class["collar_f1"].iloc[0] == pytest.approx(1)
-
-
-def test_blocks_of_classes_give_what_all_at_once_give(monkeypatch):
-    library = pytest.importorskip("sed_scores_eval")
-    rng = np.random.default_rng(0)
-    mids = [f"/m/{i}" for i in range(5)]
-    scores = make_score_file(
-        rng.random((12, 10, 5), dtype=np.float32), mids=mids
+    scores, _ = _two_clips()
+    # It begins 59 s and ends 61 s after the frame: 10 % of it is outside.
+    strong = strong_table(
+        ("c0", 59.0, 360.0 + 61.0, "/m/x"),
+        ("c0", 3 * _FRAME, 4 * _FRAME, "/m/y"),
     )
-    rows = [
-        (clip, frame, frame + 1.5, mid)
-        for clip in scores.segment_ids.tolist()
-        for mid in mids
-        for frame in (1.0, 5.0)
-        if rng.random() < 0.5
-    ]
-    monkeypatch.setattr("audioset_strong.evaluation.events._CLASSES_AT_ONCE", 2)
-    params = EventScoreParams(0.3, 0.3, alpha_st=0.2, max_efpr=2000.0)
-    result = _psds(scores, strong_table(*rows), params=params)
-    ground_truth = {}
-    for clip, onset, offset, mid in rows:
-        ground_truth.setdefault(clip, []).append((onset, offset, mid))
-    edges = np.arange(11) * _FRAME
-    tables = {
-        str(clip): _WritableFrame(
-            np.column_stack([edges[:-1], edges[1:], values]),
-            columns=["onset", "offset", *mids],
-        )
-        for clip, values in zip(scores.segment_ids, scores.scores, strict=True)
-        if clip in ground_truth
-    }
-    expected, per_class, *_ = library.intersection_based.psds(
-        tables,
-        ground_truth,
-        dict.fromkeys(tables, 10.0),
-        **params.psds_arguments(),
+    _, table = _f1(scores, strong, threshold=0.7)
+    assert table["collar"].tolist() == pytest.approx([0.0, 1.0])
+    assert table["intersection"].tolist() == pytest.approx([1.0, 1.0])
+
+
+def test_too_many_cross_triggers_are_refused(monkeypatch):
+    pytest.importorskip("sed_scores_eval", reason=_EXTRA)
+    monkeypatch.setattr(events_module, "_MOST_CROSS_TRIGGERS", 10)
+    scores, truth = _simulated(0)
+    crossed = PsdsParams(cttc_threshold=0.3, alpha_ct=0.5)
+    with pytest.raises(InputError, match="found 12 clips and 3 classes"):
+        score_events(scores, truth, {"psds": crossed}, dict.fromkeys(_MIDS, 1))
+
+
+def test_a_threshold_of_every_class_is_needed():
+    pytest.importorskip("sed_scores_eval", reason=_EXTRA)
+    scores, truth = _simulated(0)
+    lacking = F1Params(
+        matching="collar", criteria=_COLLAR, threshold={"/m/x": 0.5}
     )
-    assert 0.01 < result.psds == pytest.approx(expected)
-    assert result.per_class["psds"].tolist() == pytest.approx(
-        [per_class[mid] for mid in mids]
-    )
-    f1, *_ = library.intersection_based.fscore(
-        tables, ground_truth, 0.5, **params.f1_arguments()["intersection"]
-    )
-    assert result.intersection_f1 == pytest.approx(f1["macro_average"])
-    assert result.intersection_f1_micro == pytest.approx(f1["micro_average"])
-    # The tables themselves are scores too.
-    assert _psds(
-        {clip: pd.DataFrame(table) for clip, table in tables.items()},
-        strong_table(*rows),
-        params=params,
-    ).psds == pytest.approx(expected)
-
-
-def test_short_clips_are_scored_that_far():
-    scores = make_score_file(
-        _scores().scores, ["a_0", "b_0"], [X, Y, Z], [10, 3]
-    )
-    # y's event at label frame 7 of b is beyond: 1 of 2 found.
-    result = _psds(scores, params=EventScoreParams(max_efpr=1.0), **_HOURS)
-    assert result.per_class["psds"].iloc[1] == pytest.approx(0.5)
-
-
-def test_cross_triggers_cost():
-    # The false alarm of x in a 5 lies in an event of y.
-    strong = pd.concat(
-        [_strong(), strong_table(("a_0", 5 * _FRAME, 6 * _FRAME, Y))],
-        ignore_index=True,
-    )
-    params = {"max_efpr": 2000.0, "alpha_st": 0.0}
-    without = _psds(strong=strong, params=EventScoreParams(**params), **_HOURS)
-    crossed = EventScoreParams(**params, alpha_ct=0.5)
-    result = _psds(strong=strong, params=crossed, **_HOURS)
-    assert result.per_class["psds"].iloc[0] < without.per_class["psds"].iloc[0]
-
-
-def _result(**changes):
-    truth = make_event_truth(_strong(), ["a_0", "b_0"], [X, Y])
-    values = {
-        "psds": 0.5,
-        "intersection_f1": 0.25,
-        "intersection_f1_micro": 0.375,
-        "collar_f1": 0.125,
-        "collar_f1_micro": 0.0625,
-        "per_class": pd.DataFrame(),
-        "params": EventScoreParams(),
-        "threshold_text": "0.5",
-        "audio_seconds": 5400.0,
-        "truth": truth,
-        "version": "0.0.4",
-    }
-    return EventScores(**{**values, **changes})
-
-
-def test_every_parameter_stands_beside_its_number():
-    lines = _result().lines()
-    assert lines[0] == (
-        "PSDS: 0.5000 (dtc_threshold 0.7, gtc_threshold 0.7, cttc_threshold "
-        "none, alpha_ct 0.0, alpha_st 1.0, unit_of_time hour, max_efpr 100.0)"
-    )
-    assert lines[2] == (
-        "Intersection F1, all together: 0.3750 (dtc_threshold 0.5, "
-        "gtc_threshold 0.5, threshold 0.5)"
-    )
-    assert lines[3].startswith("Collar F1, mean of classes: 0.1250 (onset_col")
-    assert lines[-1] == (
-        "over 4 events (0 overlapped one of their class and were merged) of 2 "
-        "classes in 2 clips, 1.50 hours; sed_scores_eval 0.0.4"
-    )
-    crossed = _result(params=EventScoreParams(alpha_ct=0.5)).lines()[0]
-    assert "cttc_threshold 0.3, alpha_ct 0.5" in crossed
-
-
-def _table(**changes):
-    columns = {"onset": [0.0, 1.0], "offset": [1.0, 2.0], X: [0.5, 0.1]}
-    return pd.DataFrame(columns | changes)
-
-
-@pytest.mark.parametrize(
-    ("scores", "options", "message"),
-    [
-        (None, {"thresholds": float("nan")}, "threshold of /m/x, found nan"),
-        (None, {"thresholds": {X: 0.5}}, "threshold of /m/y, found None"),
-        (None, {"audio_seconds": 0.0}, "length in seconds of a_0, found 0.0"),
-        ({}, {}, "Expected a score table for each clip, found none"),
-        ({"a_0": pd.DataFrame({X: [1.0]})}, {}, "first onset and offset"),
-        ({"a_0": _table(), "b_0": _table(z=1)}, {}, "Received: 2 lists"),
-        ({"a_0": _table(onset=[0.0, 1.1])}, {}, "must end where the next"),
-        ({"a_0": _table(**{X: [0.5, np.nan]})}, {}, "rows of finite numbers"),
-    ],
-)
-def test_bad_input(scores, options, message):
-    with pytest.raises(InputError, match=message):
-        _psds(scores, **options)
-
-
-_ROOT = pathlib.Path(__file__).parents[1]
-
-
-def _run(tmp_path, *arguments, **environment):
-    write_score_file(_scores(), tmp_path / "S.npz")
-    write_strong_labels(_strong(), tmp_path / "T.tsv")
-    return subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "audioset_strong.evaluate_events",
-            f"--scores={tmp_path / 'S.npz'}",
-            f"--strong_labels={tmp_path / 'T.tsv'}",
-            f"--output_dir={tmp_path / 'out'}",
-            "--num_workers=1",
-            *arguments,
-        ],
-        cwd=_ROOT,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def test_without_the_extra_it_says_what_to_install(tmp_path):
-    # A module of that name that cannot be imported, as if it were not there.
-    (tmp_path / "sed_scores_eval.py").write_text(
-        "raise ModuleNotFoundError('No module', name=__name__)\n"
-    )
-    done = _run(tmp_path, PYTHONPATH=f"{tmp_path}{os.pathsep}{_ROOT}")
-    assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].startswith("evaluate_events: error: ")
-    assert "pip install '.[psds]'" in done.stderr
-    assert not (tmp_path / "out").exists()
-
-
-@pytest.mark.skipif(
-    importlib.util.find_spec("sed_scores_eval") is None,
-    reason="pip install '.[psds]'",
-)
-def test_numbers_come_with_their_parameters(tmp_path):
-    done = _run(tmp_path)
-    assert done.returncode == 0, done.stderr
-    text = (tmp_path / "out" / "event_scores.txt").read_text()
-    assert done.stdout == text
-    # Within 20 s one false alarm is 180 an hour, over the 100 that count, so x
-    # finds one of its two events and y both: mean 0.75, spread 0.25.
-    assert text.startswith("PSDS: 0.5000 (dtc_threshold 0.7, gtc_threshold 0.7")
-    assert "alpha_st 1.0" in text
-    per_class = pd.read_csv(tmp_path / "out" / "per_class.csv")
-    assert per_class["mid"].tolist() == ["/m/x", "/m/y"]
-    assert "Left out" not in done.stderr
-    # The list says that the clips are longer, and that one is not scored.
-    write_annotated_clips(
-        _clips(a_0=36.0, b_0=36.0, c_0=36.0), tmp_path / "clips.tsv"
-    )
-    done = _run(tmp_path, f"--clips={tmp_path / 'clips.tsv'}")
-    assert "1 labelled clips are not scored, such as c_0" in done.stderr
-    assert "in 2 clips, 0.02 hours" in done.stdout
-    # One false alarm is 50 an hour: up to there x finds half of its events.
-    psds = pd.read_csv(tmp_path / "out" / "per_class.csv")["psds"]
-    assert psds.tolist() == pytest.approx([0.75, 1.0])
+    with pytest.raises(InputError, match="none of 2: /m/y, /m/z"):
+        score_events(scores, truth, {"f1": lacking}, dict.fromkeys(_MIDS, 1))

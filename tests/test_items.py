@@ -288,7 +288,7 @@ def test_rank_over_evaluated_classes():
         (
             strong_items,
             [framed_table({("q_0", X): {0}})],
-            r"such as a_0.*such as q_0",
+            r"such as 'a_0'.*such as 'q_0'",
         ),
         (weak_items, [weak_table({})], "none of the 4 scored clips"),
         (strong_items, [hand_framed(), "hard"], "'hard'"),

@@ -389,14 +389,20 @@ def predicted(tmp_path_factory):
 
 def _own_commands(labels, output, more):
     scored = ["--scores=scores.npz", f"--strong_labels={labels}", *more]
-    commands = [
-        ["evaluate", f"--report_dir={output}", "--num_resamples=0", *scored],
-        ["choose_thresholds", f"--output={output}.csv", *scored],
-    ]
+    protocols = "hershey2021,segment_auroc"
     if importlib.util.find_spec("sed_scores_eval"):
-        events = ["evaluate_events", f"--output_dir={output}_events"]
-        commands.append([*events, f"--thresholds={output}.csv", *scored])
-    return commands
+        protocols += ",events"
+    return [
+        ["choose_thresholds", f"--output={output}.csv", *scored],
+        [
+            "evaluate",
+            f"--report_dir={output}",
+            "--num_resamples=0",
+            f"--protocol={protocols}",
+            f"--thresholds={output}.csv",
+            *scored,
+        ],
+    ]
 
 
 def test_predicted_scores_and_tracks_are_evaluated_as_they_are(predicted):
@@ -415,15 +421,16 @@ def test_predicted_scores_and_tracks_are_evaluated_as_they_are(predicted):
         ("track", 63, "0.02"),
         ("tracks", 93, "0.03"),
     ):
-        text = (predicted / name / "report.json").read_text()
-        reports[name] = json.loads(text)["strong"]["implied"]
+        report = json.loads((predicted / name / "report.json").read_text())
+        reports[name] = report["strong"]["implied"]
         assert reports[name]["mean_auc"] == 1
         assert reports[name]["num_items"] == num_items
         thresholds = (predicted / f"{name}.csv").read_text()
         assert thresholds.count("/m/05tny_,Dog bark") == 1
-        events = predicted / f"{name}_events" / "event_scores.txt"
-        if importlib.util.find_spec("sed_scores_eval"):
+        segments, *events = report["protocols"]
+        assert segments["values"]["auroc"] > 0.9
+        for of_events in events:
             # At their own hop every event is found at its very times.
-            assert "Collar F1, mean of classes: 1.0000" in events.read_text()
-            assert f"{hours} hours" in events.read_text()
+            assert of_events["values"]["collar_f1"] == 1
+            assert f"{hours} hours" in of_events["conditions"]["clips"]
     assert reports["tracks"] == reports["tsv"]

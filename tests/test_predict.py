@@ -122,6 +122,7 @@ def test_all_formats_of_a_folder(here, predict, caplog):
     assert summary["num_files"] == 3
     assert summary["thresholds"] == 0.5
     with np.load("out/scores.npz") as kept:
+        assert summary["model"]["hash"] in str(kept["made_from"])
         assert kept["scores"].shape[0] == kept["num_frames"].sum()
     embeddings = np.load("out/embeddings/b/a.npy")
     assert embeddings.shape == (kept_frames(2.006), 6)

@@ -85,7 +85,8 @@ def test_commands_and_their_flags_exist(command):
     path = _ROOT / f"{module.replace('.', '/')}.py"
     assert path.exists()
     # Flags are defined in the module or, for several, in these.
-    sources = [path, _PACKAGE / "run_flags.py", _PACKAGE / "params.py"]
+    shared = ("run_flags.py", "evaluation_flags.py", "params.py")
+    sources = [path, *(_PACKAGE / name for name in shared)]
     sources.append(_PACKAGE / "evaluation" / "evaluating.py")
     sources.append(_ROOT / "experiments" / "rows.py")
     defined = "\n".join(source.read_text() for source in sources)

@@ -222,7 +222,16 @@ def test_json_is_as_documented(full_report, tmp_path):
             side[result.evaluation][result.negatives]
             for side in (read, read["baseline"], read["difference"])
         )
-        assert set(own) - set(their) == {"classes", "worst_items"}
+        tables = {"classes", "worst_items", "breakdowns", "lengths_of"}
+        assert set(own) - set(their) == tables
+        for system in (own, their):
+            is_implied = result.negatives == "implied"
+            assert (system["reliability"] is not None) == is_implied
+        is_broken_down = (result.evaluation, result.negatives) == (
+            "strong",
+            "explicit",
+        )
+        assert (own["breakdowns"] is not None) == is_broken_down
         assert set(difference) == {*OVERALL_METRICS, "intervals"}
         frames = {row["label_frame"] for row in own["worst_items"]}
         assert (frames == {None}) == (result.evaluation == "weak")
@@ -256,7 +265,10 @@ def test_markdown(full_report):
     assert "| scores | dir/ours.npz | 0000000000000000 | 1,234 |" in inputs
     assert len(sections) == 4
     rows = [r for r in sections[0].splitlines() if r.startswith("|")]
+    rows, strata = rows[:5], rows[5:]
     assert [row.count("|") for row in rows] == [8] * 5
+    assert [row.count("|") for row in strata] == [7] * (2 + 4 + 4)
+    assert strata[2].startswith("| event length: 1 label frame (0.96 s) | ")
     assert rows[0].split("|")[2].strip() == "d′"
     assert [row.split("|")[1].strip() for row in rows[2:]] == [
         "ours",
@@ -307,8 +319,8 @@ def test_headline_text_gives_the_reason_for_what_is_no_number():
     undefined = headline_text(undefined_report()).splitlines()[1:]
     assert undefined[1].split() == ["strong", "explicit", *6 * ["–"], "0"]
     assert undefined[2:] == [
-        "strong explicit: No class has a positive and a negative: d' is "
-        "undefined.",
+        "strong explicit: No class has a positive and a negative: d', mean "
+        "AUC, mean d' and mAP are undefined.",
         "strong explicit: No class has a positive: lwlrap is undefined.",
     ]
     # The scores are fine, and those of the baseline all have AUC 0.
@@ -369,7 +381,9 @@ def test_missing_and_unreliable_intervals_are_noted(full_report):
         ]
 
     missing, unreliable, few = notes()
-    assert missing.startswith("Without an interval: mean_d_prime. Most")
+    assert missing.startswith(
+        "Without an interval: mean d' over classes. In too"
+    )
     assert "there are 99 clips, and 100 are needed" in unreliable
     assert few.startswith("1 class with a positive or a negative in fewer than")
     intervals = dataclasses.replace(

@@ -17,6 +17,7 @@ import pytest
 from browser import BROWSER, QUIET_FLAGS, needs_browser
 from report_examples import random_report
 
+from audioset_strong.evaluation import report_page
 from audioset_strong.evaluation.items import STRONG_NEGATIVES, WEAK_NEGATIVES
 from audioset_strong.evaluation.report_page import curve_path, render_page
 from audioset_strong.evaluation.results import EvalReport
@@ -107,15 +108,17 @@ def test_page_is_whole_and_loads_nothing(report, page):
         assert not re.search(r"http|@import|url\(", text)
     assert '<html lang="en">' in page
     assert 'name="viewport"' in page
-    assert page.index('class="headline"') < page.index("<details")
+    assert page.index('class="headline wide"') < page.index("<details")
     shown, shown_plain = (PageReader(text).texts for text in (page, plain))
-    for text in ("baseline", "d′ change", "AUC low", "p-value", "ROC curve"):
+    curves = "ROC and precision-recall curves"
+    for text in ("baseline", "d′ change", "baseline AUC", "p-value", curves):
         assert text in shown
-        assert (text in shown_plain) == (text == "ROC curve")
+        assert (text in shown_plain) == (text == curves)
     details = report.details[0]
     for metric in ("d_prime", "mean_average_precision"):
-        own = details.intervals.overall[metric]
-        assert f"[{own.low:.3f}, {own.high:.3f}]" in shown
+        for intervals in (details.intervals, details.baseline_intervals):
+            own = intervals.overall[metric]
+            assert f"[{own.low:.3f}, {own.high:.3f}]" in shown
     assert f"p = {details.paired.overall['d_prime'].p_value:.2g}" in shown
     assert "60 random halves of the clips, seed 0" in page
 
@@ -123,7 +126,9 @@ def test_page_is_whole_and_loads_nothing(report, page):
 def test_no_markup_comes_from_names_and_notes():
     # The same elements with the same attributes as with a harmless word.
     harmless, attacked = (
-        PageReader(attacked_page(suffix)) for suffix in ("word", _ATTACK)
+        # Of the same length, so that as many names have a place in a plot.
+        PageReader(attacked_page(suffix))
+        for suffix in ("w" * len(_ATTACK), _ATTACK)
     )
     assert attacked.elements == harmless.elements
     texts = "\n".join(attacked.texts)
@@ -171,13 +176,58 @@ def test_scatter_plots_mark_every_defined_class(report, page):
     num_infinite = sum(r.num_classes_infinite_d_prime for r in report.results)
     assert num_infinite > 0
     assert page.count('class="infinite"') == num_infinite
-    assert page.count("<circle") == num_defined - num_infinite
-    x, y = (
-        [float(n) for n in re.findall(rf'c{axis}="([^"]+)"', page)]
-        for axis in "xy"
-    )
+    points = re.findall(r'<circle cx="([^"]+)" cy="([^"]+)" r="3">', page)
+    assert len(points) == num_defined - num_infinite
+    x, y = np.array(points, dtype=float).T
     assert 0 <= min(x) < max(x) <= 552
     assert 0 <= min(y) < max(y) <= 284
+
+
+def test_names_lie_in_the_plot_and_on_nothing(report):
+    rng = np.random.default_rng(0)
+    points = [
+        {"x": x, "y": y, "name": "n" * int(length)}
+        for x, y, length in zip(
+            rng.uniform(0, 552, 200),
+            rng.uniform(0, 284, 200),
+            rng.integers(1, 30, 200),
+            strict=True,
+        )
+    ]
+    placed = report_page._place_names(points, 12, 12)
+    assert 0 < len(placed) <= 12
+    boxes = []
+    for name in placed:
+        width = 0.6 * 12 * len(name["text"])
+        left = {"start": 0, "end": width, "middle": width / 2}[name["anchor"]]
+        x, y = name["x"] - left, name["y"]
+        assert x >= -1e-6
+        assert x + width <= 552 + 1e-6
+        boxes.append((x, y - 12, x + width, y))
+    for i, (left, top, right, bottom) in enumerate(boxes):
+        for point in points:
+            is_beside = not left < point["x"] < right
+            assert is_beside or not top < point["y"] < bottom
+        for other in boxes[:i]:
+            is_apart = right <= other[0] or other[2] <= left
+            assert is_apart or bottom <= other[1] or other[3] <= top
+
+
+def test_errors_lead_to_the_clip(report):
+    url = "https://www.youtube.com/watch?v=--BfvyPmVMo&t=33s"
+    worst = report.details[0].worst.head(2)
+    worst = worst.assign(url=[url, ""])
+    details = dataclasses.replace(report.details[0], worst=worst)
+    page = render_page(
+        dataclasses.replace(report, details=(details,)), "my report"
+    )
+    assert page.count("href=") == 1
+    assert f'href="{url.replace("&", "&amp;")}" target="_blank"' in page
+    # Files that are not there have no place in the command.
+    assert (
+        "audioset-strong inspect_clips --audio_dir=AUDIO "
+        "&#39;--report_dir=my report&#39; --output=clips.html"
+    ) in page
 
 
 def test_changes_are_ordered(page):
@@ -237,7 +287,9 @@ def test_no_evaluation_lacks_words(report, evaluation, negatives):
 def test_curve_path():
     points = np.array([[0, 0], [0, 0.25], [0.5, 0.25], [1, 1]])
     # Down the page is down in SVG: from the lower left to the upper right.
-    assert curve_path(points) == "M0 1000l0-250 500 0 500-750"
+    assert curve_path(points) == "M0 1000v-250h500l500-750"
+    falling = np.array([[0, 1], [0.2, 0.5], [0.4, 0.5], [0.5, 0.5], [0.5, 0]])
+    assert curve_path(falling) == "M0 0l200 500h200 100v500"
 
 
 def test_page_of_all_classes_is_small():
@@ -247,7 +299,7 @@ def test_page_of_all_classes_is_small():
     page = render_page(report)
     assert len(page.encode()) / len(report.results) < 500_000
     # The long curves of classes with many positives are thinned.
-    paths = re.findall(r'"(M0 1000l[^"]*)"', page)
+    paths = re.findall(r'"(M0 1000[^"]*)"', page)
     assert 10 < max(path.count("-") for path in paths) <= 50
 
 
@@ -359,14 +411,15 @@ def test_sorting(page, tmp_path):
     assert names[-1] == "Ünusual, “quoted”"
     assert names[1:-1] == sorted(names[1:-1])
     assert marked == ["Class"]
-    assert {"d′", "AP", "AUC low", "change high", "negatives"} <= set(seen)
-    assert len(seen) == 14
+    assert {"d′", "AP", "AUC change", "baseline AUC", "negatives"} <= set(seen)
+    assert len(seen) == 11
     num_undefined = 0
     for name, orders in seen.items():
         # Pressed first the numbers fall, then they rise.
         assert [o for o, _ in orders] == ["descending", "ascending"], name
         for order, texts in orders:
-            values = [number(text) for text in texts]
+            # Without the interval that follows.
+            values = [number(text.split("[")[0]) for text in texts]
             defined = [v for v in values if v is not None]
             assert values[: len(defined)] == defined, "undefined ones last"
             assert defined == sorted(defined, reverse=order == "descending")
@@ -395,16 +448,18 @@ def test_filtering_choosing_and_pointing(page, tmp_path):
         seen.mid = type('/m/7');
         seen.none = type('no such');
 
-        const panel = section.querySelector('.roc');
+        const panel = section.querySelector('.curves');
         const select = panel.querySelector('select');
         const choose = name => {
           select.value = [...select.options].find(o => o.text === name).value;
           select.dispatchEvent(new Event('change'));
-          return [panel.querySelector('.ours').getAttribute('d'),
-                  panel.querySelector('.theirs').getAttribute('d'),
-                  panel.querySelector('svg').getAttribute('aria-label'),
-                  panel.querySelector('[role=status]').textContent];
+          return [...panel.querySelectorAll('figure')].flatMap(figure => [
+            figure.querySelector('.ours').getAttribute('d'),
+            figure.querySelector('.theirs').getAttribute('d'),
+            figure.querySelector('svg').getAttribute('aria-label'),
+            figure.querySelector('[role=status]').textContent]);
         };
+        seen.mean = choose('Mean over classes');
         seen.perfect = choose('Sound 000 & <co>');
         seen.other = choose('Sound 007 & <co>');
         seen.names = [...select.options].map(o => o.text);
@@ -421,6 +476,13 @@ def test_filtering_choosing_and_pointing(page, tmp_path):
           press_key(key);
           seen.said.push(say());
         }
+        // A finger beside a point means the point.
+        const { x, y } = points[0].getBoundingClientRect();
+        plot.dispatchEvent(new PointerEvent('pointerdown',
+          { clientX: x + 8, clientY: y - 4, bubbles: true }));
+        seen.touched = [plot.nextElementSibling.textContent,
+                        plot.querySelectorAll('.here').length];
+        seen.placed = plot.querySelectorAll('.names.wide text').length;
         seen.titles = points.slice(0, 2).map(
           p => p.querySelector('title').textContent);
         seen.labels = [input, select].map(e => e.labels[0].textContent);
@@ -438,19 +500,34 @@ def test_filtering_choosing_and_pointing(page, tmp_path):
     assert seen["mid"][0] == ["Sound 007 & <co>/m/7"]
     assert seen["none"] == [[], f"0 of {num_classes} classes"]
 
-    assert seen["names"] == sorted(seen["names"], key=str.casefold)
-    path, baseline, label, text = seen["perfect"]
-    # Up along the left edge and then to the right: AUC 1.
-    assert path == baseline == "M0 1000l0-1000 1000 0"
+    mean, *names = seen["names"]
+    assert mean == "Mean over classes"
+    assert names == sorted(names, key=str.casefold)
+    texts = seen["mean"][3], seen["mean"][7]
+    for text, name in zip(texts, ("mean AUC", "mAP"), strict=True):
+        assert re.fullmatch(
+            rf"{name} 0\.\d+ \[0\.\d+, 0\.\d+\], baseline 0\.\d+ "
+            rf"\[0\.\d+, 0\.\d+\]; \d+ classes",
+            text,
+        )
+    roc, baseline, label, text, precision, _, other_label, ap = seen["perfect"]
+    # Up along the left edge and then to the right: AUC 1. Precision is 1.
+    assert roc == baseline == "M0 1000v-1000h1000"
+    assert re.fullmatch("M0 0h[0-9 ]+", precision)
     assert label == "ROC curve of Sound 000 & <co>"
+    assert other_label == "Precision-recall curve of Sound 000 & <co>"
     assert text.startswith("AUC 1.0000 [")
-    path, baseline, label, text = seen["other"]
+    assert ap.startswith("AP 1.000, baseline 1.000; ")
+    roc, baseline, label, text, precision, theirs, _, _ = seen["other"]
     assert label == "ROC curve of Sound 007 & <co>"
-    assert len({path, baseline, seen["perfect"][0]}) == 3
+    assert len({roc, baseline, seen["perfect"][0]}) == 3
+    assert precision != theirs
     assert re.match(r"AUC 0\.\d{4} \[0\.\d{4}, [01]\.\d{4}\], baseline 0", text)
 
     first, second = seen["titles"]
     assert first != second
+    assert seen["touched"] == [first, 1]
+    assert seen["placed"] > 3
     # One stop of the Tab key; nothing lies before the first point.
     assert seen["said"] == [[n, 1] for n in (first, second, first, first)]
 
@@ -492,7 +569,7 @@ def test_names_and_notes_stay_text(tmp_path):
         input.dispatchEvent(new Event('input'));
         seen.row = [...body.rows].find(r => !r.hidden).cells[0].textContent;
         press('Class');
-        const panel = section.querySelector('.roc');
+        const panel = section.querySelector('.curves');
         const select = panel.querySelector('select');
         select.value = select.options[5].value;
         select.dispatchEvent(new Event('change'));

@@ -276,10 +276,23 @@ def test_a_file_and_a_folder_of_the_same_scores(tmp_path):
         np.testing.assert_allclose(file.scores, folder.scores, rtol=1e-6)
 
 
-def test_one_table_is_no_folder(tmp_path):
+def test_one_table_of_all_clips(tmp_path):
     (tmp_path / "a_0.tsv").write_text(WRITTEN)
-    with pytest.raises(InputError, match="found one table. Give the folder"):
+    with pytest.raises(
+        InputError, match="which clip each row is of.* from their folder"
+    ):
         read_scores(tmp_path / "a_0.tsv")
+    lines = WRITTEN.splitlines()
+    rows = [lines[0], *lines[1:], *lines[1:3]]
+    names = ["filename", *["a.wav"] * 4, *["b.wav"] * 2]
+    table = "\n".join(f"{n}\t{row}" for n, row in zip(names, rows))
+    (tmp_path / "all.tsv").write_text(table)
+    found = read_scores(tmp_path / "all.tsv")
+    assert found.segment_ids.tolist() == ["a.wav", "b.wav"]
+    assert found.num_frames.tolist() == [4, 2]
+    assert (found.frame_seconds, found.onset_seconds) == (0.24, None)
+    assert found.of_clip(1).tolist() == found.of_clip(0)[:2].tolist()
+    assert found.scores[0, 0] == 0.6862464547157288
 
 
 def test_tables_of_clips_of_any_length(tmp_path, caplog):
@@ -311,5 +324,5 @@ def test_tables_of_clips_of_any_length(tmp_path, caplog):
     found = scored.within(None, 20.0, allow_partial=True).pool()
     assert found.num_label_frames.tolist() == [20, 3, 20, 11]
     assert "scores of 1 of 4 clips go on after the end" in caplog.text
-    with pytest.raises(InputError, match="Times are in seconds: correct them"):
+    with pytest.raises(InputError, match="or the times of tables"):
         scored.within(None, 20.0)

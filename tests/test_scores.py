@@ -19,10 +19,8 @@ from hypothesis import strategies as st
 from scipy.special import expit
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.native_scores import (
-    make_scores,
-    read_score_file,
-)
+from audioset_strong.evaluation.native_scores import read_score_file
+from audioset_strong.evaluation.score_arrays import make_scores
 from audioset_strong.evaluation.scores import (
     as_probabilities,
     find_classes,

@@ -16,7 +16,7 @@ from audioset_strong.evaluation.score_tables import read_scores
 from audioset_strong.models.clip_scores import score_clips
 from audioset_strong.records.manifest import read_records
 from audioset_strong.training.scoring import write_scores
-from audioset_strong.training.workdir import load_classifier
+from audioset_strong.training.workdir import load_classifier, weights_hash
 
 _ROOT = pathlib.Path(__file__).parents[1]
 
@@ -57,6 +57,12 @@ def test_the_file_holds_the_scores_of_the_model(
     assert tuple(saved.mids) == class_map.mids
     assert saved.class_map_hash == class_map.content_hash
     assert saved.label_frame_seconds == 0.96
+    # What reports say of the scores leads back to the run and the records.
+    records_hash = read_records(tiny_records_dir).records_hash
+    assert saved.notes[0] == (
+        f"made from the best weights {weights_hash(untrained_workdir)} and "
+        f"records {records_hash}"
+    )
     assert {f"{ytid}_30000" for ytid in HELD_OUT} < set(saved.segment_ids)
     np.testing.assert_array_equal(saved.segment_ids, expected.segment_ids)
     np.testing.assert_array_equal(

@@ -32,10 +32,10 @@ _ROOT = pathlib.Path(__file__).parents[1]
 _COMMANDS = (
     "analyze_labels",
     "choose_thresholds",
+    "compare_systems",
     "compare_label_spaces",
     "download_labels",
     "evaluate",
-    "evaluate_events",
     "frame_labels",
     "mine_candidates",
     "report_coverage",

@@ -174,3 +174,41 @@ def test_classes_are_uneven_in_an_order_by_chance():
 def test_bad_settings_are_refused(name, value):
     with pytest.raises(InputError, match=f"{name}={value}"):
         dataclasses.replace(_PARAMS, **{name: value})
+
+
+def test_audioset_preset_has_long_events_and_several_of_a_class():
+    params = soundscapes.PRESETS["audioset"]
+    made = [
+        soundscapes.make_soundscape(params, SyntheticSource(), "weak", number)
+        for number in range(25)
+    ]
+    events = [event for clip in made for event in clip.events]
+    seconds = [e.offset_seconds - e.onset_seconds for e in events]
+    assert max(seconds) == 10
+    assert min(seconds) < 0.5
+    assert all(0 <= e.onset_seconds < e.offset_seconds <= 10 for e in events)
+    num_pairs = sum(len({e.mid for e in clip.events}) for clip in made)
+    assert len(events) > 1.5 * num_pairs
+    for clip in made:
+        assert np.abs(clip.waveform).max() < 1.0
+        # All events of a class in a clip are of one source and level.
+        levels = {}
+        for event, snr_db in zip(clip.events, clip.snr_db, strict=True):
+            assert levels.setdefault(event.mid, snr_db) == snr_db
+    again = soundscapes.make_soundscape(params, SyntheticSource(), "weak", 3)
+    np.testing.assert_array_equal(again.waveform, made[3].waveform)
+
+
+def test_strong_clips_draw_from_recordings_of_their_own_if_wanted():
+    params = SoundscapeParams(held_out_fraction=0.3)
+    own = dataclasses.replace(params, strong_recordings_share=0.1)
+    for number in range(20):
+        for subset in ("weak", "eval"):
+            old = soundscapes.split_of_clip(params, subset, number)
+            assert soundscapes.split_of_clip(own, subset, number) == old
+        old = soundscapes.split_of_clip(params, "strong", number)
+        new = soundscapes.split_of_clip(own, "strong", number)
+        assert (old, new) in {
+            ("train", "strong"),
+            ("validation", "validation"),
+        }

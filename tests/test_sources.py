@@ -165,6 +165,56 @@ def test_recordings_of_two_categories_stay_in_one_split():
     assert set(split_of.values()) == set(SPLITS)
 
 
+@pytest.mark.parametrize("mid", [_BARK, _RAIN])
+def test_events_of_a_recording_are_as_long_as_wanted(small_esc50, mid):
+    source = Esc50Source(small_esc50)
+    seconds = [0.05, 0.31, 1.7, 10.0]
+    sounds = source.draw_events(mid, "train", np.random.default_rng(0), seconds)
+    assert [len(sound) for sound in sounds] == [
+        round(s * _RATE) for s in seconds
+    ]
+    for sound in sounds:
+        assert sound.dtype == np.float32
+        levels = sources.frame_levels_db(sound)
+        # No pause that would end the event: at most 0.2 s, and fades.
+        is_silent = levels < levels.max() - 30
+        runs = "".join("x" if silent else " " for silent in is_silent).split()
+        assert max(map(len, runs), default=0) <= 25
+
+
+def test_synthetic_events_are_as_long_as_wanted():
+    source = sources.SyntheticSource()
+    mid = source.classes[0].mid
+    for split in ("train", "strong"):
+        sounds = source.draw_events(
+            mid, split, np.random.default_rng(0), [0.2, 9.0]
+        )
+        assert [len(sound) for sound in sounds] == [3200, 144000]
+
+
+def test_strong_labels_have_their_share_of_the_recordings(small_esc50):
+    clips = sources.read_esc50_clips(small_esc50)
+    without = sources.split_recordings(clips)
+    # 5 of 8 recordings of each of two categories are for training.
+    for share, expected in ((0.01, 2), (0.4, 4), (0.99, 8)):
+        split_of = sources.split_recordings(clips, share)
+        strong = {r for r, split in split_of.items() if split == "strong"}
+        assert len(strong) == expected
+        assert {without[r] for r in strong} == {"train"}
+        rest = {r: s for r, s in split_of.items() if r not in strong}
+        assert rest == {r: without[r] for r in rest}
+
+
+def test_real_esc50_has_strong_and_other_training_recordings(esc50_dir):
+    clips = sources.read_esc50_clips(str(esc50_dir))
+    split_of = sources.split_recordings(clips, 1 / 27)
+    for category in ESC50_CLASSES:
+        splits = {
+            split_of[c.recording] for c in clips if c.category == category
+        }
+        assert splits == {*SPLITS, "strong"}
+
+
 def test_too_few_recordings_are_refused(tmp_path):
     folder = _write_esc50(tmp_path / "e", _rows(num_recordings=2))
     with pytest.raises(InputError, match="at least 3 recordings"):

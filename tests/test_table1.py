@@ -1,4 +1,7 @@
-"""Table 1 and the sweep of mu: what is run, what is kept, and the tables."""
+"""Table 1, the sweep of mu, and the run of both on ESC-50's recordings.
+
+What is run, what is kept, and the tables.
+"""
 
 import copy
 import json
@@ -14,6 +17,7 @@ from absl.testing import flagsaver
 from audioset_strong.errors import InputError
 from audioset_strong.labels.training_sets import get_training_set
 from experiments import mu_sweep, rows, steps, table1, training_steps
+from experiments.esc50 import run as esc50_run
 
 _ROOT = pathlib.Path(__file__).parents[1]
 
@@ -186,6 +190,8 @@ class _Fake:
         os.makedirs(report_dir, exist_ok=True)
         with open(f"{report_dir}/report.json", "w") as file:
             file.write("report")
+        with open(f"{report_dir}/per_class.csv", "w") as file:
+            file.write("mid,d_prime\n/m/bark,0.5\n")
         return self._report
 
     def run(self, module, *arguments):
@@ -384,3 +390,89 @@ def test_everything_runs_and_runs_again_from_what_is_there(tmp_path):
     changed = run("--fine_tune_learning_rate=0.5")
     assert changed.count(": made anew, because train.learning_rate was") == 2
     assert changed.count(": kept.") == 6 + 12
+
+
+@pytest.fixture
+def esc50(fake, monkeypatch):
+    """Runs the conclusive run's driver with fake steps; see `_Fake.run`."""
+    monkeypatch.setattr(esc50_run, "check_no_shared_clips", lambda *_: None)
+    monkeypatch.setattr(esc50_run, "make_reproducible", lambda **_: None)
+    monkeypatch.setattr(esc50_run, "hash_records_dir", fake.records.get)
+    release = fake.folder / "out" / "release"
+    release.mkdir(parents=True)
+    (release / "soundscapes.json").write_text('{"classes": [], "params": {}}')
+    fixed = (
+        "--nice=0",
+        f"--results_dir={fake.folder}/results",
+        "--mus=0.2,0.6",
+        "--sweep_seeds=0",
+        "--large_seeds=0",
+    )
+    return lambda *arguments: fake.run(esc50_run, *fixed, *arguments)
+
+
+def test_esc50_run_chooses_mu_and_goes_on_where_it_was_stopped(esc50, fake):
+    fine_tuned = ("plus_diffuse-mu0.6", "plus_strong-mu0.6")
+    first = esc50("--rows=weak-small,weak-large", "--seeds=0")
+    assert first == _made_of("weak-small", "weak-large")
+    made = esc50("--seeds=0,1")
+    trained = [name for name in made if name.startswith("train")]
+    sweep = [
+        f"plus_{mixed}-mu{mu}"
+        for mixed in ("diffuse", "strong")
+        for mu in (0.2, 0.6)
+    ]
+    # All seeds start from the one Weak-large; chosen points are not rerun.
+    assert trained == [
+        *_made_of("diffuse-small", "strong-small", *sweep, kinds=("train",)),
+        *(f"train {name}-seed1" for name in _SMALL),
+        "train plus_weak-seed0",
+        "train plus_weak-seed1",
+        *(f"train {name}-seed1" for name in fine_tuned),
+    ]
+    assert esc50("--seeds=0,1") == []
+    results = fake.folder / "results"
+    lines = (results / "runs.jsonl").read_text().splitlines()
+    runs = [json.loads(line) for line in lines]
+    assert len(runs) == 13  # six rows of two seeds, and Weak-large
+    strong = [r for r in runs if r["point"]["training_set"] == "+ Strong"]
+    assert {r["values"]["mu"] for r in strong} == {0.6}
+    assert strong[0]["classes"] == [{"mid": "/m/bark", "d_prime": "0.5"}]
+    assert len((results / "mu_sweep.jsonl").read_text().splitlines()) == 4
+    assert "| + Strong |" in (results / "table1.md").read_text()
+
+
+def test_esc50_run_says_what_is_left_and_trains_nothing(esc50, capsys):
+    assert esc50("--dry_run", "--seeds=0", "--small_steps=3000") == []
+    text = capsys.readouterr().out
+    # 3,000 x 64 examples at 600/s, 10 validations and an evaluation.
+    assert " 6.5 min row weak-small seed 0" in text
+    assert "point strong mu 0.6 seed 0" in text
+    esc50("--rows=weak-small", "--seeds=0")
+    capsys.readouterr()
+    esc50("--dry_run", "--seeds=0")
+    assert "done      row weak-small seed 0" in capsys.readouterr().out
+
+
+def test_esc50_run_refuses_other_inputs_than_those_that_were_fixed(esc50, fake):
+    esc50("--rows=weak-small", "--seeds=0")
+    (fake.folder / "framed.tsv").write_text("nicer negatives")
+    with pytest.raises(InputError, match="framed_labels differ"):
+        esc50("--rows=weak-small", "--seeds=1")
+    assert not fake.made
+
+
+def test_esc50_runs_apart_are_joined(esc50, fake):
+    esc50("--rows=weak-small", "--seeds=0")
+    other, results = fake.folder / "other", fake.folder / "results"
+    esc50(f"--output_dir={other}", "--rows=weak-small", "--seeds=1")
+    assert esc50(f"--join={fake.folder}/out,{other}") == []
+    lines = (results / "runs.jsonl").read_text().splitlines()
+    seeds = [json.loads(line)["point"]["seed"] for line in lines]
+    assert seeds == [0, 1]
+
+
+def test_esc50_flagfile_parses(esc50, capsys):
+    path = _ROOT / "experiments" / "esc50" / "run.flags"
+    assert esc50(f"--flagfile={path}", "--dry_run", "--esc50_dir=x") == []
+    assert "At most" in capsys.readouterr().out

@@ -22,6 +22,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation import thresholds
 from audioset_strong.evaluation.items import (
     EvalItems,
     strong_items,
@@ -34,6 +35,7 @@ from audioset_strong.evaluation.thresholds import (
     accepted_at,
     best_f1_threshold,
     choose_thresholds,
+    pooled_reliability,
     read_model_thresholds,
     read_threshold_file,
     reliability_curve,
@@ -514,3 +516,70 @@ def test_logits_are_refused():
         reliability_curve(items)
     with pytest.raises(InputError, match="num_bins must be 1 or more"):
         reliability_curve(items, 0)
+
+
+def clustered_items(num_clips, items_of_clip, seed, groups=None):
+    """Calibrated scores, whose label frames of a clip are all alike."""
+    rng = np.random.default_rng(seed)
+    scores = rng.uniform(0, 1, num_clips)
+    is_positive = rng.uniform(size=num_clips) < scores
+    clip = np.repeat(np.arange(num_clips), items_of_clip)
+    items = make_items(
+        scores[clip][:, np.newaxis].astype(np.float32),
+        is_positive[clip][:, np.newaxis],
+    )
+    return dataclasses.replace(
+        items,
+        clip_of_item=clip,
+        segment_ids=np.array([f"c{i}_0" for i in range(num_clips)]),
+        group_of_clip=groups,
+    )
+
+
+def test_pooled_reliability_is_that_of_the_classes(monkeypatch):
+    rng = np.random.default_rng(0)
+    items = clustered_items(40, 3, 1)
+    # Few cells at a time, and cells that are unknown.
+    monkeypatch.setattr(thresholds, "_CELLS_AT_ONCE", 7)
+    is_negative = items.is_negative & (rng.random(items.scores.shape) < 0.7)
+    items = dataclasses.replace(items, is_negative=is_negative)
+    found, curve = pooled_reliability(items), reliability_curve(items).pooled()
+    for name in ("num_items", "num_positives", "score_sums"):
+        np.testing.assert_allclose(
+            getattr(found.curve, name), getattr(curve, name)
+        )
+    logits = dataclasses.replace(items, scores=items.scores * 9 - 4)
+    assert pooled_reliability(logits) is None
+
+
+def test_intervals_of_shares_are_those_of_clips():
+    # Three copies of each item say no more than one of them.
+    once, thrice = (
+        pooled_reliability(clustered_items(80, n, 2)) for n in (1, 3)
+    )
+    np.testing.assert_allclose(thrice.low, once.low, rtol=0.02)
+    np.testing.assert_allclose(thrice.high, once.high, rtol=0.02)
+    # Nor do clips of one group.
+    groups = np.repeat([f"g{i}" for i in range(40)], 2).astype(object)
+    alike = clustered_items(40, 2, 3)
+    apart = dataclasses.replace(
+        alike,
+        clip_of_item=np.arange(80),
+        segment_ids=np.array([f"c{i}_0" for i in range(80)]),
+        group_of_clip=groups,
+    )
+    one, other = pooled_reliability(alike), pooled_reliability(apart)
+    np.testing.assert_allclose(one.low, other.low)
+    np.testing.assert_allclose(one.high, other.high)
+
+
+def test_intervals_of_shares_hold_them():
+    num_held = num_bins = 0
+    for seed in range(120):
+        found = pooled_reliability(clustered_items(300, 3, seed))
+        # Calibrated: the share of a bin is its mean score.
+        mean = found.curve.mean_scores[0]
+        num_held += ((found.low <= mean) & (mean <= found.high)).sum()
+        num_bins += mean.size
+        assert ((found.low >= 0) & (found.high <= 1)).all()
+    assert 0.93 < num_held / num_bins < 0.97

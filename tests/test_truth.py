@@ -64,7 +64,7 @@ STRONG_KINDS = [
     ("labels", "without"),
     [
         ({"framed_labels": hand_framed()}, ["weak"]),
-        ({"strong_labels": STRONG}, ["weak", "explicit_only"]),
+        ({"strong_labels": STRONG}, ["weak", "explicit", "explicit_only"]),
         (
             {"strong_labels": STRONG, "explicit_negatives": PAIRS},
             ["weak"],
@@ -77,7 +77,7 @@ STRONG_KINDS = [
         ({"weak_labels": hand_weak(), "framed_labels": hand_framed()}, []),
         (
             {"weak_labels": WEAK, "strong_labels": STRONG},
-            ["weak explicit", "explicit_only"],
+            ["explicit", "explicit_only"],
         ),
         (
             {
@@ -112,6 +112,30 @@ def test_what_labels_allow(labels, without):
         assert items.is_negative.any()
 
 
+def test_no_negative_has_two_names(caplog):
+    rows_of = hand_framed()
+    has_class = rows_of.groupby(["segment_id", "mid"])["is_present"]
+    complementary = rows_of[has_class.transform("any")]
+    for truth in (
+        read_truth(strong_labels=STRONG),
+        # Framed labels that rule nothing out are no better.
+        read_truth(framed_labels=complementary),
+    ):
+        kinds = [kind for _, kind in truth.evaluations()]
+        assert kinds == ["complementary_only", "implied"]
+        with caplog.at_level("INFO", logger="absl"):
+            assert truth.evaluations(["explicit"]) == [
+                ("strong", "complementary_only")
+            ]
+        assert "instead of explicit negatives" in caplog.text
+    # Clips that were listened to, without any event, are explicit negatives.
+    clips = pd.DataFrame(
+        {"segment_id": ["a_0", "b_0", "n_0"], "duration_seconds": 10.0}
+    )
+    kinds = read_truth(strong_labels=STRONG, clips=clips).evaluations()
+    assert ("strong", "explicit") in kinds
+
+
 def test_the_papers_two_come_first():
     truth = read_truth(framed_labels=hand_framed(), weak_labels=hand_weak())
     assert truth.evaluations()[:2] == [
@@ -129,7 +153,6 @@ def test_the_papers_two_come_first():
     [
         ([], "weak labels or both; found none. Give framed_labels"),
         (["explicit_negatives"], "found explicit negatives only"),
-        (["framed_labels", "strong_labels"], "found both. Give one of"),
         (
             ["framed_labels", "explicit_negatives"],
             "Leave out explicit_negatives, or give strong_labels instead",
@@ -147,7 +170,10 @@ def test_truth_of_listed_clips():
     listed = truth.of_clips(["a_0", "d_0", "x_0"])
     assert set(listed.framed["segment_id"]) == {"a_0", "d_0"}
     assert listed.weak["segment_id"].tolist() == ["a_0", "d_0"]
-    assert listed.evaluations() == truth.evaluations()
+    # No label of these two rules a class out in all of a clip.
+    kinds = [("strong", "complementary_only"), ("strong", "implied")]
+    assert listed.evaluations() == [*kinds, ("weak", "implied")]
+    assert truth.of_clips(["a_0", "b_0"]).evaluations() == truth.evaluations()
     with pytest.raises(InputError, match="framed labels of listed clips"):
         truth.of_clips(["x_0"])
 

@@ -17,6 +17,10 @@ can write, and label files. From the bottom up:
   results.py       the metrics of one evaluation, and what a report holds
   evaluating.py    `evaluate`: scores + truth + settings -> a report,
                    with an example
+  identity.py      name, date, version and input hashes of a report
+  comparison.py    `compare`: many systems -> leaderboard, paired differences
+  comparison_report.py
+                   comparison.json, .csv, .md, .html and the figure
   report.py        report.json, per_class.csv, report.md, the console's table
   report_page.py   report.html, from report.html.jinja, report.css, report.js
   thresholds.py    thresholds of each class, and reliability curves
@@ -31,17 +35,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from audioset_strong.evaluation.array_metrics import metrics
+    from audioset_strong.evaluation.comparison import compare
+    from audioset_strong.evaluation.comparison_report import (
+        comparison_text,
+        write_comparison,
+    )
     from audioset_strong.evaluation.evaluating import (
         BootstrapSettings,
         EvalSettings,
         evaluate,
     )
-    from audioset_strong.evaluation.native_scores import make_scores
     from audioset_strong.evaluation.report import (
         headline_text,
         report_dict,
         write_report,
     )
+    from audioset_strong.evaluation.score_arrays import make_scores
     from audioset_strong.evaluation.score_tables import read_scores
     from audioset_strong.evaluation.scores import (
         LabelFrameScores,
@@ -54,6 +63,8 @@ __all__ = [
     "BootstrapSettings",
     "EvalSettings",
     "LabelFrameScores",
+    "compare",
+    "comparison_text",
     "evaluate",
     "headline_text",
     "make_scores",
@@ -62,6 +73,7 @@ __all__ = [
     "read_scores",
     "read_truth",
     "report_dict",
+    "write_comparison",
     "write_report",
     "write_score_file",
 ]
@@ -70,14 +82,17 @@ _MODULE_OF_NAME = {
     "BootstrapSettings": "evaluation.evaluating",
     "EvalSettings": "evaluation.evaluating",
     "LabelFrameScores": "evaluation.scores",
+    "compare": "evaluation.comparison",
+    "comparison_text": "evaluation.comparison_report",
     "evaluate": "evaluation.evaluating",
     "headline_text": "evaluation.report",
-    "make_scores": "evaluation.native_scores",
+    "make_scores": "evaluation.score_arrays",
     "metrics": "evaluation.array_metrics",
     "read_known_classes": "labels.class_map",
     "read_scores": "evaluation.score_tables",
     "read_truth": "evaluation.truth",
     "report_dict": "evaluation.report",
+    "write_comparison": "evaluation.comparison_report",
     "write_report": "evaluation.report",
     "write_score_file": "evaluation.scores",
 }

@@ -16,7 +16,8 @@ does not tell apart are "not distinguishable". The smallest p-value of R
 resamples is 2 / (R + 1), so that m comparisons need 2 m / (1 - level) resamples
 or more; a note says so where there are too few.
 
-The best system is the one of the highest d' in the first evaluation. It was
+The best system is the one of the highest d' in the first evaluation (without
+any, of the first metric of the first protocol). It was
 chosen by the same numbers, and so its lead tends to be a little too large.
 
 Source: Holm, "A simple sequentially rejective multiple test procedure", 1979.
@@ -24,12 +25,15 @@ The families and what "best" means are our choice (BUILD_NOTES.md "Comparing
 systems").
 """
 
+import collections
 import dataclasses
 import itertools
 import math
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
+
+import numpy as np
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.bootstrap import (
@@ -40,16 +44,26 @@ from audioset_strong.evaluation.bootstrap import (
     intervals_of,
 )
 from audioset_strong.evaluation.evaluating import (
-    PROTOCOL,
     EvalSettings,
+    EvaluatedSystems,
     SystemEvaluation,
     evaluate_systems,
+    score_own_protocols,
 )
 from audioset_strong.evaluation.identity import ReportIdentity, identify
 from audioset_strong.evaluation.native_scores import NativeScores
+from audioset_strong.evaluation.protocols import (
+    HERSHEY,
+    ProtocolResult,
+    ProtocolSettings,
+    check_protocols,
+)
 from audioset_strong.evaluation.results import OVERALL_METRICS, EvalResult
+from audioset_strong.evaluation.scores import LabelFrameScores
 from audioset_strong.evaluation.truth import Truth
 from audioset_strong.labels.problems import ProblemLog
+
+Scores = NativeScores | LabelFrameScores
 
 # The headline, which ranks systems and which pairs are compared by.
 HEADLINE = "d_prime"
@@ -112,6 +126,23 @@ class ComparedEvaluation:
             return None
         return 1 + sum(v > values[system] for v in values.values())
 
+    def difference(
+        self, system: str, reference: str, metric: str
+    ) -> Interval | None:
+        """Returns how far a system's metric is from the reference's.
+
+        Without an interval if there is none; None of the reference itself.
+        """
+        if system == reference:
+            return None
+        if system in self.paired:
+            return self.paired[system].overall[metric]
+        values = [getattr(self.results[n], metric) for n in (system, reference)]
+        with np.errstate(invalid="ignore"):  # inf - inf
+            estimate = float(np.subtract(*values))
+        nan = math.nan
+        return Interval(estimate, nan, nan, None, nan, 0)
+
     def not_distinguishable(self, system: str, level: float) -> list[str]:
         """Returns the systems that d' does not tell from one, best first."""
         found = set()
@@ -138,6 +169,8 @@ class Comparison:
       inputs: Path of each system's scores, by its name, and of other inputs;
         and, in words, what was done to them; None for those not given.
       identity: What the comparison is of.
+      protocols: What protocols of events and segments gave each system; empty
+        if there are none.
       problems: Label lines that were left out.
     """
 
@@ -150,15 +183,18 @@ class Comparison:
     evaluations: tuple[ComparedEvaluation, ...]
     inputs: Mapping[str, str | None]
     identity: ReportIdentity
+    protocols: Mapping[str, tuple[ProtocolResult, ...]]
     problems: ProblemLog = dataclasses.field(default_factory=ProblemLog)
 
 
 def compare(
-    systems: Mapping[str, NativeScores | Callable[[], NativeScores]],
+    systems: Mapping[str, Scores | Callable[[], Scores]],
     truth: Truth,
     settings: EvalSettings = EvalSettings(only_common_label_frames=True),
     against: str = "first",
     *,
+    protocols: Sequence[str] = (HERSHEY,),
+    protocol_settings: ProtocolSettings = ProtocolSettings(),
     other_inputs: Mapping[str, str | None] = MappingProxyType({}),
 ) -> Comparison:
     """Evaluates systems on the same footing and compares them.
@@ -172,12 +208,16 @@ def compare(
         that scored other clips have no intervals of their differences.
       against: What the others are compared with: "first" of the systems, the
         "best", or a name.
+      protocols: Names of what is computed, as in `evaluate`. Events and
+        segments have no intervals, and each system is scored over its own
+        classes and clips; a note says so if these are not the same.
+      protocol_settings: As in `evaluate`.
       other_inputs: As in `evaluate`.
 
     Raises:
-      InputError: There are fewer than two systems, against is no system, or a
+      InputError: There are fewer than two systems, against is no system, a
         system and the labels, or all systems, have no class or no clip in
-        common.
+        common, or a protocol cannot be computed.
     """
     names = list(systems)
     if not 2 <= len(names) <= MAX_SYSTEMS:
@@ -191,26 +231,34 @@ def compare(
             f"against must be first, best or the name of a system "
             f"({', '.join(names)}). Received: {against!r}."
         )
-    with tempfile.TemporaryDirectory() as scratch_dir:
-        evaluated = evaluate_systems(
-            (
-                (name, given() if callable(given) else given)
-                for name, given in systems.items()
-            ),
-            truth,
-            settings,
-            False,
-            scratch_dir,
-        )
+    protocols = check_protocols(protocols)
+    scored: dict[str, tuple[ProtocolResult, ...]] = {}
+    sources: dict[str, str] = {}
+
+    def read_systems() -> Iterator[tuple[str, Scores]]:
+        for name, given in systems.items():
+            scores = given() if callable(given) else given
+            sources[name] = scores.source
+            scored[name] = score_own_protocols(
+                scores, truth, protocols, protocol_settings, settings
+            )
+            yield name, scores
+
+    evaluated = EvaluatedSystems([], {}, {})
+    if HERSHEY in protocols:
+        with tempfile.TemporaryDirectory() as scratch_dir:
+            evaluated = evaluate_systems(
+                read_systems(), truth, settings, False, scratch_dir
+            )
+    else:
+        collections.deque(read_systems(), maxlen=0)
     reference = names[0] if against == "first" else against
     if against == "best" and "best" not in names:
-        headline = {
-            name: found[evaluated.evaluations[0]].result.d_prime
-            for name, found in evaluated.systems.items()
-        }
-        reference = max(names, key=lambda n: _sortable(headline[n]))
+        reference = max(
+            names, key=lambda name: _headline(name, evaluated, scored)
+        )
     inputs = {
-        **{f"scores of {n}": path for n, path in evaluated.sources.items()},
+        **{f"scores of {n}": path for n, path in sources.items()},
         **truth.sources,
         **other_inputs,
         **evaluated.notes,
@@ -232,9 +280,22 @@ def compare(
             for key in evaluated.evaluations
         ),
         inputs=inputs,
-        identity=identify(", ".join(names), "", inputs, (PROTOCOL,)),
+        protocols=scored if any(scored.values()) else {},
+        identity=identify(", ".join(names), "", inputs, protocols),
         problems=truth.problems,
     )
+
+
+def _headline(
+    name: str,
+    evaluated: EvaluatedSystems,
+    scored: Mapping[str, Sequence[ProtocolResult]],
+) -> float:
+    """Returns what the best system has most of."""
+    if evaluated.evaluations:
+        first = evaluated.systems[name][evaluated.evaluations[0]]
+        return _sortable(first.result.d_prime)
+    return _sortable(next(iter(scored[name][0].values.values())))
 
 
 def _sortable(value: float) -> float:

@@ -60,7 +60,12 @@ from audioset_strong.evaluation.bootstrap import (
     intervals_of,
     resample_classes,
 )
-from audioset_strong.evaluation.details import roc_curves, worst_items
+from audioset_strong.evaluation.breakdowns import (
+    Breakdown,
+    break_down,
+    join_breakdowns,
+)
+from audioset_strong.evaluation.details import Curves, make_curves, worst_items
 from audioset_strong.evaluation.identity import identify, name_of_source
 from audioset_strong.evaluation.items import (
     Alignment,
@@ -69,6 +74,13 @@ from audioset_strong.evaluation.items import (
     within_clips,
 )
 from audioset_strong.evaluation.native_scores import NativeScores
+from audioset_strong.evaluation.protocols import (
+    HERSHEY,
+    ProtocolResult,
+    ProtocolSettings,
+    check_protocols,
+    score_protocols,
+)
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
 from audioset_strong.evaluation.results import (
     EvalDetails,
@@ -81,12 +93,14 @@ from audioset_strong.evaluation.scores import (
     LabelFrameScores,
     warn_unless_probabilities,
 )
+from audioset_strong.evaluation.thresholds import (
+    PooledReliability,
+    pooled_reliability,
+)
 from audioset_strong.evaluation.truth import Truth, map_truth
 from audioset_strong.labels.class_map import describe_other_classes
 from audioset_strong.labels.label_mapping import LabelMapping
 
-# What a report without any other protocol is of: this paper's metrics.
-PROTOCOL = "hershey2021"
 # What messages call systems that are given by an argument.
 _NAMES = {"scores": "the scores", "baseline_scores": "the baseline"}
 
@@ -144,6 +158,8 @@ def evaluate(
     settings: EvalSettings = EvalSettings(),
     baseline: NativeScores | LabelFrameScores | None = None,
     *,
+    protocols: Sequence[str] = (HERSHEY,),
+    protocol_settings: ProtocolSettings = ProtocolSettings(),
     system_name: str = "",
     baseline_name: str = "",
     other_inputs: Mapping[str, str | None] = MappingProxyType({}),
@@ -156,6 +172,10 @@ def evaluate(
       settings: What is computed.
       baseline: Scores to compare with. Both are evaluated over their common
         classes; a warning and the report's inputs list those left out.
+      protocols: Names of what is computed (`protocols.py`). The default is the
+        paper's evaluation of label frames; events and segments need scores as
+        they come, and score each system over its own classes and clips.
+      protocol_settings: What protocols of events and segments are given.
       system_name: What the report calls the system; "" for a name of where the
         scores are from (`identity.name_of_source`).
       baseline_name: The same for the baseline.
@@ -163,12 +183,15 @@ def evaluate(
         class_map, for the report; None for those not given.
 
     Returns:
-      All evaluations that the labels allow, the paper's two first.
+      All evaluations that the labels allow, the paper's two first, and what
+      other protocols give.
 
     Raises:
       InputError: Scores and labels, or scores and baseline, have no class or no
-        clip in common, or the settings need a baseline and there is none.
+        clip in common, the settings need a baseline and there is none, or a
+        protocol cannot be computed (`score_protocols`).
     """
+    protocols = check_protocols(protocols)
     if settings.only_common_label_frames and baseline is None:
         raise InputError(
             "Expected a baseline to have label frames in common with, found "
@@ -177,7 +200,15 @@ def evaluate(
     systems = {"scores": scores}
     if baseline is not None:
         systems["baseline_scores"] = baseline
-    evaluated = evaluate_systems(systems.items(), truth, settings)
+    of_protocols = {
+        name: score_own_protocols(
+            system, truth, protocols, protocol_settings, settings
+        )
+        for name, system in systems.items()
+    }
+    evaluated = EvaluatedSystems([], {}, {})
+    if HERSHEY in protocols:
+        evaluated = evaluate_systems(systems.items(), truth, settings)
     inputs = {
         "scores": scores.source,
         "baseline_scores": None if baseline is None else baseline.source,
@@ -198,7 +229,7 @@ def evaluate(
             system_name or name_of_source(scores.source),
             baseline_name,
             inputs,
-            (PROTOCOL,),
+            protocols,
         ),
         rank_over=settings.rank_over,
         results=tuple(ours.result for ours, *_ in of_evaluations),
@@ -216,6 +247,36 @@ def evaluate(
         )
         if settings.has_details
         else (),
+        protocols=of_protocols["scores"],
+        baseline_protocols=of_protocols.get("baseline_scores", ()),
+    )
+
+
+def score_own_protocols(
+    scores: NativeScores | LabelFrameScores,
+    truth: Truth,
+    names: Sequence[str],
+    protocol_settings: ProtocolSettings,
+    settings: EvalSettings,
+) -> tuple[ProtocolResult, ...]:
+    """Scores a system by protocols of events and segments, if there are any."""
+    if set(names) <= {HERSHEY}:
+        return ()
+    if settings.mapping is not None and not settings.mapping.is_identity:
+        raise InputError(
+            "Expected labels as they are for protocols of events and segments, "
+            "found a label mapping. Leave it out, or ask for hershey2021 alone."
+        )
+    if isinstance(scores, LabelFrameScores):
+        raise InputError(
+            "Expected scores as they come for protocols of events and "
+            "segments, found label frames. Give what read_scores or "
+            "make_scores returns."
+        )
+    if settings.clips is not None:
+        truth = truth.of_clips(settings.clips)
+    return score_protocols(
+        scores, truth, names, protocol_settings, settings.allow_partial_scores
     )
 
 
@@ -238,7 +299,6 @@ class EvaluatedSystems(NamedTuple):
       evaluations: (evaluation, kind of negatives) of each, in the order to
         show.
       systems: By name, in the order given: each of these evaluations.
-      sources: Where the scores of each system are from.
       notes: What a reader must know of labels and scores, in words, by what it
         is about: truth, label_mapping, compared_classes, compared_clips and
         NAME_notes of each system.
@@ -246,7 +306,6 @@ class EvaluatedSystems(NamedTuple):
 
     evaluations: list[tuple[str, str]]
     systems: dict[str, dict[tuple[str, str], SystemEvaluation]]
-    sources: dict[str, str]
     notes: dict[str, str]
 
 
@@ -264,8 +323,8 @@ def evaluate_systems(
         asked for.
       truth: The labels.
       settings: What is computed.
-      has_plots: Whether details have ROC curves and, of the first system, the
-        worst errors.
+      has_plots: Whether details have curves and breakdowns and, of the first
+        system, the worst errors.
       scratch_dir: Folder where scores wait, so that only one system's need be
         in memory; None to keep them there.
 
@@ -333,7 +392,6 @@ def evaluate_systems(
     return EvaluatedSystems(
         evaluations,
         evaluated,
-        {name: extent.source for name, extent in extents.items()},
         {about: note for about, note in notes.items() if note},
     )
 
@@ -357,7 +415,7 @@ def _evaluate_system(
     has_worst: bool,
 ) -> dict[tuple[str, str], SystemEvaluation]:
     """Makes every evaluation of one system, one's items in memory at a time."""
-    found = {}
+    found: dict[tuple[str, str], SystemEvaluation] = {}
     # Kinds of negatives share their positives, and so lwlrap and their gaps.
     lwlraps: dict[str, npt.NDArray[np.float64]] = {}
     for evaluation, negatives in evaluations:
@@ -384,7 +442,7 @@ def _evaluate_system(
         lwlraps[evaluation] = result.per_class["lwlrap"].to_numpy()[
             : scores.mids.size
         ]
-        summary = ItemSummary({}, None, None)
+        summary = ItemSummary(None, None, None)
         if settings.has_details:
             summary = summarize_items(
                 items,
@@ -396,6 +454,30 @@ def _evaluate_system(
                 has_curves=has_plots,
                 has_worst=has_plots and has_worst,
             )
+        if settings.has_details and has_plots and negatives == "implied":
+            level = settings.bootstrap.level
+            summary = summary._replace(
+                reliability=pooled_reliability(items, level)
+            )
+        # Kinds of negatives share their positives: one breakdown is enough.
+        is_first = not any(of == evaluation for of, _ in found)
+        if (
+            settings.has_details
+            and has_plots
+            and is_first
+            and evaluation == "strong"
+        ):
+            breakdown = break_down(
+                items,
+                truth.strong,
+                0
+                if summary.resamples is None
+                else settings.bootstrap.num_resamples,
+                settings.bootstrap.seed,
+                truth.params,
+                rankings,
+            )
+            summary = summary._replace(breakdown=breakdown)
         found[evaluation, negatives] = SystemEvaluation(result, summary)
         del items, rankings
     return found
@@ -644,14 +726,18 @@ class ItemSummary(NamedTuple):
     of more than one system and one evaluation.
 
     Attributes:
-      curves: `details.roc_curves`.
+      curves: `details.make_curves`; None for none.
       worst: `details.worst_items`; None of a baseline.
       resamples: Metrics of resamples; None for no intervals.
+      breakdown: `breakdowns.break_down`; None for none.
+      reliability: `thresholds.pooled_reliability`; None for none.
     """
 
-    curves: dict[str, npt.NDArray[np.float64]]
+    curves: Curves | None
     worst: pd.DataFrame | None
     resamples: ClassResamples | None
+    breakdown: Breakdown | None = None
+    reliability: PooledReliability | None = None
 
 
 def summarize_items(
@@ -673,7 +759,7 @@ def summarize_items(
       rank_over: Classes that lwlrap ranks.
       names: Display name of each mid.
       rankings: `items.rank_classes()`.
-      has_curves: Whether there are ROC curves.
+      has_curves: Whether there are curves.
       has_worst: Whether the worst errors are listed.
 
     Raises:
@@ -686,7 +772,7 @@ def summarize_items(
             items, bootstrap.num_resamples, bootstrap.seed, rank_over
         )
     return ItemSummary(
-        roc_curves(items, rankings) if has_curves else {},
+        make_curves(items.mids.tolist(), rankings) if has_curves else None,
         worst_items(items, evaluation, names) if has_worst else None,
         resamples,
     )
@@ -715,6 +801,16 @@ def join_details(
         None if resamples is None else intervals_of(resamples, level)
         for resamples in (ours.resamples, theirs)
     )
+    breakdowns = None
+    if ours.breakdown is not None:
+        breakdowns = join_breakdowns(
+            ours.breakdown,
+            None if baseline is None else baseline.breakdown,
+            ours.resamples,
+            theirs,
+            level,
+            is_paired=paired is not None,
+        )
     return EvalDetails(
         evaluation,
         negatives,
@@ -725,4 +821,8 @@ def join_details(
         curves=ours.curves,
         baseline_curves=None if baseline is None else baseline.curves,
         worst=ours.worst,
+        breakdowns=breakdowns,
+        lengths_of=ours.breakdown.lengths_of if ours.breakdown else "",
+        reliability=ours.reliability,
+        baseline_reliability=None if baseline is None else baseline.reliability,
     )

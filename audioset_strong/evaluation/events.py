@@ -1,66 +1,77 @@
-"""Event-based metrics: PSDS and F1 of events, from `sed_scores_eval`.
+"""Event metrics: PSDS and F1 of events, by `sed_scores_eval`.
 
     pip install '.[psds]'
 
-Three ways to compare detected events with strong labels. A detection is a run
-of windows (label frames, frames of scores at the hop used, or the rows of a
-score table) that reach a threshold:
+A detection is a run of frames, at the scores' own hop, that reach a threshold.
 
   PSDS             area under the curve of found events against false alarms an
                    hour, over all thresholds, less the spread of classes. A
                    detection counts if `dtc_threshold` of it lies in events of
                    its class, an event is found if `gtc_threshold` of it lies in
-                   such detections. The defaults are "PSDS1"; papers share the
-                   name and not the parameters, so they are always printed.
+                   such detections.
   intersection F1  the same two criteria, at one threshold
   collar F1        onset and offset within a collar, at one threshold
 
 Conventions:
   * The truth is complete: what is no event is a false alarm. Explicit negatives
     play no part, so that these numbers do not compare with the paper's.
-  * Evaluated are the clips that are scored and have an event, and the classes
-    that are scored and have an event in these clips. A strong label file does
-    not name clips that annotators found empty; `clips`, a list of annotated
-    clips, can: they hold no event, but false alarms and their length count.
+  * Evaluated are clips that are scored and have an event, and classes that are
+    scored and have an event in these clips. Listed clips without an event count
+    with their false alarms and their length, unless a protocol drops them.
   * Events of one class that overlap or touch are one event: metrics that match
     events cannot tell which of two overlapping ones a detection is. (Framing
     never merges: `labels/frame_rule.py`.)
-  * Few events meet a collar of 0.2 s on label frames of 0.96 s: collars are for
-    scores at a finer hop.
+  * Frames after the end of a clip are no false alarm: they are cut.
 
-Classes are computed a few at a time: `sed_scores_eval` holds every threshold of
-every clip and class, about 2 kB a pair, so 14 GB for 17,000 clips and 416
-classes. Time is about a third of a millisecond a pair: `num_jobs` shares it.
+The library takes a third of a millisecond for a clip and class, half an hour
+for AudioSet on two processors. Nearly all pairs have no event, and detections
+there are false alarms of any length, which are counted here for all such clips
+of a class at once. So are only those that the area can hold: below the score
+that more clips reach than there may be false alarms, every threshold has too
+many. The library does the rest and gives the same numbers (tests).
 
 Source: Bilen et al., "A framework for the robust evaluation of sound event
 detection", ICASSP 2020; Ebbers et al., "Threshold independent evaluation of
-sound event detection scores", ICASSP 2022. Defaults: PSDS1 and the F1 of DCASE
-2021 to 2023, task 4 (BUILD_NOTES.md "Event scores").
+sound event detection scores", ICASSP 2022.
 """
 
+import collections
+import concurrent.futures
 import dataclasses
+import functools
 import importlib
 import importlib.metadata
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+import math
+import multiprocessing
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+from scipy import ndimage
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.items import within_clips
 from audioset_strong.evaluation.native_scores import NativeScores
-from audioset_strong.evaluation.scores import LabelFrameScores
-from audioset_strong.labels.clips import check_listed, check_onsets
+from audioset_strong.labels.clips import check_listed
 from audioset_strong.labels.frame_rule import to_milliseconds
+from audioset_strong.labels.problems import listed
 
-# Score table of each clip.
-ScoreTables = Mapping[str, pd.DataFrame]
 Thresholds = float | Mapping[str, float]
 
-# Classes at a time: some 1 GB for 17,000 clips.
-_CLASSES_AT_ONCE = 32
+_Floats = npt.NDArray[np.float64]
+_Ints = npt.NDArray[np.int64]
+_Scores = npt.NDArray[np.floating[Any]]
+_T = TypeVar("_T")
+
+# Classes that are read at a time; 70 MB of float32 for all of AudioSet's eval
+# clips at 40 ms.
+_CLASSES_AT_ONCE = 4
+# Frames of all classes from which on starting processes pays.
+_MANY_FRAMES = 50_000_000
+# With cross triggers the library holds every other class for each clip and
+# class: about 60 bytes each.
+_MOST_CROSS_TRIGGERS = 100_000_000
 
 # --- Truth -------------------------------------------------------------------
 
@@ -80,6 +91,7 @@ class EventTruth:
       clips_without_events: Evaluated clips without an event of any class.
       mids_not_scored: Labelled classes without scores.
       mids_without_events: Scored classes without an event in these clips.
+      num_clips_dropped: Clips without an event of these classes, if dropped.
       events_left_out: How many events were left out, for each reason.
     """
 
@@ -92,6 +104,7 @@ class EventTruth:
     clips_without_events: tuple[str, ...]
     mids_not_scored: tuple[str, ...]
     mids_without_events: tuple[str, ...]
+    num_clips_dropped: int
     events_left_out: dict[str, int]
 
 
@@ -100,6 +113,8 @@ def make_event_truth(
     scored_clips: Sequence[str],
     scored_mids: Sequence[str],
     clips: pd.DataFrame | None = None,
+    classes: Collection[str] | None = None,
+    drops_empty: bool = False,
 ) -> EventTruth:
     """Finds the clips, classes and events to evaluate.
 
@@ -107,12 +122,18 @@ def make_event_truth(
       strong: Strong table (`label_files`).
       scored_clips: segment_id of every scored clip.
       scored_mids: Mid of every scored class.
-      clips: As in `psds_scores`.
+      clips: Clips table (`labels/clips.py`): clips that annotators listened to,
+        with or without an event; None for those with one.
+      classes: Mids that are evaluated; None for all.
+      drops_empty: Whether clips without an event of an evaluated class are not
+        evaluated.
 
     Raises:
-      InputError: No scored clip has an event of a scored class, or a clip with
-        an event is not listed.
+      InputError: No scored clip has an event of such a class, or a clip with an
+        event is not listed.
     """
+    if classes is not None:
+        scored_mids = [mid for mid in scored_mids if mid in classes]
     labelled = with_events = set(strong["segment_id"])
     if clips is not None:
         check_listed(strong["segment_id"], clips)
@@ -121,6 +142,7 @@ def make_event_truth(
     # All bool [num_events].
     in_clip = strong["segment_id"].isin(segment_ids).to_numpy()
     in_class = strong["mid"].isin(scored_mids).to_numpy()
+    asked = set(strong["mid"]) if classes is None else set(classes)
     # An event of no length has no overlap with anything.
     has_length = (strong["offset_seconds"] > strong["onset_seconds"]).to_numpy()
     used = strong[in_clip & in_class & has_length]
@@ -135,6 +157,10 @@ def make_event_truth(
             f"{', '.join(scored_mids[:1]) or 'none'}). Give strong labels of "
             f"the set that was scored."
         )
+    num_labelled = len(segment_ids)
+    if drops_empty:
+        kept = set(events["segment_id"])
+        segment_ids = tuple(clip for clip in segment_ids if clip in kept)
     return EventTruth(
         segment_ids=segment_ids,
         mids=tuple(mid for mid in scored_mids if mid in mids_with_events),
@@ -147,13 +173,16 @@ def make_event_truth(
         clips_without_events=tuple(
             clip for clip in segment_ids if clip not in with_events
         ),
-        mids_not_scored=tuple(sorted(set(strong["mid"]) - set(scored_mids))),
+        mids_not_scored=tuple(
+            sorted(asked & set(strong["mid"]) - set(scored_mids))
+        ),
         mids_without_events=tuple(
             mid for mid in scored_mids if mid not in mids_with_events
         ),
+        num_clips_dropped=num_labelled - len(segment_ids),
         events_left_out={
             "clip_not_evaluated": int((~in_clip).sum()),
-            "class_not_scored": int((in_clip & ~in_class).sum()),
+            "class_not_evaluated": int((in_clip & ~in_class).sum()),
             "no_length": int((in_clip & in_class & ~has_length).sum()),
         },
     )
@@ -184,7 +213,592 @@ def merge_overlapping(strong: pd.DataFrame) -> pd.DataFrame:
     return merged.reset_index(drop=True)
 
 
-# --- Inputs of `sed_scores_eval` ---------------------------------------------
+# --- Scores, class by class --------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class EqualClips:
+    """Evaluated clips with the same length and frames.
+
+    Attributes:
+      clips: int64 `[num_clips]`, places among the evaluated clips.
+      first_rows: int64 `[num_clips]`, row of each one's first frame in the
+        scores of all clips.
+      edges: float64 `[num_frames + 1]`, in seconds, of the frames that begin
+        before the end of the clip.
+      seconds: Length of each clip.
+    """
+
+    clips: _Ints
+    first_rows: _Ints
+    edges: _Floats
+    seconds: float
+
+    def frames_of(self, column: _Scores, median_frames: int = 1) -> _Scores:
+        """Returns a class's scores, `[num_clips, num_frames]`.
+
+        Args:
+          column: float `[num_frames_of_all]`.
+          median_frames: Length of a median filter over frames, as SciPy's
+            `ndimage.median_filter` does it: what lies before a clip mirrors it.
+        """
+        rows = self.first_rows[:, np.newaxis] + np.arange(self.edges.size - 1)
+        frames: _Scores = column[rows]
+        if median_frames > 1:
+            frames = ndimage.median_filter(frames, size=(1, median_frames))
+        return frames
+
+
+def group_clips(
+    scores: NativeScores, segment_ids: Sequence[str]
+) -> list[EqualClips]:
+    """Groups the clips that are evaluated by their length and frames."""
+    places = pd.Index(scores.segment_ids).get_indexer(pd.Index(segment_ids))
+    groups: dict[tuple[bytes, float], list[int]] = collections.defaultdict(list)
+    for clip, place in enumerate(places.tolist()):
+        edges = scores.edges_seconds(place)
+        key = edges.tobytes(), float(scores.audio_seconds[place])
+        groups[key].append(clip)
+    return [
+        EqualClips(
+            clips=np.array(clips, dtype=np.int64),
+            first_rows=scores.rows[places[clips]],
+            edges=np.frombuffer(edges),
+            seconds=seconds,
+        )
+        for (edges, seconds), clips in groups.items()
+    ]
+
+
+def score_of_nothing(column: _Scores) -> float:
+    """Returns 0, the least probability; less than any score that is no such."""
+    lowest = float(column.min())
+    return 0.0 if lowest >= 0 else lowest - 1.0
+
+
+class ClassTask(NamedTuple):
+    """What is needed of one class.
+
+    Attributes:
+      mid: The class.
+      column: float `[num_frames_of_all]`, its scores.
+      events: Onset and offset in seconds of its events, in order, by the place
+        of their clip among the evaluated ones.
+      median_frames: Length of the median filter; 1 for none.
+    """
+
+    mid: str
+    column: _Scores
+    events: dict[int, list[tuple[float, float]]]
+    median_frames: int
+
+
+def map_classes(
+    function: Callable[[ClassTask], _T],
+    scores: NativeScores,
+    truth: EventTruth,
+    median_frames: Mapping[str, int],
+    num_jobs: int = 1,
+) -> dict[str, _T]:
+    """Calls a function for each evaluated class, in processes if it pays.
+
+    Args:
+      function: Can be pickled.
+      scores: Scores of the evaluated clips and classes, among others.
+      truth: What is evaluated.
+      median_frames: Length of the median filter of each class.
+      num_jobs: Processes.
+
+    Returns:
+      What the function returned for each mid, in the order of the truth.
+    """
+    place_of = {clip: i for i, clip in enumerate(truth.segment_ids)}
+    column_of = {mid: i for i, mid in enumerate(scores.mids.tolist())}
+    events: dict[str, dict[int, list[tuple[float, float]]]] = {
+        mid: {} for mid in truth.mids
+    }
+    for clip, onset, offset, mid in truth.events.itertuples(index=False):
+        of_clip = events[mid].setdefault(place_of[clip], [])
+        of_clip.append((float(onset), float(offset)))
+
+    def tasks_of(mids: Sequence[str]) -> list[ClassTask]:
+        # Read together, since what is read of a row-major file are pages.
+        columns = np.array(
+            scores.scores[:, [column_of[mid] for mid in mids]].T, order="C"
+        )
+        return [
+            ClassTask(mid, column, events[mid], median_frames[mid])
+            for mid, column in zip(mids, columns, strict=True)
+        ]
+
+    blocks = [
+        truth.mids[start : start + _CLASSES_AT_ONCE]
+        for start in range(0, len(truth.mids), _CLASSES_AT_ONCE)
+    ]
+    found: list[_T] = []
+    if num_jobs == 1 or len(scores.scores) * len(truth.mids) < _MANY_FRAMES:
+        for mids in blocks:
+            found += map(function, tasks_of(mids))
+    else:
+        # Never a copy of this process, whose threads would be missing in it.
+        methods = multiprocessing.get_all_start_methods()
+        context = multiprocessing.get_context(
+            "forkserver" if "forkserver" in methods else "spawn"
+        )
+        with concurrent.futures.ProcessPoolExecutor(num_jobs, context) as pool:
+            waiting: collections.deque[concurrent.futures.Future[list[_T]]]
+            waiting = collections.deque()
+            for mids in blocks:
+                waiting.append(pool.submit(_call_all, function, tasks_of(mids)))
+                # Each holds the scores of its classes.
+                if len(waiting) > num_jobs:
+                    found += waiting.popleft().result()
+            for block in waiting:
+                found += block.result()
+    return dict(zip(truth.mids, found, strict=True))
+
+
+def _call_all(
+    function: Callable[[ClassTask], _T], tasks: Sequence[ClassTask]
+) -> list[_T]:
+    return list(map(function, tasks))
+
+
+# --- Metrics -----------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PsdsParams:
+    """What a PSDS depends on besides scores and truth.
+
+    Attributes:
+      dtc_threshold: Least share of a detection inside events.
+      gtc_threshold: Least share of an event inside detections.
+      cttc_threshold: Least share of a detection inside events of another class
+        for a cross trigger; None where alpha_ct is 0.
+      alpha_ct: Weight of cross triggers.
+      alpha_st: Weight of the spread of classes (variance penalty).
+      max_efpr: False alarms an hour up to which the area is taken.
+      classes: "all", or the group of classes that it is of.
+    """
+
+    dtc_threshold: float = 0.7
+    gtc_threshold: float = 0.7
+    cttc_threshold: float | None = None
+    alpha_ct: float = 0.0
+    alpha_st: float = 0.0
+    max_efpr: float = 100.0
+    classes: str = "all"
+
+    def arguments(self) -> dict[str, Any]:
+        """Returns the parameters by their names in the library."""
+        return {
+            "dtc_threshold": self.dtc_threshold,
+            "gtc_threshold": self.gtc_threshold,
+            "cttc_threshold": self.cttc_threshold,
+            "alpha_ct": self.alpha_ct,
+            "alpha_st": self.alpha_st,
+            "unit_of_time": "hour",
+            "max_efpr": self.max_efpr,
+        }
+
+    @property
+    def curve_key(self) -> tuple[float, ...]:
+        """What the curve of a class depends on."""
+        return (
+            self.dtc_threshold,
+            self.gtc_threshold,
+            self.cttc_threshold or 0.0,
+            self.alpha_ct,
+            self.max_efpr,
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class F1Params:
+    """What an F1 of events depends on besides scores and truth.
+
+    Attributes:
+      matching: "intersection" or "collar".
+      criteria: Parameters of the matching, by their names in the library.
+      threshold: Least score of an event, or that of each mid.
+      counts_threshold: Whether a score of just the threshold is an event.
+      average: "mean of classes", or "all together": of all classes' detections.
+    """
+
+    matching: str
+    criteria: Mapping[str, float]
+    threshold: Thresholds = 0.5
+    counts_threshold: bool = False
+    average: str = "mean of classes"
+
+    def threshold_of(self, mid: str) -> float:
+        """Returns the threshold of a class."""
+        if isinstance(self.threshold, Mapping):
+            return self.threshold.get(mid, math.nan)
+        return self.threshold
+
+
+EventMetric = PsdsParams | F1Params
+
+
+class _ClassCurve(NamedTuple):
+    """PSD ROC of a class, by ascending false alarms an hour."""
+
+    found: _Floats
+    false_alarms: _Floats
+
+
+class _ClassCounts(NamedTuple):
+    """Found events, detections that are none, and events of a class."""
+
+    num_found: float
+    num_false: float
+    num_events: int
+
+
+_ClassResult = dict[str, "_ClassCurve | _ClassCounts"]
+
+
+def score_events(
+    scores: NativeScores,
+    truth: EventTruth,
+    metrics: Mapping[str, EventMetric],
+    median_frames: Mapping[str, int],
+    masks_absent: bool = False,
+    groups: Mapping[str, str] | None = None,
+    num_jobs: int = 1,
+) -> tuple[dict[str, float], pd.DataFrame]:
+    """Computes metrics of events.
+
+    Args:
+      scores: Scores whose lengths are those of the clips.
+      truth: What is evaluated.
+      metrics: What is computed, by name.
+      median_frames: Length of the median filter of each class.
+      masks_absent: Whether scores of classes that a clip has no event of are
+        set to 0 (`score_of_nothing`).
+      groups: Group of each class, for metrics of a group.
+      num_jobs: Processes.
+
+    Returns:
+      The value of each metric, and a table of the classes: mid str, num_events
+      int64 and each metric that classes have, float64 in [0, 1].
+
+    Raises:
+      InputError: `sed_scores_eval` is not installed, a threshold is missing or
+        not a number, or cross triggers would take too much memory.
+    """
+    library = import_library()
+    for metric in metrics.values():
+        if isinstance(metric, F1Params):
+            _check_thresholds(metric, truth.mids)
+    clips = group_clips(scores, truth.segment_ids)
+    seconds = sum(float(group.clips.size * group.seconds) for group in clips)
+    found = map_classes(
+        functools.partial(
+            _score_class,
+            clips=clips,
+            metrics={
+                name: metric
+                for name, metric in metrics.items()
+                if isinstance(metric, F1Params) or not metric.alpha_ct
+            },
+            masks_absent=masks_absent,
+            seconds=seconds,
+        ),
+        scores,
+        truth,
+        median_frames,
+        num_jobs,
+    )
+    for name, metric in metrics.items():
+        if isinstance(metric, PsdsParams) and metric.alpha_ct:
+            curves = _curves_with_cross_triggers(
+                scores, truth, metric, median_frames, num_jobs
+            )
+            for mid, curve in curves.items():
+                found[mid][name] = curve
+    values, columns = {}, {}
+    module = library.intersection_based
+    for name, metric in metrics.items():
+        of_classes = {mid: found[mid][name] for mid in truth.mids}
+        if isinstance(metric, PsdsParams):
+            if metric.classes != "all":
+                kept = [
+                    mid
+                    for mid in truth.mids
+                    if (groups or {}).get(mid) == metric.classes
+                ]
+                of_classes = {mid: of_classes[mid] for mid in kept}
+            if not of_classes:
+                values[name] = math.nan
+                continue
+            curve = module.multi_class_psd_roc_from_single_class_psd_rocs(
+                of_classes, metric.alpha_st, metric.max_efpr
+            )
+            psds = module.psds_from_psd_roc
+            values[name] = float(psds(*curve, metric.max_efpr))
+            columns[name] = {
+                mid: float(psds(*of_class, metric.max_efpr))
+                for mid, of_class in of_classes.items()
+            }
+        else:
+            f1 = {mid: _f1([counts]) for mid, counts in of_classes.items()}
+            if metric.average == "all together":
+                values[name] = _f1(list(of_classes.values()))
+            else:
+                values[name] = float(np.mean(list(f1.values())))
+                columns[name] = f1
+    num_events = truth.events["mid"].value_counts()
+    table = pd.DataFrame(
+        {
+            "mid": pd.Series(list(truth.mids), dtype=object),
+            "num_events": [int(num_events[mid]) for mid in truth.mids],
+        }
+        | {
+            name: [column.get(mid, math.nan) for mid in truth.mids]
+            for name, column in columns.items()
+        }
+    )
+    return values, table
+
+
+def _f1(counts: Sequence[Any]) -> float:
+    """Returns the F1 of the counts of one or more classes together."""
+    num_found, num_false, num_events = np.sum(counts, axis=0).tolist()
+    return float(2 * num_found / (num_found + num_false + num_events))
+
+
+def _check_thresholds(metric: F1Params, mids: Sequence[str]) -> None:
+    without = [
+        mid for mid in mids if not math.isfinite(metric.threshold_of(mid))
+    ]
+    if without:
+        raise InputError(
+            f"Expected a finite threshold of every evaluated class, found none "
+            f"of {len(without)}: {listed(without)}. Give one number, or a file "
+            f"with all of them."
+        )
+
+
+def _score_class(
+    task: ClassTask,
+    clips: Sequence[EqualClips],
+    metrics: Mapping[str, EventMetric],
+    masks_absent: bool,
+    seconds: float,
+) -> _ClassResult:
+    """Computes what metrics need of one class."""
+    library = import_library()
+    blocks = []
+    for group in clips:
+        frames = group.frames_of(task.column, task.median_frames)
+        has_events = np.array([i in task.events for i in group.clips.tolist()])
+        if masks_absent:
+            frames[~has_events] = score_of_nothing(task.column)
+        blocks.append((group, frames, has_events))
+    results: _ClassResult = {}
+    curves: dict[tuple[float, ...], _ClassCurve] = {}
+    for name, metric in metrics.items():
+        if isinstance(metric, F1Params):
+            results[name] = _count_events(library, task, blocks, metric)
+        else:
+            if metric.curve_key not in curves:
+                curves[metric.curve_key] = _curve(
+                    library, task, blocks, metric, seconds
+                )
+            results[name] = curves[metric.curve_key]
+    return results
+
+
+_Blocks = Sequence[tuple[EqualClips, _Scores, npt.NDArray[np.bool_]]]
+
+
+def _curve(
+    library: Any,
+    task: ClassTask,
+    blocks: _Blocks,
+    metric: PsdsParams,
+    seconds: float,
+) -> _ClassCurve:
+    """Returns the PSD ROC of a class, up to `max_efpr`."""
+    module = library.intersection_based
+    # Of each clip without an event: it has a false alarm from this score down.
+    highest = np.concatenate([f[~has].max(axis=1) for _, f, has in blocks])
+    most_false = math.floor(metric.max_efpr * seconds / 3600 * (1 + 1e-9))
+    lowest = -math.inf
+    if highest.size > most_false:
+        # At this score, and below, there are more false alarms than count.
+        lowest = float(-np.partition(-highest, most_false)[most_false])
+    false_scores, false_deltas = [], []
+    for _, frames, has_events in blocks:
+        is_used = ~has_events & (frames.max(axis=1) > lowest)
+        of_clips = frames[is_used].astype(np.float64)
+        before = np.pad(
+            of_clips[:, :-1], ((0, 0), (1, 0)), constant_values=-math.inf
+        )
+        is_onset = of_clips > before
+        # A detection begins where scores rise. It joins the one before it when
+        # the threshold falls to the score between them.
+        false_scores += [of_clips[is_onset], before[is_onset]]
+        false_deltas += [1.0, -1.0]
+    changes = np.concatenate(false_scores)
+    deltas = np.repeat(false_deltas, [s.size for s in false_scores])
+    is_kept = changes > lowest
+    changes, deltas = changes[is_kept], deltas[is_kept]
+    of_empty = changes, {"tps": np.zeros_like(deltas), "fps": deltas}
+    tables, events = _tables(task, blocks, lowest)
+    statistics = module.intermediate_statistics_deltas(
+        tables,
+        events,
+        dtc_threshold=metric.dtc_threshold,
+        gtc_threshold=metric.gtc_threshold,
+    )
+    for of_clip in statistics.values():
+        scores, deltas_of = of_clip[task.mid]
+        is_used = scores > lowest
+        of_clip[task.mid] = (
+            scores[is_used],
+            {key: deltas_of[key][is_used] for key in ("tps", "fps")},
+        )
+    if not changes.size and not any(
+        of_clip[task.mid][0].size for of_clip in statistics.values()
+    ):
+        # Any threshold has too many false alarms.
+        return _ClassCurve(np.zeros(1), np.zeros(1))
+    # The clips without an event, as one.
+    statistics[""], events[""] = {task.mid: of_empty}, []
+    _, rocs = module.psd_roc(
+        None,
+        events,
+        {clip: 0.0 for clip in tables} | {"": seconds},
+        deltas=statistics,
+        **metric.arguments(),
+    )
+    found, false_alarms, *_ = rocs[task.mid]
+    return _ClassCurve(found, false_alarms)
+
+
+def _tables(
+    task: ClassTask, blocks: _Blocks, lowest: float = -math.inf
+) -> tuple[dict[str, pd.DataFrame], dict[str, list[tuple[float, float, str]]]]:
+    """Makes the library's tables of the clips with events of a class.
+
+    Args:
+      task: The class.
+      blocks: Its scores.
+      lowest: Scores below are raised to this one: their order plays no part.
+
+    Returns:
+      The score table and the events of each clip.
+    """
+    tables: dict[str, pd.DataFrame] = {}
+    events: dict[str, list[tuple[float, float, str]]] = {}
+    for group, frames, has_events in blocks:
+        edges = {"onset": group.edges[:-1], "offset": group.edges[1:]}
+        of_clips = np.maximum(frames[has_events].astype(np.float64), lowest)
+        names = group.clips[has_events].tolist()
+        for clip, of_clip in zip(names, of_clips, strict=True):
+            tables[str(clip)] = _WritableFrame(edges | {task.mid: of_clip})
+            events[str(clip)] = [
+                (onset, offset, task.mid) for onset, offset in task.events[clip]
+            ]
+    return tables, events
+
+
+def _count_events(
+    library: Any, task: ClassTask, blocks: _Blocks, metric: F1Params
+) -> _ClassCounts:
+    """Counts found events and false detections of a class at its threshold."""
+    # In float64: float32 would round the threshold.
+    threshold = np.float64(metric.threshold_of(task.mid))
+    is_above = np.greater_equal if metric.counts_threshold else np.greater
+    active = [
+        (group, is_above(f.astype(np.float64), threshold).astype(float), has)
+        for group, f, has in blocks
+    ]
+    module = {
+        "intersection": library.intersection_based,
+        "collar": library.collar_based,
+    }[metric.matching]
+    tables, events = _tables(task, active)
+    statistics = module.intermediate_statistics_deltas(
+        tables, events, **metric.criteria
+    )
+    counts = np.zeros(2)
+    for of_clip in statistics.values():
+        scores, deltas = of_clip[task.mid]
+        is_active = scores > 0  # What changes as the threshold falls below 1.
+        counts += [deltas[key][is_active].sum() for key in ("tps", "fps")]
+    for _, frames, has_events in active:
+        # [num_clips, 1 + num_frames]
+        padded = np.pad(frames[~has_events], ((0, 0), (1, 0)))
+        counts[1] += (np.diff(padded, axis=1) > 0).sum()
+    num_events = sum(map(len, task.events.values()))
+    return _ClassCounts(float(counts[0]), float(counts[1]), num_events)
+
+
+def _curves_with_cross_triggers(
+    scores: NativeScores,
+    truth: EventTruth,
+    metric: PsdsParams,
+    median_frames: Mapping[str, int],
+    num_jobs: int,
+) -> dict[str, _ClassCurve]:
+    """Returns PSD ROCs of all classes, which need each other's events."""
+    num_held = len(truth.segment_ids) * len(truth.mids) ** 2
+    if num_held > _MOST_CROSS_TRIGGERS:
+        raise InputError(
+            f"Expected cross triggers (alpha_ct {metric.alpha_ct:g}) of few "
+            f"classes, as they are counted for every clip and two classes: "
+            f"found {len(truth.segment_ids)} clips and {len(truth.mids)} "
+            f"classes, some {num_held * 60 / 1e9:.0f} GB. Evaluate fewer "
+            f"classes, or a protocol without cross triggers."
+        )
+    _, rocs = import_library().intersection_based.psd_roc(
+        *library_inputs(scores, truth, median_frames),
+        **metric.arguments(),
+        num_jobs=num_jobs,
+    )
+    return {mid: _ClassCurve(*roc[:2]) for mid, roc in rocs.items()}
+
+
+def library_inputs(
+    scores: NativeScores, truth: EventTruth, median_frames: Mapping[str, int]
+) -> tuple[
+    dict[str, pd.DataFrame],
+    dict[str, list[tuple[float, float, str]]],
+    dict[str, float],
+]:
+    """Makes the library's inputs of all clips and classes: for few of them.
+
+    Returns:
+      The score table, the events and the length of each clip.
+    """
+    column_of = {mid: i for i, mid in enumerate(scores.mids.tolist())}
+    tables: dict[str, pd.DataFrame] = {}
+    seconds = {}
+    for group in group_clips(scores, truth.segment_ids):
+        edges = {"onset": group.edges[:-1], "offset": group.edges[1:]}
+        # Each [num_clips, num_frames].
+        frames = {
+            mid: group.frames_of(
+                np.asarray(scores.scores[:, column_of[mid]]), median_frames[mid]
+            ).astype(np.float64)
+            for mid in truth.mids
+        }
+        for row, place in enumerate(group.clips.tolist()):
+            clip = truth.segment_ids[place]
+            tables[clip] = _WritableFrame(
+                edges | {mid: of_class[row] for mid, of_class in frames.items()}
+            )
+            seconds[clip] = group.seconds
+    events: dict[str, list[tuple[float, float, str]]]
+    events = {clip: [] for clip in truth.segment_ids}
+    for clip, onset, offset, mid in truth.events.itertuples(index=False):
+        events[clip].append((float(onset), float(offset), mid))
+    return tables, events, seconds
 
 
 class _WritableFrame(pd.DataFrame):
@@ -202,391 +816,11 @@ class _WritableFrame(pd.DataFrame):
         return super().to_numpy(*args, **kwargs).copy()
 
 
-def _scored_clips_and_mids(
-    scores: LabelFrameScores | NativeScores | ScoreTables,
-) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Returns the clips and classes that have scores; checks tables."""
-    if isinstance(scores, LabelFrameScores | NativeScores):
-        counts = (
-            scores.num_frames
-            if isinstance(scores, NativeScores)
-            else scores.num_label_frames
-        )
-        has_scores = counts > 0
-        clips = tuple(map(str, scores.segment_ids[has_scores]))
-        return clips, tuple(map(str, scores.mids))
-    if not scores:
-        raise InputError("Expected a score table for each clip, found none.")
-    columns = [tuple(table.columns) for table in scores.values()]
-    if len(set(columns)) != 1 or columns[0][:2] != ("onset", "offset"):
-        raise InputError(
-            f"Score tables must have one list of columns, first onset and "
-            f"offset. Received: {len(set(columns))} lists, such as "
-            f"{list(columns[0][:4])}."
-        )
-    for segment_id, table in scores.items():
-        onset, offset = table["onset"].to_numpy(), table["offset"].to_numpy()
-        if not len(table) or not np.isfinite(table.to_numpy(np.float64)).all():
-            raise InputError(
-                f"The score table of {segment_id} must have rows of finite "
-                f"numbers. Check the model that wrote it."
-            )
-        if (offset <= onset).any() or (offset[:-1] != onset[1:]).any():
-            raise InputError(
-                f"Each row of the score table of {segment_id} must end where "
-                f"the next begins, after its own begin. Write gapless windows."
-            )
-    return tuple(scores), columns[0][2:]
-
-
-def _score_tables(
-    scores: LabelFrameScores | NativeScores | ScoreTables,
-    segment_ids: Sequence[str],
-    mids: Sequence[str],
-) -> Iterator[tuple[str, pd.DataFrame]]:
-    """Yields each clip's scores of a few classes as `sed_scores_eval` reads."""
-    names = ["onset", "offset", *mids]
-    if not isinstance(scores, LabelFrameScores | NativeScores):
-        for segment_id in segment_ids:
-            yield segment_id, _WritableFrame(scores[segment_id][names])
-        return
-    rows = pd.Index(scores.segment_ids).get_indexer(pd.Index(segment_ids))
-    columns = pd.Index(scores.mids).get_indexer(pd.Index(mids))
-    for segment_id, row in zip(segment_ids, rows.tolist(), strict=True):
-        if isinstance(scores, NativeScores):
-            edges, of_clip = scores.edges_seconds(row), scores.of_clip(row)
-        else:
-            edges = (
-                np.arange(scores.num_label_frames[row] + 1)
-                * scores.label_frame_seconds
-            )
-            of_clip = scores.scores[row]
-        num_frames = len(edges) - 1
-        values = np.empty((num_frames, len(names)))
-        values[:, 0], values[:, 1] = edges[:-1], edges[1:]
-        values[:, 2:] = of_clip[:num_frames, columns]
-        yield segment_id, _WritableFrame(values, columns=names)
-
-
-def _checked(
-    what: str, values: Thresholds, keys: Sequence[str], low: float
-) -> dict[str, float]:
-    """Returns a finite number above `low` of each key, the same or its own."""
-    if isinstance(values, int | float):
-        values = dict.fromkeys(keys, float(values))
-    for key in keys:
-        if not low < values.get(key, np.nan) < np.inf:
-            raise InputError(
-                f"Expected a {what} of {key}, found {values.get(key)}."
-            )
-    return {key: float(values[key]) for key in keys}
-
-
-# --- Results -----------------------------------------------------------------
-
-
-@dataclasses.dataclass(frozen=True)
-class EventScoreParams:
-    """All that the numbers depend on besides scores and truth.
-
-    Attributes:
-      dtc_threshold: PSDS: least share of a detection inside events.
-      gtc_threshold: PSDS: least share of an event inside detections.
-      cttc_threshold: PSDS: least share of a detection inside events of another
-        class for a cross trigger; used where alpha_ct is above 0.
-      alpha_ct: PSDS: weight of cross triggers. Above 0 all classes are computed
-        at once, which takes memory by their square.
-      alpha_st: PSDS: weight of the spread of classes.
-      max_efpr: PSDS: false alarms an hour up to which the area is taken.
-      f1_dtc_threshold: Intersection F1: as dtc_threshold.
-      f1_gtc_threshold: Intersection F1: as gtc_threshold.
-      onset_collar: Collar F1: seconds.
-      offset_collar: Collar F1: seconds, or `offset_collar_rate` of the event
-        where that is more.
-      offset_collar_rate: Collar F1: share of an event's length.
-    """
-
-    dtc_threshold: float = 0.7
-    gtc_threshold: float = 0.7
-    cttc_threshold: float = 0.3
-    alpha_ct: float = 0.0
-    alpha_st: float = 1.0
-    max_efpr: float = 100.0
-    f1_dtc_threshold: float = 0.5
-    f1_gtc_threshold: float = 0.5
-    onset_collar: float = 0.2
-    offset_collar: float = 0.2
-    offset_collar_rate: float = 0.2
-
-    def psds_arguments(self) -> dict[str, Any]:
-        """Returns the parameters of PSDS by their names there."""
-        cttc_threshold = self.cttc_threshold if self.alpha_ct > 0 else None
-        return {
-            "dtc_threshold": self.dtc_threshold,
-            "gtc_threshold": self.gtc_threshold,
-            "cttc_threshold": cttc_threshold,
-            "alpha_ct": self.alpha_ct,
-            "alpha_st": self.alpha_st,
-            "unit_of_time": "hour",
-            "max_efpr": self.max_efpr,
-        }
-
-    def f1_arguments(self) -> dict[str, dict[str, float]]:
-        """Returns the parameters of both F1, by their names there."""
-        return {
-            "intersection": {
-                "dtc_threshold": self.f1_dtc_threshold,
-                "gtc_threshold": self.f1_gtc_threshold,
-            },
-            "collar": {
-                "onset_collar": self.onset_collar,
-                "offset_collar": self.offset_collar,
-                "offset_collar_rate": self.offset_collar_rate,
-            },
-        }
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class EventScores:
-    """Event-based metrics of one system.
-
-    Attributes:
-      psds: In [0, 1].
-      intersection_f1: Mean over classes, in [0, 1].
-      intersection_f1_micro: Of all classes' detections together.
-      collar_f1: Mean over classes, in [0, 1].
-      collar_f1_micro: Of all classes' detections together.
-      per_class: One row an evaluated class, in the order of the scores: mid
-        str, display_name str, num_events int64 (merged), threshold, psds,
-        intersection_f1 and collar_f1 float64 in [0, 1].
-      params: What the numbers depend on.
-      threshold_text: What the thresholds of the F1 are.
-      audio_seconds: Of all evaluated clips together.
-      truth: Clips, classes and events, and what was left out.
-      version: Of `sed_scores_eval`.
-    """
-
-    psds: float
-    intersection_f1: float
-    intersection_f1_micro: float
-    collar_f1: float
-    collar_f1_micro: float
-    per_class: pd.DataFrame
-    params: EventScoreParams
-    threshold_text: str
-    audio_seconds: float
-    truth: EventTruth
-    version: str
-
-    def lines(self) -> list[str]:
-        """Returns each number beside all of its parameters, a line each."""
-        truth = self.truth
-        lines = [_line("PSDS", self.psds, self.params.psds_arguments())]
-        values = {
-            "intersection": (self.intersection_f1, self.intersection_f1_micro),
-            "collar": (self.collar_f1, self.collar_f1_micro),
-        }
-        for name, arguments in self.params.f1_arguments().items():
-            shown = {**arguments, "threshold": self.threshold_text}
-            mean, micro = values[name]
-            title = f"{name.capitalize()} F1"
-            lines.append(_line(f"{title}, mean of classes", mean, shown))
-            lines.append(_line(f"{title}, all together", micro, shown))
-        num_empty = len(truth.clips_without_events)
-        empty = f" ({num_empty} without any event)" if num_empty else ""
-        lines.append(
-            f"over {len(truth.events)} events ({truth.num_events_merged} "
-            f"overlapped one of their class and were merged) of "
-            f"{len(truth.mids)} classes in {len(truth.segment_ids)} clips"
-            f"{empty}, {self.audio_seconds / 3600:.2f} hours; sed_scores_eval "
-            f"{self.version}"
-        )
-        return lines
-
-
-def _line(name: str, value: float, arguments: Mapping[str, Any]) -> str:
-    text = ", ".join(
-        f"{key} {'none' if item is None else item}"
-        for key, item in arguments.items()
-    )
-    return f"{name}: {value:.4f} ({text})"
-
-
-# --- Metrics -----------------------------------------------------------------
-
-
-def psds_scores(
-    scores: LabelFrameScores | NativeScores | ScoreTables,
-    strong: pd.DataFrame,
-    params: EventScoreParams = EventScoreParams(),
-    thresholds: Thresholds = 0.5,
-    *,
-    audio_seconds: float | Mapping[str, float] = 10.0,
-    clips: pd.DataFrame | None = None,
-    display_names: Mapping[str, str] | None = None,
-    num_jobs: int = 1,
-) -> EventScores:
-    """Computes PSDS and the F1 of events.
-
-    Args:
-      scores: Score file, for label frames; scores at the hop used, for those
-        frames; or at any frame rate a table for each segment_id, with the
-        columns onset and offset (seconds, gapless) and one column a class,
-        named by its mid, the same in every table.
-      strong: Strong table (`label_files`) of all events of its clips.
-      params: What the numbers depend on.
-      thresholds: Of the F1: least score of an event, or that of each mid, such
-        as `thresholds.ThresholdFile.thresholds`. PSDS needs none.
-      audio_seconds: Length of the clips, or of each, unless `clips` or the
-        scores say it: what false alarms are counted by.
-      clips: Clips table (`labels/clips.py`): clips that annotators listened to,
-        with or without an event, and their lengths; None for those with one.
-      display_names: Name of each mid.
-      num_jobs: Processes.
-
-    Raises:
-      InputError: `sed_scores_eval` is not installed, no scored clip has an
-        event of a scored class, a clip with an event is not listed, or a
-        threshold or length is missing or not a number.
-    """
-    library = _import_library()
-    if isinstance(scores, LabelFrameScores):
-        scores, _ = within_clips(scores, clips)
-    elif isinstance(scores, NativeScores):
-        of_all = 10.0 if isinstance(audio_seconds, Mapping) else audio_seconds
-        scores = scores.within(clips, of_all)
-        audio_seconds = dict(
-            zip(
-                scores.segment_ids.tolist(),
-                scores.audio_seconds.tolist(),
-                strict=True,
-            )
-        )
-    if clips is not None:
-        audio_seconds = dict(
-            zip(clips["segment_id"], clips["duration_seconds"], strict=True)
-        )
-        if not isinstance(scores, LabelFrameScores | NativeScores):
-            # Models pad clips; what they hear in the padding is no false alarm.
-            scores = {
-                clip: table[table["onset"] < audio_seconds.get(clip, np.inf)]
-                for clip, table in scores.items()
-            }
-    truth = make_event_truth(strong, *_scored_clips_and_mids(scores), clips)
-    threshold_of = _checked("threshold", thresholds, truth.mids, low=-np.inf)
-    seconds_of = _checked(
-        "length in seconds", audio_seconds, truth.segment_ids, low=0.0
-    )
-    # Clips that are not evaluated have no length to check.
-    of_all = np.inf if isinstance(audio_seconds, Mapping) else audio_seconds
-    check_onsets(strong, clips, of_all)
-    # `sed_scores_eval` detects above a threshold, we from it on.
-    just_below = {
-        mid: float(np.nextafter(threshold, -np.inf))
-        for mid, threshold in threshold_of.items()
-    }
-    psds_module = library.intersection_based
-    modules = {"intersection": psds_module, "collar": library.collar_based}
-    rocs: dict[str, Any] = {}
-    f1_of: dict[str, dict[str, float]] = {name: {} for name in modules}
-    # Found events, detections that are none, events: summed over classes.
-    counts = {name: np.zeros(3) for name in modules}
-    at_once = len(truth.mids) if params.alpha_ct > 0 else _CLASSES_AT_ONCE
-    for start in range(0, len(truth.mids), at_once):
-        mids = truth.mids[start : start + at_once]
-        # Of each clip: onset and offset in seconds, and mid.
-        events: dict[str, list[tuple[float, float, str]]]
-        events = {clip: [] for clip in truth.segment_ids}
-        of_block = truth.events[truth.events["mid"].isin(mids)]
-        for clip, onset, offset, mid in of_block.itertuples(index=False):
-            events[clip].append((float(onset), float(offset), mid))
-        tables = dict(_score_tables(scores, truth.segment_ids, mids))
-        _, of_classes = psds_module.psd_roc(
-            tables,
-            events,
-            seconds_of,
-            **params.psds_arguments(),
-            num_jobs=num_jobs,
-        )
-        rocs |= of_classes
-        for name, arguments in params.f1_arguments().items():
-            f1, _, _, found = modules[name].fscore(
-                tables,
-                events,
-                {mid: just_below[mid] for mid in mids},
-                **arguments,
-                num_jobs=num_jobs,
-            )
-            for mid in mids:
-                f1_of[name][mid] = float(f1[mid])
-                counts[name] += [
-                    found[mid][key] for key in ("tps", "fps", "n_ref")
-                ]
-    curve_of_all = psds_module.multi_class_psd_roc_from_single_class_psd_rocs(
-        rocs, alpha_st=params.alpha_st, max_efpr=params.max_efpr
-    )
-    psds_of = {
-        mid: psds_module.psds_from_psd_roc(*roc[:2], params.max_efpr)
-        for mid, roc in rocs.items()
-    }
-    mean_f1 = {
-        name: float(np.mean(list(values.values())))
-        for name, values in f1_of.items()
-    }
-    micro_f1 = {
-        name: float(2 * num_true / (num_true + num_false + num_events))
-        for name, (num_true, num_false, num_events) in counts.items()
-    }
-    num_events_of = truth.events["mid"].value_counts()
-    columns = {
-        "threshold": threshold_of,
-        "psds": psds_of,
-        "intersection_f1": f1_of["intersection"],
-        "collar_f1": f1_of["collar"],
-    }
-    return EventScores(
-        psds=float(
-            psds_module.psds_from_psd_roc(*curve_of_all, params.max_efpr)
-        ),
-        intersection_f1=mean_f1["intersection"],
-        intersection_f1_micro=micro_f1["intersection"],
-        collar_f1=mean_f1["collar"],
-        collar_f1_micro=micro_f1["collar"],
-        per_class=pd.DataFrame(
-            {
-                "mid": list(truth.mids),
-                "display_name": [
-                    (display_names or {}).get(mid, "") for mid in truth.mids
-                ],
-                "num_events": [int(num_events_of[mid]) for mid in truth.mids],
-                **{
-                    name: [float(values[mid]) for mid in truth.mids]
-                    for name, values in columns.items()
-                },
-            }
-        ),
-        params=params,
-        threshold_text=f"{thresholds:g}"
-        if isinstance(thresholds, int | float)
-        else "of each class",
-        audio_seconds=sum(seconds_of.values()),
-        truth=truth,
-        version=importlib.metadata.version("sed_scores_eval"),
-    )
-
-
-def _import_library() -> Any:
+def import_library() -> Any:
     """Imports `sed_scores_eval`, which takes a second and many packages."""
     try:
         return importlib.import_module("sed_scores_eval")
     except ModuleNotFoundError as error:
-        if error.name == "pkg_resources":
-            # What it is built on needs it; setuptools 81 has it no more.
-            raise InputError(
-                "PSDS and the F1 of events come from sed_scores_eval, which "
-                "needs pkg_resources, found no such module. Install an older "
-                "setuptools: pip install 'setuptools<81'."
-            ) from error
         raise InputError(
             f"PSDS and the F1 of events come from sed_scores_eval, an optional "
             f"extra: expected it to be installed, found no module "

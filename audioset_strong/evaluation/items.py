@@ -35,6 +35,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.evaluation import ranking_metrics
 from audioset_strong.evaluation.scores import LabelFrameScores
 from audioset_strong.labels.frame_rule import label_frames_of_clips
+from audioset_strong.labels.ids import explain_difference
 from audioset_strong.labels.label_files import absent_pairs
 from audioset_strong.params import LabelFrameParams
 
@@ -398,16 +399,28 @@ def _align(
     is_labelled = _is_in(scored_ids, labelled_ids)  # [num_clips]
     has_scores = score_file.num_label_frames > 0
     rows = np.nonzero(is_labelled & has_scores)[0]  # [num_clips_evaluated]
+    if rows.size == 0 and is_labelled.any():
+        raise InputError(
+            f"Expected scored clips with a whole label frame, found none: the "
+            f"{is_labelled.sum()} clips that are scored and labelled, such as "
+            f"{str(scored_ids[is_labelled][0])!r}, have no score for half of a "
+            f"label frame ({score_file.label_frame_seconds:g} s) within their "
+            f"length. Give scores of more of them, or their lengths (clips)."
+        )
     if rows.size == 0:
         first_scored, first_labelled = (
-            str(ids[0]) if ids.size else "none"
+            repr(str(ids[0])) if ids.size else "none"
             for ids in (scored_ids, labelled_ids)
+        )
+        near = explain_difference(
+            list(map(str, scored_ids)), list(map(str, labelled_ids))
         )
         raise InputError(
             f"Expected scored clips to have labels: none of the "
             f"{scored_ids.size} scored clips (such as {first_scored}) is "
             f"among the {labelled_ids.size} labelled ones (such as "
-            f"{first_labelled}). Give labels of the set that was scored."
+            f"{first_labelled}). {f'{near}. ' if near else ''}Give labels of "
+            f"the set that was scored, and name its clips as they do."
         )
     return rows, Alignment(
         num_clips_labelled=labelled_ids.size,

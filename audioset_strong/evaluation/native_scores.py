@@ -14,10 +14,13 @@ that recordings of any length cost no more than their frames:
     audio_seconds   float `[num_clips]`, optional: how long each recording is
     display_names   str `[num_classes]`, optional
     class_map_hash  str, optional: `class_map.hash_of_mids` of mids
+    made_from       str, optional: what model and data the scores are of
 
 Scores can be `[num_clips, num_frames, num_classes]` too, with frame_seconds, or
 with label_frame_seconds, which makes them a score file of label frames. Then
-num_frames is optional: how many frames, from the first, are of the clip.
+num_frames is optional: how many frames, from the first, are of the clip. Or
+they are `[num_clips, num_classes]`, one score a clip, without frame_seconds:
+what a tagger gives, which stands for every moment of the clip.
 
 Frame i stands for the audio from second i * frame_seconds on. Metrics of events
 take these frames, metrics of label frames take them pooled (`scores.py`).
@@ -26,9 +29,10 @@ Nothing is narrowed: float64 stays float64, logits stay logits.
 
 import dataclasses
 import math
+import mmap
 import os
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +50,6 @@ from audioset_strong.evaluation.scores import (
     check_float,
     check_pooling,
     check_unique_texts,
-    find_classes,
     find_columns,
     load_arrays,
     only_value,
@@ -65,8 +68,13 @@ _GRID = LabelFrameParams()
 _MOST_BYTES = 4 << 30
 # Sums of frame lengths are off by less.
 _TOLERANCE_SECONDS = 1e-6
+# Of scores in a file that are read at a time: 1 GB of 4 million frames.
+_CLASSES_AT_ONCE = 32
 # Scores that are pooled at a time: float64 of 64 MB.
 _CELLS_AT_ONCE = 1 << 23
+
+# After what a file lacks.
+_ADVICE = ", or give frame_seconds, from the start of one frame to the next"
 
 _Floats = npt.NDArray[np.float64]
 _Scores = npt.NDArray[np.floating[Any]]
@@ -96,6 +104,8 @@ class NativeScores:
       first_rows: int64 `[num_clips]`, rows of the first frame of each clip,
         where rows are left out; None if num_frames says it.
       is_logits: Whether the scores are logits.
+      is_of_clips: Whether there is one score a clip and class, whose frame is
+        as long as the clip.
       display_names: Name of each mid to show; may be empty.
       source: Where the scores are from, such as a path, for reports.
       notes: What a reader of results must know of how they were read.
@@ -112,6 +122,7 @@ class NativeScores:
     offset_seconds: _Floats | None = None
     first_rows: npt.NDArray[np.integer[Any]] | None = None
     is_logits: bool = False
+    is_of_clips: bool = False
     display_names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     source: str = "an array"
     notes: tuple[str, ...] = ()
@@ -205,6 +216,22 @@ class NativeScores:
         start = int(self.rows[clip])
         return self.scores[start : start + int(self.num_frames[clip])]
 
+    def of_classes(
+        self, columns: slice | npt.NDArray[np.integer[Any]]
+    ) -> _Scores:
+        """Returns the scores of some classes, `[num_rows, num_columns]`.
+
+        They are in memory, where those of a clip follow each other; what a file
+        holds is read and let go.
+        """
+        if not isinstance(self.scores, np.memmap):
+            return self.scores[:, columns]
+        block: _Scores = np.array(self.scores[:, columns], order="C")
+        mapped: Any = getattr(self.scores, "_mmap", None)
+        if hasattr(mapped, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
+            mapped.madvise(mmap.MADV_DONTNEED)
+        return block
+
     def times_of_clip(self, clip: int) -> tuple[_Floats, _Floats]:
         """Returns when each frame of a clip starts and ends.
 
@@ -275,6 +302,9 @@ class NativeScores:
         default = np.where(np.isnan(known), clip_seconds, known)
         lengths = lengths_of_clips(self.segment_ids, clips, np.nan)
         lengths = np.where(np.isnan(lengths), default, lengths)
+        if self.is_of_clips:
+            lengths = np.fmin(lengths, known)
+            return of_whole_clips(self, lengths)
         notes = _check_ends(self, lengths, allow_partial)
         return dataclasses.replace(
             self,
@@ -388,21 +418,28 @@ class NativeScores:
             key = int(self.num_frames[clip]), own, times
             alike.setdefault(key, []).append(clip)
         rows = self.rows
-        for (count, own, _), of_key in alike.items():
-            onsets, offsets = self.times_of_clip(of_key[0])
-            step = max(_CELLS_AT_ONCE // max(count * shape[2], 1), 1)
-            for first in range(0, len(of_key), step):
-                part = np.array(of_key[first : first + step])
-                frames = rows[part, np.newaxis] + np.arange(count)
-                pooled[part, :own], num_scored[part] = pool_onto_label_frames(
-                    self.scores[frames],  # [part_clips, count, num_classes]
-                    onsets,
-                    offsets,
-                    own,
-                    pooling=pooling,
-                    is_logits=self.is_logits,
-                    label_frame_seconds=grid.label_frame_seconds,
-                )
+        is_in_file = isinstance(self.scores, np.memmap)
+        at_once = _CLASSES_AT_ONCE if is_in_file else shape[2]
+        for column in range(0, shape[2], max(at_once, 1)):
+            columns = slice(column, column + at_once)
+            scores = self.of_classes(columns)
+            for (count, own, _), of_key in alike.items():
+                onsets, offsets = self.times_of_clip(of_key[0])
+                cells = max(count * scores.shape[1], 1)
+                step = max(_CELLS_AT_ONCE // cells, 1)
+                for first in range(0, len(of_key), step):
+                    part = np.array(of_key[first : first + step])
+                    frames = rows[part, np.newaxis] + np.arange(count)
+                    of_part, num_scored[part] = pool_onto_label_frames(
+                        scores[frames],  # [part_clips, count, num_columns]
+                        onsets,
+                        offsets,
+                        own,
+                        pooling=pooling,
+                        is_logits=self.is_logits,
+                        label_frame_seconds=grid.label_frame_seconds,
+                    )
+                    pooled[part, :own, columns] = of_part
         return pooled, num_scored
 
     def _describe(
@@ -414,7 +451,9 @@ class NativeScores:
         """Says what was pooled, and what of it was not used."""
         window = self.window_seconds or self.frame_seconds
         each = f"{self.frame_seconds:.4g} s"
-        if self.onset_seconds is not None:
+        if self.is_of_clips:
+            each = "a whole clip"
+        elif self.onset_seconds is not None:
             each = f"uneven length (typically {each})"
         elif window > self.frame_seconds + _TOLERANCE_SECONDS:
             each = f"{window:.4g} s every {each}"
@@ -427,6 +466,8 @@ class NativeScores:
             f"{label_frame_seconds:g} s"
         )
         # What is after the last label frame of a clip.
+        if self.is_of_clips:
+            return f"{note}: the score of a clip is that of each label frame"
         left = self.end_seconds - num_scored * label_frame_seconds
         left = np.maximum(left, 0)
         if left.max(initial=0) > TIME_TOLERANCE_SECONDS:
@@ -435,6 +476,94 @@ class NativeScores:
                 f"{np.median(left):.3g} s of the typical clip"
             )
         return note
+
+
+def of_whole_clips(scores: NativeScores, lengths: _Floats) -> NativeScores:
+    """Makes the one frame of each clip as long as the clip.
+
+    Args:
+      scores: One score a clip.
+      lengths: float64 `[num_clips]`; NaN for clips of AudioSet's length.
+    """
+    ends = np.where(np.isnan(lengths), _GRID.clip_seconds, lengths)
+    return dataclasses.replace(
+        scores,
+        frame_seconds=float(np.median(ends)) if len(ends) else 1.0,
+        onset_seconds=np.zeros(len(ends)),
+        offset_seconds=ends,
+        audio_seconds=lengths,
+    )
+
+
+def check_windows(onsets: _Floats, offsets: _Floats) -> tuple[int, str] | None:
+    """Finds the first row whose times are wrong; returns it and what they lack.
+
+    Rows are in order of time, without gaps, from the start of the clip. Windows
+    overlap evenly or not at all: those that do have one length, but for what
+    the end of the clip cuts, and one step.
+    """
+    ends_before = np.concatenate(([0.0], offsets[:-1]))[: len(onsets)]
+    starts_before = np.concatenate(([-np.inf], onsets[:-1]))[: len(onsets)]
+    steps = onsets - ends_before  # [num_windows]
+    problems = {
+        "an offset after the onset": offsets <= onsets,
+        "rows in order of time": onsets < starts_before,
+        "no gap before the row": steps > TIME_TOLERANCE_SECONDS,
+    }
+    is_overlap = steps < -TIME_TOLERANCE_SECONDS
+    if is_overlap.any():
+        is_whole = offsets < offsets[-1]
+        lengths, hops = (offsets - onsets)[is_whole], np.diff(onsets)
+        if len(lengths):
+            # What the end cuts is shorter, and never longer.
+            lengths = np.append(lengths, (offsets - onsets).max())
+        spread = max(np.ptp(lengths) if len(lengths) else 0.0, np.ptp(hops))
+        if spread > 2 * TIME_TOLERANCE_SECONDS or (hops <= 0).any():
+            problems["no overlap with the row before"] = is_overlap
+    for expected, is_bad in problems.items():
+        if is_bad.any():
+            return int(np.argmax(is_bad)), expected
+    return None
+
+
+class FrameTimes(NamedTuple):
+    """The fields of `NativeScores` that say when frames are."""
+
+    frame_seconds: float
+    window_seconds: float | None
+    onset_seconds: _Floats | None
+    offset_seconds: _Floats | None
+
+
+def frame_times(
+    onsets: _Floats, offsets: _Floats, num_frames: npt.NDArray[np.integer[Any]]
+) -> FrameTimes:
+    """Describes the times of all frames, by a hop and a window if possible.
+
+    Args:
+      onsets: float64 `[num_frames_of_all]`, clip by clip.
+      offsets: The same.
+      num_frames: int `[num_clips]`.
+    """
+    counts = num_frames.astype(np.int64)
+    if not len(onsets):
+        return FrameTimes(_GRID.label_frame_seconds, None, None, None)
+    starts = np.cumsum(counts) - counts
+    index = np.arange(len(onsets)) - np.repeat(starts, counts)
+    window = float(np.median(offsets - onsets))
+    last = int(np.argmax(index))
+    hop = onsets[last] / index[last] if index[last] else window
+    # Files have decimals: of 0.0400000001 the 0.04 that was meant.
+    for digits in (2, 3, 4, 5, 6, 9):
+        near = round(float(hop), digits)
+        length = round(window, digits)
+        if near > 0 and (
+            np.abs(onsets - index * near).max() < _TOLERANCE_SECONDS
+            and np.abs(offsets - onsets - length).max() < _TOLERANCE_SECONDS
+        ):
+            is_gapless = abs(length - near) < _TOLERANCE_SECONDS
+            return FrameTimes(near, None if is_gapless else length, None, None)
+    return FrameTimes(float(hop), None, onsets, offsets)
 
 
 def _check_ends(
@@ -499,10 +628,6 @@ def _advise_on_ends(
         "say how long the clips are (clip_seconds, or a list of clips)"
     )
     partial = "accept partial scores (allow_partial_scores)"
-    if scores.onset_seconds is not None:
-        return (
-            f"Times are in seconds: correct them, {else_lengths}, or {partial}."
-        )
     counts = scores.num_frames[is_off]
     exact = float(np.median(lengths[is_off] / counts))
     fitting = ""
@@ -515,11 +640,12 @@ def _advise_on_ends(
             ends + seconds > lengths[is_off] * 0.99
         )
         if is_good.mean() > 0.9:
-            fitting = f": {seconds:g} would fit"
+            fitting = f" ({seconds:g} would fit)"
             break
     return (
-        f"frame_seconds is {scores.frame_seconds:g}; give that of the model"
-        f"{fitting}. Or {else_lengths}, or {partial}."
+        f"Frames are {scores.frame_seconds:.4g} s apart: correct "
+        f"frame_seconds, or the times of tables, in seconds{fitting}. Or "
+        f"{else_lengths}, or {partial}."
     )
 
 
@@ -568,13 +694,22 @@ def _parse_arrays(
 ) -> NativeScores:
     """Makes scores of the arrays of a score file."""
     hops = [n for n in ("frame_seconds", "label_frame_seconds") if n in arrays]
-    given = {*arrays, *(["frame_seconds"] if hops else [])}
+    # One score a clip needs no times.
+    is_of_clips = (
+        arrays.get("scores", np.zeros(0)).ndim == 2
+        and not hops
+        and "num_frames" not in arrays
+    )
+    has_times = hops or is_of_clips
+    given = {*arrays, *(["frame_seconds"] if has_times else [])}
     if {"class_names", "class_indices"} & given:
         given.add("mids")
     missing = [name for name in REQUIRED if name not in given]
     if missing:
         raise InputError(
-            f"expected a score file with {list(REQUIRED)}, found no {missing}."
+            f"expected a score file with {list(REQUIRED)}, found no {missing} "
+            f"among {sorted(arrays)}. Name its arrays so"
+            f"{_ADVICE if missing == ['frame_seconds'] else ''}."
         )
     if len(hops) > 1:
         raise InputError(
@@ -583,6 +718,9 @@ def _parse_arrays(
         )
     arrays = dict(arrays)
     mids, columns, notes = find_columns(arrays, known)
+    if "made_from" in arrays:
+        made_from = only_value(arrays, "made_from", "U", "str")
+        notes = (f"made from {made_from}", *notes)
     scores, ids = arrays["scores"], arrays["segment_ids"]
     if columns is not None:
         scores = scores[..., columns]
@@ -592,6 +730,8 @@ def _parse_arrays(
         counts_name = "num_label_frames"
     counts = arrays.get(counts_name)
     first_rows = None
+    if is_of_clips:
+        counts = np.ones(ids.size, dtype=np.int64)
     if scores.ndim == 3:
         scores, counts, first_rows = flatten(
             scores, ids, mids, counts, counts_name
@@ -606,6 +746,9 @@ def _parse_arrays(
     window = None
     if "window_seconds" in arrays:
         window = float(only_value(arrays, "window_seconds", "fiu", "number"))
+    hop = _GRID.clip_seconds
+    if hops:
+        hop = float(only_value(arrays, hops[0], "fiu", "number"))
     return make_native(
         NativeScores(
             segment_ids=ids,
@@ -613,7 +756,8 @@ def _parse_arrays(
             scores=scores,
             num_frames=counts,
             first_rows=first_rows,
-            frame_seconds=float(only_value(arrays, hops[0], "fiu", "number")),
+            frame_seconds=hop,
+            is_of_clips=is_of_clips,
             window_seconds=window,
             audio_seconds=np.full(ids.size, np.nan)
             if seconds is None
@@ -675,12 +819,21 @@ def flatten(
     return scores.reshape(num_clips * room, -1), counts, rows
 
 
-def make_native(scores: NativeScores) -> NativeScores:
-    """Checks scores that came in by any door: what no door may let in."""
+def make_native(scores: NativeScores, is_finite: bool = False) -> NativeScores:
+    """Checks scores that came in by any door: what no door may let in.
+
+    Args:
+      scores: The scores.
+      is_finite: Whether it was checked that they are finite.
+
+    Raises:
+      InputError: A score is NaN or infinite.
+    """
     step = max(_CELLS_AT_ONCE // max(scores.mids.size, 1), 1)
-    low, high = np.inf, -np.inf
     ends = scores.rows + scores.num_frames
-    if scores.first_rows is None:
+    if scores.is_of_clips:
+        scores = of_whole_clips(scores, scores.audio_seconds)
+    if scores.first_rows is None and not is_finite:
         for start in range(0, len(scores.scores), step):
             part = scores.scores[start : start + step]
             is_good = np.isfinite(part)
@@ -696,12 +849,16 @@ def make_native(scores: NativeScores) -> NativeScores:
                 )
     if not scores.is_logits:
         return scores
-    for clip in range(scores.segment_ids.size):
-        of_clip = scores.of_clip(clip)
-        if of_clip.size:
-            lowest, highest = score_range(of_clip)
-            low, high = min(low, lowest), max(high, highest)
-    warn_of_scale_of_logits(low, high)
+    if is_finite:
+        # Each class by itself, as they are in a file.
+        ranges = [score_range(column) for column in scores.scores.T]
+    else:
+        ranges = [
+            score_range(scores.of_clip(clip))
+            for clip in np.flatnonzero(scores.num_frames > 0).tolist()
+        ]
+    lows, highs = zip(*ranges, strict=True) if ranges else ((0.0,), (0.0,))
+    warn_of_scale_of_logits(min(lows), max(highs))
     return dataclasses.replace(scores, notes=(*scores.notes, LOGITS_NOTE))
 
 
@@ -741,105 +898,3 @@ def read_recordings(
         ids, arrays["audio_seconds"].tolist(), list(map(group_of_segment, ids))
     )
     return ClassMap(tuple(mids), tuple(name_of.values())), clips
-
-
-# --- Arrays ------------------------------------------------------------------
-
-
-def make_scores(
-    scores: npt.ArrayLike,
-    segment_ids: Sequence[str],
-    classes: Sequence[str | int],
-    *,
-    frame_seconds: float = _GRID.label_frame_seconds,
-    window_seconds: float | None = None,
-    edges_seconds: Sequence[float] | None = None,
-    num_frames: Sequence[int] | None = None,
-    audio_seconds: Sequence[float] | None = None,
-    is_logits: bool = False,
-    known: KnownClasses = KnownClasses(),
-) -> NativeScores:
-    """Takes scores of frames of any length.
-
-    Args:
-      scores: float `[num_clips, num_frames, num_classes]`; anything that NumPy
-        makes an array of, such as a PyTorch tensor on the CPU.
-      segment_ids: `[num_clips]`, such as "s9d-2nhuJCQ_30000".
-      classes: `[num_classes]`: mids, class indices, display names or ids of
-        your own; the latter three need `known`.
-      frame_seconds: Between the starts of two frames.
-      window_seconds: How much audio a frame stands for, if frames overlap.
-      edges_seconds: Instead of both, `[num_frames + 1]`, ascending from 0:
-        where each frame starts, then where the last ends.
-      num_frames: `[num_clips]`: how many frames, from the first, are of the
-        clip; the others are padding and can hold anything. None for all.
-      audio_seconds: `[num_clips]`: how long the audio is; None if the labels
-        say it.
-      is_logits: Whether the scores are logits, not probabilities.
-      known: What class indices and names mean, of `read_known_classes`.
-
-    Raises:
-      InputError: An array has another shape, a score of a clip is not finite,
-        or an argument is not one of its values.
-    """
-    array = np.asarray(scores)
-    ids = np.array(list(segment_ids), dtype=str)
-    num_clips, num_classes = len(ids), len(classes)
-    if (
-        array.ndim != 3
-        or array.shape[::2] != (num_clips, num_classes)
-        or array.dtype.kind != "f"
-    ):
-        raise InputError(
-            f"scores must be float [num_clips, num_frames, num_classes] with "
-            f"{num_clips} segment_ids and {num_classes} classes, found "
-            f"{list(array.shape)} of {array.dtype}."
-        )
-    columns = find_classes([str(name) for name in classes], known)
-    if columns.unknown:
-        array = array[:, :, list(columns.columns)]
-    mids = np.array(columns.mids, dtype=str)
-    counts = None if num_frames is None else np.asarray(num_frames)
-    flat, counts, first_rows = flatten(array, ids, mids, counts)
-    onsets = offsets = None
-    if edges_seconds is not None:
-        edges = _check_edges(edges_seconds, array.shape[1])
-        frame_seconds = float(np.median(np.diff(edges)))
-        onsets, offsets = (
-            np.tile(times, num_clips) for times in (edges[:-1], edges[1:])
-        )
-    return make_native(
-        NativeScores(
-            segment_ids=ids,
-            mids=mids,
-            scores=flat,
-            num_frames=counts,
-            first_rows=first_rows,
-            frame_seconds=float(frame_seconds),
-            window_seconds=window_seconds,
-            onset_seconds=onsets,
-            offset_seconds=offsets,
-            audio_seconds=np.full(num_clips, np.nan)
-            if audio_seconds is None
-            else np.asarray(audio_seconds, dtype=np.float64),
-            is_logits=is_logits,
-            display_names=known.name_of_mid,
-            notes=(f"classes: {columns.describe()}",),
-        )
-    )
-
-
-def _check_edges(edges_seconds: Sequence[float], num_frames: int) -> _Floats:
-    """Returns where frames start and end, float64 `[num_frames + 1]`."""
-    edges = np.asarray(edges_seconds, dtype=np.float64)
-    if (
-        edges.shape != (num_frames + 1,)
-        or not (np.diff(edges) > 0).all()
-        or not abs(edges[0]) <= TIME_TOLERANCE_SECONDS
-    ):
-        raise InputError(
-            f"edges_seconds must be [num_frames + 1] = [{num_frames + 1}] "
-            f"numbers, ascending from 0, found {list(edges.shape)}, the first "
-            f"are {edges.ravel()[:3].tolist()}."
-        )
-    return edges

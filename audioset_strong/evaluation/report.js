@@ -1,7 +1,7 @@
 'use strict';
 
-// "−0.50", "+∞" and "1,234" as numbers; NaN for "–".
-const numberOf = cell => Number(cell.textContent.replace(/,/g, '')
+// "−0.50", "+∞" and "1,234" as numbers; NaN for "–". An interval may follow.
+const numberOf = cell => Number(cell.firstChild.textContent.replace(/,/g, '')
   .replace('−', '-').replace('∞', 'Infinity'));
 const nameOf = row => row.cells[0].firstChild.textContent;
 
@@ -47,17 +47,27 @@ for (const filter of document.querySelectorAll('.filter')) {
   });
 }
 
-for (const panel of document.querySelectorAll('.roc')) {
+for (const panel of document.querySelectorAll('.curves')) {
   const select = panel.querySelector('select');
   let curves = null;
   const show = () => {
     curves ??= JSON.parse(panel.querySelector('script').textContent);
-    const [ours, theirs, text] = curves[select.value];
-    panel.querySelector('.ours').setAttribute('d', ours);
-    panel.querySelector('.theirs').setAttribute('d', theirs);
-    panel.querySelector('svg').setAttribute('aria-label',
-      'ROC curve of ' + select.selectedOptions[0].text);
-    panel.querySelector('[role=status]').textContent = text;
+    const [roc, rocTheirs, pr, prTheirs, chance, rocText, prText] =
+      curves[select.value];
+    const name = select.selectedOptions[0].text;
+    for (const [kind, title, ours, theirs, text] of [
+      ['.roc', 'ROC', roc, rocTheirs, rocText],
+      ['.precision-recall', 'Precision-recall', pr, prTheirs, prText],
+    ]) {
+      const figure = panel.querySelector(kind);
+      figure.querySelector('.ours').setAttribute('d', ours);
+      figure.querySelector('.theirs').setAttribute('d', theirs);
+      figure.querySelector('svg').setAttribute('aria-label',
+        title + ' curve of ' + name);
+      figure.querySelector('[role=status]').textContent = text;
+    }
+    panel.querySelector('.precision-recall .chance').setAttribute('d',
+      'M0 ' + chance + 'H1000');
   };
   select.addEventListener('change', show);
   // A browser that goes back keeps the choice and not the curve.
@@ -67,7 +77,12 @@ for (const panel of document.querySelectorAll('.roc')) {
 for (const plot of document.querySelectorAll('.points')) {
   const caption = plot.nextElementSibling;
   const points = [...plot.querySelectorAll('circle, .infinite')];
+  let places = null;
+  let current = null;
   const say = point => {
+    current?.classList.remove('here');
+    current = point;
+    point.classList.add('here');
     caption.textContent = point.querySelector('title').textContent;
   };
   points.forEach((point, i) => {
@@ -76,9 +91,25 @@ for (const plot of document.querySelectorAll('.points')) {
   });
   const pointOf = event => event.target.closest('circle, .infinite');
   plot.addEventListener('focusin', event => say(pointOf(event)));
-  plot.addEventListener('pointerover', event => {
-    if (pointOf(event)) say(pointOf(event));
-  });
+  // A finger is wider than a point: the nearest one counts.
+  const nearest = event => {
+    places ??= points.map(point => {
+      const box = point.getBBox();
+      return [box.x + box.width / 2, box.y + box.height / 2];
+    });
+    const toPlot = plot.querySelector('g').getScreenCTM();
+    const at = new DOMPoint(event.clientX, event.clientY)
+      .matrixTransform(toPlot.inverse());
+    const distances = places.map(([x, y]) => Math.hypot(x - at.x, y - at.y));
+    const least = Math.min(...distances);
+    // Within 40 pixels of the screen.
+    if (least * toPlot.a < 40) return points[distances.indexOf(least)];
+  };
+  for (const kind of ['pointermove', 'pointerdown'])
+    plot.addEventListener(kind, event => {
+      const point = nearest(event);
+      if (point) say(point);
+    });
   plot.addEventListener('keydown', event => {
     const step = { ArrowLeft: 1, ArrowUp: 1, ArrowRight: -1, ArrowDown: -1 };
     const next = points[points.indexOf(pointOf(event)) + step[event.key]];

@@ -1,6 +1,7 @@
 """Reports: what `evaluate` writes, and the table it prints.
 
-`write_report` makes four files. `report.html` shows everything to a person
+`write_report` makes four files and, if asked, pictures for papers in a folder
+`figures` (`figures.py`). `report.html` shows everything to a person
 (`report_page.py`), `report.md` has tables for papers and issue trackers, and
 `per_class.csv` has one row per evaluation, kind of negatives and class: C below
 with undefined_reason. Its undefined cells are empty, infinite ones `inf` or
@@ -24,6 +25,10 @@ and notes say why):
                     not asked for
     baseline        {strong, weak} of the baseline, or null
     difference      {strong, weak} with D: scores minus baseline, or null
+    protocols       [{name, source, values {metric: number}, parameters
+                    {metric: {...}}, conditions {what: words}, classes [{mid,
+                    display_name, num_events, ...}], baseline_values (of a
+                    baseline)}]: protocols of events and segments
     label_problems  {num_left_out, num_doubtful: int; lines [str]}: label lines
                     that were left out, or kept though they look wrong; the
                     first 100 problems
@@ -33,7 +38,8 @@ and notes say why):
        num_classes (with an AUC), num_classes_lwlrap (with a positive),
        num_classes_infinite_d_prime, num_items, num_positives, num_negatives;
        intervals: I of the six metrics, or null;
-       classes [C]; worst_items [W], or null;
+       classes [C]; worst_items [W], or null; breakdowns [B], or null, with
+       lengths_of: what event lengths are of; reliability: R, or null;
        notes [str]; undefined_classes [{mid, display_name, reason}];
        alignment: the fields of `Alignment`
     D  the same six metrics, and intervals: I of their differences, or null
@@ -44,13 +50,23 @@ and notes say why):
     C  mid, display_name, num_positives, num_negatives, auc, d_prime,
        average_precision, lwlrap; with intervals auc_low and auc_high; with a
        baseline baseline_* and *_difference of these four; with both
-       auc_difference_low and auc_difference_high
+       baseline_auc_low, baseline_auc_high, auc_difference_low and
+       auc_difference_high
     W  kind ("false alarm" or "miss"), segment_id, label_frame, onset_seconds,
        offset_seconds (these three null for whole clips), mid, display_name,
-       score, error, num_others (`details.py`)
+       score, error, num_others, url ("" for none) (`details.py`)
+    B  breakdown ("event length" or "polyphony"), stratum, num_positives,
+       num_classes, mean_auc, d_prime (`breakdowns.py`); with intervals
+       d_prime_low and d_prime_high; with a baseline baseline_d_prime and
+       d_prime_difference; with both baseline_d_prime_low,
+       baseline_d_prime_high, d_prime_difference_low and
+       d_prime_difference_high
+    R  level, calibration_error, bins [{bin_low, bin_high, num_items,
+       num_positives, mean_score, positive_share, positive_share_low,
+       positive_share_high}] of those with items (`thresholds.py`)
 
-The E of a baseline has neither classes nor worst_items: the classes of the
-scores hold the baseline's numbers.
+The E of a baseline has reliability and no other table: those of the scores hold
+the baseline's numbers.
 """
 
 import dataclasses
@@ -69,10 +85,12 @@ from audioset_strong.evaluation.report_page import (
     format_interval,
     format_number,
     format_p_value,
+    format_range,
     render_page,
 )
 from audioset_strong.evaluation.results import (
     OVERALL_METRICS,
+    EvalDetails,
     EvalReport,
     EvalResult,
     compare_per_class,
@@ -80,6 +98,7 @@ from audioset_strong.evaluation.results import (
     resamples_note,
     result_notes,
 )
+from audioset_strong.evaluation.thresholds import PooledReliability
 from audioset_strong.files import make_output_folder, open_output
 
 SCHEMA_VERSION = 3
@@ -118,17 +137,15 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
         baseline = report.baseline_of(result)
         details = report.details_of(result)
         classes = compare_per_class(result, baseline, details)
-        worst = details.worst
         scores[evaluation][negatives] = _evaluation_dict(
             result,
             details.intervals,
             {
-                "classes": classes.drop(columns="undefined_reason").to_dict(
-                    orient="records"
-                ),
-                "worst_items": None
-                if worst is None
-                else worst.to_dict(orient="records"),
+                "classes": _records(classes.drop(columns="undefined_reason")),
+                "worst_items": _records(details.worst),
+                "breakdowns": _records(details.breakdowns),
+                "lengths_of": details.lengths_of,
+                "reliability": _reliability_dict(details.reliability),
             },
             result_notes(result, baseline, details),
         )
@@ -136,7 +153,11 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
             baselines[evaluation][negatives] = _evaluation_dict(
                 baseline,
                 details.baseline_intervals,
-                {},
+                {
+                    "reliability": _reliability_dict(
+                        details.baseline_reliability
+                    )
+                },
                 result_notes(baseline),
             )
             differences[evaluation][negatives] = {
@@ -145,7 +166,7 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
             }
     has_baseline = bool(report.baseline_results)
     problems = report.problems
-    results: dict[str, Any] = _as_json(
+    results: dict[str, Any] = as_json(
         {
             "schema_version": SCHEMA_VERSION,
             "identity": dataclasses.asdict(report.identity),
@@ -154,6 +175,7 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
             **scores,
             "baseline": baselines if has_baseline else None,
             "difference": differences if has_baseline else None,
+            "protocols": _protocol_dicts(report),
             "label_problems": {
                 "num_left_out": problems.num_left_out,
                 "num_doubtful": problems.num_doubtful,
@@ -164,6 +186,26 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
         }
     )
     return results
+
+
+def _protocol_dicts(report: EvalReport) -> list[dict[str, Any]]:
+    """Returns what protocols of events and segments gave."""
+    of_baseline = {
+        result.name: {"baseline_values": result.values}
+        for result in report.baseline_protocols
+    }
+    return [
+        {
+            "name": result.name,
+            "source": result.source,
+            "values": result.values,
+            "parameters": result.parameters,
+            "conditions": result.conditions,
+            "classes": result.per_class.to_dict(orient="records"),
+            **of_baseline.get(result.name, {}),
+        }
+        for result in report.protocols
+    ]
 
 
 def _evaluation_dict(
@@ -222,12 +264,36 @@ def _intervals_dict(intervals: BootstrapResult | None) -> dict[str, Any] | None:
     }
 
 
-def _as_json(value: Any) -> Any:
+def _records(table: pd.DataFrame | None) -> list[dict[Any, Any]] | None:
+    return None if table is None else table.to_dict(orient="records")
+
+
+def _reliability_dict(found: PooledReliability | None) -> dict[str, Any] | None:
+    """Returns R of the module docstring."""
+    if found is None:
+        return None
+    table = found.curve.table()
+    table = table[table["mid"] == "pooled"]
+    has_items = found.curve.num_items[0] > 0
+    bins = table.drop(columns=["mid", "display_name", "calibration_error"])
+    # The pooled curve is of one class, and so twice in its table.
+    bins = bins.head(int(has_items.sum())).assign(
+        positive_share_low=found.low[has_items],
+        positive_share_high=found.high[has_items],
+    )
+    return {
+        "level": found.level,
+        "calibration_error": float(found.curve.calibration_errors()[0]),
+        "bins": _records(bins),
+    }
+
+
+def as_json(value: Any) -> Any:
     """Returns what JSON can hold: None for missing and infinite numbers."""
     if isinstance(value, dict):
-        return {key: _as_json(inner) for key, inner in value.items()}
+        return {key: as_json(inner) for key, inner in value.items()}
     if isinstance(value, list):
-        return [_as_json(inner) for inner in value]
+        return [as_json(inner) for inner in value]
     if value is pd.NA or (
         isinstance(value, float) and not math.isfinite(value)
     ):
@@ -245,15 +311,27 @@ def per_class_table(report: EvalReport) -> pd.DataFrame:
         table.insert(0, "evaluation", result.evaluation)
         table.insert(1, "negatives", result.negatives)
         tables.append(table)
+    for scored in report.protocols:
+        table = scored.per_class.copy()
+        table.insert(0, "evaluation", scored.name)
+        tables.append(table)
     return pd.concat(tables, ignore_index=True)
 
 
 def write_report(
-    report: EvalReport, report_dir: str | os.PathLike[str]
+    report: EvalReport,
+    report_dir: str | os.PathLike[str],
+    has_figures: bool = False,
 ) -> dict[str, Any]:
     """Writes the files of a report (module docstring) to a new or old folder.
 
-    Returns what `report.json` holds.
+    Args:
+      report: What to write.
+      report_dir: Folder.
+      has_figures: Whether to write pictures too, which takes about 5 s.
+
+    Returns:
+      what `report.json` holds.
     """
     make_output_folder(report_dir)
     results = report_dict(report)
@@ -261,11 +339,16 @@ def write_report(
         "report.json": json.dumps(results, indent=2, allow_nan=False) + "\n",
         "per_class.csv": per_class_table(report).to_csv(index=False),
         "report.md": markdown_report(report),
-        "report.html": render_page(report),
+        "report.html": render_page(report, os.fspath(report_dir)),
     }
     for name, text in texts.items():
         with open_output(os.path.join(report_dir, name)) as file:
             file.write(text)
+    if has_figures:
+        # Only pictures need Matplotlib.
+        from audioset_strong.evaluation.figures import write_figures
+
+        write_figures(report, os.path.join(report_dir, "figures"))
     return results
 
 
@@ -278,7 +361,37 @@ def markdown_report(report: EvalReport) -> str:
     head = f"# Evaluation of {report.identity.system_name}\n"
     made = f"Made {report.identity.describe()}.\n"
     sections = [_markdown_section(report, r) for r in report.results]
+    sections += _markdown_protocols(report)
     return "\n".join([head, made, *sections, markdown_files(report.identity)])
+
+
+def _markdown_protocols(report: EvalReport) -> list[str]:
+    """Returns the table of protocols of events and segments, if any."""
+    if not report.protocols:
+        return []
+    theirs = {r.name: r.values for r in report.baseline_protocols}
+    heads = ["protocol", "metric", "value"]
+    heads += ["baseline"] if theirs else []
+    lines = [[*heads, "parameters"], ["---"] * (len(heads) + 1)]
+    for result in report.protocols:
+        for metric, value in result.values.items():
+            numbers = [value]
+            if theirs:
+                numbers.append(theirs[result.name][metric])
+            lines.append(
+                [
+                    result.name,
+                    metric,
+                    *(format_number(number, 4) for number in numbers),
+                    result.parameter_text(metric),
+                ]
+            )
+    table = "".join(f"| {' | '.join(line)} |\n" for line in lines)
+    notes = "\n".join(
+        f"{result.name}: {result.condition_text()}.\n"
+        for result in report.protocols
+    )
+    return [f"## Protocols of events and segments\n\n{table}\n{notes}"]
 
 
 def markdown_files(identity: ReportIdentity) -> str:
@@ -333,7 +446,44 @@ def _markdown_section(report: EvalReport, result: EvalResult) -> str:
     )
     return (
         f"## {evaluation_name(result)}\n\n{_MARKDOWN_HEAD}{''.join(rows)}\n"
-        f"{what}\n{notes}"
+        f"{what}\n{notes}{_markdown_breakdowns(details)}"
+    )
+
+
+def _markdown_breakdowns(details: EvalDetails) -> str:
+    """Returns the breakdowns as a table; "" without any."""
+    if details.breakdowns is None:
+        return ""
+    shown = {
+        column: head
+        for column, head in (
+            ("d_prime", "d′"),
+            ("baseline_d_prime", "baseline"),
+            ("d_prime_difference", "difference"),
+        )
+        if column in details.breakdowns
+    }
+    lines = [
+        ["", *shown.values(), "positives", "classes"],
+        ["---", *["---:"] * (len(shown) + 2)],
+    ]
+    for row in details.breakdowns.to_dict(orient="records"):
+        cells = []
+        for column in shown:
+            sign = "+" if column.endswith("difference") else ""
+            number = format_number(row[column], 2, sign)
+            cells.append(f"{number} {format_range(row, column, 2, sign)}")
+        counts = [
+            f"{row[f'num_{what}']:,}" for what in ("positives", "classes")
+        ]
+        lines.append([f"{row['breakdown']}: {row['stratum']}", *cells, *counts])
+    table = "".join(
+        f"| {' | '.join(cell.rstrip() for cell in cells)} |\n"
+        for cells in lines
+    )
+    return (
+        f"\nd′ by event length and polyphony; lengths are those of "
+        f"{details.lengths_of}.\n\n{table}"
     )
 
 
@@ -360,11 +510,20 @@ def headline_text(report: EvalReport) -> str:
     It is titled by the system's name. An interval stands below its number; the
     line of a baseline has the differences, and below them their intervals and
     p-values. The lines below the table say why numbers are infinite or
-    undefined.
+    undefined. The values of protocols of events and segments come last.
     """
     identity = report.identity
+    title = f"Evaluation of {identity.system_name} ({identity.describe()})"
+    scored = [line for p in report.protocols for line in p.lines()]
+    scored += [
+        f"baseline, {line}"
+        for result in report.baseline_protocols
+        for line in result.lines()
+    ]
+    if not report.results:
+        return "\n".join([title, *scored])
     lines = [
-        f"Evaluation of {identity.system_name} ({identity.describe()})",
+        title,
         f"{_console_row('eval', 'negatives', _CONSOLE_METRICS.values())}"
         f"{'mean_auc':>9}{'mean_d_prime':>13}{'balanced_lwlrap':>16}"
         f"{'classes':>8}",
@@ -373,13 +532,14 @@ def headline_text(report: EvalReport) -> str:
         lines += [line.rstrip() for line in _console_rows(report, result)]
     for result in report.results:
         name = f"{result.evaluation} {result.negatives}"
-        lines += [f"{name}: {note}" for note in result_notes(result)]
         baseline = report.baseline_of(result)
+        notes = result_notes(result, baseline, report.details_of(result))
+        lines += [f"{name}: {note}" for note in notes]
         if baseline is not None and not math.isfinite(baseline.d_prime):
             note = result_notes(baseline)[0]
             lines.append(f"{name}, baseline: {note}")
-    notes = {resamples_note(report.details_of(r)) for r in report.results}
-    return "\n".join([*lines, *sorted(notes - {""})])
+    resamples = {resamples_note(report.details_of(r)) for r in report.results}
+    return "\n".join([*lines, *sorted(resamples - {""}), *scored])
 
 
 def _console_rows(report: EvalReport, result: EvalResult) -> Iterator[str]:

@@ -4,16 +4,18 @@ The Strong eval scores label frames, the Weak eval whole clips, by the mean of
 their label frames. Either sets positives against one kind of negatives:
 
   strong  explicit            NOT_PRESENT label frames, complementary negatives
-                              among them: the paper's Strong eval
+                              among them, as in the paper's Strong eval
   strong  explicit_only       of those, where the clip never has the class
   strong  complementary_only  of those, where the clip has it at other times
   strong  implied             every other label frame of the labelled clips
   weak    explicit            clips that the framed file rules out, or listed
-                              pairs: the paper's Weak eval
+                              pairs, as in the paper's Weak eval
   weak    implied             every other clip: the field's usual AudioSet
                               evaluation, as of YAMNet and PANNs
 
-lwlrap uses positives only and is the same for all kinds of negatives.
+lwlrap uses positives only and is the same for all kinds of negatives. Without
+any explicit negative there is no "explicit": it would be "complementary_only"
+under another name.
 
 Source: Section 4.1 of the paper.
 """
@@ -33,19 +35,23 @@ from audioset_strong.evaluation.bootstrap import (
     MIN_CLIPS_OF_CLASS,
     BootstrapResult,
 )
+from audioset_strong.evaluation.details import Curves
 from audioset_strong.evaluation.identity import ReportIdentity
 from audioset_strong.evaluation.items import Alignment, EvalItems
+from audioset_strong.evaluation.protocols import ProtocolResult
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
+from audioset_strong.evaluation.thresholds import PooledReliability
 from audioset_strong.labels.problems import ProblemLog
 
-OVERALL_METRICS = (
-    "d_prime",
-    "mean_auc",
-    "mean_d_prime",
-    "mean_average_precision",
-    "lwlrap",
-    "balanced_lwlrap",
-)
+METRIC_NAMES = {
+    "d_prime": "d' of the mean AUC",
+    "mean_auc": "mean AUC",
+    "mean_d_prime": "mean d' over classes",
+    "mean_average_precision": "mean average precision (mAP)",
+    "lwlrap": "lwlrap",
+    "balanced_lwlrap": "balanced lwlrap (mean over classes)",
+}
+OVERALL_METRICS = tuple(METRIC_NAMES)
 CLASS_METRICS = ("auc", "d_prime", "average_precision", "lwlrap")
 
 _Floats = npt.NDArray[np.float64]
@@ -98,6 +104,13 @@ class EvalResult:
     num_negatives: int
     per_class: pd.DataFrame
     alignment: Alignment
+
+    @property
+    def num_classes_ranked(self) -> int:
+        """Classes that lwlrap ranks."""
+        if self.rank_over == "evaluated":
+            return self.num_classes_lwlrap
+        return len(self.per_class) - len(self.alignment.mids_not_scored)
 
     @property
     def undefined_classes(self) -> pd.DataFrame:
@@ -226,9 +239,13 @@ class EvalDetails:
       baseline_intervals: Those of the baseline.
       paired: Differences from the baseline on the same resamples.
       not_paired_reason: Why there are none, "" if there are or none are asked.
-      curves: `details.roc_curves`.
+      curves: `details.make_curves`.
       baseline_curves: Those of the baseline.
       worst: `details.worst_items`.
+      breakdowns: `breakdowns.join_breakdowns`; of one Strong eval of a report.
+      lengths_of: What its event lengths are of, in words.
+      reliability: `thresholds.pooled_reliability`, against implied negatives.
+      baseline_reliability: That of the baseline.
     """
 
     evaluation: str
@@ -237,9 +254,13 @@ class EvalDetails:
     baseline_intervals: BootstrapResult | None = None
     paired: BootstrapResult | None = None
     not_paired_reason: str = ""
-    curves: dict[str, _Floats] | None = None
-    baseline_curves: dict[str, _Floats] | None = None
+    curves: Curves | None = None
+    baseline_curves: Curves | None = None
     worst: pd.DataFrame | None = None
+    breakdowns: pd.DataFrame | None = None
+    lengths_of: str = ""
+    reliability: PooledReliability | None = None
+    baseline_reliability: PooledReliability | None = None
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -255,6 +276,8 @@ class EvalReport:
       details: Intervals, curves and errors of as many of the results as there
         are (`evaluating.join_details`), in any order.
       identity: What the report is of: system, date, version, files.
+      protocols: What protocols of events and segments gave.
+      baseline_protocols: The same of the baseline.
     """
 
     inputs: Mapping[str, str | None]
@@ -264,6 +287,8 @@ class EvalReport:
     problems: ProblemLog = dataclasses.field(default_factory=ProblemLog)
     details: tuple[EvalDetails, ...] = ()
     identity: ReportIdentity = ReportIdentity()
+    protocols: tuple[ProtocolResult, ...] = ()
+    baseline_protocols: tuple[ProtocolResult, ...] = ()
 
     def baseline_of(self, result: EvalResult) -> EvalResult | None:
         """Returns the same evaluation of the baseline, if there is one."""
@@ -309,10 +334,17 @@ def result_notes(
     baseline: EvalResult | None = None,
     details: EvalDetails | None = None,
 ) -> list[str]:
-    """Says in words what a reader of the numbers must know."""
+    """Says in words what a reader of the numbers must know.
+
+    Every number that is undefined or infinite, and every interval that is
+    missing, has its reason here.
+    """
     notes = []
     if result.num_classes == 0:
-        notes.append("No class has a positive and a negative: d' is undefined.")
+        notes.append(
+            "No class has a positive and a negative: d', mean AUC, mean d' and "
+            "mAP are undefined."
+        )
     elif not math.isfinite(result.d_prime):
         notes.append("The mean AUC is 0 or 1: d' is infinite.")
     if result.num_classes_infinite_d_prime:
@@ -323,6 +355,13 @@ def result_notes(
         )
     if result.num_classes_lwlrap == 0:
         notes.append("No class has a positive: lwlrap is undefined.")
+    elif result.num_classes_ranked == 1:
+        notes.append(
+            "lwlrap ranks a single class, so that it is 1 whatever the scores "
+            "are."
+        )
+    if baseline is not None:
+        notes += _undefined_differences(result, baseline)
     if details is not None and details.intervals is not None:
         notes += _interval_notes(details.intervals)
     if details is not None and details.not_paired_reason:
@@ -337,18 +376,44 @@ def result_notes(
     return notes
 
 
+def _undefined_differences(
+    result: EvalResult, baseline: EvalResult
+) -> list[str]:
+    """Says why overall differences are undefined."""
+    infinite, undefined = [], []
+    for metric, name in METRIC_NAMES.items():
+        ours, theirs = (getattr(r, metric) for r in (result, baseline))
+        if math.isinf(ours) and ours == theirs:
+            infinite.append(name)
+        elif math.isnan(theirs) and not math.isnan(ours):
+            undefined.append(name)
+    notes = []
+    if infinite:
+        notes.append(
+            f"Infinite in both systems, without a difference: "
+            f"{', '.join(infinite)}."
+        )
+    if undefined:
+        notes.append(
+            f"Undefined for the baseline, without a difference: "
+            f"{', '.join(undefined)}."
+        )
+    return notes
+
+
 def _interval_notes(intervals: BootstrapResult) -> list[str]:
     """Says which intervals are missing, or not to be trusted."""
     notes = []
     missing = [
-        name
+        METRIC_NAMES[name]
         for name, own in intervals.overall.items()
         if math.isnan(own.low) and not math.isnan(own.estimate)
     ]
     if missing:
         notes.append(
-            f"Without an interval: {', '.join(missing)}. Most random halves of "
-            f"the clips have none, or an infinite one where the whole has not."
+            f"Without an interval: {', '.join(missing)}. In too many of the "
+            f"{intervals.num_resamples:,} random halves of the clips they are "
+            f"undefined, or infinite where they are finite for the whole."
         )
     num_drawn = intervals.num_groups or intervals.num_clips
     if num_drawn < MIN_CLIPS:
@@ -397,7 +462,8 @@ def compare_per_class(
       `result.per_class` and, float64, NaN where undefined or for classes that
       the other lacks: with intervals auc_low and auc_high; with a baseline
       baseline_ and _difference of each of `CLASS_METRICS`; with both
-      auc_difference_low and auc_difference_high.
+      baseline_auc_low, baseline_auc_high, auc_difference_low and
+      auc_difference_high.
     """
     table = result.per_class.copy()
 
@@ -411,6 +477,9 @@ def compare_per_class(
     if baseline is None:
         return table
     join(baseline.per_class, CLASS_METRICS, "baseline_")
+    if details.baseline_intervals is not None:
+        theirs = details.baseline_intervals.per_class
+        join(theirs, ("auc_low", "auc_high"), "baseline_")
     for name in CLASS_METRICS:
         table[f"{name}_difference"] = table[name] - table[f"baseline_{name}"]
     if details.paired is not None:

@@ -7,31 +7,40 @@ segment id with slashes is in subfolders:
     0.0<TAB>0.04<TAB>0.012<TAB>0.93
     0.04<TAB>0.08<TAB>0.013<TAB>0.95
 
-A row is a window; rows are in order of time, without gaps or overlaps, from the
-start of the clip. Columns are classes, named as in score files (`scores.py`),
-the same in every file, in any order. A clip whose rows end early is scored that
-far.
+A row is a window; rows are in order of time, without gaps, from the start of
+the clip. They can overlap if they do so evenly, as YAMNet's do. Columns are
+classes, named as in score files (`scores.py`), the same in every file, in any
+order.
 
-NumPy parses a whole table at once. Only if that fails are the lines read again
-one by one, to name the one at fault.
+pyarrow parses a whole table at once, exactly, and several tables are read at
+the same time. Only if that fails are the lines read again one by one, to name
+the one at fault. Scores that would fill the memory wait in a file (`_Store`).
 """
 
+import concurrent.futures
 import csv
 import dataclasses
 import os
-import warnings
+import tempfile
+from collections.abc import Sequence
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 import tqdm
 from absl import logging
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.native_scores import (
     NativeScores,
+    check_windows,
+    frame_times,
     make_native,
     read_score_file,
 )
+from audioset_strong.evaluation.score_arrays import TIME_COLUMNS, make_scores
 from audioset_strong.evaluation.scores import (
     TIME_TOLERANCE_SECONDS,
     Path,
@@ -43,8 +52,11 @@ from audioset_strong.params import LabelFrameParams
 DELIMITERS = {".tsv": "\t", ".csv": ","}
 
 _GRID = LabelFrameParams()
-_TIMES = ["onset", "offset"]
 _HIGHEST = float(np.finfo(np.float64).max)
+# Scores beyond this go into a file: 1 GB.
+_MOST_BYTES = 1 << 30
+_TABLES_AT_ONCE = 64
+_ROWS_AT_ONCE = 1 << 16
 
 _Floats = npt.NDArray[np.float64]
 
@@ -60,8 +72,8 @@ def read_scores(
     """Reads scores, whatever they were written as.
 
     Args:
-      path: A score file (`native_scores.py`, `scores.py`), or a folder of score
-        tables.
+      path: A score file (`native_scores.py`, `scores.py`), a folder of score
+        tables, or one table of all clips (`score_arrays.py`).
       known: What class columns can name, besides mids.
       frame_seconds: Between the starts of two frames of a score file that does
         not say it.
@@ -74,10 +86,7 @@ def read_scores(
     """
     if not os.path.isdir(path):
         if os.path.splitext(path)[1].lower() in DELIMITERS:
-            raise InputError(
-                f"{path}: expected a score file (.npz) or a folder of score "
-                f"tables, found one table. Give the folder."
-            )
+            return _read_one_table(path, known, frame_seconds, is_logits)
         return read_score_file(
             path,
             known,
@@ -93,10 +102,45 @@ def read_scores(
     return read_score_tables(path, known, is_logits)
 
 
-def read_score_tables(
-    folder: Path, known: KnownClasses = KnownClasses(), is_logits: bool = False
+def _read_one_table(
+    path: Path,
+    known: KnownClasses,
+    frame_seconds: float | None,
+    is_logits: bool,
 ) -> NativeScores:
-    """Reads a folder of score tables; arguments as in `read_scores`.
+    """Reads one table of all clips."""
+    delimiter = DELIMITERS[os.path.splitext(path)[1].lower()]
+    try:
+        # Some of pandas' parsers are off by a bit now and then.
+        parsing = pa_csv.ParseOptions(delimiter=delimiter)
+        table = pa_csv.read_csv(path, parse_options=parsing).to_pandas()
+        made = make_scores(
+            table,
+            frame_seconds=frame_seconds or _GRID.label_frame_seconds,
+            is_logits=is_logits,
+            known=known,
+        )
+    except (ValueError, InputError) as error:
+        raise InputError(
+            f"{path}: {error} One table holds the scores of all clips; tables "
+            f"of a clip each are read from their folder."
+        ) from error
+    return dataclasses.replace(made, source=os.fspath(path))
+
+
+def read_score_tables(
+    folder: Path,
+    known: KnownClasses = KnownClasses(),
+    is_logits: bool = False,
+    num_threads: int | None = None,
+) -> NativeScores:
+    """Reads a folder of score tables.
+
+    Args:
+      folder: The folder.
+      known: As in `read_scores`.
+      is_logits: As in `read_scores`.
+      num_threads: Tables that are read at once; None for one a processor.
 
     Returns:
       The scores, clips in the order of their names. Its notes describe the
@@ -107,36 +151,41 @@ def read_score_tables(
         module docstring says; names file and line.
     """
     paths, notes = _find_tables(folder)
-    segment_ids = list(paths)
-    first = read_score_table(paths[segment_ids[0]])
+    names = list(paths.values())
+    first = read_score_table(names[0])
     try:
         classes = find_classes(first.columns, known)
     except InputError as error:
         raise InputError(f"{first.path}:1: {error}") from error
     columns = [first.columns[position] for position in classes.columns]
+    num_threads = num_threads or os.cpu_count() or 1
     num_reordered = 0
-    tables, edges = [], []  # of each clip
-    # No progress bar where nobody watches.
-    for clip, path in enumerate(
-        tqdm.tqdm(paths.values(), desc="score tables", disable=None)
+    onsets, offsets = [], []  # of each clip
+    store = _Store(len(columns), _expected_bytes(names, first))
+    with (
+        concurrent.futures.ThreadPoolExecutor(num_threads) as threads,
+        # No progress bar where nobody watches.
+        tqdm.tqdm(total=len(names), desc="score tables", disable=None) as bar,
     ):
-        table = first if clip == 0 else read_score_table(path)
-        # [num_windows, num_classes]
-        tables.append(_scores_of(table, first, columns))
-        edges.append(table.edges_seconds)
-        num_reordered += table.columns != first.columns
+        for start in range(0, len(names), _TABLES_AT_ONCE):
+            part = names[start : start + _TABLES_AT_ONCE]
+            tables = list(threads.map(read_score_table, part))
+            store.add([_scores_of(table, first, columns) for table in tables])
+            onsets += [table.onset_seconds for table in tables]
+            offsets += [table.offset_seconds for table in tables]
+            num_reordered += sum(t.columns != first.columns for t in tables)
+            bar.update(len(part))
     notes.append(f"classes: {classes.describe()}")
-    num_frames = np.array([len(table) for table in tables])
-    onsets = np.concatenate([e[:-1] for e in edges])  # [num_windows_of_all]
-    offsets = np.concatenate([e[1:] for e in edges])
-    lengths = offsets - onsets
-    length, text = _GRID.label_frame_seconds, ""
-    if len(lengths):
-        length = float(np.median(lengths))
+    num_frames = np.array([len(of_clip) for of_clip in onsets])
+    # [num_windows_of_all] each
+    all_onsets, all_offsets = np.concatenate(onsets), np.concatenate(offsets)
+    text = ""
+    if len(all_onsets):
+        lengths = all_offsets - all_onsets
         low, high = lengths.min(), lengths.max()
         is_even = high - low < 2 * TIME_TOLERANCE_SECONDS
         text = f" of {low:.3f}{'' if is_even else f' to {high:.3f}'} s"
-    notes.append(f"{len(lengths)} windows{text} in {len(paths)} tables")
+    notes.append(f"{len(all_onsets)} windows{text} in {len(names)} tables")
     if num_reordered:
         notes.append(
             f"{num_reordered} tables have their columns in another order than "
@@ -145,20 +194,108 @@ def read_score_tables(
         logging.warning("Score tables: %s.", notes[-1])
     return make_native(
         NativeScores(
-            segment_ids=np.array(segment_ids, dtype=str),
+            segment_ids=np.array(list(paths), dtype=str),
             mids=np.array(classes.mids, dtype=str),
-            scores=np.concatenate(tables),
+            scores=store.scores(),
             num_frames=num_frames,
-            frame_seconds=length,
-            onset_seconds=onsets,
-            offset_seconds=offsets,
-            audio_seconds=np.full(len(paths), np.nan),
+            **frame_times(all_onsets, all_offsets, num_frames)._asdict(),
+            audio_seconds=np.full(len(names), np.nan),
             is_logits=is_logits,
             display_names=known.name_of_mid,
             source=os.fspath(folder),
             notes=tuple(notes),
-        )
+        ),
+        is_finite=True,
     )
+
+
+def _expected_bytes(paths: Sequence[str], first: "ScoreTable") -> int:
+    """Estimates how large the scores of all tables are, by the first."""
+    of_files = sum(os.path.getsize(path) for path in paths)
+    share = first.scores.nbytes / max(os.path.getsize(first.path), 1)
+    return int(share * of_files)
+
+
+class _Store:
+    """Scores that are added clip by clip, in memory or in a file.
+
+    The file has no name, so that it is gone when the process ends. It holds a
+    class after the other, each with room for as many rows as there can be, so
+    that the rows of a class, or of a few, are read at once. What is never
+    written takes no space. float64 that are float32 in truth, as most models'
+    are, take half of it.
+    """
+
+    def __init__(self, num_classes: int, expected_bytes: int) -> None:
+        """Takes the number of classes, and about how large all will be."""
+        self._parts: list[_Floats] = []
+        self._file: BinaryIO | None = None
+        self._num_rows = 0
+        self._num_classes = num_classes
+        self._dtype = np.dtype(np.float32)
+        # Half as many again, for tables that are longer than the first.
+        self._room = int(1.5 * expected_bytes / 8 / num_classes) + 1
+        if expected_bytes > _MOST_BYTES:
+            self._file = self._open()
+
+    def _open(self) -> BinaryIO:
+        # It is open as long as its scores are used.
+        file = tempfile.TemporaryFile(prefix="score_tables_")  # noqa: SIM115
+        num_bytes = self._dtype.itemsize * self._num_classes * self._room
+        file.truncate(num_bytes)
+        folder = tempfile.gettempdir()
+        logging.info(
+            "Score tables: they are kept in a file in %s, up to %.1f GB, until "
+            "the end of this process (TMPDIR names another folder).",
+            folder,
+            num_bytes / 1e9,
+        )
+        return file
+
+    def add(self, tables: list[_Floats]) -> None:
+        """Adds the scores of some clips, `[num_windows, num_classes]` each."""
+        rows = np.concatenate(tables)
+        if self._file is None:
+            self._parts.append(rows)
+            return
+        narrow = rows.astype(np.float32)
+        is_wide = self._dtype == np.float32 and not (narrow == rows).all()
+        if is_wide or self._num_rows + len(rows) > self._room:
+            dtype = np.dtype(np.float64) if is_wide else self._dtype
+            self._move(dtype, 2 * (self._num_rows + len(rows)))
+        columns = np.ascontiguousarray(rows.T, dtype=self._dtype)
+        self._write(columns, self._num_rows)
+        self._num_rows += len(rows)
+
+    def _write(self, columns: npt.NDArray[Any], first_row: int) -> None:
+        """Writes rows of all classes, `[num_classes, num_rows]`."""
+        assert self._file is not None
+        for number, column in enumerate(columns):
+            place = number * self._room + first_row
+            self._file.seek(place * self._dtype.itemsize)
+            self._file.write(column.tobytes())
+
+    def _move(self, dtype: np.dtype[Any], room: int) -> None:
+        """Starts another file, of another type or with more room."""
+        old, num_rows = self.scores(), self._num_rows
+        self._dtype, self._room = dtype, max(room, self._room)
+        self._file = self._open()
+        for start in range(0, num_rows, _ROWS_AT_ONCE):
+            part = old[start : min(start + _ROWS_AT_ONCE, num_rows)]
+            self._write(np.ascontiguousarray(part.T, dtype=dtype), start)
+
+    def scores(self) -> npt.NDArray[np.floating[Any]]:
+        """Returns all scores, `[num_rows, num_classes]`."""
+        if self._file is None:
+            return np.concatenate(self._parts)
+        self._file.flush()
+        mapped: npt.NDArray[np.floating[Any]] = np.memmap(
+            self._file,
+            dtype=self._dtype,
+            mode="r",
+            shape=(self._num_classes, self._room),
+        )
+        return mapped[:, : self._num_rows].T
 
 
 def _find_tables(folder: Path) -> tuple[dict[str, str], list[str]]:
@@ -184,9 +321,11 @@ def _find_tables(folder: Path) -> tuple[dict[str, str], list[str]]:
         else:
             paths[segment_id] = path
     if not paths:
+        such = f" (such as {others[0]!r})" if others else ""
         raise InputError(
             f"{folder}: expected score tables '<segment_id>.tsv', found none "
-            f"among {len(others)} files."
+            f"among {len(others)} files{such}. Give the folder that holds "
+            f"them, or a score file (.npz)."
         )
     if not others:
         return paths, []
@@ -208,14 +347,15 @@ class ScoreTable:
     Attributes:
       path: The file.
       columns: Names of the score columns, unique.
-      edges_seconds: float64 `[num_windows + 1]`, ascending: the start of each
-        window, then the end of the last.
+      onset_seconds: float64 `[num_windows]`, ascending.
+      offset_seconds: float64 `[num_windows]`.
       scores: float64 `[num_windows, num_columns]`, finite.
     """
 
     path: str
     columns: list[str]
-    edges_seconds: _Floats
+    onset_seconds: _Floats
+    offset_seconds: _Floats
     scores: _Floats
 
 
@@ -227,44 +367,54 @@ def read_score_table(path: str) -> ScoreTable:
     """
     delimiter = DELIMITERS[os.path.splitext(path)[1].lower()]
     with open(path, encoding="utf-8-sig", errors="replace", newline="") as file:
-        header = next(csv.reader([file.readline()], delimiter=delimiter), [])
-        if header[:2] != _TIMES or len(header) < 3:
-            expected = delimiter.join([*_TIMES, "<class>", "..."])
-            raise InputError(
-                f"{path}:1: expected the header {expected!r}, found "
-                f"{delimiter.join(header)[:80]!r}."
-            )
-        if len(set(header)) < len(header):
-            repeated = next(name for name in header if header.count(name) > 1)
-            raise InputError(
-                f"{path}:1: expected each column once, found {repeated!r} more "
-                f"than once."
-            )
+        line = file.readline()
+        is_empty = not file.read(1)
+    header = next(csv.reader([line], delimiter=delimiter), [])
+    if tuple(header[:2]) not in TIME_COLUMNS or len(header) < 3:
+        expected = delimiter.join(["onset", "offset", "<class>", "..."])
+        raise InputError(
+            f"{path}:1: expected the header {expected!r}, found "
+            f"{delimiter.join(header)[:80]!r}."
+        )
+    if len(set(header)) < len(header):
+        repeated = next(name for name in header if header.count(name) > 1)
+        raise InputError(
+            f"{path}:1: expected each column once, found {repeated!r} more "
+            f"than once."
+        )
+    values: _Floats = np.zeros((len(header), 0))
+    if not is_empty:
+        columns = list(map(str, range(len(header))))
         try:
-            with warnings.catch_warnings():
-                # NumPy warns of a table without rows.
-                warnings.simplefilter("ignore", UserWarning)
-                values: _Floats = np.loadtxt(
-                    file,
-                    delimiter=delimiter,
-                    comments=None,
-                    quotechar='"',
-                    ndmin=2,
-                )  # [num_windows, 2 + num_columns]
-        except ValueError as error:
+            # A thread a table, and a table in one piece.
+            table = pa_csv.read_csv(
+                path,
+                pa_csv.ReadOptions(
+                    use_threads=False,
+                    block_size=min(os.path.getsize(path) + 1, 1 << 30),
+                    column_names=columns,
+                    skip_rows=1,
+                ),
+                pa_csv.ParseOptions(delimiter=delimiter),
+                pa_csv.ConvertOptions(
+                    column_types=dict.fromkeys(columns, pa.float64())
+                ),
+            )
+        except pa.ArrowInvalid as error:
             raise _bad_line(path, len(header), delimiter) from error
-    if not values.size:
-        values = np.zeros((0, len(header)))
-    # Infinities and NaN fail the comparison too.
-    is_valid = np.abs(values) <= _HIGHEST
-    if values.shape[1] != len(header) or not is_valid.all():
+        if len(table):
+            # [2 + num_columns, num_windows]
+            values = np.stack([c.to_numpy() for c in table.columns])
+    # Infinities and NaN, which is what is empty too, fail the comparison.
+    if not (np.abs(values) <= _HIGHEST).all():
         raise _bad_line(path, len(header), delimiter)
-    _check_times(path, values[:, 0], values[:, 1])
+    _check_times(path, values[0], values[1])
     return ScoreTable(
         path=path,
         columns=header[2:],
-        edges_seconds=np.append(values[:, 0], values[-1:, 1]),
-        scores=values[:, 2:],
+        onset_seconds=values[0],
+        offset_seconds=values[1],
+        scores=values[2:].T,
     )
 
 
@@ -316,23 +466,15 @@ def _bad_line(path: str, num_columns: int, delimiter: str) -> InputError:
 
 def _check_times(path: str, onsets: _Floats, offsets: _Floats) -> None:
     """Checks that windows follow each other from the start of the clip."""
-    ends_before = np.concatenate(([0.0], offsets[:-1]))[: len(onsets)]
-    starts_before = np.concatenate(([-np.inf], onsets[:-1]))[: len(onsets)]
-    steps = onsets - ends_before  # [num_windows]
-    problems = {
-        "an offset after the onset": offsets <= onsets,
-        "rows in order of time": onsets < starts_before,
-        "no gap before the row": steps > TIME_TOLERANCE_SECONDS,
-        "no overlap with the row before": steps < -TIME_TOLERANCE_SECONDS,
-    }
-    for expected, is_bad in problems.items():
-        if is_bad.any():
-            row = int(np.argmax(is_bad))
-            before = f"{ends_before[row]:g} s" if row else "the start, 0 s"
-            with open(path, encoding="utf-8-sig", errors="replace") as file:
-                # Empty lines are no rows.
-                lines = [n for n, line in enumerate(file, 1) if line.strip()]
-            raise InputError(
-                f"{path}:{lines[row + 1]}: expected {expected}, found "
-                f"{onsets[row]:g} to {offsets[row]:g} s after {before}."
-            )
+    problem = check_windows(onsets, offsets)
+    if problem is None:
+        return
+    row, expected = problem
+    before = f"{offsets[row - 1]:g} s" if row else "the start, 0 s"
+    with open(path, encoding="utf-8-sig", errors="replace") as file:
+        # Empty lines are no rows.
+        lines = [n for n, line in enumerate(file, 1) if line.strip()]
+    raise InputError(
+        f"{path}:{lines[row + 1]}: expected {expected}, found "
+        f"{onsets[row]:g} to {offsets[row]:g} s after {before}."
+    )

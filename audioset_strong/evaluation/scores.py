@@ -11,6 +11,8 @@ A score file is an `.npz` of what a model scored:
                          frames were scored
     class_map_hash       str, optional: `class_map.hash_of_mids` of mids; a file
                          whose columns were renamed or reordered is refused
+    made_from            str, optional: what model and data the scores are of,
+                         in words, which reports repeat
 
 Instead of mids there can be `class_names`, str, or `class_indices`, int, which
 name the columns in any of three ways: by mid, by class index (the position in a
@@ -373,9 +375,13 @@ def load_arrays(path: Path, names: Sequence[str] | None = None) -> _Arrays:
                 if names is None or name in names
             }
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+        advice = "Write it with numpy.savez, one argument an array"
+        if "allow_pickle" in str(error):
+            advice = "Write arrays of text with .astype(str)"
+        reason = str(error).splitlines()[0] if str(error) else "it is empty"
         raise InputError(
-            f"{path}: expected a score file, an .npz with {list(REQUIRED)}. "
-            f"It cannot be read as one: {error}".splitlines()[0]
+            f"{path}: expected a score file, an .npz with {list(REQUIRED)}, "
+            f"found what cannot be read as one: {reason}. {advice}."
         ) from error
 
 
@@ -407,13 +413,6 @@ def find_columns(
     values, scores = arrays[name], arrays["scores"]
     if name == "mids":
         check_unique_texts(name, values)
-        for mid in values.tolist():
-            if re.fullmatch(MID_PATTERN, mid) is None:
-                raise InputError(
-                    f"mids must be ids of classes, without space, comma or "
-                    f"quote, found {mid!r}. Names go into class_names, with a "
-                    f"class map that says what they mean."
-                )
         if "class_map_hash" in arrays:
             check_class_hash(
                 values.tolist(),
@@ -422,7 +421,8 @@ def find_columns(
                 "The columns are not those that were written: write the file "
                 "again, with mids in the order of its scores.",
             )
-        return values, None, ()
+        mids, notes = _resolve_names(values.tolist(), known)
+        return np.array(mids, dtype=str), None, notes
     kinds, of_what = ("U", "str") if name == "class_names" else ("iu", "int")
     if values.ndim != 1 or values.dtype.kind not in kinds:
         raise InputError(
@@ -440,6 +440,38 @@ def find_columns(
     return np.array(classes.mids, dtype=str), columns, notes
 
 
+def _resolve_names(
+    mids: Sequence[str], known: KnownClasses
+) -> tuple[list[str], tuple[str, ...]]:
+    """Takes names among ids of classes for the classes that they mean."""
+    ids = {*known.mids, *known.display_names, *known.labelled_mids}
+    mids_of_name = known.mids_of_name()
+    resolved, names = [], []
+    for mid in mids:
+        of_name = mids_of_name.get(mid, [])
+        if mid in ids or _MID.fullmatch(mid) or not of_name:
+            if re.fullmatch(MID_PATTERN, mid) is None:
+                raise InputError(
+                    f"mids must be ids of classes, without space, comma or "
+                    f"quote, found {mid!r}. If it is a name, give the class "
+                    f"map or display names that have it."
+                )
+            resolved.append(mid)
+            continue
+        if len(of_name) > 1:
+            raise InputError(
+                f"Expected names of one class each, found {mid!r}, which is "
+                f"both {' and '.join(of_name)}. Give its mid instead."
+            )
+        resolved += of_name
+        names.append(mid)
+    if not names:
+        return resolved, ()
+    note = f"{len(names)} of mids are display names: {listed(names, 3)}"
+    logging.info("Classes: %s.", note)
+    return resolved, (note,)
+
+
 def only_value(arrays: _Arrays, name: str, kinds: str, of_what: str) -> Any:
     """Returns the one value of an array."""
     array = arrays[name]
@@ -451,20 +483,31 @@ def only_value(arrays: _Arrays, name: str, kinds: str, of_what: str) -> Any:
     return array.reshape(()).item()
 
 
-def write_score_file(score_file: LabelFrameScores, path: Path) -> None:
-    """Writes a score file, whole or not at all; the folder exists."""
+def write_score_file(
+    score_file: LabelFrameScores, path: Path, made_from: str = ""
+) -> None:
+    """Writes a score file, whole or not at all; the folder exists.
+
+    Args:
+      score_file: The scores.
+      path: The `.npz`.
+      made_from: What model and data they are of, in words, for reports; "" if
+        that is not known.
+    """
+    arrays: dict[str, Any] = {
+        "segment_ids": score_file.segment_ids,
+        "mids": score_file.mids,
+        "scores": score_file.scores,
+        "num_label_frames": score_file.num_label_frames,
+        "label_frame_seconds": np.float64(score_file.label_frame_seconds),
+        "class_map_hash": np.str_(score_file.class_map_hash),
+    }
+    if made_from:
+        arrays["made_from"] = np.str_(made_from)
     # Not compressed: float16 scores shrink by a tenth only, in forty times the
     # time. A file object, because `np.savez` appends .npz to other names.
     with open_output(path, "wb") as file:
-        np.savez(
-            file,
-            segment_ids=score_file.segment_ids,
-            mids=score_file.mids,
-            scores=score_file.scores,
-            num_label_frames=score_file.num_label_frames,
-            label_frame_seconds=np.float64(score_file.label_frame_seconds),
-            class_map_hash=np.str_(score_file.class_map_hash),
-        )
+        np.savez(file, **arrays)
 
 
 # --- Scale: probabilities or logits ------------------------------------------

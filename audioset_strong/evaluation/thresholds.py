@@ -45,10 +45,18 @@ mean distance of the two over bins, weighted by items:
 
     ECE = sum over bins of  num_items / num_all_items * |mean score - share|
 
+The interval of a pooled bin's share is Wilson's, with an effective number of
+items in place of their number: items of a clip (or of a group of clips) are
+alike, so that their share varies more than that of as many items drawn one by
+one. It is share * (1 - share) / variance, where the variance is that of a ratio
+of sums over clips; the number of clips where the share is 0 or 1.
+
 Source: thresholds are our choice, the paper uses none (BUILD_NOTES.md
 "Thresholds"). Calibration: Guo et al., "On calibration of modern neural
 networks", ICML 2017, Section 2; for one class at a time, as its items are
-(BUILD_NOTES.md "Calibration").
+(BUILD_NOTES.md "Calibration"). Intervals: Wilson, "Probable inference, the law
+of succession, and statistical inference", JASA 1927; effective size: Kish,
+"Survey sampling", 1965.
 """
 
 import dataclasses
@@ -62,6 +70,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 from absl import logging
+from scipy.special import ndtri
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.items import EvalItems
@@ -575,3 +584,106 @@ def reliability_curve(items: EvalItems, num_bins: int = 10) -> ReliabilityCurve:
     sums = np.reshape(items.map_classes(bin_class), (-1, 3, num_bins))
     counts = sums[:, :2].astype(np.int64)
     return ReliabilityCurve(items.mids, counts[:, 0], counts[:, 1], sums[:, 2])
+
+
+class PooledReliability(NamedTuple):
+    """A reliability curve of all classes together, with intervals.
+
+    Attributes:
+      curve: The curve, of one class "pooled".
+      low: float64 `[num_bins]`, lower ends of the intervals of the shares; NaN
+        where a bin is empty.
+      high: Upper ends.
+      level: Share of intervals that hold what they estimate, in (0, 1).
+    """
+
+    curve: ReliabilityCurve
+    low: _Floats
+    high: _Floats
+    level: float
+
+
+# Score cells that are binned at a time: some 30 MB for each step.
+_CELLS_AT_ONCE = 1_000_000
+
+
+def pooled_reliability(
+    items: EvalItems, level: float = 0.95, num_bins: int = 10
+) -> PooledReliability | None:
+    """Bins the items of all classes, and says how sure the shares are.
+
+    Returns:
+      The curve; None if scores are not probabilities.
+    """
+    num_clips = items.segment_ids.size
+    num_items, num_positives, score_sums = np.zeros((3, num_clips, num_bins))
+    rows_at_once = max(1, _CELLS_AT_ONCE // max(1, items.mids.size))
+    for start in range(0, len(items.scores), rows_at_once):
+        rows = slice(start, start + rows_at_once)
+        clip, is_positive = items.clip_of_item[rows], items.is_positive[rows]
+        is_listed = is_positive | items.is_negative[rows]
+        scores = as_probabilities(items.scores[rows], items.is_logits)
+        if scores.dtype == np.float16:  # Which is slow in all that follows.
+            scores = scores.astype(np.float32)
+        if not is_listed.all():
+            scores = np.where(is_listed, scores, 0)
+        if scores.size and not are_probabilities(scores.min(), scores.max()):
+            return None
+        # Nearly all scores of a class are low: the rest is the first bin.
+        row, column = np.nonzero(is_listed & (scores >= 1 / num_bins))
+        high = scores[row, column].astype(np.float64)
+        # The last bin holds 1 too.
+        bins = np.minimum((high * num_bins).astype(np.int64), num_bins - 1)
+        is_high_positive = is_positive[row, column]
+        for total, of_rows, of_high in (
+            (num_items, is_listed.sum(axis=1), np.ones(row.size)),
+            (num_positives, is_positive.sum(axis=1), is_high_positive),
+            (score_sums, scores.sum(axis=1, dtype=np.float64), high),
+        ):
+            np.add.at(total[:, 0], clip, of_rows)
+            np.subtract.at(total[:, 0], clip[row], of_high)
+            np.add.at(total, (clip[row], bins), of_high)
+    curve = ReliabilityCurve(
+        np.array(["pooled"]),
+        num_items.sum(axis=0, keepdims=True).astype(np.int64),
+        num_positives.sum(axis=0, keepdims=True).astype(np.int64),
+        score_sums.sum(axis=0, keepdims=True),
+    )
+    if items.group_of_clip is not None:
+        group, names = pd.factorize(items.group_of_clip)
+        of_groups = np.zeros((2, len(names), num_bins))
+        np.add.at(of_groups[0], group, num_items)
+        np.add.at(of_groups[1], group, num_positives)
+        num_items, num_positives = of_groups
+    low, high = _share_intervals(num_items, num_positives, level)
+    return PooledReliability(curve, low, high, level)
+
+
+def _share_intervals(
+    num_items: _Floats, num_positives: _Floats, level: float
+) -> tuple[_Floats, _Floats]:
+    """Computes the intervals of the module docstring.
+
+    Args:
+      num_items: float64 `[num_clips, num_bins]`.
+      num_positives: float64, same shape.
+      level: In (0, 1).
+
+    Returns:
+      Both ends, float64 `[num_bins]`.
+    """
+    total = num_items.sum(axis=0)  # [num_bins]
+    num_clips = (num_items > 0).sum(axis=0)
+    z = ndtri((1 + level) / 2)
+    with np.errstate(invalid="ignore", divide="ignore"):  # empty bins
+        share = num_positives.sum(axis=0) / total
+        residuals = num_positives - share * num_items
+        correction = num_clips / (num_clips - 1)
+        variance = correction * (residuals**2).sum(axis=0) / total**2
+        size = share * (1 - share) / variance
+        # Items that differ within clips more than by chance count once.
+        size = np.where(variance > 0, np.minimum(size, total), num_clips)
+        centre = (share + z**2 / (2 * size)) / (1 + z**2 / size)
+        half = np.sqrt(share * (1 - share) / size + (z / (2 * size)) ** 2)
+        half *= z / (1 + z**2 / size)
+    return np.maximum(centre - half, 0), np.minimum(centre + half, 1)

@@ -3,6 +3,7 @@
     given                              Strong eval   Weak eval, explicit
     framed labels                      as they are   -
     strong labels                      framed here   -
+    framed and strong labels           as they are   -
     strong labels, explicit negatives  framed here   -
     weak labels                        -             -
     weak labels, explicit negatives    -             those negatives
@@ -12,10 +13,11 @@
     weak and strong labels, explicit   framed here   those negatives, but where
     negatives                                        the clip has such events
 
-Weak labels always give the Weak eval with implied negatives too. Strong labels
-without explicit negatives have complementary negatives only, and say nothing of
-what is absent from all of a clip, so that they leave the explicit Weak eval
-out. Strong labels are framed by the frame rule (`labels/frame_rule.py`).
+Weak labels always give the Weak eval with implied negatives too. Labels that
+rule no class out in all of a clip, such as strong labels without explicit
+negatives, have complementary negatives only, and no explicit ones. Strong
+labels are framed by the frame rule (`labels/frame_rule.py`), and kept for
+protocols of events and segments (`protocols.py`).
 
 A list of annotated clips (`labels/clips.py`) says how long clips are, which
 belong together, and which have no event: those that it names and no label
@@ -59,7 +61,7 @@ from audioset_strong.labels.frame_rule import (
     params_of_length,
     params_of_longest,
 )
-from audioset_strong.labels.ids import group_of_segment
+from audioset_strong.labels.ids import find_names, group_of_segment
 from audioset_strong.labels.label_files import (
     absent_pairs,
     read_explicit_negatives,
@@ -75,7 +77,7 @@ from audioset_strong.labels.label_mapping import (
 )
 from audioset_strong.labels.label_rows import Names
 from audioset_strong.labels.label_tracks import read_event_labels
-from audioset_strong.labels.problems import ProblemLog
+from audioset_strong.labels.problems import ProblemLog, listed
 from audioset_strong.params import LabelFrameParams
 
 Labels = Path | pd.DataFrame
@@ -89,11 +91,10 @@ class Truth:
 
     Attributes:
       framed: Framed table (`label_files`), for the Strong eval; None for none.
+      strong: Strong table, for metrics of events and segments; None for none.
       weak: Weak table, for the Weak eval; None for none.
       explicit_negatives: Pairs for the Weak eval; None to take those that are
         NOT_PRESENT in all label frames of `framed`.
-      has_explicit_negatives: Whether annotators marked pairs absent, so that
-        there are such pairs.
       clips: Clips table (`labels/clips.py`), with a column has_event, bool:
         whether any label names the clip; None for no list.
       params: Length and label frames of the clips that are not listed.
@@ -104,9 +105,9 @@ class Truth:
     """
 
     framed: pd.DataFrame | None = None
+    strong: pd.DataFrame | None = None
     weak: pd.DataFrame | None = None
     explicit_negatives: pd.DataFrame | None = None
-    has_explicit_negatives: bool = False
     clips: pd.DataFrame | None = None
     params: LabelFrameParams = LabelFrameParams()
     notes: tuple[str, ...] = ()
@@ -133,11 +134,31 @@ class Truth:
             "strong": () if self.framed is None else STRONG_NEGATIVES,
             "weak": () if self.weak is None else WEAK_NEGATIVES,
         }
-        without_negatives = (
-            set()
-            if self.has_explicit_negatives
-            else {("strong", "explicit_only"), ("weak", "explicit")}
+        # Without a pair that is absent, what "explicit" would hold has other
+        # names.
+        without_negatives: set[tuple[str, str]] = set()
+        has_pairs = self.framed is not None and _rules_pairs_out(self.framed)
+        has_listed = (
+            self.explicit_negatives is not None
+            and len(self.explicit_negatives) > 0
         )
+        if not has_pairs and not has_listed:
+            without_negatives.add(("weak", "explicit"))
+        if not has_pairs:
+            without_negatives.add(("strong", "explicit_only"))
+            # Clips without any event are negatives of every class.
+            has_empty = (
+                self.clips is not None and not self.clips["has_event"].all()
+            )
+            if not has_empty:
+                without_negatives.add(("strong", "explicit"))
+                if "explicit" in asked and self.framed is not None:
+                    asked = (*asked, "complementary_only")
+                    logging.info(
+                        "The labels mark no sound absent from all of a clip: "
+                        "instead of explicit negatives there are complementary "
+                        "ones only."
+                    )
         allowed = [
             (evaluation, kind)
             for kind in STRONG_NEGATIVES
@@ -190,7 +211,10 @@ class Truth:
     def fit(
         self, scores: NativeScores, allow_partial: bool = False
     ) -> NativeScores:
-        """Says how long the clips of scores are, by the labels' lengths.
+        """Names the clips of scores as the labels do, and says their lengths.
+
+        Names that are no segment ids of the labels are looked up
+        (`ids.find_names`); what is not found stays as it is.
 
         Args:
           scores: What a model scored.
@@ -198,10 +222,56 @@ class Truth:
             or after them.
 
         Raises:
-          InputError: They do, and may not: times or lengths are wrong.
+          InputError: They do, and may not: times or lengths are wrong; or a
+            name means several clips, or two names mean one.
         """
+        scores = self._with_names(scores)
         return scores.within(
             self.clips, self.params.clip_seconds, allow_partial
+        )
+
+    def _with_names(self, scores: NativeScores) -> NativeScores:
+        """Names the clips of scores as the labels do."""
+        tables = self.framed, self.weak, self.explicit_negatives, self.clips
+        known: set[str] = set()
+        for table in tables:
+            if table is not None:
+                known.update(table["segment_id"].unique())
+        names = scores.segment_ids.tolist()
+        ordered: list[str] = []
+        if self.clips is not None and self.sources.get("clips"):
+            ordered = self.clips["segment_id"].tolist()
+        found = find_names(names, known, ordered)
+        if found.ambiguous:
+            name, ids = next(iter(found.ambiguous.items()))
+            raise InputError(
+                f"Expected names of scored clips that mean one labelled clip "
+                f"each, found {len(found.ambiguous)} that mean several: "
+                f"{name!r} can be {listed(map(repr, ids), 3)}. Name the clips "
+                f"of scores by segment id."
+            )
+        if not found.id_of_name:
+            return scores
+        ids = [found.id_of_name.get(name, name) for name in names]
+        first_of: dict[str, str] = {}
+        for name, segment_id in zip(names, ids, strict=True):
+            if segment_id in first_of:
+                raise InputError(
+                    f"Expected scores of each clip once, found {name!r} and "
+                    f"{first_of[segment_id]!r}, which are both "
+                    f"{segment_id!r}. Leave one out."
+                )
+            first_of[segment_id] = name
+        hows = [f"{count} by {how}" for how, count in found.how.items()]
+        name, segment_id = next(iter(found.id_of_name.items()))
+        note = (
+            f"{len(found.id_of_name)} of {len(names)} scored clips were found "
+            f"by other names than their segment ids ({', '.join(hows)}): "
+            f"{name!r} is {segment_id!r}"
+        )
+        logging.info("Scores: %s.", note)
+        return dataclasses.replace(
+            scores, segment_ids=np.array(ids), notes=(*scores.notes, note)
         )
 
     def label_frames(
@@ -250,7 +320,7 @@ class Truth:
           InputError: None of these clips has labels.
         """
         kept = {}
-        for name in ("framed", "weak", "explicit_negatives", "clips"):
+        for name in ("framed", "strong", "weak", "explicit_negatives", "clips"):
             table = getattr(self, name)
             if table is None:
                 continue
@@ -281,7 +351,8 @@ def read_truth(
     Args:
       framed_labels: Framed TSV, or a framed table.
       strong_labels: Strong TSV, label track or folder of tracks, or a strong
-        table, to be framed; instead of framed ones.
+        table, to be framed if there are no framed ones, and for protocols of
+        events and segments.
       weak_labels: Weak CSV, or a weak table.
       explicit_negatives: TSV of pairs that annotators marked absent, a framed
         TSV that holds them, or a table of pairs.
@@ -371,7 +442,13 @@ def read_truth(
             f"{len(listed)} {what}, {num_empty} of them without any event, "
             f"which are negatives of every class"
         )
-    if strong is not None:
+    is_framed_here = strong is not None and framed is None
+    if strong is not None and not is_framed_here:
+        notes.append(
+            "label frames are those of the framed labels; the strong ones are "
+            "for protocols of events and segments alone"
+        )
+    if strong is not None and is_framed_here:
         # Clips without any event are marked later: they would be a row for
         # every class and label frame.
         framed = frame_strong_labels(strong, absent, params, listed, ())
@@ -383,10 +460,10 @@ def read_truth(
         logging.info("Truth: %s.", note)
     return Truth(
         framed=framed,
+        strong=strong,
         weak=weak,
         # With strong labels, events override them, as in framing.
-        explicit_negatives=absent if strong is None else None,
-        has_explicit_negatives=absent is not None or framed_labels is not None,
+        explicit_negatives=None if is_framed_here else absent,
         clips=listed,
         params=params,
         notes=tuple(notes),
@@ -395,13 +472,21 @@ def read_truth(
     )
 
 
+def _rules_pairs_out(framed: pd.DataFrame) -> bool:
+    """Whether some (clip, class) pair is NOT_PRESENT wherever it is listed."""
+    clip, _ = pd.factorize(framed["segment_id"])
+    column, mids = pd.factorize(framed["mid"])
+    pair = clip * len(mids) + column  # [num_labels]
+    is_present = framed["is_present"].to_numpy()
+    has_present = np.zeros(pair.max(initial=-1) + 1, dtype=bool)
+    has_present[pair[is_present]] = True
+    return not has_present[pair].all()
+
+
 def _check_given(given: set[str]) -> None:
     """Raises `InputError` for labels that are missing or contradictory."""
-    if {"framed_labels", "strong_labels"} <= given:
-        raise InputError(
-            "Expected framed labels or strong labels, which are framed here; "
-            "found both. Give one of framed_labels and strong_labels."
-        )
+    if "framed_labels" in given:
+        given = given - {"strong_labels"}  # They are then of events alone.
     if not given - {"explicit_negatives"}:
         found = "explicit negatives only" if given else "none"
         raise InputError(
@@ -562,8 +647,9 @@ def map_truth(truth: Truth, mapping: LabelMapping) -> tuple[Truth, str]:
         pairs = mapped
     text = "; ".join(done)
     logging.info("Label mapping: %s.", text)
+    # Mapped label frames have classes that no event has.
     mapped_truth = dataclasses.replace(
-        truth, weak=weak, framed=framed, explicit_negatives=pairs
+        truth, weak=weak, framed=framed, strong=None, explicit_negatives=pairs
     )
     return mapped_truth, text
 

@@ -283,6 +283,7 @@ def write_native_scores(
     num_frames: Sequence[int],
     audio_seconds: Sequence[float],
     blocks: Iterable[npt.NDArray[np.float32]],
+    made_from: str = "",
 ) -> None:
     """Writes a score file at the hop used (`evaluation/scores.py`).
 
@@ -295,6 +296,7 @@ def write_native_scores(
       audio_seconds: How long each is.
       blocks: float32 `[any, num_classes]`: the frames of the first recording,
         then of the second, and so on. One at a time is in memory.
+      made_from: What model they are of, for reports; "" if that is not known.
 
     Raises:
       InputError: The blocks have not so many frames or classes.
@@ -309,6 +311,8 @@ def write_native_scores(
         "audio_seconds": np.array(audio_seconds, dtype=np.float64),
         "class_map_hash": np.str_(class_map.content_hash),
     }
+    if made_from:
+        arrays["made_from"] = np.str_(made_from)
     header = {
         "descr": "<f4",
         "fortran_order": False,

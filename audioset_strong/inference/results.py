@@ -267,6 +267,7 @@ def write_results(
             num_frames=[len(kept.scores) for _, kept in scored],
             audio_seconds=[kept.audio_seconds for _, kept in scored],
             blocks=(b for _, kept in scored for b in kept.scores.blocks()),
+            made_from=_describe_model(summary.get("model")),
         )
     embeddings = [
         (segment_id, kept.embeddings)
@@ -302,6 +303,11 @@ def write_results(
             + "\n"
         )
     return tally
+
+
+def _describe_model(model: dict[str, str] | None) -> str:
+    """Says what model scores are of; "" if the summary does not."""
+    return f"the model {model['name']} {model['hash']}" if model else ""
 
 
 def _find_all(

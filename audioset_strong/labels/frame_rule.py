@@ -333,22 +333,42 @@ def _mark_positive(
       pair_of_event: int64 `[num_events]`.
       params: Window length and least overlap.
     """
-    window_ms = round(params.label_frame_seconds * 1000)
-    all_onsets = to_milliseconds(strong["onset_seconds"])
-    all_offsets = to_milliseconds(strong["offset_seconds"])
     for begin in range(0, len(strong), _EVENTS_AT_ONCE):
         part = slice(begin, begin + _EVENTS_AT_ONCE)
-        onsets, offsets = all_onsets[part], all_offsets[part]
         pair = pair_of_event[part]  # [num_events]
-        # Only the label frames that an event reaches can be positive.
-        first = np.maximum(onsets // window_ms, 0)
-        end = np.minimum(-(-offsets // window_ms), num_frames[pair])
-        count = np.maximum(end - first, 0)
-        event = np.repeat(np.arange(len(pair)), count)  # [num_reached]
-        nth = np.arange(len(event)) - np.repeat(np.cumsum(count) - count, count)
-        frame = first[event] + nth
-        is_positive = is_window_positive(
-            onsets[event], offsets[event], frame * window_ms, params
+        event, frame = positive_label_frames(
+            strong.iloc[part], num_frames[pair], params
         )
         # Events of a pair are joined by "or", frame by frame: never pooled.
-        is_present[(start[pair[event]] + frame)[is_positive]] = True
+        is_present[start[pair[event]] + frame] = True
+
+
+def positive_label_frames(
+    strong: pd.DataFrame,
+    num_frames: npt.NDArray[np.int64],
+    params: LabelFrameParams = LabelFrameParams(),
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Lists the label frames that each event makes positive.
+
+    Args:
+      strong: Strong table (`label_files`).
+      num_frames: int64 `[num_events]`: label frames of the event's clip.
+      params: Window length and least overlap.
+
+    Returns:
+      Row of the event, and label frame, both int64 `[num_found]`.
+    """
+    window_ms = round(params.label_frame_seconds * 1000)
+    onsets = to_milliseconds(strong["onset_seconds"])
+    offsets = to_milliseconds(strong["offset_seconds"])
+    # Only the label frames that an event reaches can be positive.
+    first = np.maximum(onsets // window_ms, 0)
+    end = np.minimum(-(-offsets // window_ms), num_frames)
+    count = np.maximum(end - first, 0)
+    event = np.repeat(np.arange(len(strong)), count)  # [num_reached]
+    nth = np.arange(len(event)) - np.repeat(np.cumsum(count) - count, count)
+    frame = first[event] + nth
+    is_positive = is_window_positive(
+        onsets[event], offsets[event], frame * window_ms, params
+    )
+    return event[is_positive], frame[is_positive]

@@ -22,10 +22,12 @@ and empty lines are ignored:
 Source: our choice, BUILD_NOTES.md "Clip lists".
 """
 
+import difflib
 import hashlib
 import os
 import re
-from collections.abc import Iterable
+import unicodedata
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from audioset_strong.errors import InputError
@@ -86,6 +88,125 @@ def group_of_segment(segment_id: str) -> str:
     """
     match = _AUDIOSET_ID.fullmatch(segment_id)
     return match[1] if match else segment_id
+
+
+# `<ytid>_<start>_<end>` or `<ytid>_<start>.<ms>`, as download scripts write.
+_START_END = re.compile(
+    r"([A-Za-z0-9_-]{11})_([0-9]+(?:\.[0-9]+)?)(?:_([0-9]+(?:\.[0-9]+)?))?"
+)
+_YTID = re.compile(r"[A-Za-z0-9_-]{11}")
+_EXTENSION = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
+
+
+class FoundNames(NamedTuple):
+    """Which segment ids other names of clips mean.
+
+    Attributes:
+      id_of_name: The segment id of each name that is not one itself.
+      how: In words, how they were found, and how many that way.
+      ambiguous: The ids that each name could mean, where they are several.
+    """
+
+    id_of_name: dict[str, str]
+    how: dict[str, int]
+    ambiguous: dict[str, list[str]]
+
+
+def find_names(
+    names: Sequence[str], known: Collection[str], ordered: Sequence[str] = ()
+) -> FoundNames:
+    """Finds the segment ids that names of clips mean.
+
+    A name can lack the start (`<ytid>`), have a `Y` before it (`Y<ytid>`), the
+    end after it (`<ytid>_<start>_<end>`, in seconds or milliseconds), a folder,
+    an extension, or spaces around it; or all names are positions, from 0, in a
+    list of clips. What is a segment id already stays one, and what no rule
+    finds is not in the result.
+
+    Args:
+      names: Such as those of files of scores.
+      known: The segment ids that there are.
+      ordered: A list of clips; empty for none.
+    """
+    known = set(known)
+    others = [name for name in names if name not in known]
+    found = FoundNames({}, {}, {})
+    if others and len(others) == len(names) and len(ordered):
+        positions = [int(n) if n.isdecimal() else -1 for n in names]
+        if min(positions) >= 0 and max(positions) < len(ordered):
+            found.how["positions in the list of clips"] = len(names)
+            for name, position in zip(names, positions, strict=True):
+                found.id_of_name[name] = ordered[position]
+            return found
+    ids_of_ytid: dict[str, list[str]] = {}
+    if others:
+        for segment_id in known:
+            ids_of_ytid.setdefault(group_of_segment(segment_id), []).append(
+                segment_id
+            )
+    for name in others:
+        for how, text in _readings(name):
+            ids = [text] if text in known else []
+            if not ids and _YTID.fullmatch(text):
+                how, ids = f"{how}YouTube ids", ids_of_ytid.get(text, [])
+            if len(ids) > 1:
+                found.ambiguous[name] = sorted(ids)
+            if len(ids) == 1:
+                how = how.strip(", ")
+                found.id_of_name[name] = ids[0]
+                found.how[how] = found.how.get(how, 0) + 1
+            if ids:
+                break
+    return found
+
+
+def explain_difference(scored: Sequence[str], labelled: Sequence[str]) -> str:
+    """Says in what names differ that should be the same; "" if in nothing."""
+    plain_of = {_plain(name): name for name in labelled}
+    for name in scored:
+        other = plain_of.get(_plain(name))
+        if other is not None:
+            how = "characters"
+            if name.casefold() == other.casefold():
+                how = "capital letters"
+            elif "".join(name.split()) == "".join(other.split()):
+                how = "spaces"
+            return f"{name!r} and {other!r} differ only in {how}"
+    start_of = {group_of_segment(name): name for name in labelled}
+    for name in scored:
+        other = start_of.get(group_of_segment(name))
+        if other is not None:
+            return f"{name!r} and {other!r} are of one video, at other starts"
+    for name in scored[:20]:
+        close = difflib.get_close_matches(name, list(labelled)[:5000], n=1)
+        if close:
+            return f"{name!r} and {close[0]!r} are the most alike"
+    return ""
+
+
+def _plain(name: str) -> str:
+    """Leaves out everything of a name but letters and digits."""
+    name = unicodedata.normalize("NFKC", name).casefold()
+    return "".join(filter(str.isalnum, name))
+
+
+def _readings(name: str) -> Iterable[tuple[str, str]]:
+    """Yields what a name may mean, the plainest first, and how."""
+    base = name.strip().replace("\\", "/")
+    forms = {"": name, "without spaces around them, ": name.strip()}
+    forms["without their folder, "] = base.rpartition("/")[2]
+    stem = _EXTENSION.sub("", forms["without their folder, "])
+    forms["without folder and extension, "] = stem
+    for how, text in list(forms.items()):
+        if text.startswith("Y"):
+            forms[f"{how}without the Y, "] = text[1:]
+    for how, text in forms.items():
+        yield how, text
+        match = _START_END.fullmatch(text)
+        if match and (match[3] or "." in match[2]):
+            for unit, scale in (("seconds", 1000), ("milliseconds", 1)):
+                start_ms = round(float(match[2]) * scale)
+                yield f"{how}starts in {unit}, ", f"{match[1]}_{start_ms}"
 
 
 def stable_fraction(key: str, salt: str = "") -> float:

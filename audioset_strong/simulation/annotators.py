@@ -3,9 +3,9 @@
 Annotators label the same clips in three ways, as in the paper:
 
   * Weak annotators (Section 2) are asked about a few classes and answer
-    truthfully. Classes that they are not asked about go missing, quiet and
-    short ones more often, and they may be offered the parent of a class instead
-    of the class.
+    truthfully, or mistakenly for a share. Classes that they are not asked about
+    go missing, quiet and short ones more often, and they may be offered the
+    parent of a class instead of the class, some classes more often than others.
   * Strong annotators (Section 3) mark every sound, with the most specific
     class, and are a little off in time.
   * Annotators of candidates (Section 3.2) are shown clips that a model scores
@@ -17,14 +17,17 @@ pure function of (params, segment_id, events of the clip).
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+import scipy.special
 
 from audioset_strong.simulation.soundscapes import (
     CLIP_SECONDS,
     SoundscapeParams,
+    class_probabilities,
     clip_rng,
 )
 from audioset_strong.simulation.sources import SoundClass, release_vocabulary
@@ -48,14 +51,12 @@ def annotate_weakly(
     Returns:
       Weak table (`label_files`), one row a clip, in the order of `truth`.
     """
-    parent_of_mid = {c.mid: c.parent_mid for c in classes}
+    habits = _draw_habits(classes, params)
     salience = _rate_salience(truth, params)
     segment_ids = truth["segment_id"].unique().tolist()
     starts_ms = [int(s.rsplit("_", 1)[1]) for s in segment_ids]
     start_seconds = np.array(starts_ms, dtype=np.float64) / 1000  # [num_clips]
-    mids = [
-        _weak_mids(s, salience[s], parent_of_mid, params) for s in segment_ids
-    ]
+    mids = [_weak_mids(s, salience[s], habits, params) for s in segment_ids]
     return pd.DataFrame(
         {
             "segment_id": pd.Series(segment_ids, dtype="object"),
@@ -66,6 +67,48 @@ def annotate_weakly(
     )
 
 
+class _Habit(NamedTuple):
+    """How weak annotators come to know of one class.
+
+    Attributes:
+      parent_mid: "" for none.
+      recall: Chance that they are asked about it where it is.
+      parent_share: Chance that they are asked about its parent instead.
+      probability: How common the class is.
+      all_mids: It and its ancestors.
+    """
+
+    parent_mid: str
+    recall: float
+    parent_share: float
+    probability: float
+    all_mids: frozenset[str]
+
+
+def _draw_habits(
+    classes: Sequence[SoundClass], params: SoundscapeParams
+) -> dict[str, _Habit]:
+    """Draws for each mid how annotators come to know of it."""
+    means = np.array([params.weak_recall, params.weak_parent_share])  # [2]
+    probabilities = class_probabilities(params, len(classes))
+    habits = {}
+    for sound_class, probability in zip(classes, probabilities, strict=True):
+        recall, parent_share = means
+        if params.weak_class_spread:
+            rng = clip_rng(params, "weak class", sound_class.mid)
+            deviation = params.weak_class_spread * rng.standard_normal(2)
+            logits = scipy.special.logit(means) + deviation
+            recall, parent_share = scipy.special.expit(logits)
+        habits[sound_class.mid] = _Habit(
+            sound_class.parent_mid,
+            float(recall),
+            float(parent_share),
+            float(probability),
+            sound_class.all_mids,
+        )
+    return habits
+
+
 def _rate_salience(
     truth: pd.DataFrame, params: SoundscapeParams
 ) -> dict[str, dict[str, float]]:
@@ -74,6 +117,8 @@ def _rate_salience(
     groups = truth.assign(seconds=seconds).groupby(["segment_id", "mid"])
     pairs = groups.agg({"seconds": "sum", "snr_db": "max"}).reset_index()
     shortest, longest = params.min_event_seconds, params.max_event_seconds
+    if params.timing:
+        shortest, longest = params.timing.min_event_seconds, CLIP_SECONDS
     # Half of the rating is the length, on a logarithmic scale since most events
     # are short, and half the level.
     length = np.log(pairs["seconds"] / shortest)
@@ -91,27 +136,60 @@ def _rate_salience(
 def _weak_mids(
     segment_id: str,
     salience: Mapping[str, float],
-    parent_of_mid: Mapping[str, str],
+    habits: Mapping[str, _Habit],
     params: SoundscapeParams,
 ) -> tuple[str, ...]:
     """Labels one clip weakly; returns one or more mids, sorted."""
     rng = clip_rng(params, "weak annotator", segment_id)
-    # As much above the mean for loud long sounds as below it for others.
-    slope = min(params.weak_recall, 1 - params.weak_recall)
-    asked = [
-        mid
-        for mid, rating in salience.items()
-        if rng.uniform() < params.weak_recall + slope * (2 * rating - 1)
-    ]
+    asked = []
+    for mid, rating in salience.items():
+        chance = _chance_to_be_asked(habits[mid].recall, rating, params)
+        if rng.uniform() < chance:
+            asked.append(mid)
     # AudioSet has no clip without a label.
     asked = asked or [max(salience, key=lambda mid: salience[mid])]
     offered = {
-        parent_of_mid.get(mid) or mid
-        if rng.uniform() < params.weak_parent_share
+        habits[mid].parent_mid or mid
+        if rng.uniform() < habits[mid].parent_share
         else mid
         for mid in asked
     }
+    if params.weak_false_share:
+        odds = params.weak_false_share / (1 - params.weak_false_share)
+        number = rng.binomial(len(offered), min(odds, 1.0))
+        offered |= _mistaken_mids(rng, number, salience, habits)
     return tuple(sorted(offered))
+
+
+def _chance_to_be_asked(
+    recall: float, rating: float, params: SoundscapeParams
+) -> float:
+    """Chance that annotators are asked about a class that is in the clip.
+
+    As much above `recall` for loud long sounds as below it for others.
+    """
+    above = 2 * rating - 1
+    if params.weak_salience:
+        logit = scipy.special.logit(recall) + params.weak_salience * above
+        return float(scipy.special.expit(logit))
+    return recall + min(recall, 1 - recall) * above
+
+
+def _mistaken_mids(
+    rng: np.random.Generator,
+    number: int,
+    heard: Iterable[str],
+    habits: Mapping[str, _Habit],
+) -> set[str]:
+    """Draws classes that are not in a clip, common ones more often."""
+    present = {mid for name in heard for mid in habits[name].all_mids}
+    absent = [mid for mid in habits if mid not in present]
+    weights = np.array([habits[mid].probability for mid in absent])  # [absent]
+    number = min(number, len(absent))
+    chosen = rng.choice(
+        len(absent), number, replace=False, p=weights / weights.sum()
+    )
+    return {absent[index] for index in chosen}
 
 
 def annotate_strongly(

@@ -110,9 +110,10 @@ def make_release(
       InputError: The folder holds something else, or the sound source cannot
         be read.
     """
-    source = make_source(source_settings)
+    source = make_source(source_settings, params.strong_recordings_share)
     settings: dict[str, Any] = {
-        "params": dataclasses.asdict(params),
+        # As JSON has it, to be compared with what was saved.
+        "params": json.loads(json.dumps(dataclasses.asdict(params))),
         "source": dict(source.description),
         "classes": [dataclasses.asdict(c) for c in source.classes],
     }
@@ -156,6 +157,11 @@ def _claim_folder(output_dir: str, settings: dict[str, Any]) -> None:
         _write_settings(output_dir, settings)
         return
     found = _read_settings(output_dir)
+    # Settings that an earlier version did not save had their defaults.
+    found["params"] = {
+        **{f.name: f.default for f in dataclasses.fields(SoundscapeParams)},
+        **found.get("params", {}),
+    }
     differences = [
         f"{name}={old!r}, not {new!r}"
         for part in ("params", "source")

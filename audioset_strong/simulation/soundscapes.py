@@ -7,11 +7,17 @@ Conventions: waveforms are `[num_samples]`, mono, 16 kHz, in [-1, 1] when
 finished; times are in seconds from the start of the clip, rounded to
 milliseconds. A subset is "weak" (training, weak labels only), "strong"
 (training, weak and strong labels) or "eval".
+
+`PRESETS` has two kinds of releases. "short" has short single events, a few a
+clip, which suits a small demonstration. "audioset" has as many classes and
+events as AudioSet, and as long ones (`timing.py`), and annotators who miss,
+widen and mistake as much as its weak labels do.
 """
 
 import base64
 import dataclasses
 import hashlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -34,6 +40,12 @@ from audioset_strong.simulation.sources import (
     SoundSource,
     frame_levels_db,
 )
+from audioset_strong.simulation.timing import (
+    TimingParams,
+    draw_num_classes,
+    draw_pattern,
+    rank_lasting,
+)
 
 SUBSETS = ("weak", "strong", "eval")
 CLIP_SECONDS = LabelFrameParams().clip_seconds
@@ -41,6 +53,8 @@ _CLIP_SAMPLES = round(CLIP_SECONDS * SAMPLE_RATE)
 # Sounds that are further below the background than this are not heard, so
 # nobody would mark them. Less than the masking threshold of noise by a tone.
 _INAUDIBLE_DB = -10.0
+# Annotators do not cut off a shorter silence than this at an event's ends.
+_UNNOTICED_SECONDS = 0.25
 # Levels of the finished clip's highest sample; AudioSet's vary as much.
 _PEAK_RANGE_DB = (-20.0, -0.5)
 # Starts are whole seconds, as nearly all of AudioSet's are.
@@ -56,24 +70,38 @@ class SoundscapeParams:
       num_strong_clips: Training clips with weak and strong labels.
       num_eval_clips: Evaluation clips, with both.
       seed: Of everything.
-      min_events: Fewest events of a clip.
-      max_events: Most events of a clip.
-      min_event_seconds: Shortest event.
-      max_event_seconds: Longest event.
-      min_snr_db: Quietest event over the background, by RMS.
-      max_snr_db: Loudest event over the background.
+      min_events: Fewest events of a clip; without `timing`.
+      max_events: Most events of a clip; without `timing`.
+      min_event_seconds: Shortest event; without `timing`.
+      max_event_seconds: Longest event; without `timing`.
+      timing: How many classes a clip has and when they are heard; None for
+        single events, each of a class drawn anew.
+      min_snr_db: Quietest event over the background, by RMS; with `timing`,
+        over all that lies under it.
+      max_snr_db: Loudest event over the same.
       class_imbalance: Exponent of Zipf's law for the class frequencies: 0 is a
         fixed balance, which would hide the problem that the paper solves.
       weak_recall: Chance that weak annotators are asked about a class that is
         in the clip, on average; the others become missing positives. Higher
         for long and loud sounds.
+      weak_salience: By how much the logit of that chance is higher than on
+        average for the loudest and longest sounds, and lower for the least; 0
+        for a chance that rises from as far below `weak_recall` as it can.
       weak_parent_share: Chance that they are asked about the parent of the
-        class instead.
+        class instead, where it has one.
+      weak_class_spread: Standard deviation, between classes, of the logits of
+        `weak_recall` and `weak_parent_share`: annotators know some classes and
+        are never offered others.
+      weak_false_share: Share of weak labels whose class is not in the clip.
       strong_jitter_seconds: Standard deviation of marked onsets and offsets.
       num_explicit_negatives: Clips of the evaluation set that annotators mark
         as without a class, per class.
       held_out_fraction: Share of the clips with strong labels that training
         will hold out; their sounds come from the validation split.
+      strong_recordings_share: Share of the training recordings of each class,
+        at least one, that the clips with strong labels draw from, and no
+        others; 0 if all training clips draw from all. In AudioSet every clip is
+        another video, so that the Strong set holds its share of them.
     """
 
     num_weak_clips: int = 4000
@@ -84,14 +112,19 @@ class SoundscapeParams:
     max_events: int = 5
     min_event_seconds: float = 0.2
     max_event_seconds: float = 4.0
+    timing: TimingParams | None = None
     min_snr_db: float = -5.0
     max_snr_db: float = 20.0
     class_imbalance: float = 0.7
     weak_recall: float = 0.6
+    weak_salience: float = 0.0
     weak_parent_share: float = 0.25
+    weak_class_spread: float = 0.0
+    weak_false_share: float = 0.0
     strong_jitter_seconds: float = 0.05
     num_explicit_negatives: int = 15
     held_out_fraction: float = 0.05
+    strong_recordings_share: float = 0.0
 
     def __post_init__(self) -> None:
         """Raises `InputError` for a setting that is out of its range."""
@@ -108,9 +141,13 @@ class SoundscapeParams:
             "class_imbalance": self.class_imbalance >= 0,
             "weak_recall": 0 < self.weak_recall <= 1,
             "weak_parent_share": 0 <= self.weak_parent_share <= 1,
+            "weak_salience": self.weak_salience >= 0,
+            "weak_class_spread": self.weak_class_spread >= 0,
+            "weak_false_share": 0 <= self.weak_false_share < 1,
             "strong_jitter_seconds": self.strong_jitter_seconds >= 0,
             "num_explicit_negatives": self.num_explicit_negatives >= 0,
             "held_out_fraction": 0 <= self.held_out_fraction < 1,
+            "strong_recordings_share": 0 <= self.strong_recordings_share < 1,
         }
         for name, is_met in is_sensible.items():
             if not is_met:
@@ -118,6 +155,23 @@ class SoundscapeParams:
                     f"{name}={getattr(self, name)} is out of range or does not "
                     f"fit the other settings; see SoundscapeParams."
                 )
+
+
+PRESETS = {
+    "short": SoundscapeParams(),
+    "audioset": SoundscapeParams(
+        timing=TimingParams(),
+        min_snr_db=0.0,
+        max_snr_db=15.0,
+        class_imbalance=1.1,
+        weak_recall=0.35,
+        weak_salience=6.0,
+        weak_parent_share=0.6,
+        weak_class_spread=1.8,
+        weak_false_share=0.15,
+        strong_recordings_share=1 / 27,
+    ),
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -169,7 +223,10 @@ def split_of_clip(params: SoundscapeParams, subset: str, number: int) -> str:
     is_validation = subset == "strong" and is_held_out(
         ytid, params.held_out_fraction
     )
-    return "validation" if is_validation else "train"
+    if is_validation:
+        return "validation"
+    has_its_own = subset == "strong" and params.strong_recordings_share > 0
+    return "strong" if has_its_own else "train"
 
 
 def class_probabilities(params: SoundscapeParams, num_classes: int) -> Floats:
@@ -241,6 +298,73 @@ def _add_event(
     return Event(mid, round(onset, 3), round(offset, 3)), round(snr_db, 2)
 
 
+def _add_events(
+    mixture: Floats,
+    params: SoundscapeParams,
+    timing: TimingParams,
+    source: SoundSource,
+    split: str,
+    rng: np.random.Generator,
+) -> list[tuple[Event, float]]:
+    """Mixes the classes of a clip into it, as `timing` says, in place.
+
+    Returns:
+      Each event and its level in dB over what lies under it.
+    """
+    classes = source.classes
+    probabilities = class_probabilities(params, len(classes))
+    lasting = rank_lasting(
+        timing, [c.typical_seconds for c in classes], probabilities
+    )
+    number = draw_num_classes(timing, rng, len(classes))
+    chosen = rng.choice(len(classes), number, replace=False, p=probabilities)
+    patterns = [
+        draw_pattern(timing, rng, lasting[index], CLIP_SECONDS)
+        for index in chosen
+    ]
+    # What lasts longest lies under the rest, so that all can be heard.
+    filled = [sum(end - start for start, end in p) for p in patterns]
+    made = []
+    for place in np.argsort(filled, kind="stable")[::-1]:
+        pattern, mid = patterns[place], classes[chosen[place]].mid
+        lengths = [offset - onset for onset, offset in pattern]
+        sounds = source.draw_events(mid, split, rng, lengths)
+        starts = [
+            min(round(onset * SAMPLE_RATE), _CLIP_SAMPLES - len(sound))
+            for (onset, _), sound in zip(pattern, sounds, strict=True)
+        ]
+        under = [
+            mixture[start : start + len(sound)]
+            for start, sound in zip(starts, sounds, strict=True)
+        ]  # views: what is added to them is added to the mixture
+        snr_db = rng.uniform(params.min_snr_db, params.max_snr_db)
+        # One level for all events of a class in a clip: they have one source.
+        gain = 10 ** (snr_db / 20) * _rms(under) / (_rms(sounds) + 1e-9)
+        for start, sound, below in zip(starts, sounds, under, strict=True):
+            heard = _noticed_extent(sound * gain)
+            below += sound * gain
+            onset, offset = (start / SAMPLE_RATE + t for t in heard)
+            event = Event(mid, round(onset, 3), round(offset, 3))
+            made.append((event, round(float(snr_db), 2)))
+    return made
+
+
+def _rms(parts: Sequence[npt.NDArray[Any]]) -> float:
+    """Root mean square of all samples of several waveforms."""
+    samples = np.concatenate(parts)
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
+
+
+def _noticed_extent(sound: npt.NDArray[Any]) -> tuple[float, float]:
+    """Returns (onset, offset) of a sound without silence that is noticed."""
+    seconds = len(sound) / SAMPLE_RATE
+    onset, offset = _audible_extent(sound) or (0.0, seconds)
+    return (
+        onset if onset > _UNNOTICED_SECONDS else 0.0,
+        offset if seconds - offset > _UNNOTICED_SECONDS else seconds,
+    )
+
+
 def make_soundscape(
     params: SoundscapeParams, source: SoundSource, subset: str, number: int
 ) -> Soundscape:
@@ -258,11 +382,14 @@ def make_soundscape(
     split = split_of_clip(params, subset, number)
     rng = clip_rng(params, "mix", f"{subset} {number}")
     mixture = make_background(rng)  # float64 [num_samples]
-    num_events = int(rng.integers(params.min_events, params.max_events + 1))
-    made = [
-        _add_event(mixture, params, source, split, rng)
-        for _ in range(num_events)
-    ]
+    if params.timing:
+        made = _add_events(mixture, params, params.timing, source, split, rng)
+    else:
+        num_events = int(rng.integers(params.min_events, params.max_events + 1))
+        made = [
+            _add_event(mixture, params, source, split, rng)
+            for _ in range(num_events)
+        ]
     # By onset alone; events of equal onset stay in the order drawn.
     made.sort(key=lambda event_and_snr: event_and_snr[0].onset_seconds)
     peak = 10 ** (rng.uniform(*_PEAK_RANGE_DB) / 20)

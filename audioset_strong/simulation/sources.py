@@ -8,8 +8,11 @@ Conventions:
   * A sound is float32 `[num_samples]`, mono, 16 kHz, and sounds from its first
     sample to its last: the silence around it is cut away, so that the onset and
     offset of its event are true. Times are in seconds.
-  * Sounds belong to one split, "train", "validation" or "eval". No recording,
-    and no synthetic sound, is in two.
+  * Sounds belong to one split, "train", "validation", "eval" or "strong", the
+    training clips with strong labels where these have recordings of their own.
+    No recording, and no synthetic sound, is in two.
+  * A source draws one sound, or all events of a class in a clip, which are of
+    one recording, as long as wanted.
 
 Source: Piczak, "ESC: Dataset for environmental sound classification", 2015,
 https://github.com/karolpiczak/ESC-50; thresholds and shares are our choice
@@ -21,7 +24,7 @@ import dataclasses
 import functools
 import importlib.resources
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -39,6 +42,8 @@ from audioset_strong.simulation.sounds import (
 )
 
 SPLITS = ("train", "validation", "eval")
+# With recordings of their own for strong labels. The order is part of seeds.
+_ALL_SPLITS = (*SPLITS, "strong")
 
 # Levels are measured in frames of 20 ms, one every 10 ms. A float waveform of
 # zeros counts as -120 dB, below the quantisation noise of 16 bits.
@@ -66,6 +71,19 @@ _FADE_OUT_SECONDS = 0.02
 # A cut from a texture such as rain is at least this long, so that it can be
 # told from a burst.
 _MIN_TEXTURE_SECONDS = 1.0
+# An event that is longer than what a recording has of it goes on with another
+# part: textures cross-fade, shorter sounds follow each other with pauses that
+# are too short to end an event.
+_CROSSFADE_SECONDS = 0.1
+_PAUSE_SECONDS = (0.05, 0.2)
+# A sound is not cut down to less than half where a shorter one is there.
+_MOST_CUT = 2.0
+# Of a part that is cut out at random, the loudest of so many is taken, so that
+# it is not a pause.
+_NUM_CUTS_TRIED = 4
+# A synthetic "recording": so many sounds of at most so many seconds.
+_NUM_SYNTHETIC_TAKES = 3
+_SYNTHETIC_TAKE_SECONDS = 4.0
 
 _ESC50_COLUMNS = ("filename", "category", "src_file")
 # Shares of a category's recordings; the rest is for training.
@@ -86,6 +104,8 @@ class SoundClass:
       parent_display_name: Name of the parent.
       other_ancestor_mids: Further classes of the 527 that the sound is an
         instance of: other parents, grandparents.
+      typical_seconds: Mean length of an active region of the source's
+        recordings; the order of classes by it says which last.
     """
 
     mid: str
@@ -93,6 +113,7 @@ class SoundClass:
     parent_mid: str = ""
     parent_display_name: str = ""
     other_ancestor_mids: tuple[str, ...] = ()
+    typical_seconds: float = 1.0
 
     @property
     def all_mids(self) -> frozenset[str]:
@@ -109,8 +130,11 @@ def _read_sound_classes(source: str) -> dict[str, SoundClass]:
     for row in csv.DictReader(text.splitlines()):
         if row.pop("source") == source:
             name, ancestors = row.pop("name"), row.pop("other_ancestor_mids")
+            seconds = float(row.pop("typical_seconds"))
             classes[name] = SoundClass(
-                **row, other_ancestor_mids=tuple(ancestors.split())
+                **row,
+                other_ancestor_mids=tuple(ancestors.split()),
+                typical_seconds=seconds,
             )
     return classes
 
@@ -212,12 +236,33 @@ class SoundSource(Protocol):
 
         Args:
           mid: One of the classes.
-          split: One of `SPLITS`.
+          split: One of `SPLITS`, or "strong".
           rng: Source of randomness; the sound is a function of its state.
           max_seconds: Longest sound allowed.
 
         Returns:
           float32 `[num_samples]`, see the module docstring.
+        """
+        ...
+
+    def draw_events(
+        self,
+        mid: str,
+        split: str,
+        rng: np.random.Generator,
+        seconds: Sequence[float],
+    ) -> list[npt.NDArray[np.float32]]:
+        """Draws all events of a class in a clip, from one recording.
+
+        Args:
+          mid: One of the classes.
+          split: One of `SPLITS`, or "strong".
+          rng: Source of randomness; the sounds are a function of its state.
+          seconds: Length of each event.
+
+        Returns:
+          float32 `[num_samples]` of each event, as long as wanted: cut, or
+          `_string_together`.
         """
         ...
 
@@ -235,8 +280,15 @@ class SourceSettings:
     esc50_dir: str = ""
 
 
-def make_source(settings: SourceSettings) -> SoundSource:
+def make_source(
+    settings: SourceSettings, strong_recordings_share: float = 0.0
+) -> SoundSource:
     """Makes a sound source.
+
+    Args:
+      settings: Which one.
+      strong_recordings_share: Share of the training recordings of each class
+        that are the split "strong", at least one; 0 for no such split.
 
     Raises:
       InputError: The name is unknown, or the ESC-50 folder is not one.
@@ -244,7 +296,7 @@ def make_source(settings: SourceSettings) -> SoundSource:
     if settings.name == "synthetic":
         return SyntheticSource()
     if settings.name == "esc50":
-        return Esc50Source(settings.esc50_dir)
+        return Esc50Source(settings.esc50_dir, strong_recordings_share)
     raise InputError(
         f"Expected 'synthetic' or 'esc50' as the sound source. Received: "
         f"{settings.name!r}."
@@ -267,6 +319,78 @@ def _cut(
     return part * fades.astype(np.float32)
 
 
+def _make_events(
+    parts: Sequence[npt.NDArray[np.float32]],
+    rng: np.random.Generator,
+    seconds: Sequence[float],
+) -> list[npt.NDArray[np.float32]]:
+    """Makes events of given lengths from the parts of one recording."""
+    events = []
+    for length in seconds:
+        wanted = round(length * SAMPLE_RATE)
+        enough = [part for part in parts if len(part) >= wanted]
+        if not enough:
+            events.append(_string_together(parts, rng, wanted))
+            continue
+        most = _MOST_CUT * min(len(part) for part in enough)
+        enough = [part for part in enough if len(part) <= most]
+        part = enough[rng.integers(len(enough))]
+        events.append(_fade(_random_cut(part, rng, wanted)))
+    return events
+
+
+def _random_cut(
+    part: npt.NDArray[np.float32], rng: np.random.Generator, wanted: int
+) -> npt.NDArray[np.float32]:
+    """Cuts `wanted` samples: of a texture anywhere, else from its attack."""
+    if len(part) < _MIN_TEXTURE_SECONDS * SAMPLE_RATE:
+        return part[:wanted]
+    starts = rng.integers(0, len(part) - wanted + 1, _NUM_CUTS_TRIED)
+    cuts = [part[start : start + wanted] for start in starts]
+    return max(cuts, key=lambda cut: float(np.square(cut).sum()))
+
+
+def _fade(
+    part: npt.NDArray[np.float32],
+    fade_in: float = _FADE_IN_SECONDS,
+    fade_out: float = _FADE_OUT_SECONDS,
+) -> npt.NDArray[np.float32]:
+    """Fades both ends of a sound."""
+    fades = attack_release(len(part), fade_in, fade_out)
+    return part * fades.astype(np.float32)
+
+
+def _string_together(
+    parts: Sequence[npt.NDArray[np.float32]],
+    rng: np.random.Generator,
+    wanted: int,
+) -> npt.NDArray[np.float32]:
+    """Goes on with further parts of a recording until `wanted` samples.
+
+    Every part is used once, in a random order, before one is used again.
+    """
+    sound = np.zeros(wanted, np.float32)
+    crossfade = round(_CROSSFADE_SECONDS * SAMPLE_RATE)
+    order: list[int] = []
+    position = 0
+    while position < wanted:
+        order = order or rng.permutation(len(parts)).tolist()
+        part = parts[order.pop()]
+        is_texture = len(part) >= _MIN_TEXTURE_SECONDS * SAMPLE_RATE
+        overlap = crossfade if is_texture and position else 0
+        start = position - min(overlap, position)
+        part = part[: wanted - start]
+        edge = _CROSSFADE_SECONDS if overlap else _FADE_IN_SECONDS
+        is_last = start + len(part) >= wanted
+        end = _CROSSFADE_SECONDS if is_texture else _FADE_OUT_SECONDS
+        part = _fade(part, edge, _FADE_OUT_SECONDS if is_last else end)
+        sound[start : start + len(part)] += part
+        position = start + len(part)
+        if not is_texture:
+            position += round(rng.uniform(*_PAUSE_SECONDS) * SAMPLE_RATE)
+    return sound
+
+
 class SyntheticSource:
     """Sounds that `sounds.py` synthesises; every one is new."""
 
@@ -284,7 +408,7 @@ class SyntheticSource:
         """See `SoundSource.draw`."""
         # The split is part of the seed, so that equal generators give
         # different sounds in different splits.
-        seed = [SPLITS.index(split), int(rng.integers(2**62))]
+        seed = [_ALL_SPLITS.index(split), int(rng.integers(2**62))]
         split_rng = np.random.default_rng(seed)
         sound = self._synthesizer_of_mid[mid](split_rng, max_seconds)
         sound = place_in_room(split_rng, sound, max_seconds)
@@ -292,6 +416,20 @@ class SyntheticSource:
         regions = find_active_regions(sound)
         onset, offset = regions[0][0], regions[-1][1]
         return _cut(sound, onset, min(offset, onset + max_seconds))
+
+    def draw_events(
+        self,
+        mid: str,
+        split: str,
+        rng: np.random.Generator,
+        seconds: Sequence[float],
+    ) -> list[npt.NDArray[np.float32]]:
+        """See `SoundSource.draw_events`."""
+        takes = [
+            self.draw(mid, split, rng, _SYNTHETIC_TAKE_SECONDS)
+            for _ in range(_NUM_SYNTHETIC_TAKES)
+        ]
+        return _make_events(takes, rng, seconds)
 
 
 class Esc50Source:
@@ -301,17 +439,20 @@ class Esc50Source:
     than allowed, such as rain, it is a random part.
     """
 
-    def __init__(self, folder: str) -> None:
+    def __init__(
+        self, folder: str, strong_recordings_share: float = 0.0
+    ) -> None:
         """Reads the table of clips; audio is decoded when it is drawn.
 
         Args:
           folder: Holds `audio/` and `meta/esc50.csv`, as the repository does.
+          strong_recordings_share: See `make_source`.
 
         Raises:
           InputError: See `read_esc50_clips` and `split_recordings`.
         """
         clips = read_esc50_clips(folder)
-        split_of_recording = split_recordings(clips)
+        split_of_recording = split_recordings(clips, strong_recordings_share)
         categories = sorted({clip.category for clip in clips})
         self.classes = tuple(ESC50_CLASSES[c] for c in categories)
         self.description: dict[str, str | int] = {
@@ -320,10 +461,13 @@ class Esc50Source:
             "num_clips": len(clips),
         }
         self._paths: dict[tuple[str, str], list[str]] = {}
+        self._takes: dict[tuple[str, str], dict[str, list[str]]] = {}
         for clip in clips:
             mid = ESC50_CLASSES[clip.category].mid
             key = mid, split_of_recording[clip.recording]
             self._paths.setdefault(key, []).append(clip.path)
+            takes = self._takes.setdefault(key, {})
+            takes.setdefault(clip.recording, []).append(clip.path)
 
     def draw(
         self, mid: str, split: str, rng: np.random.Generator, max_seconds: float
@@ -344,10 +488,37 @@ class Esc50Source:
                     onset = rng.uniform(onset, offset - length)
                     offset = onset + length
                 return _cut(samples, onset, offset) / np.float32(2**15)
-        raise InputError(
-            f"Expected sound in at least one of {len(paths)} clips of class "
-            f"{mid}, such as {paths[0]}; all are silent."
-        )
+        raise _all_silent(mid, paths)
+
+    def draw_events(
+        self,
+        mid: str,
+        split: str,
+        rng: np.random.Generator,
+        seconds: Sequence[float],
+    ) -> list[npt.NDArray[np.float32]]:
+        """See `SoundSource.draw_events`; all clips of a recording are used.
+
+        Raises:
+          InputError: All clips of the class are silent.
+        """
+        recordings = list(self._takes[mid, split].values())
+        for index in rng.permutation(len(recordings)):
+            parts = [
+                _cut(samples, *region) / np.float32(2**15)
+                for samples, regions in map(_load, recordings[index])
+                for region in regions
+            ]
+            if parts:
+                return _make_events(parts, rng, seconds)
+        raise _all_silent(mid, self._paths[mid, split])
+
+
+def _all_silent(mid: str, paths: Sequence[str]) -> InputError:
+    return InputError(
+        f"Expected sound in at least one of {len(paths)} clips of class "
+        f"{mid}, such as {paths[0]}; all are silent."
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -410,12 +581,19 @@ def read_esc50_clips(folder: str) -> list[Esc50Clip]:
     return clips
 
 
-def split_recordings(clips: Sequence[Esc50Clip]) -> dict[str, str]:
+def split_recordings(
+    clips: Sequence[Esc50Clip], strong_recordings_share: float = 0.0
+) -> dict[str, str]:
     """Splits recordings 60 / 15 / 25 into train, validation and eval.
 
     The split is made category by category, in the order of a stable hash, so
     that every category has recordings in every split. The few recordings with
     clips of two categories stay where the first category put them.
+
+    Args:
+      clips: All clips.
+      strong_recordings_share: Share of each category's training recordings
+        that become the split "strong", at least one and never all; 0 for none.
 
     Returns:
       Split of each recording.
@@ -446,7 +624,31 @@ def split_recordings(clips: Sequence[Esc50Clip]) -> dict[str, str]:
                 f"split into train, validation and eval. Received: "
                 f"{len(recordings)}."
             )
+    if strong_recordings_share:
+        _split_off_strong(split_of, recordings_of, strong_recordings_share)
     return split_of
+
+
+def _split_off_strong(
+    split_of: dict[str, str],
+    recordings_of: Mapping[str, set[str]],
+    share: float,
+) -> None:
+    """Moves training recordings of every category to the split "strong"."""
+    for category, recordings in sorted(recordings_of.items()):
+        training = [r for r in recordings if split_of[r] == "train"]
+        strong = [r for r in recordings if split_of[r] == "strong"]
+        of_both = len(training) + len(strong)
+        if of_both < 2:
+            raise InputError(
+                f"Expected at least 2 training recordings (src_file) of "
+                f"{category!r}, one of them for strong labels. Received: "
+                f"{of_both}."
+            )
+        wanted = min(max(1, round(share * of_both)), of_both - 1)
+        training.sort(key=lambda r: stable_fraction(r, salt="strong"))
+        for recording in training[: max(0, wanted - len(strong))]:
+            split_of[recording] = "strong"
 
 
 def read_waveform(path: str) -> npt.NDArray[np.float32]:

@@ -20,7 +20,7 @@ from audioset_strong.models.clip_scores import (
 )
 from audioset_strong.params import LabelFrameParams
 from audioset_strong.records.manifest import GROUPS, read_records
-from audioset_strong.training.workdir import load_classifier
+from audioset_strong.training.workdir import load_classifier, weights_hash
 
 
 def write_scores(
@@ -79,7 +79,12 @@ def write_scores(
         num_label_frames=scored.num_label_frames,
         label_frame_seconds=records.label_frames.label_frame_seconds,
     )
-    write_score_file(score_file, output_path)
+    # Hashes alone, so that equal scores are equal bytes wherever they are made.
+    made_from = (
+        f"the {checkpoint} weights {weights_hash(workdir, checkpoint)} and "
+        f"records {records.records_hash}"
+    )
+    write_score_file(score_file, output_path, made_from)
     _describe_lengths(scored, records.label_frames)
     return score_file
 

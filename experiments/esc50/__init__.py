@@ -1,0 +1,1 @@
+"""The conclusive run on ESC-50's recordings."""

@@ -1,0 +1,325 @@
+r"""The conclusive run on ESC-50's recordings: Table 1 and the mu curve.
+
+    python -m experiments.esc50.run --flagfile=experiments/esc50/run.flags \
+      --esc50_dir=ESC-50 --output_dir=runs/esc50
+
+In this order: the inputs (clips, records, mined negatives), whose hashes are
+written down before a model is trained and never change; then, seed by seed, the
+small sets, Weak-large and the sweep of mu; and at last, with the mu that the
+held-out clips chose, the fine-tuned rows. Rows and points are those of
+`table1.py` and `mu_sweep.py`, in their folders, so that both read this run.
+
+Every model is a step (`steps.py`): the same command goes on after a kill, in
+the model that was being trained at its last checkpoint. --dry_run prints what
+is left and how long it takes. Rows, seeds and mus can be run apart:
+
+    ... --rows=weak-small,weak-large --seeds=0
+    ... --rows=plus_strong --seeds=0,1 --mus=0.5,0.8
+    ... --join=runs/a,runs/b --output_dir=runs/joined
+
+The second trains what it starts from, where that is not there. Several
+processes can share a folder; of several folders, all must be copies of one
+that holds the inputs, and for fine-tuned rows the points of the sweep.
+
+--results_dir receives `inputs.json`, the hashes; `runs.jsonl`, a line a row and
+seed with its numbers, settings, versions and classes; `mu_sweep.jsonl`, a line
+a point; and the table, `table1.md`.
+"""
+
+import csv
+import json
+import os
+import time
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from absl import flags, logging
+
+from audioset_strong import files, run_flags
+from audioset_strong.errors import InputError
+from audioset_strong.records.manifest import (
+    check_no_shared_clips,
+    read_json,
+    write_json,
+    write_text,
+)
+from audioset_strong.training.strategy import make_reproducible
+from experiments import mu_sweep, rows, table1
+from experiments.joined import Result, read_results
+from experiments.training_steps import (
+    ExperimentInputs,
+    hash_labels,
+    hash_records_dir,
+)
+
+flags.adopt_module_key_flags(rows)
+_SWEEP_SEEDS = flags.DEFINE_list(
+    "sweep_seeds", ["0"], "Seeds of the sweep of mu; those of --seeds count."
+)
+_RESULTS_DIR = flags.DEFINE_string(
+    "results_dir", "experiments/results/esc50", "Folder for the results."
+)
+_DRY_RUN = flags.DEFINE_boolean(
+    "dry_run", False, "Prints what is left and how long it takes; runs nothing."
+)
+_SPEED = flags.DEFINE_float(
+    "examples_per_second", 600.0, "For the estimate: of training."
+)
+_NICE = flags.DEFINE_integer("nice", 19, "Priority of the process: 19 lowest.")
+
+_SMALL = ("weak-small", "diffuse-small", "strong-small")
+_SET_OF_ROW = {"plus_diffuse": "diffuse", "plus_strong": "strong"}
+_ALL_ROWS = (*_SMALL, "weak-large", "plus_weak", *_SET_OF_ROW)
+# Seconds on 2 quiet cores: of a clip's audio, of its records, of a validation
+# with 500 clips, and of scoring and evaluating a model.
+_SECONDS_PER_CLIP = 0.06
+_SECONDS_PER_RECORD = 0.01
+_SECONDS_PER_VALIDATION = 4.0
+_SECONDS_PER_EVALUATION = 30.0
+
+
+class Task(NamedTuple):
+    """One model to train.
+
+    Attributes:
+      kind: "row", which is scored and evaluated, or "point" of the sweep.
+      name: Of the row, or the set that is mixed in.
+      seed: Of the model.
+      mu: Of a point; None for a row, whose mu the sweep chooses.
+    """
+
+    kind: str
+    name: str
+    seed: int
+    mu: float | None = None
+
+    @property
+    def result_path(self) -> str:
+        """Where its result is, once it is there."""
+        folder = {"row": "rows", "point": "mu_sweep"}[self.kind]
+        mu = "" if self.mu is None else f"-mu{self.mu:g}"
+        name = f"{self.name}{mu}-seed{self.seed}.json"
+        return os.path.join(rows.OUTPUT_DIR.value, folder, name)
+
+    @property
+    def title(self) -> str:
+        """How the console names it."""
+        mu = "" if self.mu is None else f" mu {self.mu:g}"
+        return f"{self.kind} {self.name}{mu} seed {self.seed}"
+
+
+def make_plan(
+    names: Sequence[str],
+    seeds: Sequence[int],
+    sweep_seeds: Sequence[int],
+    mus: Sequence[float],
+) -> list[Task]:
+    """Lists what to train, in order.
+
+    Args:
+      names: Rows.
+      seeds: Of the small and the fine-tuned rows.
+      sweep_seeds: Of Weak-large and of the sweep; only those in `seeds` count.
+      mus: Of the sweep, which has a point for each set that a row mixes in.
+    """
+    plan = []
+    for seed in seeds:
+        plan += [Task("row", name, seed) for name in names if name in _SMALL]
+        if seed not in sweep_seeds:
+            continue
+        if "weak-large" in names:
+            plan.append(Task("row", "weak-large", seed))
+        plan += [
+            Task("point", mixed, seed, mu)
+            for row, mixed in _SET_OF_ROW.items()
+            if row in names
+            for mu in mus
+        ]
+    fine_tuned = ("plus_weak", *_SET_OF_ROW)
+    plan += [
+        Task("row", name, seed)
+        for seed in seeds
+        for name in fine_tuned
+        if name in names
+    ]
+    return plan
+
+
+def _estimate_seconds(task: Task) -> float:
+    """Estimates the longest that a task takes on quiet cores."""
+    kind = "fine_tune"
+    if task.kind == "row":
+        kind = table1.ROW_OF_FOLDER[task.name].steps
+    num_examples = rows.NUM_STEPS[kind].value * rows.BATCH_SIZE.value
+    num_validations: int = flags.FLAGS.flag_values_dict()["checkpoints"]
+    seconds = num_examples / _SPEED.value
+    seconds += num_validations * _SECONDS_PER_VALIDATION
+    return seconds + _SECONDS_PER_EVALUATION * (task.kind == "row")
+
+
+def _describe_plan(plan: Sequence[Task]) -> str:
+    """Says what is done, what is left and how long it takes."""
+    lines, left = [], 0.0
+    for task in plan:
+        if os.path.exists(task.result_path):
+            lines.append(f"done      {task.title}")
+            continue
+        seconds = _estimate_seconds(task)
+        left += seconds
+        lines.append(f"{seconds / 60:5.1f} min {task.title}")
+    inputs = os.path.join(rows.OUTPUT_DIR.value, "records", "eval")
+    if not os.path.exists(inputs):
+        numbers: dict[str, int] = flags.FLAGS.flag_values_dict()
+        per_clip = _SECONDS_PER_CLIP + _SECONDS_PER_RECORD
+        seconds = per_clip * sum(
+            numbers[f"num_{part}_clips"] for part in ("weak", "strong", "eval")
+        )
+        miner = numbers["miner_steps"] * rows.BATCH_SIZE.value
+        seconds += miner / _SPEED.value / 2
+        left += seconds
+        lines.insert(0, f"{seconds / 60:5.1f} min inputs")
+    text = "\n".join(lines)
+    return (
+        f"{text}\nAt most {left / 3600:.1f} h are left at {_SPEED.value:g} "
+        f"examples/s; rows that stop early take less."
+    )
+
+
+def fix_inputs(inputs: ExperimentInputs, results_dir: str) -> None:
+    """Writes down the hashes of the inputs, or compares them with those there.
+
+    Raises:
+      InputError: The inputs are not those that were fixed.
+    """
+    found = {
+        "train_records": hash_records_dir(inputs.train_records_dir),
+        "eval_records": hash_records_dir(inputs.eval_records_dir),
+        **hash_labels(inputs),
+    }
+    path = os.path.join(results_dir, "inputs.json")
+    if not os.path.exists(path):
+        release = os.path.join(
+            rows.OUTPUT_DIR.value, "release", "soundscapes.json"
+        )
+        settings = read_json(release)
+        del settings["classes"]
+        files.make_output_folder(results_dir)
+        fixed_at = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime())
+        write_json(
+            {"hashes": found, "fixed_at": fixed_at, "release": settings}, path
+        )
+        logging.info("Fixed the inputs: %s.", path)
+        return
+    fixed = read_json(path)["hashes"]
+    changed = [name for name in found if found[name] != fixed.get(name)]
+    if changed:
+        raise InputError(
+            f"Expected the inputs that {path} fixed before a model was "
+            f"trained; {', '.join(changed)} differ. Go on in the output folder "
+            f"that they are in, or give another --results_dir for another "
+            f"experiment."
+        )
+
+
+def _run(plan: Sequence[Task], inputs: ExperimentInputs) -> None:
+    """Trains what is left of a plan."""
+    chosen: dict[str, float] = {}
+    start = time.monotonic()
+    for number, task in enumerate(plan, start=1):
+        left = sum(
+            _estimate_seconds(t)
+            for t in plan[number - 1 :]
+            if not os.path.exists(t.result_path)
+        )
+        logging.info(
+            "[%d/%d] %s; %.1f h gone, at most %.1f h left on quiet cores.",
+            number,
+            len(plan),
+            task.title,
+            (time.monotonic() - start) / 3600,
+            left / 3600,
+        )
+        if task.mu is not None:
+            records_dir = inputs.train_records_dir
+            mu_sweep.run_point(task.name, task.mu, task.seed, records_dir)
+            continue
+        mu = 0.0
+        if task.name in _SET_OF_ROW:
+            chosen = chosen or _choose_mus([rows.OUTPUT_DIR.value])
+            mu = chosen[_SET_OF_ROW[task.name]]
+        row = table1.ROW_OF_FOLDER[task.name]
+        table1.run_row(row, task.seed, mu, inputs)
+
+
+def _choose_mus(output_dirs: Sequence[str]) -> dict[str, float]:
+    """Returns the best mu of each set by d' on the held-out clips."""
+    points = mu_sweep.summarise(read_results(output_dirs, "mu_sweep"))
+    chosen = mu_sweep.choose(points)
+    logging.info("mu by held-out d': %s.", chosen)
+    return {mixed: best["d_prime"] for mixed, best in chosen.items()}
+
+
+def collect(output_dirs: Sequence[str], results_dir: str) -> str:
+    """Writes all results as data; returns the table as Markdown."""
+    files.make_output_folder(results_dir)
+    results = read_results(output_dirs, "rows")
+    lines = [_with_classes(result) for result in results]
+    _write_lines(lines, os.path.join(results_dir, "runs.jsonl"))
+    swept = [d for d in output_dirs if os.path.exists(f"{d}/mu_sweep")]
+    if swept:
+        points = read_results(swept, "mu_sweep")
+        _write_lines(points, os.path.join(results_dir, "mu_sweep.jsonl"))
+    table = table1.format_table(table1.summarise(results))
+    write_text(f"{table}\n", os.path.join(results_dir, "table1.md"))
+    return table
+
+
+def _with_classes(result: Result) -> dict[str, Any]:
+    """Adds the table of classes of a result's report, and drops its place."""
+    folder = os.path.dirname(result["report"])
+    path = os.path.join(folder, "per_class.csv")
+    with open(path, newline="", encoding="utf-8") as file:
+        classes = list(csv.DictReader(file))
+    line = {n: v for n, v in result.items() if n != "report"}
+    return {**line, "classes": classes}
+
+
+def _write_lines(results: Sequence[Any], path: str) -> None:
+    lines = sorted(json.dumps(r, sort_keys=True) for r in results)
+    write_text("".join(f"{line}\n" for line in lines), path)
+
+
+def main(argv: Sequence[str]) -> None:
+    """Runs what is left and writes the results."""
+    run_flags.refuse_arguments(argv)
+    if rows.JOIN.value:
+        print(collect(rows.JOIN.value, _RESULTS_DIR.value))
+        return
+    names = flags.FLAGS["rows"].value or list(_ALL_ROWS)
+    unknown = [name for name in names if name not in _ALL_ROWS]
+    if unknown:
+        raise InputError(
+            f"Expected --rows of {', '.join(_ALL_ROWS)}. Received: "
+            f"{', '.join(unknown)}."
+        )
+    plan = make_plan(
+        names,
+        rows.chosen_seeds(),
+        rows.as_seeds("sweep_seeds", _SWEEP_SEEDS.value),
+        mu_sweep.chosen_mus(),
+    )
+    print(_describe_plan(plan))
+    if _DRY_RUN.value:
+        return
+    os.nice(max(0, _NICE.value - os.nice(0)))
+    # Before a kept model is scored: TensorFlow's threads are then fixed.
+    make_reproducible(seed=0, deterministic=True)
+    inputs = rows.make_experiment_inputs()
+    check_no_shared_clips(inputs.train_records_dir, inputs.eval_records_dir)
+    fix_inputs(inputs, _RESULTS_DIR.value)
+    _run(plan, inputs)
+    print(f"\n{collect([rows.OUTPUT_DIR.value], _RESULTS_DIR.value)}")
+
+
+if __name__ == "__main__":
+    run_flags.run(main)

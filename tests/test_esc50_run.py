@@ -1,0 +1,66 @@
+"""The conclusive run on ESC-50's recordings, in small, with real training."""
+
+import json
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_SMALL = [
+    "--num_weak_clips=40",
+    "--num_strong_clips=30",
+    "--num_eval_clips=16",
+    "--width=0.03125",
+    "--stem_stride=4",
+    "--global_batch_size=8",
+    "--miner_steps=2",
+    "--small_steps=2",
+    "--large_steps=2",
+    "--fine_tune_steps=2",
+    "--checkpoints=1",
+    "--num_workers=1",
+    "--seeds=0",
+    "--large_seeds=0",
+    "--sweep_seeds=0",
+    "--mus=0.5",
+    "--nice=0",
+]
+
+
+@pytest.mark.slow
+def test_a_small_run_is_made_and_gone_on_with(tmp_path, esc50_dir):
+    def run(*rows):
+        command = [
+            sys.executable,
+            "-m",
+            "experiments.esc50.run",
+            "--flagfile=experiments/esc50/run.flags",
+            f"--esc50_dir={esc50_dir}",
+            f"--output_dir={tmp_path}/run",
+            f"--results_dir={tmp_path}/results",
+            *_SMALL,
+            f"--rows={','.join(rows)}",
+        ]
+        finished = subprocess.run(
+            command, capture_output=True, text=True, cwd=_ROOT
+        )
+        assert finished.returncode == 0, finished.stderr
+        return finished.stderr
+
+    run("weak-small")
+    fixed = (tmp_path / "results" / "inputs.json").read_text()
+    console = run("weak-small", "plus_strong")
+    assert "train_weak-small-seed0: kept." in console
+    assert "train_plus_strong-mu0.5-seed0: to be made." in console
+    assert (tmp_path / "results" / "inputs.json").read_text() == fixed
+    settings = json.loads(fixed)["release"]["params"]
+    assert settings["timing"]["mean_classes"] == 3.5
+    lines = (tmp_path / "results" / "runs.jsonl").read_text().splitlines()
+    runs = [json.loads(line) for line in lines]
+    assert [r["point"]["training_set"] for r in runs] == [
+        "+ Strong",
+        "Weak-small",
+    ]
+    assert all(r["classes"] and r["versions"] for r in runs)
