@@ -440,7 +440,7 @@ def _method_note(comparison: Comparison) -> str:
         what = f"{intervals.num_groups:,} groups of clips"
     return (
         f"Intervals are of level {comparison.level:g}, from "
-        f"{intervals.num_resamples:,} bootstrap resamples of the {what}, the "
+        f"{intervals.num_resamples:,} random halves of the {what}, the "
         f"same for all systems, seed {intervals.seed}. P-values are corrected "
         f"by Holm's method: those of differences from {comparison.reference} "
         f"over the other systems, for each evaluation and metric; those of "
