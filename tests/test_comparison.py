@@ -32,8 +32,8 @@ from audioset_strong.evaluation.evaluating import (
     EvalSettings,
     evaluate,
 )
-from audioset_strong.evaluation.native_scores import make_scores
 from audioset_strong.evaluation.results import OVERALL_METRICS
+from audioset_strong.evaluation.score_arrays import make_scores
 from audioset_strong.evaluation.truth import read_truth
 
 SETTINGS = EvalSettings(
