@@ -35,7 +35,7 @@ from audioset_strong.evaluation.scores import (
 )
 from audioset_strong.evaluation.thresholds import (
     ThresholdParams,
-    choose_thresholds,
+    choose_item_thresholds,
     reliability_curve,
     summary_text,
     threshold_items,
@@ -87,7 +87,7 @@ def main(argv: Sequence[str]) -> None:
     warn_of_gaps(items.alignment, has_clips=truth.clips is not None)
 
     names = inputs.known.name_of_mid
-    table = choose_thresholds(items, params, names)
+    table = choose_item_thresholds(items, params, names)
     low, high = score_range(items.scores)
     clips = _INPUTS["clips"].value
     settings = {

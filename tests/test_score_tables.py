@@ -7,6 +7,7 @@ from eval_examples import make_score_file
 from test_scores import KNOWN
 
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation import native_scores, score_tables
 from audioset_strong.evaluation.score_tables import (
     read_score_tables,
     read_scores,
@@ -326,3 +327,76 @@ def test_tables_of_clips_of_any_length(tmp_path, caplog):
     assert "scores of 1 of 4 clips go on after the end" in caplog.text
     with pytest.raises(InputError, match="or the times of tables"):
         scored.within(None, 20.0)
+
+
+# --- Large folders, and exact numbers ----------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["float32", "float64", "first float32"])
+def test_large_scores_wait_in_a_file(tmp_path, monkeypatch, kind, caplog):
+    rng = np.random.default_rng(1)
+    scores = rng.random((9, 25, 3), dtype=np.float32).astype(np.float64)
+    if kind == "float64":
+        scores = rng.random((9, 25, 3))
+    elif kind == "first float32":
+        scores[5:] = rng.random((4, 25, 3))
+    mids = ["/m/a", "/m/b", "/m/c"]
+    # The last table is longer than the first lets expect.
+    tables = [*scores, rng.integers(0, 9, (200, 3)) / 8]
+    for clip, table in enumerate(tables):
+        edges = np.arange(len(table) + 1) * 0.4
+        write_table(tmp_path / f"{clip}.tsv", table, edges, mids)
+    in_memory = read_score_tables(tmp_path)
+    monkeypatch.setattr(score_tables, "_MOST_BYTES", 0)
+    monkeypatch.setattr(score_tables, "_TABLES_AT_ONCE", 2)
+    with caplog.at_level("INFO", logger="absl"):
+        in_file = read_score_tables(tmp_path)
+    assert isinstance(in_file.scores, np.memmap)
+    assert "kept in a file" in caplog.text
+    expected = "float32" if kind == "float32" else "float64"
+    assert in_file.scores.dtype == expected
+    np.testing.assert_array_equal(in_file.scores, in_memory.scores)
+    np.testing.assert_array_equal(in_file.scores, np.concatenate(tables))
+    monkeypatch.setattr(native_scores, "_CLASSES_AT_ONCE", 2)
+    for pooling in ("mean", "max"):
+        np.testing.assert_array_equal(
+            in_file.pool(pooling).scores, in_memory.pool(pooling).scores
+        )
+    block = in_file.of_classes(np.array([2, 0]))
+    np.testing.assert_array_equal(block, in_memory.scores[:, [2, 0]])
+    assert "logits" in read_score_tables(tmp_path, is_logits=True).notes[-1]
+
+
+def test_numbers_are_those_that_python_reads(tmp_path):
+    rng = np.random.default_rng(2)
+    bits = rng.integers(0, 2**63, 4000, dtype=np.int64)
+    numbers = bits.view(np.float64)
+    numbers = numbers[np.isfinite(numbers)][:3000]
+    texts = [repr(float(number)) for number in numbers]
+    # Many digits, halves between two numbers, the smallest and the largest.
+    texts += [
+        "0." + "".join(map(str, rng.integers(0, 10, 40))) for _ in "12345"
+    ]
+    texts += ["9007199254740993", "1.00000000000000011102230246251565404"]
+    texts += ["2.2250738585072011e-308", "4.9e-324", "1.7976931348623157e308"]
+    texts += ["1e23", "8.5", "-0.0", "5.", ".5", "1E-5", "3"]
+    rows = [f"{i}\t{i + 1}\t{text}" for i, text in enumerate(texts)]
+    text = "\n".join(["onset\toffset\t/m/x", *rows])
+    (tmp_path / "a_0.tsv").write_text(text)
+    found = read_score_tables(tmp_path).scores[:, 0]
+    assert found.tolist() == [float(text) for text in texts]
+
+
+def test_an_error_in_one_of_many_tables_is_the_first(tmp_path):
+    for number in range(70):
+        (tmp_path / f"{number:02d}.tsv").write_text(rows(GOOD))
+    for number in (65, 67):
+        (tmp_path / f"{number}.tsv").write_text(rows(GOOD, "0.96 1 x 0"))
+    with pytest.raises(InputError, match="65.tsv:3: .*'/m/x', found 'x'"):
+        read_score_tables(tmp_path)
+
+
+def test_times_can_have_the_names_of_audiosets_files(tmp_path):
+    header = "start_time_seconds\tend_time_seconds\t/m/x\n"
+    (tmp_path / "a_0.tsv").write_text(header + "0\t0.96\t0.5\n")
+    assert read_score_tables(tmp_path).scores.tolist() == [[0.5]]

@@ -34,6 +34,7 @@ from audioset_strong.evaluation.thresholds import (
     ThresholdParams,
     accepted_at,
     best_f1_threshold,
+    choose_item_thresholds,
     choose_thresholds,
     pooled_reliability,
     read_model_thresholds,
@@ -43,7 +44,7 @@ from audioset_strong.evaluation.thresholds import (
     warn_of_defaults,
     write_threshold_file,
 )
-from audioset_strong.evaluation.truth import read_truth
+from audioset_strong.evaluation.truth import Truth, read_truth
 from audioset_strong.labels.class_map import hash_of_mids
 from audioset_strong.labels.label_files import (
     write_display_names,
@@ -133,7 +134,7 @@ def test_classes_that_f1_says_nothing_of_get_the_default(caplog):
         [[0.9, 0.9, 0.9, 0.9], [0.1, 0.1, 0.1, 0.8], [0.2, 0.2, 0.2, 0.1]],
         [[1, 0, 1, 1], [0, 0, 1, 1], [0, 0, 1, 0]],
     )
-    table = choose_thresholds(
+    table = choose_item_thresholds(
         items, ThresholdParams(0.4, min_positives=2), {"/m/0": "Dog"}
     )
     assert table["mid"].tolist() == ["/m/0", "/m/1", "/m/2", "/m/3"]
@@ -158,7 +159,7 @@ def test_classes_that_f1_says_nothing_of_get_the_default(caplog):
 
 
 def test_label_frames_and_clips_by_hand():
-    strong = choose_thresholds(
+    strong = choose_item_thresholds(
         strong_items(hand_score_file(), hand_framed(), "implied")
     ).set_index("mid")
     # eval_examples.py: x present at a 0 (.6); others .8, .5, .4, .3: accepting
@@ -169,14 +170,29 @@ def test_label_frames_and_clips_by_hand():
     )
     np.testing.assert_allclose(strong.loc[[X, Y], "f1"], [2 / 3, 2 / 3])
     assert strong.loc[Z, "reason"] == "no positives"
-    explicit = choose_thresholds(
+    explicit = choose_item_thresholds(
         strong_items(hand_score_file(), hand_framed(), "explicit")
     ).set_index("mid")
     # x: only .4, .5 and .8 are NOT_PRESENT, so that .3 counts no more.
     assert explicit.loc[X, "num_negatives"] == 3
-    weak = choose_thresholds(weak_items(hand_score_file(), hand_weak()))
+    weak = choose_item_thresholds(weak_items(hand_score_file(), hand_weak()))
     # z: .5 in c, others .1 and .3.
     assert weak.set_index("mid").loc[Z, "threshold"] == pytest.approx(0.4)
+
+
+def test_of_scores_and_truth():
+    truth = Truth(framed=hand_framed())
+    scores = hand_score_file()
+    table = choose_thresholds(scores, truth).set_index("mid")
+    np.testing.assert_allclose(
+        table.loc[[X, Y], "threshold"], [0.55, 0.15], rtol=1e-6
+    )
+    # Of logits they are between probabilities, as those of predict are.
+    logits = dataclasses.replace(
+        scores, scores=scores.scores * 10 - 4, is_logits=True
+    )
+    table = choose_thresholds(logits, truth).set_index("mid")
+    assert table.loc[X, "threshold"] == pytest.approx((0.880797 + 0.731059) / 2)
 
 
 @pytest.mark.parametrize(
@@ -193,7 +209,7 @@ def test_bad_params(params, message):
 
 def _table():
     scores = np.array([[0.3, 0.2], [0.1, 0.7]], dtype=np.float32)
-    return choose_thresholds(
+    return choose_item_thresholds(
         make_items(scores, [[1, 0], [0, 0]]), display_names={"/m/1": 'A "b", c'}
     )
 

@@ -507,15 +507,10 @@ def intervals_of(
       InputError: The level is out of range, or there are too few resamples.
     """
     check_level(level, resamples.num_resamples)
-    overall = {}
-    for name, values in resamples.overall.items():
-        interval = _interval(recentred(name, values), level)
-        num_undefined = int(np.isnan(values[1:]).sum())
-        with np.errstate(invalid="ignore"):  # inf - inf
-            bias = float(_median(values[1:]) - values[0])
-        overall[name] = dataclasses.replace(
-            interval, median_bias=bias, num_undefined=num_undefined
-        )
+    overall = {
+        name: interval_of(name, values, level)
+        for name, values in resamples.overall.items()
+    }
     return _result(resamples, level, overall, "auc", resamples.aucs)
 
 
@@ -541,20 +536,46 @@ def compare_resamples(
     check_level(level, resamples.num_resamples)
     column = _check_paired(resamples, baseline)
     theirs = baseline.overall
-    overall = {}
-    for name, values in resamples.overall.items():
-        with np.errstate(invalid="ignore"):  # inf - inf
-            # [1 + num_resamples]
-            differences = recentred(name, values) - recentred(
-                name, theirs[name]
-            )
-        interval = _interval(differences, level)
-        overall[name] = dataclasses.replace(
-            interval, p_value=_p_value(differences, math.isnan(interval.low))
-        )
+    overall = {
+        name: interval_of_difference(name, values, theirs[name], level)
+        for name, values in resamples.overall.items()
+    }
     # [1 + num_resamples, num_classes]
     of_classes = resamples.aucs - baseline.aucs[:, column]
     return _result(resamples, level, overall, "auc_difference", of_classes)
+
+
+def interval_of(name: str, values: _Floats, level: float) -> Interval:
+    """Computes the interval of an overall metric.
+
+    Args:
+      name: The metric's, in `EvalResult`.
+      values: float64 `[1 + num_resamples]`, the estimate first; NaN where
+        undefined.
+      level: Share of resamples that the interval holds, in (0, 1).
+    """
+    interval = _interval(recentred(name, values), level)
+    with np.errstate(invalid="ignore"):  # inf - inf
+        bias = float(_median(values[1:]) - values[0])
+    num_undefined = int(np.isnan(values[1:]).sum())
+    return dataclasses.replace(
+        interval, median_bias=bias, num_undefined=num_undefined
+    )
+
+
+def interval_of_difference(
+    name: str, values: _Floats, theirs: _Floats, level: float
+) -> Interval:
+    """Computes the interval of one system's metric less another's.
+
+    Arguments as of `interval_of`; both are of the same resamples.
+    """
+    with np.errstate(invalid="ignore"):  # inf - inf
+        differences = recentred(name, values) - recentred(name, theirs)
+    interval = _interval(differences, level)
+    return dataclasses.replace(
+        interval, p_value=_p_value(differences, math.isnan(interval.low))
+    )
 
 
 def recentred(name: str, values: _Floats) -> _Floats:

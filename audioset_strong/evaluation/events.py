@@ -245,6 +245,8 @@ class EqualClips:
         rows = self.first_rows[:, np.newaxis] + np.arange(self.edges.size - 1)
         frames: _Scores = column[rows]
         if median_frames > 1:
+            if frames.dtype == np.float16:  # SciPy does not know it.
+                frames = frames.astype(np.float32)
             frames = ndimage.median_filter(frames, size=(1, median_frames))
         return frames
 
@@ -326,6 +328,7 @@ def map_classes(
         columns = np.array(
             scores.scores[:, [column_of[mid] for mid in mids]].T, order="C"
         )
+        scores.release()
         return [
             ClassTask(mid, column, events[mid], median_frames[mid])
             for mid, column in zip(mids, columns, strict=True)
@@ -821,8 +824,12 @@ def import_library() -> Any:
     try:
         return importlib.import_module("sed_scores_eval")
     except ModuleNotFoundError as error:
+        advice = "pip install '.[psds]'"
+        if error.name == "pkg_resources":
+            # setuptools 82 has it no more, and dcase_util needs it.
+            advice = "pip install 'setuptools<81'"
         raise InputError(
             f"PSDS and the F1 of events come from sed_scores_eval, an optional "
             f"extra: expected it to be installed, found no module "
-            f"{error.name}. Install it: pip install '.[psds]'."
+            f"{error.name}. Install it: {advice}."
         ) from error

@@ -227,10 +227,14 @@ class NativeScores:
         if not isinstance(self.scores, np.memmap):
             return self.scores[:, columns]
         block: _Scores = np.array(self.scores[:, columns], order="C")
+        self.release()
+        return block
+
+    def release(self) -> None:
+        """Lets go of what of a file was read into memory."""
         mapped: Any = getattr(self.scores, "_mmap", None)
         if hasattr(mapped, "madvise") and hasattr(mmap, "MADV_DONTNEED"):
             mapped.madvise(mmap.MADV_DONTNEED)
-        return block
 
     def times_of_clip(self, clip: int) -> tuple[_Floats, _Floats]:
         """Returns when each frame of a clip starts and ends.

@@ -285,7 +285,7 @@ class _Store:
             self._write(np.ascontiguousarray(part.T, dtype=dtype), start)
 
     def scores(self) -> npt.NDArray[np.floating[Any]]:
-        """Returns all scores, `[num_rows, num_classes]`."""
+        """Returns all scores, `[num_rows, num_classes]`; none are added."""
         if self._file is None:
             return np.concatenate(self._parts)
         self._file.flush()
@@ -295,6 +295,7 @@ class _Store:
             mode="r",
             shape=(self._num_classes, self._room),
         )
+        self._file.close()  # What is mapped stays.
         return mapped[:, : self._num_rows].T
 
 
@@ -412,8 +413,9 @@ def read_score_table(path: str) -> ScoreTable:
     return ScoreTable(
         path=path,
         columns=header[2:],
-        onset_seconds=values[0],
-        offset_seconds=values[1],
+        # Copies, which do not keep the scores in memory.
+        onset_seconds=values[0].copy(),
+        offset_seconds=values[1].copy(),
         scores=values[2:].T,
     )
 

@@ -678,17 +678,34 @@ def mean_scores(
     if not is_logits:
         # From the first on, so that the mean of equal scores is that score.
         mean: npt.NDArray[np.float64]
-        mean = first + weights @ (wide - first[..., None, :]) / total
+        mean = first + _weighted(weights, wide, first) / total
         return mean
     logs = []  # of the means of probabilities, then of 1 - probabilities
     for sign in (1, -1):
         of_windows = log_expit(sign * wide)
         highest = of_windows.max(axis=-2)
-        share = weights @ np.exp(of_windows - highest[..., None, :])
+        powers = np.exp(of_windows - highest[..., None, :])
+        share = _weighted(weights, powers, np.zeros(()))
         logs.append(np.log(share / total) + highest)
     is_constant = (wide == first[..., None, :]).all(axis=-2)
     mean = np.where(is_constant, first, logs[0] - logs[1])
     return mean
+
+
+def _weighted(
+    weights: npt.NDArray[np.float64],
+    values: npt.NDArray[np.float64],
+    less: npt.NDArray[np.float64],
+) -> npt.NDArray[np.float64]:
+    """Sums weights times (values - less) over windows, always in one order.
+
+    A product of matrices would round in another way for another memory layout,
+    and scores that are equal would come out unequal.
+    """
+    total = weights[0] * (values[..., 0, :] - less)
+    for window in range(1, len(weights)):
+        total += weights[window] * (values[..., window, :] - less)
+    return np.asarray(total)
 
 
 def check_pooling(pooling: str) -> None:

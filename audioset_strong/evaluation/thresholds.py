@@ -74,6 +74,7 @@ from scipy.special import ndtri
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.items import EvalItems
+from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.scores import (
     LabelFrameScores,
     Path,
@@ -225,6 +226,38 @@ def _share(part: int, whole: int) -> float:
 
 
 def choose_thresholds(
+    scores: NativeScores | LabelFrameScores,
+    truth: Truth,
+    params: ThresholdParams = ThresholdParams(),
+    negatives: str = "implied",
+    *,
+    pooling: str = "mean",
+    allow_partial_scores: bool = False,
+) -> pd.DataFrame:
+    """Chooses the threshold of each class that maximises F1.
+
+    Args:
+      scores: What a model scored: of `read_scores` or `make_scores`. Thresholds
+        of logits are probabilities.
+      truth: Labels of clips that it was not trained on: of `read_truth`; as in
+        `threshold_items`.
+      params: How they are chosen.
+      negatives: "implied" or "explicit".
+      pooling: As in `EvalSettings`.
+      allow_partial_scores: As in `EvalSettings`.
+
+    Returns:
+      As `choose_item_thresholds`. `write_threshold_file` writes it.
+
+    Raises:
+      InputError: As `threshold_items` and `Truth.label_frames`.
+    """
+    label_frames = truth.label_frames(scores, pooling, allow_partial_scores)
+    items, _ = threshold_items(label_frames, truth, negatives)
+    return choose_item_thresholds(items, params, scores.display_names)
+
+
+def choose_item_thresholds(
     items: EvalItems,
     params: ThresholdParams = ThresholdParams(),
     display_names: Mapping[str, str] | None = None,
@@ -549,8 +582,8 @@ class ReliabilityCurve:
 
 
 def _ratio(part: _Floats | _Ints, whole: _Ints) -> _Floats:
-    with np.errstate(invalid="ignore"):  # 0 / 0
-        ratio: _Floats = np.asarray(part / whole, dtype=np.float64)
+    ratio = np.full(whole.shape, np.nan)
+    np.divide(part, whole, out=ratio, where=whole > 0)
     return ratio
 
 
@@ -563,17 +596,19 @@ def reliability_curve(items: EvalItems, num_bins: int = 10) -> ReliabilityCurve:
     if num_bins < 1:
         raise InputError(f"num_bins must be 1 or more. Received: {num_bins}.")
     low, high = score_range(items.scores)
-    if not are_probabilities(low, high):
+    if not items.is_logits and not are_probabilities(low, high):
         raise InputError(
             f"A reliability curve needs probabilities, scores in [0, 1]; found "
-            f"{low:g} to {high:g}. If they are logits, take their sigmoid."
+            f"{low:g} to {high:g}. If they are logits, say so (is_logits)."
         )
 
     def bin_class(
         _: int, item: _Ints, scores: _Scores, p: _Bools, n: _Bools
     ) -> _Floats:
         is_listed = p | n
-        listed_scores = scores[is_listed].astype(np.float64)
+        listed_scores = as_probabilities(
+            scores[is_listed], items.is_logits
+        ).astype(np.float64)
         # The last bin holds 1 too.
         bins = (listed_scores * num_bins).astype(np.int64)
         bins = np.clip(bins, 0, num_bins - 1)  # [num_listed]

@@ -414,6 +414,11 @@ def read_truth(
         if labels is not None
     }
     notes = []
+    if params.label_frame_seconds != LabelFrameParams().label_frame_seconds:
+        notes.append(
+            f"label frames are of {params.label_frame_seconds:g} s, not of "
+            f"{LabelFrameParams().label_frame_seconds:g} s as in the paper"
+        )
     what = "annotated clips are listed"
     if clips is not None:
         sources["clips"] = (
