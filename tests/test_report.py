@@ -409,7 +409,9 @@ def test_missing_and_unreliable_intervals_are_noted(full_report):
         ]
 
     missing, unreliable, few = notes()
-    assert missing.startswith("Without an interval: mean d' over classes. Most")
+    assert missing.startswith(
+        "Without an interval: mean d' over classes. In too"
+    )
     assert "there are 99 clips, and 100 are needed" in unreliable
     assert few.startswith("1 class with a positive or a negative in fewer than")
     intervals = dataclasses.replace(

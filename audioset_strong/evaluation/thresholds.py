@@ -272,7 +272,7 @@ def choose_item_thresholds(
     """
 
     def choose(
-        index: int, scores: _Scores, p: _Bools, n: _Bools
+        index: int, item: _Ints, scores: _Scores, p: _Bools, n: _Bools
     ) -> dict[str, Any]:
         # float16 is widened, which is exact: NumPy sorts it slowly.
         wide = np.result_type(scores.dtype, np.float32)
@@ -602,7 +602,9 @@ def reliability_curve(items: EvalItems, num_bins: int = 10) -> ReliabilityCurve:
             f"{low:g} to {high:g}. If they are logits, say so (is_logits)."
         )
 
-    def bin_class(_: int, scores: _Scores, p: _Bools, n: _Bools) -> _Floats:
+    def bin_class(
+        _: int, item: _Ints, scores: _Scores, p: _Bools, n: _Bools
+    ) -> _Floats:
         is_listed = p | n
         listed_scores = as_probabilities(
             scores[is_listed], items.is_logits
