@@ -5,9 +5,10 @@ can write, and label files. From the bottom up:
 
   ranking_metrics.py
                    AUC, d', average precision and lwlrap of arrays
-  scores.py        score files, and arrays at any frame rate -> label frames
-  score_tables.py  a folder of tables at any frame rate -> the same
-  native_scores.py scores at the hop of predict, which events take as they are
+  scores.py        label frames: score files, pooling, classes of columns
+  native_scores.py scores as they come, at any frame rate, and their files
+  score_arrays.py  arrays, tensors and data frames -> the same
+  score_tables.py  a folder of tables -> the same; `read_scores` for any path
   items.py         scores + labels -> items with positives and negatives; hard
                    candidates for explicit negatives
   truth.py         label files -> what scores are evaluated against
