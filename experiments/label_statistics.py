@@ -226,11 +226,12 @@ def _describe_frequencies(pairs: pd.DataFrame) -> dict[str, float]:
 
 def _compare_with_weak(
     pairs: pd.DataFrame, weak: pd.DataFrame, ontology: Ontology
-) -> dict[str, float]:
+) -> dict[str, float | None]:
     """Compares what weak and strong labels say of the same clips.
 
     Of strong labels, all pairs count; of weak ones, only those of classes that
-    strong labels have, or a wider one than such.
+    strong labels have, or a wider one than such. None for a length that no pair
+    has.
     """
     strong_mids = pairs.groupby(level="segment_id").groups
     weak_mids = dict(zip(weak["segment_id"], weak["mids"], strict=True))
@@ -280,7 +281,9 @@ def _compare_with_weak(
         "only a wider class is": float(asked["wider"].mean()),
         "neither is": float(1 - found.mean()),
         **{
-            f"either is, heard {low:g} to {high:g} s": float(share)
+            f"either is, heard {low:g} to {high:g} s": (
+                None if np.isnan(share) else float(share)
+            )
             for low, high, share in zip(
                 _LENGTH_EDGES, _LENGTH_EDGES[1:], by_length, strict=False
             )
@@ -315,13 +318,19 @@ def _describe_shifts(
     }
 
 
+def _format_number(number: float | None) -> str:
+    if number is None:  # none to take the mean of
+        return "-"
+    return f"{number}" if isinstance(number, int) else f"{number:.3g}"
+
+
 def format_table(measured: dict[str, dict[str, Any]]) -> str:
     """Formats statistics as Markdown, a column a release."""
     names = list(measured)
     lines = [f"| | {' | '.join(names)} |", f"|---{'|---' * len(names)}|"]
     for statistic in measured[names[0]]["table"]:
         cells = [measured[name]["table"][statistic] for name in names]
-        texts = [f"{c}" if isinstance(c, int) else f"{c:.3g}" for c in cells]
+        texts = [_format_number(cell) for cell in cells]
         lines.append(f"| {statistic} | {' | '.join(texts)} |")
     return "\n".join(lines)
 

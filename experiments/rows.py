@@ -82,6 +82,17 @@ ROWS = (
 # the gain of fine-tuning from that of longer training.
 CONTROL_ROW = Row("+ Weak", "fine_tune", {}, starts_from="Weak-large")
 
+# Their defaults are for simulated clips; on real ones they would train a small
+# network for some minutes without a word.
+_NEEDED_FOR_REAL_CLIPS = (
+    "width",
+    "stem_stride",
+    "global_batch_size",
+    "small_steps",
+    "large_steps",
+    "fine_tune_steps",
+)
+
 OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for everything that is made.", required=True
 )
@@ -169,6 +180,9 @@ _LEARNING_RATE = flags.DEFINE_float("learning_rate", 2e-3, "Of Adam.")
 _FINE_TUNE_LEARNING_RATE = flags.DEFINE_float(
     "fine_tune_learning_rate", 1e-3, "Of Adam in the '+' rows."
 )
+_PRECISION = flags.DEFINE_enum(
+    "precision", "float32", ["float32", "bfloat16", "float16"], "As in train."
+)
 _DECAY = flags.DEFINE_enum(
     "learning_rate_decay", "cosine", ["constant", "cosine"], "Of all rows."
 )
@@ -196,6 +210,7 @@ def _train_params(num_steps: int, seed: int, **params: Any) -> TrainParams:
         "global_batch_size": BATCH_SIZE.value,
         "learning_rate": _LEARNING_RATE.value,
         "learning_rate_decay": _DECAY.value,
+        "precision": _PRECISION.value,
         "warmup_steps": num_steps // 20,
         "checkpoint_interval_steps": max(1, num_steps // _CHECKPOINTS.value),
         "log_interval_steps": max(1, num_steps // 20),
@@ -213,6 +228,7 @@ def make_experiment_inputs() -> ExperimentInputs:
         _EVAL_FRAMED_LABELS.value,
     )
     if all(real):
+        _check_given_for_real_clips()
         return ExperimentInputs(*real, class_map=_CLASS_MAP.value)
     if any(real):
         raise InputError(
@@ -231,9 +247,22 @@ def make_experiment_inputs() -> ExperimentInputs:
 
 def make_training_records() -> str:
     """Takes real training records from the flags, or simulates them."""
-    return _TRAIN_RECORDS_DIR.value or make_train_records(
-        *_simulation(), _record_params()
-    )
+    if _TRAIN_RECORDS_DIR.value:
+        _check_given_for_real_clips()
+        return str(_TRAIN_RECORDS_DIR.value)
+    return make_train_records(*_simulation(), _record_params())
+
+
+def _check_given_for_real_clips() -> None:
+    """Raises `InputError` unless network and steps are chosen."""
+    absent = [n for n in _NEEDED_FOR_REAL_CLIPS if not flags.FLAGS[n].present]
+    if absent:
+        raise InputError(
+            f"Real clips need {', '.join(f'--{name}' for name in absent)}: the "
+            f"defaults are for small simulated releases. Give "
+            f"--flagfile=experiments/audioset/table1.flags for the paper's "
+            f"network, or your own."
+        )
 
 
 def _record_params() -> RecordParams:

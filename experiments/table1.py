@@ -4,13 +4,12 @@ r"""Table 1 of the paper: six training sets, two evaluations, two metrics.
     python -m experiments.table1 --sources=esc50 --esc50_dir=ESC-50 \
       --output_dir=runs/table1_esc50 --seeds=0,1,2
     python -m experiments.table1 --output_dir=runs/table1_audioset \
-      --train_records_dir=records/train --eval_records_dir=records/eval \
-      --eval_weak_labels=eval_segments.csv \
-      --eval_framed_labels=audioset_eval_strong_framed_posneg.tsv
+      --flagfile=experiments/audioset/table1.flags
 
 The first two make a small AudioSet out of synthetic sounds or of ESC-50's
-recordings; the third takes records of the real one. Each row is trained, scored
-on the evaluation clips and evaluated against the weak and the strong labels.
+recordings; the third takes records of the real one and the paper's network.
+Each row is trained, scored on the evaluation clips and evaluated against the
+weak and the strong labels.
 --output_dir receives `table1.json`, `table1.md`, `table1.png`, a report for
 each model and the numbers of each row and seed, in `rows/`.
 

@@ -32,8 +32,8 @@ from audioset_strong.evaluation.evaluating import (
     EvalSettings,
     evaluate,
 )
-from audioset_strong.evaluation.native_scores import make_scores
 from audioset_strong.evaluation.results import OVERALL_METRICS
+from audioset_strong.evaluation.score_arrays import make_scores
 from audioset_strong.evaluation.truth import read_truth
 
 SETTINGS = EvalSettings(
@@ -529,7 +529,7 @@ def test_the_page_loads_nothing_and_keeps_names_text(written):
     assert html.escape(_ATTACK).replace("&quot;", "&#34;") in page
     assert "window.attacked" in page
     assert not re.search(r"(src|href)=|url\(|@import", page)
-    assert page.count("<details open>") == 3
+    assert page.count("<details open>") == 4
 
 
 @needs_browser

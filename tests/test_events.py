@@ -1,5 +1,7 @@
 """Event metrics against sed_scores_eval and by hand."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -306,6 +308,16 @@ def test_all_is_as_in_the_library(
         assert values[name] == pytest.approx(expected, abs=1e-12), name
     # Some detector is worth something, or all of this says little.
     assert max_efpr < 3000 or values["loose"] > 0.05
+
+
+def test_float16_is_as_good():
+    pytest.importorskip("sed_scores_eval", reason=_EXTRA)
+    scores, truth = _simulated(1, levels=8)  # Eighths are exact in float16.
+    half = dataclasses.replace(scores, scores=scores.scores.astype(np.float16))
+    metrics = {"psds": PsdsParams(max_efpr=900.0)}
+    frames = dict.fromkeys(_MIDS, 3)
+    expected = score_events(scores, truth, metrics, frames)[0]
+    assert score_events(half, truth, metrics, frames)[0] == expected
 
 
 def test_processes_give_what_one_gives(monkeypatch):

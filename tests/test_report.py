@@ -286,7 +286,7 @@ def test_markdown(full_report):
     )
     assert "Negatives: explicit. 40 clips (400 label frames), " in sections[0]
     assert f"{result.num_classes} classes with" in sections[0]
-    assert "60 bootstrap resamples" in sections[0]
+    assert "60 random halves" in sections[0]
     alone = markdown_report(hand_report())
     assert "0.298 |" in alone
     assert "[" not in alone
@@ -311,8 +311,7 @@ def test_headline_text(full_report):
     assert "- baseline" in full
     assert "p = 0." in full
     assert full.splitlines()[-1] == (
-        "Intervals are 95 % percentile intervals of 60 bootstrap resamples of "
-        "the clips, seed 0."
+        "Intervals of 95 % are of 60 random halves of the clips, seed 0."
     )
 
 
@@ -357,24 +356,40 @@ def test_format_number(value, digits, sign, text):
     assert format_number(value, digits, sign) == text
 
 
-def test_estimates_outside_of_their_intervals_are_noted(full_report):
+def test_missing_and_unreliable_intervals_are_noted(full_report):
     details = full_report.details[0]
-    off = Interval(0.5, 0.6, 0.7, 0.1, None, 0)
-    nothing = Interval(0.5, math.nan, math.nan, math.nan, None, 60)
-    overall = {
-        **dict.fromkeys(details.intervals.overall, nothing),
-        "mean_average_precision": off,
-    }
-    intervals = dataclasses.replace(details.intervals, overall=overall)
-    details = dataclasses.replace(details, intervals=intervals)
-    [note] = [
-        note
-        for note in result_notes(full_report.results[0], details=details)
-        if "Outside" in note
-    ]
-    assert note.startswith(
-        "Outside of their intervals: mean average precision (mAP). "
+    own = details.intervals.overall["d_prime"]
+    intervals = dataclasses.replace(
+        details.intervals,
+        overall={
+            "d_prime": own,
+            "mean_auc": Interval(math.nan, math.nan, math.nan, 0, None, 60),
+            "mean_d_prime": Interval(
+                2.0, math.nan, math.nan, math.inf, None, 0
+            ),
+        },
+        num_clips=99,
+        num_classes_few_clips=1,
     )
+
+    def notes():
+        own = dataclasses.replace(details, intervals=intervals)
+        return [
+            note
+            for note in result_notes(full_report.results[0], details=own)
+            if "nterval" in note
+        ]
+
+    missing, unreliable, few = notes()
+    assert missing.startswith("Without an interval: mean d' over classes. Most")
+    assert "there are 99 clips, and 100 are needed" in unreliable
+    assert few.startswith("1 class with a positive or a negative in fewer than")
+    intervals = dataclasses.replace(
+        intervals, num_clips=100, num_classes_few_clips=0, overall={}
+    )
+    assert notes() == []
+    intervals = dataclasses.replace(intervals, num_groups=7)
+    assert "there are 7 groups" in notes()[0]
 
 
 def test_differences_that_cannot_be_paired_are_noted(full_report):

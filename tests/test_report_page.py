@@ -120,7 +120,7 @@ def test_page_is_whole_and_loads_nothing(report, page):
             own = intervals.overall[metric]
             assert f"[{own.low:.3f}, {own.high:.3f}]" in shown
     assert f"p = {details.paired.overall['d_prime'].p_value:.2g}" in shown
-    assert "60 bootstrap resamples of the clips, seed 0" in page
+    assert "60 random halves of the clips, seed 0" in page
 
 
 def test_no_markup_comes_from_names_and_notes():

@@ -82,13 +82,20 @@ def test_table_of_several_seeds_has_mean_and_range():
     assert summed["seeds"] == [1, 2, 7]
 
 
-@pytest.mark.parametrize("path", sorted(_ROOT.glob("experiments/*.flags")))
+@pytest.mark.parametrize(
+    "path",
+    [
+        *sorted(_ROOT.glob("experiments/*.flags")),
+        _ROOT / "experiments" / "audioset" / "table1.flags",
+    ],
+)
 def test_flagfile_parses(path):
     values = flags.FlagValues()
     for flag in table1._own_flags():
         values[flag.name] = copy.deepcopy(flag)
-    assert values(["table1", f"--flagfile={path}"]) == ["table1"]
-    assert values["output_dir"].present
+    command = ["table1", "--output_dir=x", f"--flagfile={path}"]
+    assert values(command) == ["table1"]
+    assert values["width"].present
 
 
 def _run(module, *arguments):
@@ -101,6 +108,23 @@ def _run(module, *arguments):
 def test_half_of_the_real_inputs_is_an_error(tmp_path):
     with pytest.raises(InputError, match="need all of .*--eval_records_dir"):
         _run(table1, f"--output_dir={tmp_path}", "--train_records_dir=records")
+    assert not list(tmp_path.iterdir())
+
+
+_REAL = (
+    "--train_records_dir=train",
+    "--eval_records_dir=eval",
+    "--eval_weak_labels=W.csv",
+    "--eval_framed_labels=F.tsv",
+)
+
+
+def test_real_clips_never_get_the_small_network_unasked(tmp_path):
+    output = f"--output_dir={tmp_path}"
+    with pytest.raises(InputError, match="need --width, --stem_stride, .*"):
+        _run(table1, output, *_REAL)
+    with pytest.raises(InputError, match="need --stem_stride, .*"):
+        _run(mu_sweep, output, _REAL[0], "--width=1")
     assert not list(tmp_path.iterdir())
 
 
@@ -122,6 +146,9 @@ def test_evaluation_clips_in_training_records_are_refused(tmp_path):
             f"--eval_records_dir={tmp_path}/eval",
             "--eval_weak_labels=W.csv",
             "--eval_framed_labels=F.tsv",
+            f"--flagfile={_ROOT}/experiments/demo.flags",
+            f"--output_dir={tmp_path}",
+            "--global_batch_size=64",
         )
 
 

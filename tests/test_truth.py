@@ -585,14 +585,12 @@ def test_clips_are_resampled_by_the_groups_of_the_list():
     )
     report = evaluate(score_file, truth, settings)
     assert report.details[0].intervals.num_groups == 7
-    assert "50 bootstrap resamples of the 7 groups of clips" in headline_text(
-        report
-    )
+    assert "50 random halves of the 7 groups of clips" in headline_text(report)
     singles = dataclasses.replace(
         truth, clips=truth.clips.assign(group=truth.clips["segment_id"])
     )
     report = evaluate(score_file, singles, settings)
-    assert "50 bootstrap resamples of the clips" in headline_text(report)
+    assert "50 random halves of the clips" in headline_text(report)
 
 
 def test_mapped_labels_of_clips_of_any_length():

@@ -21,7 +21,6 @@ Intervals are those of the headline, over the same random halves of the clips
 Source: our choice (BUILD_NOTES.md "Breakdowns").
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -32,10 +31,10 @@ from scipy import sparse
 
 from audioset_strong.evaluation import ranking_metrics
 from audioset_strong.evaluation.bootstrap import (
-    ClassResamples,
-    compare_resamples,
+    Interval,
     draw_halves,
-    intervals_of,
+    interval_of,
+    interval_of_difference,
 )
 from audioset_strong.evaluation.items import EvalItems
 from audioset_strong.evaluation.ranking_metrics import (
@@ -414,80 +413,58 @@ def _stratum_aucs(
 
 
 def join_breakdowns(
-    ours: Breakdown,
-    baseline: Breakdown | None,
-    resamples: ClassResamples | None,
-    baseline_resamples: ClassResamples | None,
-    level: float,
-    is_paired: bool,
+    ours: Breakdown, baseline: Breakdown | None, level: float, is_paired: bool
 ) -> pd.DataFrame:
     """Puts intervals, and a baseline, beside the strata of a system.
 
     Args:
       ours: Of the system.
       baseline: Of the baseline; None for none.
-      resamples: The resamples of the headline, whose clips were drawn alike;
-        None for no intervals.
-      baseline_resamples: The same of the baseline.
       level: Share of resamples that an interval holds.
       is_paired: Whether both systems have the same items.
 
     Returns:
-      `COLUMNS` and, float64: with intervals d_prime_low and d_prime_high; with
+      `COLUMNS` and, float64: with resamples d_prime_low and d_prime_high; with
       a baseline baseline_d_prime and d_prime_difference, with intervals of both
-      if the systems are paired, and p_value.
+      if the systems are paired.
     """
     table = ours.table.copy()
-    own = _stratum_resamples(ours, resamples)
-    _add_intervals(table, "d_prime", own, level)
+    own = _d_primes(ours)
+    _add_intervals(
+        table, "d_prime", [interval_of("d_prime", v, level) for v in own]
+    )
     if baseline is None:
         return table
-    theirs = _stratum_resamples(baseline, baseline_resamples)
+    theirs = _d_primes(baseline)
     table["baseline_d_prime"] = baseline.table["d_prime"]
-    _add_intervals(table, "baseline_d_prime", theirs, level)
+    _add_intervals(
+        table,
+        "baseline_d_prime",
+        [interval_of("d_prime", v, level) for v in theirs],
+    )
     with np.errstate(invalid="ignore"):  # inf - inf
         table["d_prime_difference"] = (
             table["d_prime"] - table["baseline_d_prime"]
         )
-    if is_paired and own and theirs:
+    if is_paired:
         paired = [
-            compare_resamples(a, b, level).overall["d_prime"]
+            interval_of_difference("d_prime", a, b, level)
             for a, b in zip(own, theirs, strict=True)
         ]
-        table["d_prime_difference_low"] = [i.low for i in paired]
-        table["d_prime_difference_high"] = [i.high for i in paired]
+        _add_intervals(table, "d_prime_difference", paired)
     return table
 
 
-def _stratum_resamples(
-    breakdown: Breakdown, resamples: ClassResamples | None
-) -> list[ClassResamples]:
-    """Makes of each stratum the resamples of one class, its mean AUC."""
-    if resamples is None:
+def _d_primes(breakdown: Breakdown) -> list[_Floats]:
+    """Returns d' of each stratum in each resample; none without resamples."""
+    if len(breakdown.mean_aucs) == 1:
         return []
-    nothing = np.full((len(breakdown.mean_aucs), 1), np.nan)
-    return [
-        dataclasses.replace(
-            resamples,
-            num_resamples=len(nothing) - 1,
-            mids=np.array(["mean"]),
-            num_labels_of_class=np.array([[count, 0]]),
-            aucs=mean_aucs[:, np.newaxis],
-            average_precisions=nothing,
-            lwlraps=nothing,
-            num_positives=np.zeros_like(nothing),
-        )
-        for mean_aucs, count in zip(
-            breakdown.mean_aucs.T, breakdown.table["num_positives"], strict=True
-        )
-    ]
+    return [*ranking_metrics.d_prime_from_auc(breakdown.mean_aucs.T)]
 
 
 def _add_intervals(
-    table: pd.DataFrame, name: str, strata: list[ClassResamples], level: float
+    table: pd.DataFrame, name: str, intervals: list[Interval]
 ) -> None:
-    if not strata:
-        return
-    intervals = [intervals_of(own, level).overall["d_prime"] for own in strata]
-    table[f"{name}_low"] = [interval.low for interval in intervals]
-    table[f"{name}_high"] = [interval.high for interval in intervals]
+    if intervals:
+        table[f"{name}_low"] = [interval.low for interval in intervals]
+        table[f"{name}_high"] = [interval.high for interval in intervals]

@@ -69,8 +69,10 @@ from audioset_strong.evaluation.report_page import (
 )
 from audioset_strong.evaluation.results import (
     OVERALL_METRICS,
+    EvalDetails,
     EvalResult,
     count_of,
+    resamples_note,
     result_notes,
 )
 from audioset_strong.files import (
@@ -430,21 +432,21 @@ def evaluation_notes(
 
 def _method_note(comparison: Comparison) -> str:
     """Says how intervals and p-values came about; "" without any."""
-    intervals = next(
-        (i for e in comparison.evaluations for i in e.intervals.values()), None
+    details = next(
+        (
+            EvalDetails(e.evaluation, e.negatives, intervals=own)
+            for e in comparison.evaluations
+            for own in e.intervals.values()
+        ),
+        None,
     )
-    if intervals is None:
+    if details is None:
         return ""
-    what = "clips"
-    if intervals.num_groups not in (None, intervals.num_clips):
-        what = f"{intervals.num_groups:,} groups of clips"
     return (
-        f"Intervals are of level {comparison.level:g}, from "
-        f"{intervals.num_resamples:,} bootstrap resamples of the {what}, the "
-        f"same for all systems, seed {intervals.seed}. P-values are corrected "
-        f"by Holm's method: those of differences from {comparison.reference} "
-        f"over the other systems, for each evaluation and metric; those of "
-        f"pairs over all pairs of an evaluation."
+        f"{resamples_note(details)} All systems have the same resamples. "
+        f"P-values are corrected by Holm's method: those of differences from "
+        f"{comparison.reference} over the other systems, for each evaluation "
+        f"and metric; those of pairs over all pairs of an evaluation."
     )
 
 

@@ -806,8 +806,6 @@ def join_details(
         breakdowns = join_breakdowns(
             ours.breakdown,
             None if baseline is None else baseline.breakdown,
-            ours.resamples,
-            theirs,
             level,
             is_paired=paired is not None,
         )

@@ -245,6 +245,8 @@ class EqualClips:
         rows = self.first_rows[:, np.newaxis] + np.arange(self.edges.size - 1)
         frames: _Scores = column[rows]
         if median_frames > 1:
+            if frames.dtype == np.float16:  # SciPy does not know it.
+                frames = frames.astype(np.float32)
             frames = ndimage.median_filter(frames, size=(1, median_frames))
         return frames
 

@@ -30,7 +30,11 @@ import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.evaluation import ranking_metrics
-from audioset_strong.evaluation.bootstrap import BootstrapResult
+from audioset_strong.evaluation.bootstrap import (
+    MIN_CLIPS,
+    MIN_CLIPS_OF_CLASS,
+    BootstrapResult,
+)
 from audioset_strong.evaluation.details import Curves
 from audioset_strong.evaluation.identity import ReportIdentity
 from audioset_strong.evaluation.items import Alignment, EvalItems
@@ -319,8 +323,8 @@ def resamples_note(details: EvalDetails) -> str:
     if intervals.num_groups not in (None, intervals.num_clips):
         what = f"{intervals.num_groups:,} groups of clips"
     return (
-        f"Intervals are {100 * intervals.level:g} % percentile intervals of "
-        f"{intervals.num_resamples:,} bootstrap resamples of the {what}, seed "
+        f"Intervals of {100 * intervals.level:g} % are of "
+        f"{intervals.num_resamples:,} random halves of the {what}, seed "
         f"{intervals.seed}."
     )
 
@@ -358,25 +362,8 @@ def result_notes(
         )
     if baseline is not None:
         notes += _undefined_differences(result, baseline)
-    if details is not None:
-        notes += _missing_intervals(details)
-    # Those whose resamples are too biased to hold them.
-    outside = [
-        name
-        for name, interval in (
-            details.intervals.overall.items()
-            if details is not None and details.intervals is not None
-            else ()
-        )
-        if interval.estimate < interval.low or interval.estimate > interval.high
-    ]
-    if outside:
-        notes.append(
-            f"Outside of their intervals: "
-            f"{', '.join(METRIC_NAMES[name] for name in outside)}. Resamples "
-            f"repeat clips, which raises these, most where classes have few "
-            f"clips; compare systems by their difference."
-        )
+    if details is not None and details.intervals is not None:
+        notes += _interval_notes(details.intervals)
     if details is not None and details.not_paired_reason:
         notes.append(
             f"Differences have no intervals: {details.not_paired_reason}"
@@ -414,22 +401,33 @@ def _undefined_differences(
     return notes
 
 
-def _missing_intervals(details: EvalDetails) -> list[str]:
-    """Says which overall metrics have no interval although they are defined."""
-    intervals = details.intervals
-    if intervals is None:
-        return []
+def _interval_notes(intervals: BootstrapResult) -> list[str]:
+    """Says which intervals are missing, or not to be trusted."""
+    notes = []
     missing = [
-        f"{METRIC_NAMES[name]} ({interval.num_undefined:,})"
-        for name, interval in intervals.overall.items()
-        if not math.isnan(interval.estimate) and math.isnan(interval.low)
+        METRIC_NAMES[name]
+        for name, own in intervals.overall.items()
+        if math.isnan(own.low) and not math.isnan(own.estimate)
     ]
-    if not missing:
-        return []
-    return [
-        f"Without an interval, because they are undefined in too many of the "
-        f"{intervals.num_resamples:,} resamples: {', '.join(missing)}."
-    ]
+    if missing:
+        notes.append(
+            f"Without an interval: {', '.join(missing)}. Most random halves of "
+            f"the clips have none, or an infinite one where the whole has not."
+        )
+    num_drawn = intervals.num_groups or intervals.num_clips
+    if num_drawn < MIN_CLIPS:
+        what = "clip" if intervals.num_groups is None else "group"
+        notes.append(
+            f"Intervals are unreliable: there are "
+            f"{count_of(num_drawn, what)}, and {MIN_CLIPS} are needed."
+        )
+    if intervals.num_classes_few_clips:
+        notes.append(
+            f"{count_of(intervals.num_classes_few_clips, 'class')} with a "
+            f"positive or a negative in fewer than {MIN_CLIPS_OF_CLASS} clips: "
+            f"no interval of the class's AUC."
+        )
+    return notes
 
 
 def _same_items(result: EvalResult, baseline: EvalResult) -> bool:

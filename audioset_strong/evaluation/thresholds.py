@@ -582,8 +582,8 @@ class ReliabilityCurve:
 
 
 def _ratio(part: _Floats | _Ints, whole: _Ints) -> _Floats:
-    with np.errstate(invalid="ignore"):  # 0 / 0
-        ratio: _Floats = np.asarray(part / whole, dtype=np.float64)
+    ratio = np.full(whole.shape, np.nan)
+    np.divide(part, whole, out=ratio, where=whole > 0)
     return ratio
 
 
