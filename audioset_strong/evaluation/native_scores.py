@@ -28,6 +28,7 @@ Nothing is narrowed: float64 stays float64, logits stay logits.
 """
 
 import dataclasses
+import functools
 import math
 import mmap
 import os
@@ -191,7 +192,7 @@ class NativeScores:
                     f"{list(times.shape)}."
                 )
 
-    @property
+    @functools.cached_property
     def rows(self) -> npt.NDArray[np.int64]:
         """Row of the first frame of each clip, int64 `[num_clips]`."""
         if self.first_rows is not None:
