@@ -4,8 +4,8 @@ Knows no model and never imports TensorFlow: it reads scores, which any model
 can write, and label files. From the bottom up:
 
   ranking_metrics.py  AUC, d', average precision, lwlrap, class by class
-  scores.py           scores on label frames, their files, classes of columns
-  native_scores.py    scores as they come, at their own hop; pooling
+  scores.py           label frames: score files, pooling, classes of columns
+  native_scores.py    scores as they come, at any frame rate, and their files
   score_arrays.py     arrays, tensors and data frames -> the same
   score_tables.py     folders of tables, and `read_scores` of any path
   truth.py            label files -> what scores are evaluated against

@@ -686,7 +686,8 @@ def pooled_reliability(
         np.array(["pooled"]),
         num_items.sum(axis=0, keepdims=True).astype(np.int64),
         num_positives.sum(axis=0, keepdims=True).astype(np.int64),
-        score_sums.sum(axis=0, keepdims=True),
+        # What a difference leaves of nothing is nothing.
+        np.where(num_items > 0, score_sums, 0).sum(axis=0, keepdims=True),
     )
     if items.group_of_clip is not None:
         group, names = pd.factorize(items.group_of_clip)
