@@ -348,9 +348,9 @@ def resample_classes(
     blocks = _weight_blocks(draws, items.clip_of_item.size)
 
     def resample_class(
-        _: int, scores: _Weights, p: _Bools, n: _Bools
+        _: int, item: _Ints, scores: _Weights, p: _Bools, n: _Bools
     ) -> tuple[_Floats, list[int]]:
-        numbers, clips = sortable(scores), items.clip_of_item
+        numbers, clips = sortable(scores), items.clip_of_item[item]
         counts = count_items(
             numbers[p], clips[p], numbers[n], clips[n], num_clips
         )

@@ -539,9 +539,6 @@ def headline_text(report: EvalReport) -> str:
         baseline = report.baseline_of(result)
         notes = result_notes(result, baseline, report.details_of(result))
         lines += [f"{name}: {note}" for note in notes]
-        if baseline is not None and not math.isfinite(baseline.d_prime):
-            note = result_notes(baseline)[0]
-            lines.append(f"{name}, baseline: {note}")
     resamples = {resamples_note(report.details_of(r)) for r in report.results}
     return "\n".join([*lines, *sorted(resamples - {""}), *scored])
 
