@@ -218,6 +218,34 @@ def test_auc_depends_on_order_only(items, random):
     np.testing.assert_allclose(after, precision, rtol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_few_listed_items_give_what_whole_columns_give(dtype, monkeypatch):
+    rng = np.random.default_rng(0)
+    scores = rng.integers(5, size=(90, 70)).astype(dtype)
+    truth = rng.integers(-3, 4, scores.shape) // 3
+    truth[:, 60] = 0
+    arrays = scores, truth > 0, truth < 0
+
+    def collect(index, items, own, is_positive, is_negative):
+        assert own.flags.c_contiguous
+        return [
+            (index, items[kind].tolist(), own[kind].tolist())
+            for kind in (is_positive, is_negative)
+        ]
+
+    found = []
+    # A listed cell in so many: never looked for, and always.
+    for num_cells in (10**9, 1):
+        monkeypatch.setattr(ranking_metrics, "_LISTED_CELLS", num_cells)
+        found.append(ranking_metrics.map_classes(collect, *arrays))
+    assert found[0] == found[1]
+    assert len(found[1]) == 70
+    # A score without a label is checked too.
+    scores[3, 60] = np.nan
+    with pytest.raises(InputError, match="NaN"):
+        ranking_metrics.map_classes(collect, *arrays)
+
+
 def test_shapes_must_agree():
     truth = np.ones((2, 1), bool)
     with pytest.raises(InputError, match=r"\(1, 1\), \(2, 1\), \(2, 1\)"):

@@ -15,8 +15,8 @@ one stratum.
     the clip cuts counts as long as it is heard.
   * Polyphony: how many of the scored classes are PRESENT in the label frame.
 
-Intervals are those of the headline, over the same random halves of the clips
-(`bootstrap.py`).
+Intervals are made as those of the headline, over the first 200 of the same
+random halves of the clips (`bootstrap.py`).
 
 Source: our choice (BUILD_NOTES.md "Breakdowns").
 """
@@ -254,7 +254,6 @@ def _resampled_means(
     `draws` are bool `[num_resamples, num_clips]`, whether a clip was drawn; the
     result is float64 `[num_resamples, num_strata]`.
     """
-    clips = items.clip_of_item
     # Each float32 `[num_clips, at most _BLOCK_RESAMPLES]`.
     blocks = [
         np.ascontiguousarray(draws[start : start + _BLOCK_RESAMPLES].T, "f4")
@@ -262,7 +261,11 @@ def _resampled_means(
     ]
 
     def resample_class(
-        column: int, scores: npt.NDArray[Any], p: _Bools, n: _Bools
+        column: int,
+        item: _Ints,
+        scores: npt.NDArray[Any],
+        p: _Bools,
+        n: _Bools,
     ) -> _Floats | None:
         own = positives.of_class(column)
         if not own.item.size:
@@ -274,7 +277,7 @@ def _resampled_means(
             (np.ones(place.size), (own.strata[is_known], place)),
             shape=(num_strata, own.item.size),
         )
-        numbers = sortable(scores)
+        numbers, clips = sortable(scores), items.clip_of_item[item]
         return _stratum_aucs(
             numbers[p], clips[p], numbers[n], clips[n], strata, blocks
         )

@@ -293,12 +293,14 @@ def _worst_of_class(
     clip_of_item: _Ints,
     num_enough: int,
     column: int,
+    items: _Ints,
     scores: npt.NDArray[Any],
     is_positive: npt.NDArray[np.bool_],
     is_negative: npt.NDArray[np.bool_],
 ) -> list[_Error]:
     """Finds the worst errors of both kinds of a class."""
-    numbers = sortable(scores)  # [num_items]
+    numbers = sortable(scores)  # [num_given]
+    clip_of_item = clip_of_item[items]
     positives = np.flatnonzero(is_positive)
     negatives = np.flatnonzero(is_negative)
     found = []
@@ -314,7 +316,9 @@ def _worst_of_class(
             num_wrong = is_wrong.sum() + 0.5 * (others == score).sum()
             error = float(num_wrong / (others.size + 1))
             if error > 0:
-                found.append((kind, item, column, error, others.size))
+                found.append(
+                    (kind, int(items[item]), column, error, others.size)
+                )
     return found
 
 

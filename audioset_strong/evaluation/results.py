@@ -361,6 +361,11 @@ def result_notes(
             "are."
         )
     if baseline is not None:
+        notes += [
+            f"Baseline: {note}"
+            for note in result_notes(baseline)
+            if note not in notes
+        ]
         notes += _undefined_differences(result, baseline)
     if details is not None and details.intervals is not None:
         notes += _interval_notes(details.intervals)
@@ -411,8 +416,9 @@ def _interval_notes(intervals: BootstrapResult) -> list[str]:
     ]
     if missing:
         notes.append(
-            f"Without an interval: {', '.join(missing)}. Most random halves of "
-            f"the clips have none, or an infinite one where the whole has not."
+            f"Without an interval: {', '.join(missing)}. In too many of the "
+            f"{intervals.num_resamples:,} random halves of the clips they are "
+            f"undefined, or infinite where they are finite for the whole."
         )
     num_drawn = intervals.num_groups or intervals.num_clips
     if num_drawn < MIN_CLIPS:
