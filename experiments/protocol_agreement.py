@@ -70,7 +70,7 @@ _Floats = npt.NDArray[np.float64]
 # --- Their code --------------------------------------------------------------
 
 
-class _Tensor(np.ndarray):  # type: ignore[type-arg]
+class _Tensor(np.ndarray):
     """An array with the methods of torch tensors that their code calls."""
 
     def _same(self, *_: Any, **__: Any) -> "_Tensor":
@@ -88,7 +88,7 @@ class _Tensor(np.ndarray):  # type: ignore[type-arg]
         return self.shape
 
     def transpose(self, first: int, second: int) -> "_Tensor":  # type: ignore[override]
-        return np.swapaxes(self, first, second)  # type: ignore[return-value]
+        return np.swapaxes(self, first, second)
 
     def expand(self, *_: int) -> "_Tensor":
         return self
@@ -292,8 +292,8 @@ def _random_case() -> _Case:
             for _ in range(rng.poisson(0.4)):
                 onset = round(9.5 * rng.random(), 3)
                 length = 0.05 + 4 * rng.random() ** 2
-                rows.append((clip, onset, min(round(onset + length, 3), 10)))
-                rows[-1] += (mid,)
+                offset = min(round(onset + length, 3), 10.0)
+                rows.append((clip, onset, offset, mid))
     strong = pd.DataFrame(
         rows,
         columns=["segment_id", "onset_seconds", "offset_seconds", "mid"],
@@ -323,8 +323,8 @@ def _with_random_scores(
 
 def _model_case() -> _Case:
     """What a model heard at a hop of 0.24 s, repeated to 40 ms."""
-    scored = read_scores(_SCORES.value)
-    strong = read_strong_labels(_STRONG.value)
+    scored = read_scores(_SCORES.value or "")
+    strong = read_strong_labels(_STRONG.value or "")
     clips = scored.segment_ids.tolist()
     strong = strong[strong["segment_id"].isin(clips)]
     mids = [m for m in scored.mids.tolist() if m in set(strong["mid"])]
@@ -343,7 +343,7 @@ def _model_case() -> _Case:
 
 def _audioset_cases() -> Iterator[_Case]:
     rng = np.random.default_rng(2)
-    strong = read_strong_labels(_EXCERPT.value)
+    strong = read_strong_labels(_EXCERPT.value or "")
     clips = sorted(strong["segment_id"].unique())
     chosen = rng.choice(clips, _NUM_CLIPS.value, replace=False).tolist()
     strong = strong[strong["segment_id"].isin(chosen)]
@@ -443,7 +443,7 @@ def _flexsed(case: _Case) -> dict[str, float]:
             return audio
 
         def __call__(self, mel: Any, _: Any) -> _Tensor:
-            return heard[np.asarray(mel)]
+            return _tensor(heard[np.asarray(mel)])
 
     torch = types.SimpleNamespace(
         load=lambda _: _tensor(np.zeros((1, 1))),
@@ -699,7 +699,9 @@ def _dcase(case: _Case, has_psds2: bool) -> dict[str, float]:
 
 def _scikit_learn(case: _Case) -> dict[str, float]:
     """AUC of segments, by `roc_auc_score`, McClish's correction undone."""
-    from sklearn.metrics import roc_auc_score
+    from sklearn.metrics import (  # type: ignore[import-untyped]
+        roc_auc_score,
+    )
 
     truth = case.events_of(case.mids)
     rows = [i for i, clip in enumerate(case.clips) if clip in truth]
