@@ -22,8 +22,9 @@ The modules beside them are commands, run as `audioset-strong <name>` or
 (settings), `files.py` (local files and object storage), `run_flags.py`,
 `plots.py`, `errors.py`.
 
-`__all__` is the public interface. A name is loaded when it is first used, so
-that labels and evaluation never load TensorFlow.
+`__all__` is the public interface, and that of `audioset_strong.evaluation` the
+one of scores and metrics, where `evaluate` is no command. A name is loaded when
+it is first used, so that labels and evaluation never load TensorFlow.
 """
 
 import importlib
@@ -44,19 +45,6 @@ _MODULE_OF_NAME = {
     # Records.
     "read_records": "records.manifest",
     "label_frame_batches": "records.streams",
-    # Evaluation.
-    "EvalSettings": "evaluation.evaluating",
-    "BootstrapSettings": "evaluation.evaluating",
-    "evaluate": "evaluation.evaluating",
-    "compare": "evaluation.comparison",
-    "make_scores": "evaluation.score_arrays",
-    "read_scores": "evaluation.score_tables",
-    "write_score_file": "evaluation.scores",
-    "read_truth": "evaluation.truth",
-    "headline_text": "evaluation.report",
-    "report_dict": "evaluation.report",
-    "write_report": "evaluation.report",
-    "write_comparison": "evaluation.comparison_report",
     # Models.
     "load_classifier": "training.workdir",
     # Using a model.

@@ -36,12 +36,6 @@ from audioset_strong.evaluation.comparison_report import (
     comparison_text,
     write_comparison,
 )
-from audioset_strong.evaluation.evaluating import (
-    BootstrapSettings,
-    EvalSettings,
-)
-from audioset_strong.evaluation.items import RANK_OVER, STRONG_NEGATIVES
-from audioset_strong.labels.ids import read_clip_list
 
 _SCORES = flags.DEFINE_multi_string(
     "scores",
@@ -55,29 +49,12 @@ _AGAINST = flags.DEFINE_string(
     "What the others are compared with: the first system, the best, or a name.",
 )
 _INPUTS = evaluation_flags.define_inputs()
-_COMMON_CLIPS = flags.DEFINE_string(
-    "common_clips",
-    None,
-    "Clip list, as report_coverage writes: evaluate on these clips only.",
-)
 _ONLY_COMMON_CLIPS = flags.DEFINE_boolean(
     "only_common_clips",
     True,
     "Whether only clips and label frames count that all systems have scored.",
 )
-_NEGATIVES = flags.DEFINE_multi_enum(
-    "negatives",
-    None,
-    STRONG_NEGATIVES,
-    "Kinds of negatives; repeat the flag for several. Default: all.",
-)
-_RANK_OVER = flags.DEFINE_enum(
-    "rank_over",
-    "all",
-    RANK_OVER,
-    "Classes that lwlrap ranks: all that are scored, or those with a positive.",
-)
-_BOOTSTRAP_FLAGS = run_flags.define_params(BootstrapSettings)
+_SETTINGS = evaluation_flags.define_settings()
 _PROTOCOLS = evaluation_flags.define_protocols()
 _OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for the comparison.", required=True
@@ -89,17 +66,8 @@ def main(argv: Sequence[str]) -> None:
     run_flags.refuse_arguments(argv)
     paths = evaluation_flags.find_systems(_SCORES.value)
     inputs = evaluation_flags.read_inputs(_INPUTS, list(paths.values()))
-    settings = EvalSettings(
-        rank_over=_RANK_OVER.value,
-        negatives=_NEGATIVES.value,
-        mapping=inputs.mapping,
-        clips=read_clip_list(_COMMON_CLIPS.value)
-        if _COMMON_CLIPS.value
-        else None,
-        pooling=inputs.pooling,
-        allow_partial_scores=inputs.allow_partial,
-        only_common_label_frames=_ONLY_COMMON_CLIPS.value,
-        bootstrap=run_flags.read_params(BootstrapSettings, _BOOTSTRAP_FLAGS),
+    settings = evaluation_flags.read_settings(
+        _SETTINGS, inputs, _ONLY_COMMON_CLIPS.value
     )
     comparison = compare(
         {
@@ -116,7 +84,7 @@ def main(argv: Sequence[str]) -> None:
         other_inputs={
             **inputs.files,
             **evaluation_flags.files_of_protocols(_PROTOCOLS),
-            "common_clips": _COMMON_CLIPS.value,
+            "common_clips": _SETTINGS["common_clips"].value,
         },
     )
     write_comparison(comparison, _OUTPUT_DIR.value)

@@ -39,13 +39,7 @@ from absl import flags
 
 from audioset_strong import evaluation_flags, run_flags
 from audioset_strong.evaluation import report
-from audioset_strong.evaluation.evaluating import (
-    BootstrapSettings,
-    EvalSettings,
-    evaluate,
-)
-from audioset_strong.evaluation.items import RANK_OVER, STRONG_NEGATIVES
-from audioset_strong.labels.ids import read_clip_list
+from audioset_strong.evaluation.evaluating import evaluate
 
 _SCORES = flags.DEFINE_string(
     "scores",
@@ -57,27 +51,10 @@ _BASELINE_SCORES = flags.DEFINE_string(
     "baseline_scores", None, "Scores to compare with, as --scores."
 )
 _INPUTS = evaluation_flags.define_inputs()
-_COMMON_CLIPS = flags.DEFINE_string(
-    "common_clips",
-    None,
-    "Clip list, as report_coverage writes: evaluate on these clips only.",
-)
 _COMMON_WITH_BASELINE = flags.DEFINE_boolean(
     "common_with_baseline", False, "Only what both have scored counts."
 )
-_NEGATIVES = flags.DEFINE_multi_enum(
-    "negatives",
-    None,
-    STRONG_NEGATIVES,
-    "Kinds of negatives; repeat the flag for several. Default: all.",
-)
-_RANK_OVER = flags.DEFINE_enum(
-    "rank_over",
-    "all",
-    RANK_OVER,
-    "Classes that lwlrap ranks: all that are scored, or those with a positive.",
-)
-_BOOTSTRAP_FLAGS = run_flags.define_params(BootstrapSettings)
+_SETTINGS = evaluation_flags.define_settings()
 _PROTOCOLS = evaluation_flags.define_protocols()
 _SYSTEM_NAME = flags.DEFINE_string(
     "system_name",
@@ -97,17 +74,8 @@ def main(argv: Sequence[str]) -> None:
     run_flags.refuse_arguments(argv)
     paths = [p for p in (_SCORES.value, _BASELINE_SCORES.value) if p]
     inputs = evaluation_flags.read_inputs(_INPUTS, paths)
-    settings = EvalSettings(
-        rank_over=_RANK_OVER.value,
-        negatives=_NEGATIVES.value,
-        mapping=inputs.mapping,
-        clips=read_clip_list(_COMMON_CLIPS.value)
-        if _COMMON_CLIPS.value
-        else None,
-        pooling=inputs.pooling,
-        allow_partial_scores=inputs.allow_partial,
-        only_common_label_frames=_COMMON_WITH_BASELINE.value,
-        bootstrap=run_flags.read_params(BootstrapSettings, _BOOTSTRAP_FLAGS),
+    settings = evaluation_flags.read_settings(
+        _SETTINGS, inputs, _COMMON_WITH_BASELINE.value
     )
     scores, *baseline = map(inputs.read_scores, paths)
     evaluated = evaluate(
@@ -123,7 +91,7 @@ def main(argv: Sequence[str]) -> None:
         other_inputs={
             **inputs.files,
             **evaluation_flags.files_of_protocols(_PROTOCOLS),
-            "common_clips": _COMMON_CLIPS.value,
+            "common_clips": _SETTINGS["common_clips"].value,
         },
     )
     report.write_report(evaluated, _REPORT_DIR.value, _FIGURES.value)

@@ -20,7 +20,12 @@ from absl import flags, logging
 
 from audioset_strong import run_flags
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation.evaluating import (
+    BootstrapSettings,
+    EvalSettings,
+)
 from audioset_strong.evaluation.identity import name_of_source
+from audioset_strong.evaluation.items import RANK_OVER, STRONG_NEGATIVES
 from audioset_strong.evaluation.native_scores import (
     NativeScores,
     read_recordings,
@@ -40,6 +45,7 @@ from audioset_strong.evaluation.scores import POOLING
 from audioset_strong.evaluation.thresholds import read_threshold_file
 from audioset_strong.evaluation.truth import Truth, read_truth
 from audioset_strong.labels.class_map import KnownClasses, read_known_classes
+from audioset_strong.labels.ids import read_clip_list
 from audioset_strong.labels.label_files import read_strong_labels
 from audioset_strong.labels.label_mapping import (
     LabelMapping,
@@ -241,6 +247,57 @@ def read_inputs(
         frame_seconds=given["frame_seconds"],
         window_seconds=given["window_seconds"],
         files={name: given.get(name) for name in _OTHER_FILES},
+    )
+
+
+def define_settings() -> Holders:
+    """Defines what is computed on label frames."""
+    return {
+        "common_clips": flags.DEFINE_string(
+            "common_clips",
+            None,
+            "Clip list, as report_coverage writes: evaluate on these clips "
+            "only.",
+        ),
+        "negatives": flags.DEFINE_multi_enum(
+            "negatives",
+            None,
+            STRONG_NEGATIVES,
+            "Kinds of negatives; repeat the flag for several. Default: all.",
+        ),
+        "rank_over": flags.DEFINE_enum(
+            "rank_over",
+            "all",
+            RANK_OVER,
+            "Classes that lwlrap ranks: all that are scored, or those with a "
+            "positive.",
+        ),
+        **run_flags.define_params(BootstrapSettings),
+    }
+
+
+def read_settings(
+    holders: Holders, inputs: EvaluationInputs, only_common: bool
+) -> EvalSettings:
+    """Reads what is computed on label frames.
+
+    Args:
+      holders: Of `define_settings`.
+      inputs: Of `read_inputs`.
+      only_common: Whether only what all systems have scored counts.
+    """
+    given = {name: holder.value for name, holder in holders.items()}
+    names = [f.name for f in dataclasses.fields(BootstrapSettings)]
+    clips = given["common_clips"]
+    return EvalSettings(
+        rank_over=given["rank_over"],
+        negatives=given["negatives"],
+        mapping=inputs.mapping,
+        clips=read_clip_list(clips) if clips else None,
+        pooling=inputs.pooling,
+        allow_partial_scores=inputs.allow_partial,
+        only_common_label_frames=only_common,
+        bootstrap=BootstrapSettings(**{name: given[name] for name in names}),
     )
 
 

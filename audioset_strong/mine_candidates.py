@@ -22,6 +22,7 @@ from absl import flags
 from audioset_strong import run_flags
 from audioset_strong.evaluation.items import mine_candidates, warn_of_gaps
 from audioset_strong.evaluation.score_tables import read_scores
+from audioset_strong.evaluation.truth import Truth
 from audioset_strong.files import open_output
 from audioset_strong.labels.class_map import read_known_classes
 from audioset_strong.labels.clips import read_annotated_clips
@@ -76,7 +77,9 @@ def main(argv: Sequence[str]) -> None:
         known, labelled_mids=frozenset(weak["mids"].explode().dropna())
     )
     scores = read_scores(_SCORES.value, known)
-    label_frames = scores.within(clips, _CLIP_SECONDS.value).pool()
+    label_frames = Truth(weak=weak, clips=clips, params=params).label_frames(
+        scores
+    )
     candidates, alignment = mine_candidates(
         label_frames, weak, _NUM_PER_CLASS.value
     )

@@ -7,9 +7,9 @@ import sys
 
 import numpy as np
 
-import audioset_strong as aus
+from audioset_strong import evaluation
 
-truth = aus.read_truth(framed_labels=sys.argv[1])
+truth = evaluation.read_truth(framed_labels=sys.argv[1])
 segment_ids = sorted(truth.framed["segment_id"].unique())
 mids = sorted(truth.framed["mid"].unique())
 
@@ -18,12 +18,16 @@ model_scores = np.random.default_rng(0).random(
     (len(segment_ids), 250, len(mids)), dtype=np.float32
 )
 # Windows become label frames of 0.96 s by the mean weighted by overlap.
-scores = aus.make_scores(model_scores, segment_ids, mids, frame_seconds=0.04)
+scores = evaluation.make_scores(
+    model_scores, segment_ids, mids, frame_seconds=0.04
+)
 
-report = aus.evaluate(
+report = evaluation.evaluate(
     scores,
     truth,
-    aus.EvalSettings(bootstrap=aus.BootstrapSettings(num_resamples=200)),
+    evaluation.EvalSettings(
+        bootstrap=evaluation.BootstrapSettings(num_resamples=200)
+    ),
 )
-print(aus.headline_text(report))  # Random scores: d' near 0.
-aus.write_report(report, sys.argv[2])
+print(evaluation.headline_text(report))  # Random scores: d' near 0.
+evaluation.write_report(report, sys.argv[2])

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import soundfile
 
+from audioset_strong.evaluation.report import SCHEMA_VERSION
 from audioset_strong.inspection.reading import InspectionInputs
 from audioset_strong.labels.class_map import hash_of_mids
 
@@ -94,7 +95,7 @@ def write_files(folder, attack=""):
     }
 
 
-def write_report(folder, schema_version=2):
+def write_report(folder, schema_version=SCHEMA_VERSION):
     """Writes the part of a report that has the worst errors."""
     folder.mkdir(exist_ok=True)
     keys = ("kind", "segment_id", "mid", "onset_seconds", "offset_seconds")

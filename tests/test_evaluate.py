@@ -120,10 +120,11 @@ def test_end_to_end(files):
         "--rank_over=evaluated",
         "--negatives=explicit",
         "--negatives=implied",
-        "--skip_bad_lines",
+        "--system_name=Ours",
         f"--report_dir={files}/R",
     )
     assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("Evaluation of Ours (2")
     assert done.stdout.splitlines()[-1] == f"Report: {files}/R/report.html"
     assert "a broken line" in done.stderr
     results = json.loads((files / "R" / "report.json").read_text())
@@ -131,6 +132,13 @@ def test_end_to_end(files):
     assert results["strong"]["explicit"]["lwlrap"] == pytest.approx(5 / 6)
     assert results["difference"]["strong"]["explicit"]["d_prime"] == 0
     assert results["label_problems"]["num_left_out"] == 1
+    identity = results["identity"]
+    assert identity["baseline_name"] == "S"
+    assert identity["protocols"] == ["hershey2021"]
+    assert set(identity["files"]) == {
+        *("scores", "baseline_scores", "framed_labels", "weak_labels"),
+        *("class_map", "display_names"),
+    }
     csv = (files / "R" / "per_class.csv").read_text()
     assert "strong,explicit,/m/x,Strong ex," in csv
     assert "weak,implied,/m/z,Zed," in csv

@@ -272,7 +272,7 @@ def test_bad_inputs(inputs, changes, message):
 
 def test_a_report_of_another_version(inputs, tmp_path):
     write_report(tmp_path / "report", schema_version=1)
-    with pytest.raises(InputError, match="schema version 2.*evaluate again"):
+    with pytest.raises(InputError, match=r"schema version \d.*evaluate again"):
         read(inputs)
 
 

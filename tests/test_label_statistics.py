@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from audioset_strong.labels.ontology import Ontology
-from experiments import label_statistics
+from experiments.release_statistics import measure_release
 
 _ONTOLOGY = Ontology(
     {"/m/dog": "Dog", "/m/bark": "Bark", "/m/rain": "Rain", "/m/cat": "Cat"},
@@ -43,7 +43,7 @@ def table():
         ("c_0", 0.0, 5.0, "/m/rain"),
     )
     weak = _weak(a_0=("/m/dog", "/m/rain"), b_0=("/m/cat",), c_0=("/m/dog",))
-    return label_statistics.measure_release(strong, weak, _ONTOLOGY)
+    return measure_release(strong, weak, _ONTOLOGY)
 
 
 def test_counts_and_times(table):

@@ -19,6 +19,7 @@ from audioset_strong.simulation import release
 from audioset_strong.simulation.release import annotate_candidates, make_release
 from audioset_strong.simulation.soundscapes import SoundscapeParams
 from audioset_strong.simulation.sources import SourceSettings
+from audioset_strong.simulation.timing import TimingParams
 
 _PARAMS = SoundscapeParams(
     num_weak_clips=6, num_strong_clips=8, num_eval_clips=30, seed=1
@@ -44,6 +45,11 @@ def _contents(folder):
                 data = b"".join(sorted(data.splitlines(keepends=True)))
             contents[str(path.relative_to(folder))] = data
     return contents
+
+
+def _saved(params=_PARAMS):
+    """Params as JSON has them."""
+    return json.loads(json.dumps(dataclasses.asdict(params)))
 
 
 def _run(binary, *arguments):
@@ -133,6 +139,29 @@ def test_settings_and_counts_are_saved_and_other_ones_refused(release_dir):
     other = dataclasses.replace(_PARAMS, seed=2)
     with pytest.raises(InputError, match="seed=1, not 2"):
         make_release(str(release_dir), other, _SYNTHETIC, num_workers=1)
+
+
+def test_a_release_of_an_earlier_version_has_the_defaults_of_new_settings(
+    release_dir, tmp_path
+):
+    saved = json.loads((release_dir / "soundscapes.json").read_text())
+    del saved["params"]["timing"], saved["params"]["strong_recordings_share"]
+    (tmp_path / "soundscapes.json").write_text(json.dumps(saved))
+    release._claim_folder(str(tmp_path), {**saved, "params": _saved()})
+    other = {**_saved(), "strong_recordings_share": 0.5}
+    with pytest.raises(InputError, match=r"share=0\.0, not 0\.5"):
+        release._claim_folder(str(tmp_path), {**saved, "params": other})
+
+
+def test_timing_is_saved_and_other_ones_refused(tmp_path):
+    params = dataclasses.replace(_PARAMS, timing=TimingParams())
+    settings = {"params": _saved(params), "source": {"name": "synthetic"}}
+    release._claim_folder(str(tmp_path), settings)
+    release._claim_folder(str(tmp_path), settings)
+    timing = dataclasses.replace(params.timing, mean_classes=2.0)
+    other = _saved(dataclasses.replace(params, timing=timing))
+    with pytest.raises(InputError, match="timing="):
+        release._claim_folder(str(tmp_path), {**settings, "params": other})
 
 
 def test_an_interrupted_release_is_finished_and_nothing_made_twice(

@@ -148,7 +148,10 @@ def test_baseline_differences():
     assert difference["mean_d_prime"] is None  # the baseline's is infinite
     assert difference["intervals"] is None
     assert results["baseline"]["strong"]["explicit"]["num_classes"] == 2
-    assert results["strong"]["explicit"]["notes"] == []
+    assert results["strong"]["explicit"]["notes"] == [
+        "Baseline: The mean d' over classes is infinite or undefined: 1 class "
+        "with AUC 0 or 1."
+    ]
 
 
 def test_a_baseline_of_other_items_is_noted():
@@ -334,11 +337,36 @@ def test_headline_text_gives_the_reason_for_what_is_no_number():
     )
     lines = headline_text(report).splitlines()[1:]
     assert lines[2].split()[:3] == ["-", "baseline", "+∞"]
-    assert lines[-1] == (
-        "weak implied, baseline: The mean AUC is 0 or 1: d' is infinite."
-    )
+    assert (
+        "weak implied: Baseline: The mean AUC is 0 or 1: d' is infinite."
+    ) in lines
     for text in (headline_text(report), headline_text(hand_report())):
         assert not re.search(r"\b(inf|nan)\b", text)
+
+
+def test_everything_undefined_has_its_reason():
+    [strong, *_] = hand_report().results
+    nothing = undefined_report().results[0]
+    perfect = dataclasses.replace(
+        strong,
+        d_prime=math.inf,
+        mean_auc=1.0,
+        mean_d_prime=math.inf,
+        num_classes_infinite_d_prime=2,
+    )
+    notes = result_notes(perfect, perfect)
+    assert notes[0] == "The mean AUC is 0 or 1: d' is infinite."
+    assert notes[-1] == (
+        "Infinite in both systems, without a difference: d' of the mean AUC, "
+        "mean d' over classes."
+    )
+    notes = " ".join(result_notes(strong, nothing))
+    assert "Baseline: No class has a positive and a negative: d', " in notes
+    assert "Undefined for the baseline, without a difference: d' of " in notes
+    alone = dataclasses.replace(
+        strong, rank_over="evaluated", num_classes_lwlrap=1
+    )
+    assert "it is 1 whatever the scores are" in " ".join(result_notes(alone))
 
 
 @pytest.mark.parametrize(

@@ -225,8 +225,8 @@ def test_errors_lead_to_the_clip(report):
     assert f'href="{url.replace("&", "&amp;")}" target="_blank"' in page
     # Files that are not there have no place in the command.
     assert (
-        "audioset-strong inspect_clips --audio_dir=AUDIO "
-        "&#39;--report_dir=my report&#39; --output=clips.html"
+        "audioset-strong inspect_clips \\\n  --audio_dir=AUDIO \\\n  "
+        "&#39;--report_dir=my report&#39; \\\n  --output=clips.html"
     ) in page
 
 
@@ -517,7 +517,7 @@ def test_filtering_choosing_and_pointing(page, tmp_path):
     assert label == "ROC curve of Sound 000 & <co>"
     assert other_label == "Precision-recall curve of Sound 000 & <co>"
     assert text.startswith("AUC 1.0000 [")
-    assert ap.startswith("AP 1.000, baseline 1.000; ")
+    assert ap.startswith("AP 1.000, baseline 1.000; chance 0.")
     roc, baseline, label, text, precision, theirs, _, _ = seen["other"]
     assert label == "ROC curve of Sound 007 & <co>"
     assert len({roc, baseline, seen["perfect"][0]}) == 3

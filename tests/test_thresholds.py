@@ -564,6 +564,9 @@ def test_pooled_reliability_is_that_of_the_classes(monkeypatch):
         np.testing.assert_allclose(
             getattr(found.curve, name), getattr(curve, name)
         )
+    # An empty first bin is empty, whatever rounding does.
+    high = dataclasses.replace(items, scores=0.5 + items.scores / 2)
+    assert np.isnan(pooled_reliability(high).curve.mean_scores[0, :5]).all()
     logits = dataclasses.replace(items, scores=items.scores * 9 - 4)
     assert pooled_reliability(logits) is None
 

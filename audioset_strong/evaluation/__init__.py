@@ -3,28 +3,28 @@
 Knows no model and never imports TensorFlow: it reads scores, which any model
 can write, and label files. From the bottom up:
 
-  ranking_metrics.py
-                   AUC, d', average precision and lwlrap of arrays
-  scores.py        score files, and arrays at any frame rate -> label frames
-  score_tables.py  a folder of tables at any frame rate -> the same
-  native_scores.py scores at the hop of predict, which events take as they are
-  items.py         scores + labels -> items with positives and negatives; hard
-                   candidates for explicit negatives
-  truth.py         label files -> what scores are evaluated against
-  bootstrap.py     confidence intervals, and whether two systems differ
-  details.py       ROC curves and the worst errors
-  array_metrics.py `metrics`: the metrics of plain arrays
-  results.py       the metrics of one evaluation, and what a report holds
-  evaluating.py    `evaluate`: scores + truth + settings -> a report,
-                   with an example
-  identity.py      name, date, version and input hashes of a report
-  comparison.py    `compare`: many systems -> leaderboard, paired differences
-  comparison_report.py
-                   comparison.json, .csv, .md, .html and the figure
-  report.py        report.json, per_class.csv, report.md, the console's table
-  report_page.py   report.html, from report.html.jinja, report.css, report.js
-  thresholds.py    thresholds of each class, and reliability curves
-  events.py        PSDS and F1 of events, from `sed_scores_eval`
+  ranking_metrics.py  AUC, d', average precision, lwlrap, class by class
+  scores.py           label frames: score files, pooling, classes of columns
+  native_scores.py    scores as they come, at any frame rate, and their files
+  score_arrays.py     arrays, tensors and data frames -> the same
+  score_tables.py     folders of tables, and `read_scores` of any path
+  truth.py            label files -> what scores are evaluated against
+  items.py            scores + labels -> items, positives and negatives; hard
+                      candidates for explicit negatives
+  bootstrap.py        confidence intervals, and whether two systems differ
+  array_metrics.py    `metrics`: all metrics of plain arrays
+  details.py          ROC and precision-recall curves, the worst errors
+  breakdowns.py       d' by event length and polyphony
+  thresholds.py       thresholds of each class, and reliability curves
+  events.py           PSDS and F1 of events, from `sed_scores_eval`
+  segments.py         AUC of segments of a second
+  protocols.py        published protocols by name
+  results.py          the metrics of one evaluation, and what a report holds
+  evaluating.py       `evaluate`: scores + truth + settings -> a report
+  comparison.py       `compare`: many systems, and which differences are none
+  identity.py         name, date, version and input hashes of a report
+  report.py, report_page.py, figures.py, comparison_report.py
+                      results as JSON, CSV, Markdown, a page and pictures
 
 Python users need only what `__all__` names. It is loaded when it is asked for,
 so that training, which needs one metric, loads no reports.
@@ -45,6 +45,8 @@ if TYPE_CHECKING:
         EvalSettings,
         evaluate,
     )
+    from audioset_strong.evaluation.native_scores import NativeScores
+    from audioset_strong.evaluation.protocols import ProtocolSettings
     from audioset_strong.evaluation.report import (
         headline_text,
         report_dict,
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
         LabelFrameScores,
         write_score_file,
     )
+    from audioset_strong.evaluation.thresholds import choose_thresholds
     from audioset_strong.evaluation.truth import read_truth
     from audioset_strong.labels.class_map import read_known_classes
 
@@ -63,6 +66,9 @@ __all__ = [
     "BootstrapSettings",
     "EvalSettings",
     "LabelFrameScores",
+    "NativeScores",
+    "ProtocolSettings",
+    "choose_thresholds",
     "compare",
     "comparison_text",
     "evaluate",
@@ -82,6 +88,9 @@ _MODULE_OF_NAME = {
     "BootstrapSettings": "evaluation.evaluating",
     "EvalSettings": "evaluation.evaluating",
     "LabelFrameScores": "evaluation.scores",
+    "NativeScores": "evaluation.native_scores",
+    "ProtocolSettings": "evaluation.protocols",
+    "choose_thresholds": "evaluation.thresholds",
     "compare": "evaluation.comparison",
     "comparison_text": "evaluation.comparison_report",
     "evaluate": "evaluation.evaluating",

@@ -13,7 +13,6 @@
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,7 @@ import numpy.typing as npt
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.items import Alignment, EvalItems
 from audioset_strong.evaluation.results import EvalResult, evaluate_items
+from audioset_strong.evaluation.score_arrays import as_array
 
 
 def metrics(
@@ -32,8 +32,8 @@ def metrics(
     """Computes AUC, d', average precision and lwlrap of arrays.
 
     Args:
-      scores: float `[num_items, num_classes]`, finite: items are label frames,
-        clips or whatever was scored.
+      scores: float `[num_items, num_classes]`, finite, array or tensor: items
+        are label frames, clips or whatever was scored.
       is_positive: bool or 0 and 1, same shape.
       is_negative: The same, never where positive; what is neither is unknown.
         None: whatever is not positive.
@@ -46,7 +46,7 @@ def metrics(
       InputError: The shapes differ, a score is NaN or infinite, a label is not
         0 or 1, or an item is both positive and negative for a class.
     """
-    array = np.asarray(scores)
+    array = as_array(scores)
     if array.ndim != 2 or array.dtype.kind != "f":
         raise InputError(
             f"scores must be float [num_items, num_classes], found "
@@ -109,7 +109,7 @@ def _marks(
     name: str, values: npt.ArrayLike, shape: tuple[int, ...]
 ) -> npt.NDArray[np.bool_]:
     """Returns labels as bool, checked."""
-    array: npt.NDArray[Any] = np.asarray(values)
+    array = as_array(values)
     if array.shape != shape:
         raise InputError(
             f"{name} must have the shape of scores, {list(shape)}, found "

@@ -263,6 +263,22 @@ class ClassResamples:
         }
         return {name: np.array(list(rows)) for name, rows in values.items()}
 
+    def for_pairs(self) -> "ClassResamples":
+        """Keeps overall metrics and AUCs, which are all that comparisons take.
+
+        A quarter of the memory: of many systems, all have to be kept.
+        """
+        nothing = np.zeros((0, 0))
+        kept = dataclasses.replace(
+            self,
+            average_precisions=nothing,
+            lwlraps=nothing,
+            num_positives=nothing,
+        )
+        # Where the property looks for what it has computed.
+        vars(kept)["overall"] = self.overall
+        return kept
+
 
 def draw_halves(
     segment_ids: npt.NDArray[np.str_],

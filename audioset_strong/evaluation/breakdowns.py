@@ -15,8 +15,8 @@ one stratum.
     the clip cuts counts as long as it is heard.
   * Polyphony: how many of the scored classes are PRESENT in the label frame.
 
-Intervals are those of the headline, over the same random halves of the clips
-(`bootstrap.py`).
+Intervals are made as those of the headline, over the first 200 of the same
+random halves of the clips (`bootstrap.py`).
 
 Source: our choice (BUILD_NOTES.md "Breakdowns").
 """

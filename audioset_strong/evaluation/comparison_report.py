@@ -60,7 +60,11 @@ from audioset_strong.evaluation.comparison import (
     Comparison,
 )
 from audioset_strong.evaluation.protocols import ProtocolResult
-from audioset_strong.evaluation.report import as_json, markdown_files
+from audioset_strong.evaluation.report import (
+    as_json,
+    markdown_files,
+    problems_dict,
+)
 from audioset_strong.evaluation.report_page import (
     evaluation_name,
     format_interval,
@@ -100,7 +104,6 @@ _COLUMNS = (
 _COUNTS = ("num_items", "num_positives", "num_negatives", "num_classes")
 # Classes that gained most, and as many that lost most, of each system.
 _NUM_CHANGES = 5
-_MAX_PROBLEM_LINES = 100
 # The paper's blue, and grey for the line of the reference.
 _BLUE, _GREY = "#0072B2", "0.45"
 
@@ -138,7 +141,6 @@ def write_comparison(
 
 def comparison_dict(comparison: Comparison) -> dict[str, Any]:
     """Returns `comparison.json` (module docstring) as a dict."""
-    problems = comparison.problems
     results: dict[str, Any] = as_json(
         {
             "schema_version": SCHEMA_VERSION,
@@ -170,13 +172,7 @@ def comparison_dict(comparison: Comparison) -> dict[str, Any]:
                 for index, result in enumerate(_protocols(comparison))
             ],
             "protocol_note": protocol_note(comparison),
-            "label_problems": {
-                "num_left_out": problems.num_left_out,
-                "num_doubtful": problems.num_doubtful,
-                "lines": [
-                    str(p) for p in problems.problems[:_MAX_PROBLEM_LINES]
-                ],
-            },
+            "label_problems": problems_dict(comparison.problems),
         }
     )
     return results

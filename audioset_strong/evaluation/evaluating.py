@@ -454,6 +454,8 @@ def _evaluate_system(
                 has_curves=has_plots,
                 has_worst=has_plots and has_worst,
             )
+        if summary.resamples is not None and not has_plots:
+            summary = summary._replace(resamples=summary.resamples.for_pairs())
         if settings.has_details and has_plots and negatives == "implied":
             level = settings.bootstrap.level
             summary = summary._replace(

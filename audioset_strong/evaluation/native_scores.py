@@ -28,6 +28,7 @@ Nothing is narrowed: float64 stays float64, logits stay logits.
 """
 
 import dataclasses
+import functools
 import math
 import mmap
 import os
@@ -153,7 +154,9 @@ class NativeScores:
         if self.scores.shape != expected or (counts < 0).any():
             raise InputError(
                 f"scores must be [sum of num_frames, num_classes] = "
-                f"{list(expected)}, found {list(self.scores.shape)}."
+                f"{list(expected)}, found {list(self.scores.shape)}. Give the "
+                f"frames of all clips one after the other, and how many each "
+                f"clip has."
             )
         check_float(self.scores)
         if (
@@ -189,7 +192,7 @@ class NativeScores:
                     f"{list(times.shape)}."
                 )
 
-    @property
+    @functools.cached_property
     def rows(self) -> npt.NDArray[np.int64]:
         """Row of the first frame of each clip, int64 `[num_clips]`."""
         if self.first_rows is not None:
@@ -310,11 +313,26 @@ class NativeScores:
             lengths = np.fmin(lengths, known)
             return of_whole_clips(self, lengths)
         notes = _check_ends(self, lengths, allow_partial)
+        lengths = np.fmin(lengths, known)
+        num_late = self._num_late(lengths)
+        if num_late:
+            notes.append(
+                f"{num_late:,} of {int(self.num_frames.sum()):,} frames start "
+                f"after the end of their clip and are left out"
+            )
+            logging.info("Scores: %s.", notes[-1])
         return dataclasses.replace(
-            self,
-            audio_seconds=np.fmin(lengths, known),
-            notes=(*self.notes, *notes),
+            self, audio_seconds=lengths, notes=(*self.notes, *notes)
         )
+
+    def _num_late(self, lengths: _Floats) -> int:
+        """Counts the frames that start when clips have ended."""
+        ends = lengths - _TOLERANCE_SECONDS
+        if self.onset_seconds is None:
+            num_within = np.ceil(ends / self.frame_seconds)
+            return int(np.maximum(self.num_frames - num_within, 0).sum())
+        ends = np.repeat(ends, self.num_frames)
+        return int((self.onset_seconds >= ends).sum())
 
     def pool(
         self,

@@ -100,6 +100,7 @@ from audioset_strong.evaluation.results import (
 )
 from audioset_strong.evaluation.thresholds import PooledReliability
 from audioset_strong.files import make_output_folder, open_output
+from audioset_strong.labels.problems import ProblemLog
 
 SCHEMA_VERSION = 3
 
@@ -165,7 +166,6 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
                 "intervals": _intervals_dict(details.paired),
             }
     has_baseline = bool(report.baseline_results)
-    problems = report.problems
     results: dict[str, Any] = as_json(
         {
             "schema_version": SCHEMA_VERSION,
@@ -176,13 +176,7 @@ def report_dict(report: EvalReport) -> dict[str, Any]:
             "baseline": baselines if has_baseline else None,
             "difference": differences if has_baseline else None,
             "protocols": _protocol_dicts(report),
-            "label_problems": {
-                "num_left_out": problems.num_left_out,
-                "num_doubtful": problems.num_doubtful,
-                "lines": [
-                    str(p) for p in problems.problems[:_MAX_PROBLEM_LINES]
-                ],
-            },
+            "label_problems": problems_dict(report.problems),
         }
     )
     return results
@@ -285,6 +279,16 @@ def _reliability_dict(found: PooledReliability | None) -> dict[str, Any] | None:
         "level": found.level,
         "calibration_error": float(found.curve.calibration_errors()[0]),
         "bins": _records(bins),
+    }
+
+
+def problems_dict(problems: ProblemLog) -> dict[str, Any]:
+    """Returns `label_problems` of the module docstring."""
+    shown = problems.problems[:_MAX_PROBLEM_LINES]
+    return {
+        "num_left_out": problems.num_left_out,
+        "num_doubtful": problems.num_doubtful,
+        "lines": [str(problem) for problem in shown],
     }
 
 
@@ -535,9 +539,6 @@ def headline_text(report: EvalReport) -> str:
         baseline = report.baseline_of(result)
         notes = result_notes(result, baseline, report.details_of(result))
         lines += [f"{name}: {note}" for note in notes]
-        if baseline is not None and not math.isfinite(baseline.d_prime):
-            note = result_notes(baseline)[0]
-            lines.append(f"{name}, baseline: {note}")
     resamples = {resamples_note(report.details_of(r)) for r in report.results}
     return "\n".join([*lines, *sorted(resamples - {""}), *scored])
 

@@ -191,10 +191,9 @@ def _inspect_command(report: EvalReport, report_dir: str) -> str:
     options = [f"--{name}={path}" for name, path in given.items()]
     if report_dir:
         options.append(f"--report_dir={report_dir}")
-    return shlex.join(
-        ["audioset-strong", "inspect_clips", "--audio_dir=AUDIO", *options]
-        + ["--output=clips.html"]
-    )
+    options = ["--audio_dir=AUDIO", *options, "--output=clips.html"]
+    lines = ["audioset-strong inspect_clips", *map(shlex.quote, options)]
+    return " \\\n  ".join(lines)
 
 
 def _section(report: EvalReport, result: EvalResult) -> dict[str, Any]:
@@ -454,8 +453,11 @@ def _curves(
                 curve_path(curves.precision_recall[mid]),
                 _path_or_none(theirs and theirs.precision_recall.get(mid)),
                 _CURVE_UNITS - round(_CURVE_UNITS * _mean_chance([row])),
-                _class_text(row, "auc", "AUC", 4),
-                _class_text(row, "average_precision", "AP", 3),
+                f"{_class_text(row, 'auc', 'AUC', 4)}; "
+                f"{count_of(row['num_positives'], 'positive')}, "
+                f"{count_of(row['num_negatives'], 'negative')}",
+                f"{_class_text(row, 'average_precision', 'AP', 3)}; chance "
+                f"{format_number(_mean_chance([row]))}",
             ]
         )
     # A reader looks for a class by its name.
@@ -505,10 +507,7 @@ def _class_text(row: Mapping[Any, Any], metric: str, name: str, d: int) -> str:
     if theirs in row:
         text = f"{text}, baseline {format_number(row[theirs], d)} "
         text = f"{text}{format_range(row, theirs, d)}".rstrip()
-    return (
-        f"{text}; {count_of(row['num_positives'], 'positive')}, "
-        f"{count_of(row['num_negatives'], 'negative')}"
-    )
+    return text
 
 
 # Place of the rows of a breakdown's plot, in SVG units.

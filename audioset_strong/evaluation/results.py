@@ -361,6 +361,11 @@ def result_notes(
             "are."
         )
     if baseline is not None:
+        notes += [
+            f"Baseline: {note}"
+            for note in result_notes(baseline)
+            if note not in notes
+        ]
         notes += _undefined_differences(result, baseline)
     if details is not None and details.intervals is not None:
         notes += _interval_notes(details.intervals)

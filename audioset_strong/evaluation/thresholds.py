@@ -660,29 +660,34 @@ def pooled_reliability(
         scores = as_probabilities(items.scores[rows], items.is_logits)
         if scores.dtype == np.float16:  # Which is slow in all that follows.
             scores = scores.astype(np.float32)
-        if not is_listed.all():
-            scores = np.where(is_listed, scores, 0)
-        if scores.size and not are_probabilities(scores.min(), scores.max()):
-            return None
-        # Nearly all scores of a class are low: the rest is the first bin.
-        row, column = np.nonzero(is_listed & (scores >= 1 / num_bins))
+        # Nearly all scores are of the first bin, which is counted by rows.
+        is_high = is_listed & (scores >= 1 / num_bins)
+        is_low = is_listed & ~is_high
+        low_scores = np.where(is_low, scores, 0)
+        row, column = np.nonzero(is_high)
         high = scores[row, column].astype(np.float64)
+        lowest, highest = low_scores.min(initial=0), high.max(initial=0)
+        if not are_probabilities(lowest, highest):
+            return None
         # The last bin holds 1 too.
         bins = np.minimum((high * num_bins).astype(np.int64), num_bins - 1)
-        is_high_positive = is_positive[row, column]
         for total, of_rows, of_high in (
-            (num_items, is_listed.sum(axis=1), np.ones(row.size)),
-            (num_positives, is_positive.sum(axis=1), is_high_positive),
-            (score_sums, scores.sum(axis=1, dtype=np.float64), high),
+            (num_items, np.count_nonzero(is_low, axis=1), 1),
+            (
+                num_positives,
+                np.count_nonzero(is_positive & is_low, axis=1),
+                is_positive[row, column],
+            ),
+            (score_sums, low_scores.sum(axis=1, dtype=np.float64), high),
         ):
             np.add.at(total[:, 0], clip, of_rows)
-            np.subtract.at(total[:, 0], clip[row], of_high)
             np.add.at(total, (clip[row], bins), of_high)
     curve = ReliabilityCurve(
         np.array(["pooled"]),
         num_items.sum(axis=0, keepdims=True).astype(np.int64),
         num_positives.sum(axis=0, keepdims=True).astype(np.int64),
-        score_sums.sum(axis=0, keepdims=True),
+        # What a difference leaves of nothing is nothing.
+        np.where(num_items > 0, score_sums, 0).sum(axis=0, keepdims=True),
     )
     if items.group_of_clip is not None:
         group, names = pd.factorize(items.group_of_clip)

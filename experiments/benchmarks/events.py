@@ -85,27 +85,35 @@ def _write_scores(
     written.flush()
 
 
-def _watch_memory(most: list[float], is_done: threading.Event) -> None:
-    """Keeps the most memory of this process and its children, in GB.
+def _watch(
+    most: list[float], seconds_of: dict[int, float], is_done: threading.Event
+) -> None:
+    """Keeps what this process and those it started take.
 
-    Proportional: pages that processes share count once; pages of the mapped
-    file count while they are used.
+    Args:
+      most: The most memory of all together, in GB. Pages that they share count
+        once, pages of the mapped file while they are used.
+      seconds_of: Seconds of processors of each.
+      is_done: Ends the watch.
     """
+    own, ticks = os.getpid(), os.sysconf("SC_CLK_TCK")
     while not is_done.wait(0.5):
         total = 0
-        own = os.getpid()
+        times = {}
         parents = {}
         for name in filter(str.isdigit, os.listdir("/proc")):
             try:
                 with open(f"/proc/{name}/stat", encoding="utf-8") as file:
                     fields = file.read().rsplit(")", 1)[1].split()
                 parents[int(name)] = int(fields[1])
+                times[int(name)] = (int(fields[11]) + int(fields[12])) / ticks
             except OSError:
                 continue
         family = {own}
         for _ in range(4):
             family |= {pid for pid, up in parents.items() if up in family}
         for pid in family:
+            seconds_of[pid] = times.get(pid, seconds_of.get(pid, 0.0))
             try:
                 with open(
                     f"/proc/{pid}/smaps_rollup", encoding="utf-8"
@@ -151,16 +159,17 @@ def main(argv: Sequence[str]) -> None:
         num_jobs=_NUM_WORKERS.value,
     )
     most, is_done = [0.0], threading.Event()
-    watcher = threading.Thread(target=_watch_memory, args=(most, is_done))
+    seconds_of: dict[int, float] = {}
+    watcher = threading.Thread(target=_watch, args=(most, seconds_of, is_done))
     watcher.start()
-    start, before = time.perf_counter(), os.times()
+    start, before = time.perf_counter(), sum(os.times()[:2])
     results = score_protocols(scores, truth, _PROTOCOL.value, settings)
-    seconds, after = time.perf_counter() - start, os.times()
+    seconds = time.perf_counter() - start
     is_done.set()
     watcher.join()
     for result in results:
         print("\n".join(result.lines()))
-    processor = sum(after[:4]) - sum(before[:4])
+    processor = sum(seconds_of.values()) - before
     own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(
         f"{len(strong):,} events; {seconds:.1f} s, {processor:.1f} s of "

@@ -284,8 +284,10 @@ def _with_classes(result: Result) -> dict[str, Any]:
     return {**line, "classes": classes}
 
 
-def _write_lines(results: Sequence[Any], path: str) -> None:
-    lines = sorted(json.dumps(r, sort_keys=True) for r in results)
+def _write_lines(results: Sequence[Result], path: str) -> None:
+    """Writes a line a result, in the order of what they are the result of."""
+    by_point = sorted(results, key=lambda r: json.dumps(r["point"]))
+    lines = [json.dumps(r, sort_keys=True) for r in by_point]
     write_text("".join(f"{line}\n" for line in lines), path)
 
 
