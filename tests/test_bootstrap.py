@@ -298,8 +298,8 @@ def test_resamples_are_moved_to_the_estimate():
 @pytest.mark.parametrize(
     ("values", "expected"),
     [
-        # A perfect system stays perfect.
-        ([np.inf, np.inf, np.inf, 2], [np.inf, np.inf, np.inf, 2]),
+        # Nothing says that an infinite one would be so in other sets.
+        ([np.inf, np.inf, np.inf, 2], [np.inf, np.nan, np.nan, np.nan]),
         ([1, 2, 3, np.inf], [1, 0, 1, np.inf]),
         # Most halves are infinite, and the whole is not: nothing is known.
         ([1, 2, np.inf, np.inf], [1, np.nan, np.nan, np.nan]),
@@ -311,6 +311,9 @@ def test_resamples_are_moved_to_the_estimate():
 def test_infinite_resamples_are_not_moved_into_numbers(values, expected):
     moved = recentred("mean_d_prime", np.array(values, float))
     np.testing.assert_array_equal(moved, expected)
+    # Shares stay what they are.
+    shares = np.array([1, 1, 1, 0.9])
+    np.testing.assert_allclose(recentred("lwlrap", shares), shares)
 
 
 def test_median_bias_is_of_the_resamples_as_they_are():

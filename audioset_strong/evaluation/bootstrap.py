@@ -26,8 +26,8 @@ that what makes a clip hard for both cancels out):
     d'. Resamples of an overall metric are moved so that their median is the
     estimate: on the scale of d', sqrt(2) * Phi^-1(metric), which keeps them
     between 0 and 1 and widens or narrows them as the metric itself would be. If
-    the median is infinite and the estimate is not, or the other way round,
-    nothing is known of either end, and the interval is NaN.
+    the median or the estimate is infinite, nothing is known of either end, and
+    the interval is NaN.
   * With n resamples in which a metric is defined, the interval of level 0.95
     goes from the k-th smallest value to the k-th largest, k = floor((n + 1) *
     0.025), not interpolated, so that an infinite value does no harm. If k is 0,
@@ -604,15 +604,16 @@ def recentred(name: str, values: _Floats) -> _Floats:
 
     Returns:
       The same, moved on the scale of d' so that the median of the resamples is
-      the estimate; all of them NaN if only one of the two is finite.
+      the estimate; all of them NaN if one of the two is infinite.
     """
     is_share = not name.endswith("d_prime")
     moved = ranking_metrics.d_prime_from_auc(values) if is_share else values
     estimate, median = moved[0], _median(moved[1:])
-    if estimate != median:  # Two infinite ones may be equal.
+    if not is_share or estimate != median:  # Both may be 1: infinite, equal.
         with np.errstate(invalid="ignore"):  # inf - inf
             moved = moved + (estimate - median)
-        if not np.isfinite(estimate - median):
+            is_known = np.isfinite(estimate - median)
+        if not is_known:
             moved = np.full(values.shape, np.nan)
     if is_share:
         moved = ranking_metrics.auc_from_d_prime(moved)

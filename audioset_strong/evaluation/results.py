@@ -418,7 +418,7 @@ def _interval_notes(intervals: BootstrapResult) -> list[str]:
         notes.append(
             f"Without an interval: {', '.join(missing)}. In too many of the "
             f"{intervals.num_resamples:,} random halves of the clips they are "
-            f"undefined, or infinite where they are finite for the whole."
+            f"undefined or infinite, or they are infinite for the whole."
         )
     num_drawn = intervals.num_groups or intervals.num_clips
     if num_drawn < MIN_CLIPS:
