@@ -771,7 +771,9 @@ def _rows_of(case: _Case) -> Iterator[_Row]:
     ours: dict[str, dict[str, float]] = {}
     with _stable_sort():
         stable = _pretrained_sed(case)["pauroc"]
-        stable_dcase = _dcase(case, has_psds2=False)
+        stable_dcase = (
+            {} if case.name == "lengths" else _dcase(case, has_psds2=False)
+        )
     theirs = _pretrained_sed(case)
     name = "psds1_audioset_strong_407"
     for metric in ("psds_macro", "psds"):
