@@ -54,6 +54,9 @@ from audioset_strong.labels.label_mapping import (
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.params import LabelFrameParams, LabelMappingParams
 
+# Flags that are defined here are those of the command, which --help lists.
+flags.disclaim_key_flags()
+
 Holders = Mapping[str, flags.FlagHolder[Any]]
 
 # Files besides scores and labels that results depend on.

@@ -112,3 +112,15 @@ def test_end_to_end(tmp_path):
     assert files["scores of One"]["num_bytes"] == (
         (tmp_path / "1.npz").stat().st_size
     )
+
+
+def test_help_lists_the_flags_that_commands_share():
+    done = subprocess.run(
+        [sys.executable, "-m", "audioset_strong.compare_systems", "--help"],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    for flag in ("scores", "framed_labels", "num_resamples", "protocol"):
+        assert f"  --{flag}" in done.stdout.replace("[no]", "")

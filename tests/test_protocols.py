@@ -8,6 +8,7 @@ import pytest
 from scipy import ndimage
 
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation.evaluating import evaluate
 from audioset_strong.evaluation.events import F1Params, PsdsParams
 from audioset_strong.evaluation.native_scores import NativeScores
 from audioset_strong.evaluation.protocols import (
@@ -22,6 +23,7 @@ from audioset_strong.evaluation.protocols import (
     read_lengths,
     score_protocols,
 )
+from audioset_strong.evaluation.report import headline_text, write_report
 from audioset_strong.evaluation.segments import SegmentParams, partial_auc
 from audioset_strong.evaluation.truth import read_truth
 from audioset_strong.labels.clips import make_clips_table
@@ -578,3 +580,26 @@ def test_the_documentation_has_every_protocol():
         for key, value in vars(defaults).items():
             shown = "none" if value is None else value
             assert f"{key} {shown}" in text
+
+
+def test_reports_show_protocols(tmp_path):
+    native, truth, _ = _simulated()
+    report = evaluate(
+        native, truth, protocols=["segment_auroc"], baseline=native
+    )
+    written = write_report(report, tmp_path)
+    assert report.results == ()
+    [scored] = written["protocols"]
+    assert scored["baseline_values"] == scored["values"]
+    assert scored["parameters"]["auroc"]["curve"] == "straight"
+    assert [row["mid"] for row in scored["classes"]] == _MIDS
+    table = pd.read_csv(tmp_path / "per_class.csv")
+    assert table["evaluation"].tolist() == ["segment_auroc"] * 4
+    value = f"{scored['values']['auroc']:.4f}"
+    for name in ("report.md", "report.html"):
+        text = (tmp_path / name).read_text(encoding="utf-8")
+        assert text.count(value) == 2
+        assert "segment_seconds 1, max_fpr 1, pooling max" in text
+    console = headline_text(report)
+    assert f"\nsegment_auroc auroc: {value} (" in console
+    assert f"\nbaseline, segment_auroc auroc: {value} (" in console

@@ -520,7 +520,7 @@ def headline_text(report: EvalReport) -> str:
     title = f"Evaluation of {identity.system_name} ({identity.describe()})"
     scored = [line for p in report.protocols for line in p.lines()]
     scored += [
-        f"baseline, {line}"
+        line if line.startswith(" ") else f"baseline, {line}"
         for result in report.baseline_protocols
         for line in result.lines()
     ]
