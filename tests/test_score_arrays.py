@@ -396,7 +396,7 @@ def test_windows_that_overlap(tmp_path):
 @pytest.mark.parametrize(
     ("names", "how"),
     [
-        (["abcdefghijk", "lmnopqrstuv", "ABCDEFGHIJ-"], "3 by YouTube ids"),
+        (["abcdefghijk", "lmnopqrstuv", "ABCDEFGHIJ-"], "3: YouTube ids"),
         (["Yabcdefghijk.wav", "Ylmnopqrstuv", "x/ABCDEFGHIJ-.flac"], "Y, You"),
         (
             [
@@ -404,11 +404,11 @@ def test_windows_that_overlap(tmp_path):
                 "lmnopqrstuv_0_10",
                 f"{IDS[2][:11]}_120.5_1",
             ],
-            "3 by starts in seconds",
+            "3: starts in seconds",
         ),
         (
             ["abcdefghijk_30000_40000", " lmnopqrstuv_0", IDS[2]],
-            "1 by starts in milliseconds, 1 by without spaces around them",
+            "1: starts in milliseconds, 1: without spaces around them",
         ),
     ],
 )
@@ -428,7 +428,7 @@ def test_positions_in_a_list_of_clips(caplog):
     with caplog.at_level(logging.INFO, logger="absl"):
         found = numbers(make_scores(array[::-1], [3, 2, 1, 0], MIDS), truth)
     assert found == numbers(make_scores(array, IDS, MIDS), truth)
-    assert "4 by positions in the list of clips" in caplog.text
+    assert "4: positions in the list of clips" in caplog.text
 
 
 def test_names_that_mean_several_clips_are_refused():

@@ -262,7 +262,7 @@ class Truth:
                     f"{segment_id!r}. Leave one out."
                 )
             first_of[segment_id] = name
-        hows = [f"{count} by {how}" for how, count in found.how.items()]
+        hows = [f"{count}: {how}" for how, count in found.how.items()]
         name, segment_id = next(iter(found.id_of_name.items()))
         note = (
             f"{len(found.id_of_name)} of {len(names)} scored clips were found "
