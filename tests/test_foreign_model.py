@@ -69,7 +69,8 @@ def test_from_tables_to_report(tmp_path):
     notes = report["inputs"]["scores_notes"]
     num_classes = len(table.columns) - 2
     assert f"{num_classes} by display name" in notes
-    assert "windows of 0.240 s in 4 tables, pooled by mean" in notes
+    assert "164 windows of 0.240 s in 4 tables" in notes
+    assert "pooled by mean onto 40 label frames of 0.96 s" in notes
     np.testing.assert_allclose(
         report["strong"]["implied"]["mean_auc"], slow_mean_auc(tmp_path, tables)
     )
