@@ -458,7 +458,7 @@ def test_against_sorting_by_hand():
         {s: [f"/m/{c}" for c in range(4) if rng.random() < 0.4] for s in ids}
     )
     listed = dict(zip(weak["segment_id"], weak["mids"], strict=True))
-    clip_scores = score_file.clip_scores()
+    clip_scores = score_file.clip_scores
     candidates, _ = mine_candidates(score_file, weak, 5)
     for c in range(4):
         mid = f"/m/{c}"

@@ -333,7 +333,7 @@ def test_one_score_a_clip(tmp_path, caplog):
             assert numbers(made) == expected
     assert "the score of a clip is that of each label frame" in caplog.text
     truth = read_truth(weak_labels=WEAK)
-    scores = truth.label_frames(tagged).clip_scores()
+    scores = truth.label_frames(tagged).clip_scores
     np.testing.assert_array_equal(scores, of_clips)
     # Of clips of their own length.
     truth = read_truth(

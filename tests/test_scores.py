@@ -263,14 +263,14 @@ def test_clip_scores_are_means_of_scored_label_frames():
     scores[1, :2, 0] = [1, 2]
     scores[1, 2:, 0] = 100  # beyond the audio
     score_file = make_score_file(scores, num_label_frames=[10, 2, 0])
-    clip_scores = score_file.clip_scores()
+    clip_scores = score_file.clip_scores
     assert clip_scores.dtype == np.float64
     np.testing.assert_array_equal(clip_scores, [[4.5], [1.5], [np.nan]])
 
 
 def test_clip_scores_do_not_overflow_float16():
     scores = np.full((1, 10, 1), 60000, dtype=np.float16)
-    clip_scores = make_score_file(scores).clip_scores()
+    clip_scores = make_score_file(scores).clip_scores
     np.testing.assert_allclose(clip_scores, 60000, rtol=1e-3)
 
 
@@ -280,7 +280,7 @@ def test_many_clips_are_checked_and_pooled_in_parts():
     counts = rng.integers(1, 11, 700)
     score_file = make_score_file(scores, num_label_frames=counts)
     expected = [s[:n].mean(axis=0) for s, n in zip(scores, counts, strict=True)]
-    np.testing.assert_allclose(score_file.clip_scores(), expected, rtol=1e-5)
+    np.testing.assert_allclose(score_file.clip_scores, expected, rtol=1e-5)
     scores[300, counts[300] - 1, 1] = np.nan
     scores[650, 0, 0] = np.inf
     scores[2, counts[2] :] = np.inf
@@ -555,7 +555,7 @@ def test_what_is_the_same_and_what_is_not():
     assert strong[0].mean_auc == strong[1].mean_auc == strong[2].mean_auc
     assert strong[0].lwlrap == strong[1].lwlrap == strong[2].lwlrap
     np.testing.assert_allclose(
-        expit(of_logits.clip_scores()), probabilities.clip_scores(), rtol=1e-12
+        expit(of_logits.clip_scores), probabilities.clip_scores, rtol=1e-12
     )
     # Means of logits order some clips in another way.
     weak = weak_table({f"clip{i}_0": [X] if i % 2 else [] for i in range(6)})
@@ -746,7 +746,7 @@ def test_files_have_room_for_the_longest_clip(tmp_path):
     found = read_score_file(tmp_path / "S.npz").pool()
     np.testing.assert_array_equal(found.scores, scores)
     assert found.num_label_frames.tolist() == [31, 4, 0]
-    assert found.clip_scores()[1] == pytest.approx(scores[1, :4].mean(axis=0))
+    assert found.clip_scores[1] == pytest.approx(scores[1, :4].mean(axis=0))
     with pytest.raises(InputError, match=r"lie in \[0, 31\], found 4 to 32"):
         make_score_file(scores[:2], None, None, [32, 4])
     with pytest.raises(InputError, match="1 or more, 2.*found .3, 0, 2"):

@@ -41,6 +41,7 @@ scores a second (`torch.sigmoid(model(waveforms)).numpy()` in place of `array`):
 `evaluation.read_scores(path)` reads the scores that it reads.
 """
 
+import concurrent.futures
 import dataclasses
 import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -102,6 +103,9 @@ from audioset_strong.labels.class_map import describe_other_classes
 from audioset_strong.labels.label_mapping import LabelMapping
 
 # What messages call systems that are given by an argument.
+# The items of one take 0.15 GB at release size, beside their scores.
+_EVALUATIONS_AT_ONCE = 2
+
 _NAMES = {"scores": "the scores", "baseline_scores": "the baseline"}
 
 
@@ -414,21 +418,17 @@ def _evaluate_system(
     has_plots: bool,
     has_worst: bool,
 ) -> dict[tuple[str, str], SystemEvaluation]:
-    """Makes every evaluation of one system, one's items in memory at a time."""
-    found: dict[tuple[str, str], SystemEvaluation] = {}
-    # Kinds of negatives share their positives, and so lwlrap and their gaps.
+    """Makes every evaluation of one system, the items of two in memory."""
+    # Kinds of negatives share their positives, and so lwlrap, their gaps and
+    # the breakdown: the first kind of each evaluation makes them.
+    first_kind = dict(reversed(evaluations))
+    firsts = [*{e: (e, first_kind[e]) for e, _ in evaluations}.values()]
+    others = [own for own in evaluations if own not in firsts]
     lwlraps: dict[str, npt.NDArray[np.float64]] = {}
-    for evaluation, negatives in evaluations:
+
+    def make(own: tuple[str, str]) -> SystemEvaluation:
+        evaluation, negatives = own
         items = truth.items(scores, evaluation, negatives)
-        gaps = evaluation, items.alignment
-        if evaluation not in lwlraps and gaps not in told:
-            told.append(gaps)
-            warn_of_gaps(
-                items.alignment,
-                f"Left out of the {evaluation.capitalize()} eval of {name}",
-                f"{evaluation} labels",
-                truth.clips is not None,
-            )
         rankings = items.rank_classes()
         result = evaluate_items(
             items,
@@ -439,50 +439,62 @@ def _evaluate_system(
             rankings,
             lwlraps.get(evaluation),
         )
-        lwlraps[evaluation] = result.per_class["lwlrap"].to_numpy()[
-            : scores.mids.size
-        ]
         summary = ItemSummary(None, None, None)
-        if settings.has_details:
-            summary = summarize_items(
-                items,
-                evaluation,
-                settings.bootstrap if negatives != "implied" else None,
-                settings.rank_over,
-                display_names,
-                rankings,
-                has_curves=has_plots,
-                has_worst=has_plots and has_worst,
-            )
-        if summary.resamples is not None and not has_plots:
-            summary = summary._replace(resamples=summary.resamples.for_pairs())
-        if settings.has_details and has_plots and negatives == "implied":
-            level = settings.bootstrap.level
+        if not settings.has_details:
+            return SystemEvaluation(result, summary)
+        bootstrap = settings.bootstrap
+        summary = summarize_items(
+            items,
+            evaluation,
+            bootstrap if negatives != "implied" else None,
+            settings.rank_over,
+            display_names,
+            rankings,
+            has_curves=has_plots,
+            has_worst=has_plots and has_worst,
+        )
+        if not has_plots:
+            if summary.resamples is not None:
+                summary = summary._replace(
+                    resamples=summary.resamples.for_pairs()
+                )
+            return SystemEvaluation(result, summary)
+        if negatives == "implied":
             summary = summary._replace(
-                reliability=pooled_reliability(items, level)
+                reliability=pooled_reliability(items, bootstrap.level)
             )
-        # Kinds of negatives share their positives: one breakdown is enough.
-        is_first = not any(of == evaluation for of, _ in found)
-        if (
-            settings.has_details
-            and has_plots
-            and is_first
-            and evaluation == "strong"
-        ):
+        if own in firsts and evaluation == "strong":
             breakdown = break_down(
                 items,
                 truth.strong,
-                0
-                if summary.resamples is None
-                else settings.bootstrap.num_resamples,
-                settings.bootstrap.seed,
+                0 if summary.resamples is None else bootstrap.num_resamples,
+                bootstrap.seed,
                 truth.params,
                 rankings,
             )
             summary = summary._replace(breakdown=breakdown)
-        found[evaluation, negatives] = SystemEvaluation(result, summary)
-        del items, rankings
-    return found
+        return SystemEvaluation(result, summary)
+
+    found: dict[tuple[str, str], SystemEvaluation] = {}
+    # Most of the work is NumPy's, which threads share. More would take memory.
+    with concurrent.futures.ThreadPoolExecutor(_EVALUATIONS_AT_ONCE) as pool:
+        found.update(zip(firsts, pool.map(make, firsts), strict=True))
+        for evaluation, _ in firsts:
+            result = found[evaluation, first_kind[evaluation]].result
+            lwlraps[evaluation] = result.per_class["lwlrap"].to_numpy()[
+                : scores.mids.size
+            ]
+            gaps = evaluation, result.alignment
+            if gaps not in told:
+                told.append(gaps)
+                warn_of_gaps(
+                    result.alignment,
+                    f"Left out of the {evaluation.capitalize()} eval of {name}",
+                    f"{evaluation} labels",
+                    truth.clips is not None,
+                )
+        found.update(zip(others, pool.map(make, others), strict=True))
+    return {own: found[own] for own in evaluations}
 
 
 def _check_classes(scores: LabelFrameScores, truth: Truth) -> None:

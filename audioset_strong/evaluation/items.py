@@ -357,7 +357,7 @@ def weak_items(
         is_absent[np.isin(segment_ids, _empty_clips(clips))] = True
         is_negative &= is_absent
     return EvalItems(
-        scores=score_file.clip_scores()[rows],
+        scores=score_file.clip_scores[rows],
         is_positive=is_positive,
         is_negative=is_negative,
         clip_of_item=np.arange(rows.size),

@@ -36,6 +36,7 @@ come, at any frame rate, are `native_scores.py`.
 """
 
 import dataclasses
+import functools
 import os
 import re
 import zipfile
@@ -273,8 +274,9 @@ class LabelFrameScores:
         label_frames = np.arange(self.scores.shape[1])
         return label_frames < self.num_label_frames[:, np.newaxis]
 
+    @functools.cached_property
     def clip_scores(self) -> npt.NDArray[np.float64]:
-        """Returns the mean of each clip's scored label frames.
+        """The mean of each clip's scored label frames, computed once.
 
         float64 `[num_clips, num_classes]`; NaN for a clip without any. Of
         logits it is the logit of the mean of the probabilities.
@@ -517,6 +519,13 @@ def score_range(scores: _Scores) -> tuple[float, float]:
     """Returns the lowest and highest of some scores; 0 and 0 of none."""
     if not scores.size:
         return 0.0, 0.0
+    if scores.dtype == np.float16:
+        # Which NumPy compares slowly. The bits of positive ones, and then of
+        # infinity and NaN, are in the same order.
+        bits = scores.view(np.int16)
+        if bits.min() >= 0:
+            ends = np.array([bits.min(), bits.max()], dtype=np.int16)
+            scores = ends.view(np.float16)
     return float(scores.min()), float(scores.max())
 
 
@@ -541,7 +550,8 @@ def warn_unless_probabilities(
     """
     if not affected:
         return ""
-    low, high = score_range(score_file.scores[score_file.is_scored])
+    scored, is_scored = score_file.scores, score_file.is_scored
+    low, high = score_range(scored if is_scored.all() else scored[is_scored])
     if score_file.is_logits or are_probabilities(low, high):
         return ""
     text = (
