@@ -21,8 +21,8 @@ from absl import flags, logging
 from audioset_strong import run_flags
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.evaluating import (
-    BootstrapSettings,
     EvalSettings,
+    ResamplingSettings,
 )
 from audioset_strong.evaluation.identity import name_of_source
 from audioset_strong.evaluation.items import RANK_OVER, STRONG_NEGATIVES
@@ -275,7 +275,7 @@ def define_settings() -> Holders:
             "Classes that lwlrap ranks: all that are scored, or those with a "
             "positive.",
         ),
-        **run_flags.define_params(BootstrapSettings),
+        **run_flags.define_params(ResamplingSettings),
     }
 
 
@@ -290,7 +290,7 @@ def read_settings(
       only_common: Whether only what all systems have scored counts.
     """
     given = {name: holder.value for name, holder in holders.items()}
-    names = [f.name for f in dataclasses.fields(BootstrapSettings)]
+    names = [f.name for f in dataclasses.fields(ResamplingSettings)]
     clips = given["common_clips"]
     return EvalSettings(
         rank_over=given["rank_over"],
@@ -300,7 +300,7 @@ def read_settings(
         pooling=inputs.pooling,
         allow_partial_scores=inputs.allow_partial,
         only_common_label_frames=only_common,
-        bootstrap=BootstrapSettings(**{name: given[name] for name in names}),
+        resampling=ResamplingSettings(**{name: given[name] for name in names}),
     )
 
 

@@ -26,7 +26,7 @@ report = evaluation.evaluate(
     scores,
     truth,
     evaluation.EvalSettings(
-        bootstrap=evaluation.BootstrapSettings(num_resamples=200)
+        resampling=evaluation.ResamplingSettings(num_resamples=200)
     ),
 )
 print(evaluation.headline_text(report))  # Random scores: d' near 0.

@@ -40,12 +40,12 @@ import tqdm
 from absl import flags
 
 from audioset_strong import run_flags
-from audioset_strong.evaluation.bootstrap import (
+from audioset_strong.evaluation.items import Alignment, EvalItems
+from audioset_strong.evaluation.resampling import (
     compare_resamples,
     intervals_of,
     resample_classes,
 )
-from audioset_strong.evaluation.items import Alignment, EvalItems
 from audioset_strong.files import make_output_folder, open_output
 
 _OUTPUT_DIR = flags.DEFINE_string(

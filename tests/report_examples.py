@@ -6,7 +6,7 @@ from eval_examples import make_score_file
 
 from audioset_strong.evaluation.breakdowns import break_down
 from audioset_strong.evaluation.evaluating import (
-    BootstrapSettings,
+    ResamplingSettings,
     join_details,
     summarize_items,
 )
@@ -21,7 +21,7 @@ def detail_items(
     evaluation,
     negatives,
     baseline_items=None,
-    settings=BootstrapSettings(),
+    settings=ResamplingSettings(),
     names=None,
 ):
     """Details of one system, or of two."""
@@ -137,7 +137,7 @@ def random_report(
                 evaluation,
                 negatives,
                 *items[1:],
-                settings=BootstrapSettings(num_resamples=num_resamples),
+                settings=ResamplingSettings(num_resamples=num_resamples),
                 names=names,
             )
         )

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from audioset_strong.evaluation.bootstrap import (
+from audioset_strong.evaluation.items import Alignment, EvalItems
+from audioset_strong.evaluation.resampling import (
     compare_resamples,
     intervals_of,
     resample_classes,
 )
-from audioset_strong.evaluation.items import Alignment, EvalItems
 
 
 def make_items(scores, is_positive, is_negative, clip_of_item, mids=None):
@@ -75,12 +75,12 @@ def gaussian_systems(
     ]
 
 
-def bootstrap(items, *args, level=0.95, **options):
+def own_intervals(items, *args, level=0.95, **options):
     """Intervals of one system."""
     return intervals_of(resample_classes(items, *args, **options), level)
 
 
-def paired_bootstrap(items, baseline, *args, level=0.95, **options):
+def paired_intervals(items, baseline, *args, level=0.95, **options):
     """Differences of two systems."""
     ours, theirs = (
         resample_classes(own, *args, **options) for own in (items, baseline)

@@ -8,11 +8,6 @@ import pytest
 from report_examples import random_labels, random_scores
 from sklearn.metrics import roc_auc_score
 
-from audioset_strong.evaluation.bootstrap import (
-    draw_halves,
-    intervals_of,
-    resample_classes,
-)
 from audioset_strong.evaluation.breakdowns import (
     COLUMNS,
     LENGTH,
@@ -21,6 +16,11 @@ from audioset_strong.evaluation.breakdowns import (
     join_breakdowns,
 )
 from audioset_strong.evaluation.items import strong_items
+from audioset_strong.evaluation.resampling import (
+    draw_halves,
+    intervals_of,
+    resample_classes,
+)
 from audioset_strong.labels.frame_rule import frame_strong_labels
 
 

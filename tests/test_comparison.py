@@ -28,8 +28,8 @@ from audioset_strong.evaluation.comparison_report import (
     write_comparison,
 )
 from audioset_strong.evaluation.evaluating import (
-    BootstrapSettings,
     EvalSettings,
+    ResamplingSettings,
     evaluate,
 )
 from audioset_strong.evaluation.results import OVERALL_METRICS
@@ -39,7 +39,7 @@ from audioset_strong.evaluation.truth import read_truth
 SETTINGS = EvalSettings(
     only_common_label_frames=True,
     negatives=["explicit", "implied"],
-    bootstrap=BootstrapSettings(num_resamples=199),
+    resampling=ResamplingSettings(num_resamples=199),
 )
 
 SETTINGS_ALONE = dataclasses.replace(SETTINGS, only_common_label_frames=False)
@@ -491,7 +491,7 @@ def test_console_of_a_comparison(comparison):
 def test_too_few_resamples_are_said(truth_and_systems):
     truth, systems = truth_and_systems
     settings = dataclasses.replace(
-        SETTINGS, bootstrap=BootstrapSettings(num_resamples=99)
+        SETTINGS, resampling=ResamplingSettings(num_resamples=99)
     )
     text = comparison_text(compare(systems, truth, settings))
     # 3 * 2 / (R + 1) is 0.05 at 119.
@@ -500,7 +500,7 @@ def test_too_few_resamples_are_said(truth_and_systems):
         "119." in text
     )
     settings = dataclasses.replace(
-        SETTINGS, bootstrap=BootstrapSettings(num_resamples=119)
+        SETTINGS, resampling=ResamplingSettings(num_resamples=119)
     )
     assert "too few" not in comparison_text(compare(systems, truth, settings))
 
@@ -508,7 +508,7 @@ def test_too_few_resamples_are_said(truth_and_systems):
 def test_without_resamples_there_are_differences_alone(truth_and_systems):
     truth, systems = truth_and_systems
     settings = dataclasses.replace(
-        SETTINGS, bootstrap=BootstrapSettings(num_resamples=0)
+        SETTINGS, resampling=ResamplingSettings(num_resamples=0)
     )
     found = compare(systems, truth, settings)
     text = comparison_text(found)

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_examples import detail_items, random_labels, random_scores
 from scipy.integrate import trapezoid
-from simulated_items import bootstrap, paired_bootstrap
+from simulated_items import own_intervals, paired_intervals
 from sklearn.metrics import precision_recall_curve
 
 from audioset_strong.errors import InputError
@@ -29,7 +29,7 @@ from audioset_strong.evaluation.details import (
     thinned,
     worst_items,
 )
-from audioset_strong.evaluation.evaluating import BootstrapSettings
+from audioset_strong.evaluation.evaluating import ResamplingSettings
 from audioset_strong.evaluation.items import strong_items, weak_items
 from audioset_strong.evaluation.ranking_metrics import (
     auc_of_ranking,
@@ -299,7 +299,7 @@ def test_no_errors_are_an_empty_table():
 
 # --- Two systems -------------------------------------------------------------
 
-SETTINGS = BootstrapSettings(num_resamples=50, seed=7, level=0.9)
+SETTINGS = ResamplingSettings(num_resamples=50, seed=7, level=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -319,14 +319,14 @@ def details_of(ours, *baseline, **settings):
     )
 
 
-def test_intervals_are_those_of_the_bootstrap(pair):
+def test_intervals_are_those_of_the_items(pair):
     details = details_of(*pair)
     # The same resamples serve both, and are those of the functions themselves.
     options = {"num_resamples": 50, "seed": 7, "level": 0.9}
     for mine, own in (
-        (details.intervals, bootstrap(pair[0], **options)),
-        (details.baseline_intervals, bootstrap(pair[1], **options)),
-        (details.paired, paired_bootstrap(*pair, **options)),
+        (details.intervals, own_intervals(pair[0], **options)),
+        (details.baseline_intervals, own_intervals(pair[1], **options)),
+        (details.paired, paired_intervals(*pair, **options)),
     ):
         for name in ("d_prime", "lwlrap", "mean_average_precision"):
             assert mine.overall[name] == own.overall[name]

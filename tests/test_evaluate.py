@@ -24,9 +24,9 @@ from audioset_strong import evaluation as package
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation import evaluating as evaluate_lib
 from audioset_strong.evaluation.evaluating import (
-    BootstrapSettings,
     EvalSettings,
     Extent,
+    ResamplingSettings,
     common_classes,
     common_label_frames,
     evaluate,
@@ -76,7 +76,9 @@ def evaluate_files(
     return evaluate(
         read_scores(scores, known, is_logits=is_logits),
         read_truth(framed, strong, weak, pairs),
-        EvalSettings(bootstrap=BootstrapSettings(num_resamples=40), **settings),
+        EvalSettings(
+            resampling=ResamplingSettings(num_resamples=40), **settings
+        ),
         None if baseline is None else read_scores(baseline, known),
     )
 

@@ -21,7 +21,6 @@ from eval_examples import (
 from report_examples import random_report
 
 from audioset_strong.evaluation import report as report_lib
-from audioset_strong.evaluation.bootstrap import Interval
 from audioset_strong.evaluation.identity import ReportIdentity
 from audioset_strong.evaluation.items import Alignment
 from audioset_strong.evaluation.report import (
@@ -31,6 +30,7 @@ from audioset_strong.evaluation.report import (
     write_report,
 )
 from audioset_strong.evaluation.report_page import format_number
+from audioset_strong.evaluation.resampling import Interval
 from audioset_strong.evaluation.results import (
     OVERALL_METRICS,
     EvalReport,

@@ -18,8 +18,8 @@ from eval_examples import (
 
 from audioset_strong.errors import InputError
 from audioset_strong.evaluation.evaluating import (
-    BootstrapSettings,
     EvalSettings,
+    ResamplingSettings,
     evaluate,
 )
 from audioset_strong.evaluation.report import headline_text
@@ -581,7 +581,7 @@ def test_clips_are_resampled_by_the_groups_of_the_list():
     items = truth.items(score_file, "strong", "implied")
     assert items.group_of_clip.tolist() == clips["group"].tolist()
     settings = EvalSettings(
-        negatives=["explicit"], bootstrap=BootstrapSettings(num_resamples=50)
+        negatives=["explicit"], resampling=ResamplingSettings(num_resamples=50)
     )
     report = evaluate(score_file, truth, settings)
     assert report.details[0].intervals.num_groups == 7

@@ -11,7 +11,7 @@ can write, and label files. From the bottom up:
   truth.py            label files -> what scores are evaluated against
   items.py            scores + labels -> items, positives and negatives; hard
                       candidates for explicit negatives
-  bootstrap.py        confidence intervals, and whether two systems differ
+  resampling.py       confidence intervals, and whether two systems differ
   array_metrics.py    `metrics`: all metrics of plain arrays
   details.py          ROC and precision-recall curves, the worst errors
   breakdowns.py       d' by event length and polyphony
@@ -41,8 +41,8 @@ if TYPE_CHECKING:
         write_comparison,
     )
     from audioset_strong.evaluation.evaluating import (
-        BootstrapSettings,
         EvalSettings,
+        ResamplingSettings,
         evaluate,
     )
     from audioset_strong.evaluation.native_scores import NativeScores
@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from audioset_strong.labels.class_map import read_known_classes
 
 __all__ = [
-    "BootstrapSettings",
+    "ResamplingSettings",
     "EvalSettings",
     "LabelFrameScores",
     "NativeScores",
@@ -85,7 +85,7 @@ __all__ = [
 ]
 
 _MODULE_OF_NAME = {
-    "BootstrapSettings": "evaluation.evaluating",
+    "ResamplingSettings": "evaluation.evaluating",
     "EvalSettings": "evaluation.evaluating",
     "LabelFrameScores": "evaluation.scores",
     "NativeScores": "evaluation.native_scores",

@@ -16,7 +16,7 @@ one stratum.
   * Polyphony: how many of the scored classes are PRESENT in the label frame.
 
 Intervals are made as those of the headline, over the first 200 of the same
-random halves of the clips (`bootstrap.py`).
+random halves of the clips (`resampling.py`).
 
 Source: our choice (BUILD_NOTES.md "Breakdowns").
 """
@@ -30,17 +30,17 @@ import pandas as pd
 from scipy import sparse
 
 from audioset_strong.evaluation import ranking_metrics
-from audioset_strong.evaluation.bootstrap import (
-    Interval,
-    draw_halves,
-    interval_of,
-    interval_of_difference,
-)
 from audioset_strong.evaluation.items import EvalItems
 from audioset_strong.evaluation.ranking_metrics import (
     ClassRanking,
     map_classes,
     sortable,
+)
+from audioset_strong.evaluation.resampling import (
+    Interval,
+    draw_halves,
+    interval_of,
+    interval_of_difference,
 )
 from audioset_strong.labels.frame_rule import positive_label_frames
 from audioset_strong.params import LabelFrameParams

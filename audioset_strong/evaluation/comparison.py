@@ -4,7 +4,7 @@ Every system is evaluated over the classes that all have, and, unless the
 settings say otherwise, over the clips and label frames that all have scored, so
 that every number of a table is of the same items; what was left out is counted.
 Systems are resampled alike, and so any two are compared on the same resamples
-(`bootstrap.py`).
+(`resampling.py`).
 
 P-values are corrected by Holm's method, which keeps the chance of any false
 finding in a family of tests below the level. The families are:
@@ -36,13 +36,6 @@ from types import MappingProxyType
 import numpy as np
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.bootstrap import (
-    BootstrapResult,
-    ClassResamples,
-    Interval,
-    compare_resamples,
-    intervals_of,
-)
 from audioset_strong.evaluation.evaluating import (
     EvalSettings,
     EvaluatedSystems,
@@ -57,6 +50,13 @@ from audioset_strong.evaluation.protocols import (
     ProtocolResult,
     ProtocolSettings,
     check_protocols,
+)
+from audioset_strong.evaluation.resampling import (
+    ClassResamples,
+    Interval,
+    ResamplingResult,
+    compare_resamples,
+    intervals_of,
 )
 from audioset_strong.evaluation.results import OVERALL_METRICS, EvalResult
 from audioset_strong.evaluation.scores import LabelFrameScores
@@ -110,8 +110,8 @@ class ComparedEvaluation:
     evaluation: str
     negatives: str
     results: Mapping[str, EvalResult]
-    intervals: Mapping[str, BootstrapResult]
-    paired: Mapping[str, BootstrapResult]
+    intervals: Mapping[str, ResamplingResult]
+    paired: Mapping[str, ResamplingResult]
     p_holm: Mapping[str, Mapping[str, float]]
     pairs: tuple[Pair, ...]
     not_paired_reason: str
@@ -267,15 +267,15 @@ def compare(
         systems=tuple(names),
         reference=reference,
         against=against,
-        level=settings.bootstrap.level,
-        num_resamples=settings.bootstrap.num_resamples,
+        level=settings.resampling.level,
+        num_resamples=settings.resampling.num_resamples,
         rank_over=settings.rank_over,
         evaluations=tuple(
             _compare_evaluation(
                 key,
                 {n: found[key] for n, found in evaluated.systems.items()},
                 reference,
-                settings.bootstrap.level,
+                settings.resampling.level,
             )
             for key in evaluated.evaluations
         ),
@@ -323,7 +323,7 @@ def _compare_evaluation(
         own = found[name].summary.resamples
         if own is not None:
             resamples[name] = own
-    paired: dict[str, BootstrapResult] = {}
+    paired: dict[str, ResamplingResult] = {}
     differences: dict[tuple[str, str], Interval] = {}
     reason = ""
     try:

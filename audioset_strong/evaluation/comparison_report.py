@@ -53,7 +53,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from audioset_strong.evaluation.bootstrap import BootstrapResult, Interval
 from audioset_strong.evaluation.comparison import (
     HEADLINE,
     ComparedEvaluation,
@@ -71,6 +70,7 @@ from audioset_strong.evaluation.report_page import (
     format_number,
     page_environment,
 )
+from audioset_strong.evaluation.resampling import Interval, ResamplingResult
 from audioset_strong.evaluation.results import (
     OVERALL_METRICS,
     EvalDetails,
@@ -248,7 +248,7 @@ def protocol_note(comparison: Comparison) -> str:
     )
 
 
-def _ends(intervals: BootstrapResult | None, metric: str) -> dict[str, float]:
+def _ends(intervals: ResamplingResult | None, metric: str) -> dict[str, float]:
     if intervals is None:
         return {"low": math.nan, "high": math.nan}
     interval = intervals.overall[metric]
@@ -470,7 +470,7 @@ def _p_text(p_holm: float, digits: int = 2) -> str:
 
 def _cell(
     value: float,
-    intervals: BootstrapResult | None,
+    intervals: ResamplingResult | None,
     metric: str,
     sign: str = "",
 ) -> str:

@@ -54,13 +54,6 @@ import pandas as pd
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation.bootstrap import (
-    ClassResamples,
-    check_level,
-    compare_resamples,
-    intervals_of,
-    resample_classes,
-)
 from audioset_strong.evaluation.breakdowns import (
     Breakdown,
     break_down,
@@ -83,6 +76,13 @@ from audioset_strong.evaluation.protocols import (
     score_protocols,
 )
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
+from audioset_strong.evaluation.resampling import (
+    ClassResamples,
+    check_level,
+    compare_resamples,
+    intervals_of,
+    resample_classes,
+)
 from audioset_strong.evaluation.results import (
     EvalDetails,
     EvalReport,
@@ -110,7 +110,7 @@ _NAMES = {"scores": "the scores", "baseline_scores": "the baseline"}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class BootstrapSettings:
+class ResamplingSettings:
     """How confidence intervals are made.
 
     Attributes:
@@ -141,7 +141,7 @@ class EvalSettings:
       only_common_label_frames: Whether scores and baseline are evaluated on
         the clips and label frames that both have scored.
       has_details: Whether ROC curves, worst errors and intervals are made.
-      bootstrap: How intervals are made. There are none against implied
+      resampling: How intervals are made. There are none against implied
         negatives, which would take longer than all others together.
     """
 
@@ -153,7 +153,7 @@ class EvalSettings:
     allow_partial_scores: bool = False
     only_common_label_frames: bool = False
     has_details: bool = True
-    bootstrap: BootstrapSettings = BootstrapSettings()
+    resampling: ResamplingSettings = ResamplingSettings()
 
 
 def evaluate(
@@ -222,7 +222,7 @@ def evaluate(
     }
     if baseline is not None:
         baseline_name = baseline_name or name_of_source(baseline.source)
-    level = settings.bootstrap.level
+    level = settings.resampling.level
     of_evaluations = [
         [of_system[key] for of_system in evaluated.systems.values()]
         for key in evaluated.evaluations
@@ -442,11 +442,11 @@ def _evaluate_system(
         summary = ItemSummary(None, None, None)
         if not settings.has_details:
             return SystemEvaluation(result, summary)
-        bootstrap = settings.bootstrap
+        resampling = settings.resampling
         summary = summarize_items(
             items,
             evaluation,
-            bootstrap if negatives != "implied" else None,
+            resampling if negatives != "implied" else None,
             settings.rank_over,
             display_names,
             rankings,
@@ -461,14 +461,14 @@ def _evaluate_system(
             return SystemEvaluation(result, summary)
         if negatives == "implied":
             summary = summary._replace(
-                reliability=pooled_reliability(items, bootstrap.level)
+                reliability=pooled_reliability(items, resampling.level)
             )
         if own in firsts and evaluation == "strong":
             breakdown = break_down(
                 items,
                 truth.strong,
-                0 if summary.resamples is None else bootstrap.num_resamples,
-                bootstrap.seed,
+                0 if summary.resamples is None else resampling.num_resamples,
+                resampling.seed,
                 truth.params,
                 rankings,
             )
@@ -757,7 +757,7 @@ class ItemSummary(NamedTuple):
 def summarize_items(
     items: EvalItems,
     evaluation: str,
-    bootstrap: BootstrapSettings | None,
+    resampling: ResamplingSettings | None,
     rank_over: str,
     names: Mapping[str, str],
     rankings: Sequence[ClassRanking],
@@ -769,7 +769,7 @@ def summarize_items(
     Args:
       items: Aligned scores, positives and negatives.
       evaluation: "strong" or "weak".
-      bootstrap: How intervals are made; None for none.
+      resampling: How intervals are made; None for none.
       rank_over: Classes that lwlrap ranks.
       names: Display name of each mid.
       rankings: `items.rank_classes()`.
@@ -780,10 +780,10 @@ def summarize_items(
       InputError: A score is NaN, or there are too few resamples for the level.
     """
     resamples = None
-    if bootstrap is not None and bootstrap.num_resamples:
-        check_level(bootstrap.level, bootstrap.num_resamples)
+    if resampling is not None and resampling.num_resamples:
+        check_level(resampling.level, resampling.num_resamples)
         resamples = resample_classes(
-            items, bootstrap.num_resamples, bootstrap.seed, rank_over
+            items, resampling.num_resamples, resampling.seed, rank_over
         )
     return ItemSummary(
         make_curves(items.mids.tolist(), rankings) if has_curves else None,

@@ -46,7 +46,7 @@ and notes say why):
     I  level, num_resamples, seed, num_clips, with a list of annotated clips
        num_groups (of clips, which were drawn), metrics {name: {low, high,
        num_undefined (resamples)}}; for E also median_bias of each metric, for D
-       p_value (`bootstrap.py`)
+       p_value (`resampling.py`)
     C  mid, display_name, num_positives, num_negatives, auc, d_prime,
        average_precision, lwlrap; with intervals auc_low and auc_high; with a
        baseline baseline_* and *_difference of these four; with both
@@ -78,7 +78,6 @@ from typing import Any
 
 import pandas as pd
 
-from audioset_strong.evaluation.bootstrap import BootstrapResult, Interval
 from audioset_strong.evaluation.identity import ReportIdentity
 from audioset_strong.evaluation.report_page import (
     evaluation_name,
@@ -88,6 +87,7 @@ from audioset_strong.evaluation.report_page import (
     format_range,
     render_page,
 )
+from audioset_strong.evaluation.resampling import Interval, ResamplingResult
 from audioset_strong.evaluation.results import (
     OVERALL_METRICS,
     EvalDetails,
@@ -204,7 +204,7 @@ def _protocol_dicts(report: EvalReport) -> list[dict[str, Any]]:
 
 def _evaluation_dict(
     result: EvalResult,
-    intervals: BootstrapResult | None,
+    intervals: ResamplingResult | None,
     tables: dict[str, Any],
     notes: list[str],
 ) -> dict[str, Any]:
@@ -232,7 +232,9 @@ def _differences(result: EvalResult, baseline: EvalResult) -> dict[str, float]:
     return {name: v - theirs[name] for name, v in _metrics(result).items()}
 
 
-def _intervals_dict(intervals: BootstrapResult | None) -> dict[str, Any] | None:
+def _intervals_dict(
+    intervals: ResamplingResult | None,
+) -> dict[str, Any] | None:
     """Returns I of the module docstring."""
     if intervals is None:
         return None
@@ -494,7 +496,7 @@ def _markdown_breakdowns(details: EvalDetails) -> str:
 def _markdown_row(
     name: str,
     values: dict[str, float],
-    intervals: BootstrapResult | None,
+    intervals: ResamplingResult | None,
     sign: str = "",
 ) -> str:
     cells = [name.replace("|", "\\|")]

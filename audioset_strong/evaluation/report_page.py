@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from audioset_strong.evaluation.bootstrap import BootstrapResult
 from audioset_strong.evaluation.ranking_metrics import d_prime_from_auc
+from audioset_strong.evaluation.resampling import ResamplingResult
 from audioset_strong.evaluation.results import (
     METRIC_NAMES,
     EvalDetails,
@@ -103,7 +103,7 @@ def format_number(value: float, digits: int = 3, sign: str = "") -> str:
 
 
 def format_interval(
-    intervals: BootstrapResult | None, metric: str, sign: str = ""
+    intervals: ResamplingResult | None, metric: str, sign: str = ""
 ) -> str:
     """Writes a metric's interval as "[low, high]"; "" where there is none."""
     if intervals is None or math.isnan(intervals.overall[metric].low):
@@ -114,7 +114,7 @@ def format_interval(
 
 
 def format_p_value(
-    intervals: BootstrapResult | None, metric: str, digits: int = 2
+    intervals: ResamplingResult | None, metric: str, digits: int = 2
 ) -> str:
     """Writes the p-value of a difference as "p = 0.012"; "" without one."""
     p_value = None if intervals is None else intervals.overall[metric].p_value

@@ -30,16 +30,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.evaluation import ranking_metrics
-from audioset_strong.evaluation.bootstrap import (
-    MIN_CLIPS,
-    MIN_CLIPS_OF_CLASS,
-    BootstrapResult,
-)
 from audioset_strong.evaluation.details import Curves
 from audioset_strong.evaluation.identity import ReportIdentity
 from audioset_strong.evaluation.items import Alignment, EvalItems
 from audioset_strong.evaluation.protocols import ProtocolResult
 from audioset_strong.evaluation.ranking_metrics import ClassRanking
+from audioset_strong.evaluation.resampling import (
+    MIN_CLIPS,
+    MIN_CLIPS_OF_CLASS,
+    ResamplingResult,
+)
 from audioset_strong.evaluation.thresholds import PooledReliability
 from audioset_strong.labels.problems import ProblemLog
 
@@ -250,9 +250,9 @@ class EvalDetails:
 
     evaluation: str
     negatives: str
-    intervals: BootstrapResult | None = None
-    baseline_intervals: BootstrapResult | None = None
-    paired: BootstrapResult | None = None
+    intervals: ResamplingResult | None = None
+    baseline_intervals: ResamplingResult | None = None
+    paired: ResamplingResult | None = None
     not_paired_reason: str = ""
     curves: Curves | None = None
     baseline_curves: Curves | None = None
@@ -406,7 +406,7 @@ def _undefined_differences(
     return notes
 
 
-def _interval_notes(intervals: BootstrapResult) -> list[str]:
+def _interval_notes(intervals: ResamplingResult) -> list[str]:
     """Says which intervals are missing, or not to be trusted."""
     notes = []
     missing = [

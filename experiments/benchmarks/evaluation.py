@@ -6,7 +6,7 @@ Generates two score files and labels of 14,203 clips, ten label frames and 527
 classes into --work_dir (once), then measures, each in a process of its own:
 
   evaluate   read the files and run every evaluation, one after the other
-  bootstrap  read them and make --num_resamples resamples of the strong and the
+  resampling  read them and make --num_resamples resamples of the strong and the
              weak evaluation against explicit negatives, all overall metrics and
              all class AUCs; then of the baseline, and compare the two
   implied    read them and resample the Strong eval against implied negatives
@@ -31,17 +31,17 @@ from absl import flags
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from audioset_strong import run_flags
-from audioset_strong.evaluation import bootstrap
-from audioset_strong.evaluation.bootstrap import (
-    compare_resamples,
-    draw_halves,
-    resample_classes,
-)
+from audioset_strong.evaluation import resampling
 from audioset_strong.evaluation.items import (
     STRONG_NEGATIVES,
     EvalItems,
     strong_items,
     weak_items,
+)
+from audioset_strong.evaluation.resampling import (
+    compare_resamples,
+    draw_halves,
+    resample_classes,
 )
 from audioset_strong.evaluation.results import evaluate_items
 from audioset_strong.evaluation.score_tables import read_scores
@@ -120,7 +120,7 @@ def _evaluate(folder: str) -> _Numbers:
     }
 
 
-def _bootstrap(folder: str, num_resamples: int) -> _Numbers:
+def _resampling(folder: str, num_resamples: int) -> _Numbers:
     """Resamples both explicit evaluations of two systems and compares them."""
     clock = _Clock()
     resamples = {}
@@ -129,7 +129,7 @@ def _bootstrap(folder: str, num_resamples: int) -> _Numbers:
         clock.lap(f"{score_name}_items")
         for evaluation in items:
             own = resample_classes(items[evaluation], num_resamples)
-            bootstrap.intervals_of(own)
+            resampling.intervals_of(own)
             resamples[score_name, evaluation] = own
             clock.lap(f"{score_name}_{evaluation}_resamples")
         del items
@@ -235,13 +235,13 @@ def main(argv: Sequence[str]) -> None:
     folder, num_resamples = _WORK_DIR.value, _NUM_RESAMPLES.value
     generate_all(folder)
     evaluate = _measure(_evaluate, folder)
-    ours = _measure(_bootstrap, folder, num_resamples)
+    ours = _measure(_resampling, folder, num_resamples)
     obvious = _measure(_obvious, folder, _NUM_OBVIOUS.value, num_resamples)
     ratio = obvious["extrapolated_seconds"] / ours["one_system_seconds"]
     results = {
         "processors": os.cpu_count(),
         "evaluate": evaluate,
-        "bootstrap": {"num_resamples": num_resamples, **ours},
+        "resampling": {"num_resamples": num_resamples, **ours},
         "implied": _measure(_implied, folder, _NUM_IMPLIED.value),
         "obvious": obvious,
         "obvious_to_ours": round(ratio, 1),

@@ -470,7 +470,7 @@ class Interval:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class BootstrapResult:
+class ResamplingResult:
     """Confidence intervals of one evaluation, or of a difference of two.
 
     Attributes:
@@ -509,7 +509,7 @@ class _Bounds(NamedTuple):
 
 def intervals_of(
     resamples: ClassResamples, level: float = 0.95
-) -> BootstrapResult:
+) -> ResamplingResult:
     """Computes confidence intervals of every overall metric and class AUC.
 
     Args:
@@ -532,7 +532,7 @@ def intervals_of(
 
 def compare_resamples(
     resamples: ClassResamples, baseline: ClassResamples, level: float = 0.95
-) -> BootstrapResult:
+) -> ResamplingResult:
     """Compares two systems on the same resamples of the same clips.
 
     Args:
@@ -646,11 +646,11 @@ def _result(
     overall: dict[str, Interval],
     name: str,
     of_classes: _Floats,
-) -> BootstrapResult:
+) -> ResamplingResult:
     """Adds the intervals of classes, `[1 + num_resamples, num_classes]`."""
     bounds = _bounds(of_classes, level)
     has_few = (resamples.num_clips_of_class < MIN_CLIPS_OF_CLASS).any(axis=1)
-    return BootstrapResult(
+    return ResamplingResult(
         level=level,
         num_resamples=resamples.num_resamples,
         seed=resamples.seed,

@@ -17,7 +17,7 @@ def resampled_items(items, is_drawn):
     )
 
 
-def bootstrap_reference(items, draws):
+def resampling_reference(items, draws):
     """Evaluates each resample: a list of `EvalResult`."""
     return [
         evaluate_items(resampled_items(items, row), "strong", "explicit")

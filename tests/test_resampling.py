@@ -5,20 +5,25 @@ import dataclasses
 import numpy as np
 import pytest
 from nasty_scores import nasty_classes
-from reference.bootstrap_reference import bootstrap_reference
+from reference.resampling_reference import resampling_reference
 from scipy.stats import binom, kstest, norm
 from simulated_items import (
-    bootstrap,
     gaussian_systems,
     make_items,
-    paired_bootstrap,
+    own_intervals,
+    paired_intervals,
     random_items,
 )
 
 from audioset_strong.errors import InputError
-from audioset_strong.evaluation import bootstrap as bootstrap_lib
-from audioset_strong.evaluation import ranking_metrics
-from audioset_strong.evaluation.bootstrap import (
+from audioset_strong.evaluation import ranking_metrics, resampling
+from audioset_strong.evaluation.ranking_metrics import (
+    auc_of_ranking,
+    average_precision_of_ranking,
+    d_prime_from_auc,
+    rank_class,
+)
+from audioset_strong.evaluation.resampling import (
     _bounds,
     compare_resamples,
     count_items,
@@ -27,12 +32,6 @@ from audioset_strong.evaluation.bootstrap import (
     recentred,
     resample_classes,
     weighted_auc_and_average_precision,
-)
-from audioset_strong.evaluation.ranking_metrics import (
-    auc_of_ranking,
-    average_precision_of_ranking,
-    d_prime_from_auc,
-    rank_class,
 )
 from audioset_strong.evaluation.results import evaluate_items
 
@@ -72,7 +71,7 @@ def test_groups_of_clips_are_drawn_together():
     assert of_each.mean(axis=1) == pytest.approx(np.full(4, 0.5), abs=0.3)
     resamples = resample_classes(items, 40, seed=2)
     assert intervals_of(resamples).num_groups == 4
-    expected = bootstrap_reference(items, draws[:10])
+    expected = resampling_reference(items, draws[:10])
     for row, result in enumerate(expected, start=1):
         np.testing.assert_array_equal(
             resamples.aucs[row], result.per_class["auc"]
@@ -152,7 +151,7 @@ def test_against_literal_halves(num_values, dtype):
     resamples = resample_classes(items, num_resamples, seed=4)
     draws = draw_halves(items.segment_ids, num_resamples, seed=4)
     as_it_is = np.ones((1, draws.shape[1]), bool)
-    results = bootstrap_reference(items, np.concatenate([as_it_is, draws]))
+    results = resampling_reference(items, np.concatenate([as_it_is, draws]))
     for row, result in enumerate(results):
         table = result.per_class
         np.testing.assert_array_equal(resamples.aucs[row], table["auc"])
@@ -184,9 +183,9 @@ def test_blocks_threads_and_widths_do_not_show(monkeypatch):
     whole = resample_classes(items, 50, num_threads=1)
     # Listed cells are looked for however many they are.
     monkeypatch.setattr(ranking_metrics, "_LISTED_CELLS", 1)
-    monkeypatch.setattr(bootstrap_lib, "_BLOCK_RESAMPLES", 16)
-    monkeypatch.setattr(bootstrap_lib, "_CLASSES_AT_ONCE", 2)
-    monkeypatch.setattr(bootstrap_lib, "_MAX_COUNT", 1)  # float64 weights
+    monkeypatch.setattr(resampling, "_BLOCK_RESAMPLES", 16)
+    monkeypatch.setattr(resampling, "_CLASSES_AT_ONCE", 2)
+    monkeypatch.setattr(resampling, "_MAX_COUNT", 1)  # float64 weights
     parts = resample_classes(items, 50, num_threads=3)
     np.testing.assert_array_equal(parts.aucs, whole.aucs)
     for name in ("average_precisions", "lwlraps", "num_positives"):
@@ -242,14 +241,14 @@ def test_bad_arguments():
     with pytest.raises(InputError, match="must not be NaN"):
         resample_classes(bad, 5)
     with pytest.raises(InputError, match="at least 39 resamples. Received: 38"):
-        bootstrap(random_items(), 38)
+        own_intervals(random_items(), 38)
     with pytest.raises(InputError, match="between 0 and 1.*Received: 95"):
-        bootstrap(random_items(), 1000, level=95)
+        own_intervals(random_items(), 1000, level=95)
 
 
 def test_what_a_result_says():
     items = random_items()
-    result = bootstrap(items, 60, seed=9, level=0.8)
+    result = own_intervals(items, 60, seed=9, level=0.8)
     assert (result.num_resamples, result.seed) == (60, 9)
     assert (result.level, result.num_clips) == (0.8, 12)
     assert result.per_class["mid"].tolist() == items.mids.tolist()
@@ -319,7 +318,7 @@ def test_infinite_resamples_are_not_moved_into_numbers(values, expected):
 def test_median_bias_is_of_the_resamples_as_they_are():
     items = random_items()
     values = resample_classes(items, 99).overall["mean_average_precision"]
-    own = bootstrap(items, 99).overall["mean_average_precision"]
+    own = own_intervals(items, 99).overall["mean_average_precision"]
     assert own.median_bias == np.sort(values[1:])[49] - values[0] > 0
     assert own.low < own.estimate < own.high
 
@@ -349,7 +348,7 @@ def test_classes_that_lose_their_positives_are_left_out_and_counted():
 
 def test_undefined_overall_metrics():
     none = np.zeros((4, 1), bool)
-    result = bootstrap(
+    result = own_intervals(
         make_items(np.zeros((4, 1)), none, ~none, np.arange(4)), 40
     )
     for interval in result.overall.values():
@@ -372,7 +371,7 @@ def test_label_frames_of_a_clip_are_not_drawn_apart():
     widths = [
         own.high - own.low
         for own in (
-            bootstrap(i, 200).overall["d_prime"] for i in (items, apart)
+            own_intervals(i, 200).overall["d_prime"] for i in (items, apart)
         )
     ]
     assert 1.8 < widths[0] / widths[1] < 2.8
@@ -384,7 +383,7 @@ def _coverage(num_simulations, num_resamples, seed):
     num_covered = 0
     for simulation in range(num_simulations):
         (items,) = gaussian_systems(rng, [1.0])
-        interval = bootstrap(
+        interval = own_intervals(
             items, num_resamples, seed=simulation, num_threads=1
         ).overall["d_prime"]
         num_covered += interval.low <= 1.0 <= interval.high
@@ -423,7 +422,7 @@ def rare_items(rng):
 def test_coverage_where_classes_are_rare(num_simulations):
     rng = np.random.default_rng(4)
     sets = [
-        bootstrap(rare_items(rng), 100, num_threads=1).overall[
+        own_intervals(rare_items(rng), 100, num_threads=1).overall[
             "mean_average_precision"
         ]
         for _ in range(num_simulations)
@@ -444,7 +443,7 @@ def other_scores(items, seed=1):
 
 
 def test_a_system_does_not_differ_from_itself():
-    result = paired_bootstrap(random_items(), random_items(), 50)
+    result = paired_intervals(random_items(), random_items(), 50)
     for name, own in result.overall.items():
         if name == "mean_d_prime":  # infinite less infinite
             continue
@@ -454,7 +453,7 @@ def test_a_system_does_not_differ_from_itself():
 
 def test_differences_are_of_the_same_resamples():
     items, baseline = random_items(), other_scores(random_items())
-    result = paired_bootstrap(items, baseline, 99, seed=5, level=0.8)
+    result = paired_intervals(items, baseline, 99, seed=5, level=0.8)
     ours, theirs = (
         recentred("lwlrap", resample_classes(own, 99, seed=5).overall["lwlrap"])
         for own in (items, baseline)
@@ -482,11 +481,11 @@ def reversed_classes(items):
 
 def test_swapping_the_systems_changes_signs_only():
     items, baseline = random_items(), other_scores(random_items())
-    there = paired_bootstrap(items, baseline, 60)
+    there = paired_intervals(items, baseline, 60)
     # Classes are joined on mid, whatever their order.
-    turned = paired_bootstrap(items, reversed_classes(baseline), 60)
+    turned = paired_intervals(items, reversed_classes(baseline), 60)
     assert turned.per_class.equals(there.per_class)
-    back = paired_bootstrap(baseline, items, 60)
+    back = paired_intervals(baseline, items, 60)
     for name in ("d_prime", "lwlrap", "mean_average_precision"):
         one, two = there.overall[name], back.overall[name]
         assert two.estimate == -one.estimate
@@ -498,7 +497,7 @@ def test_swapping_the_systems_changes_signs_only():
 def test_p_value_and_interval_agree(seed):
     rng = np.random.default_rng(seed)
     items, baseline = gaussian_systems(rng, [1.0, 1.0 + 0.03 * seed], 30)
-    result = paired_bootstrap(items, baseline, 199, num_threads=1)
+    result = paired_intervals(items, baseline, 199, num_threads=1)
     for own in result.overall.values():
         if np.isnan(own.p_value):
             continue
@@ -511,11 +510,11 @@ def test_undefined_differences_have_no_p_value():
     perfect = dataclasses.replace(
         items, scores=items.is_positive.astype(np.float32)
     )
-    result = paired_bootstrap(perfect, items, 50)
+    result = paired_intervals(perfect, items, 50)
     own = result.overall["mean_d_prime"]
     assert own.estimate == np.inf
     assert np.isnan(own.p_value)
-    twice = paired_bootstrap(perfect, perfect, 50).overall["mean_d_prime"]
+    twice = paired_intervals(perfect, perfect, 50).overall["mean_d_prime"]
     assert np.isnan([twice.estimate, twice.low, twice.p_value]).all()
     assert twice.num_undefined == 50
 
@@ -523,7 +522,7 @@ def test_undefined_differences_have_no_p_value():
 def test_per_class_differences():
     items = random_items(num_clips=30)
     baseline = other_scores(items)
-    result = paired_bootstrap(items, baseline, 60)
+    result = paired_intervals(items, baseline, 60)
     ours, theirs = resample_classes(items, 60), resample_classes(baseline, 60)
     differences = ours.aucs - theirs.aucs
     table = result.per_class
@@ -544,7 +543,7 @@ def test_classes_need_five_clips_of_either_kind_for_an_interval():
         [clips < 5, clips < 4, clips < 16, clips < 5], axis=1
     )
     items = make_items(scores, is_positive, ~is_positive, clips)
-    result = bootstrap(items, 200)
+    result = own_intervals(items, 200)
     has_interval = result.per_class["auc_low"].notna()
     assert has_interval.tolist() == [True, False, False, True]
     assert result.num_classes_few_clips == 2
@@ -589,7 +588,7 @@ def flipped_negative():
 )
 def test_other_items_are_refused(other, message):
     with pytest.raises(InputError, match=message):
-        paired_bootstrap(random_items(), other(), 50)
+        paired_intervals(random_items(), other(), 50)
 
 
 def test_other_resamples_are_refused():
@@ -603,7 +602,7 @@ def _p_values(num_simulations, num_resamples, seed, **sizes):
     rng = np.random.default_rng(seed)
     for simulation in range(num_simulations):
         items, baseline = gaussian_systems(rng, [1.0, 1.0], **sizes)
-        result = paired_bootstrap(
+        result = paired_intervals(
             items, baseline, num_resamples, seed=simulation, num_threads=1
         )
         yield result.overall["d_prime"].p_value
@@ -631,7 +630,7 @@ def test_systems_that_differ_by_a_tenth_are_called_different():
         items, baseline = gaussian_systems(
             rng, [1.1, 1.0], num_clips=2000, num_frames=2, num_classes=20
         )
-        result = paired_bootstrap(items, baseline, 200, seed=simulation)
+        result = paired_intervals(items, baseline, 200, seed=simulation)
         own = result.overall["d_prime"]
         assert own.p_value < 0.01
         assert own.low < 0.1 < own.high
