@@ -194,24 +194,13 @@ def _classes_figure(classes: pd.DataFrame, names: list[str]) -> Figure:
     height = 0.7 + 0.17 * len(shown)
     figure = Figure(figsize=(_COLUMN, height), layout="constrained")
     axis = figure.subplots()
-    offset = 0.18 if "baseline_auc" in shown else 0
-    for name, prefix, style, shift in zip(
-        names,
-        ("", "baseline_"),
-        (_OURS, _THEIRS),
-        (offset, -offset),
-        strict=True,
-    ):
-        if f"{prefix}auc" not in shown:
-            continue
-        ends = [
-            d_prime_from_auc(shown[f"{prefix}auc_{end}"])
-            if f"{prefix}auc_{end}" in shown
-            else None
-            for end in ("low", "high")
-        ]
-        values = shown[f"{prefix}d_prime"].to_numpy(dtype=np.float64)
-        _draw_with_bars(axis, values, place + shift, ends, name, style)
+    bounds = {
+        f"{prefix}d_prime_{end}": d_prime_from_auc(shown[f"{prefix}auc_{end}"])
+        for prefix in ("", "baseline_")
+        for end in ("low", "high")
+        if f"{prefix}auc_{end}" in shown
+    }
+    _draw_systems(axis, shown.assign(**bounds), place, names, 0.18)
     axis.set_yticks(
         place,
         [
@@ -232,6 +221,30 @@ def _classes_figure(classes: pd.DataFrame, names: list[str]) -> Figure:
     return figure
 
 
+def _draw_systems(
+    axis: Axes,
+    table: pd.DataFrame,
+    place: npt.NDArray[Any],
+    names: list[str],
+    offset: float,
+) -> None:
+    """Draws d' of a table's rows with bars, a baseline's beside them."""
+    if "baseline_d_prime" not in table:
+        offset = 0
+    for name, prefix, style, shift in zip(
+        names,
+        ("", "baseline_"),
+        (_OURS, _THEIRS),
+        (offset, -offset),
+        strict=True,
+    ):
+        if f"{prefix}d_prime" not in table:
+            continue
+        ends = [table.get(f"{prefix}d_prime_{end}") for end in ("low", "high")]
+        values = table[f"{prefix}d_prime"].to_numpy(dtype=np.float64)
+        _draw_with_bars(axis, values, place + shift, ends, name, style)
+
+
 def _breakdowns_figure(breakdowns: pd.DataFrame, names: list[str]) -> Figure:
     figure = Figure(figsize=(_PAGE, 2.4), layout="constrained")
     axes = figure.subplots(1, 2, sharex=True)
@@ -239,21 +252,7 @@ def _breakdowns_figure(breakdowns: pd.DataFrame, names: list[str]) -> Figure:
         axes, breakdowns.groupby("breakdown", sort=False), strict=True
     ):
         place = np.arange(len(rows))[::-1]
-        offset = 0.15 if "baseline_d_prime" in rows else 0
-        for name, prefix, style, shift in zip(
-            names,
-            ("", "baseline_"),
-            (_OURS, _THEIRS),
-            (offset, -offset),
-            strict=True,
-        ):
-            if f"{prefix}d_prime" not in rows:
-                continue
-            ends = [
-                rows.get(f"{prefix}d_prime_{end}") for end in ("low", "high")
-            ]
-            values = rows[f"{prefix}d_prime"]
-            _draw_with_bars(axis, values, place + shift, ends, name, style)
+        _draw_systems(axis, rows, place, names, 0.15)
         axis.set_yticks(
             place,
             [
