@@ -63,7 +63,7 @@ _DRY_RUN = flags.DEFINE_boolean(
     "dry_run", False, "Prints what is left and how long it takes; runs nothing."
 )
 _SPEED = flags.DEFINE_float(
-    "examples_per_second", 600.0, "For the estimate: of training."
+    "examples_per_second", 370.0, "For the estimate: of training."
 )
 _NICE = flags.DEFINE_integer("nice", 19, "Priority of the process: 19 lowest.")
 
