@@ -31,6 +31,7 @@ from experiments.simulated_release import (
     make_train_records,
 )
 from experiments.steps import Made
+from experiments.train_flags import TrainFlags, read_train_flags
 from experiments.training_steps import (
     ExperimentInputs,
     train_step,
@@ -82,16 +83,23 @@ ROWS = (
 # the gain of fine-tuning from that of longer training.
 CONTROL_ROW = Row("+ Weak", "fine_tune", {}, starts_from="Weak-large")
 
-# Their defaults are for simulated clips; on real ones they would train a small
-# network for some minutes without a word.
-_NEEDED_FOR_REAL_CLIPS = (
+# How all rows are trained. Their defaults are for simulated clips; on real ones
+# they would train a small network for some minutes without a word.
+_OF_TRAINING = (
     "width",
     "stem_stride",
     "global_batch_size",
     "small_steps",
     "large_steps",
     "fine_tune_steps",
+    "learning_rate",
+    "fine_tune_learning_rate",
+    "learning_rate_decay",
+    "precision",
+    "checkpoints",
+    "patience_validations",
 )
+_NEEDED_FOR_REAL_CLIPS = _OF_TRAINING[:6]
 
 OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for everything that is made.", required=True
@@ -162,6 +170,13 @@ _EVAL_FRAMED_LABELS = flags.DEFINE_string(
 _CLASS_MAP = flags.DEFINE_string(
     "class_map", "", "Display names for the reports on real clips."
 )
+ROW_FLAGFILES = flags.DEFINE_string(
+    "row_flagfiles",
+    "",
+    "Folder with a flagfile of the train command for each row, <row>.flags, "
+    "that says how it is trained on real clips, in place of all flags of "
+    "training here.",
+)
 NUM_STEPS = {
     "small": flags.DEFINE_integer("small_steps", 500, "Of the small rows."),
     "large": flags.DEFINE_integer("large_steps", 1200, "Of Weak-large."),
@@ -230,7 +245,7 @@ def make_experiment_inputs() -> ExperimentInputs:
     if all(real):
         _check_given_for_real_clips()
         return ExperimentInputs(*real, class_map=_CLASS_MAP.value)
-    if any(real):
+    if any(real) or ROW_FLAGFILES.value:
         raise InputError(
             "Real clips need all of --train_records_dir, "
             "--eval_records_dir, --eval_weak_labels and --eval_framed_labels."
@@ -254,14 +269,21 @@ def make_training_records() -> str:
 
 
 def _check_given_for_real_clips() -> None:
-    """Raises `InputError` unless network and steps are chosen."""
-    absent = [n for n in _NEEDED_FOR_REAL_CLIPS if not flags.FLAGS[n].present]
-    if absent:
+    """Raises `InputError` unless network and steps are chosen, once."""
+    given = [n for n in _OF_TRAINING if flags.FLAGS[n].present]
+    absent = [n for n in _NEEDED_FOR_REAL_CLIPS if n not in given]
+    if ROW_FLAGFILES.value and given:
         raise InputError(
-            f"Real clips need {', '.join(f'--{name}' for name in absent)}: the "
-            f"defaults are for small simulated releases. Give "
-            f"--flagfile=experiments/audioset/table1.flags for the paper's "
-            f"network, or your own."
+            f"{ROW_FLAGFILES.value} says how each row is trained. Leave out "
+            f"{', '.join(f'--{name}' for name in given)}, or change a copy of "
+            f"the folder and give it as --row_flagfiles."
+        )
+    if absent and not ROW_FLAGFILES.value:
+        raise InputError(
+            f"Real clips need --row_flagfiles=experiments/audioset, the "
+            f"paper's network with a schedule for AudioSet, or "
+            f"{', '.join(f'--{name}' for name in absent)}: the defaults are "
+            f"for small simulated releases."
         )
 
 
@@ -344,6 +366,52 @@ class Run(NamedTuple):
     weights: dict[str, str]
 
 
+def read_row_flags(row: Row) -> TrainFlags:
+    """Reads the flagfile of a row from --row_flagfiles.
+
+    Raises:
+      InputError: There is none, or it trains on other sets than the row.
+    """
+    path = os.path.join(ROW_FLAGFILES.value, f"{row.folder}.flags")
+    given = read_train_flags(path)
+    for name in ("training_set", "mixed_training_set"):
+        found = getattr(given.train, name)
+        expected = row.train.get(name, getattr(TrainParams, name))
+        if found != expected:
+            raise InputError(
+                f"{path}: expected --{name}={expected}, for "
+                f"{row.training_set}. Received: {found!r}."
+            )
+    return given
+
+
+def _settings_of_row(
+    row: Row, start: Row | None, params: dict[str, Any]
+) -> tuple[ModelParams, TrainParams, RecipeParams]:
+    """Returns how a row is trained, from its flagfile or from the flags.
+
+    Args:
+      row: The row.
+      start: The row that it starts from, whose network it takes.
+      params: `TrainParams` that its place in the experiment decides.
+    """
+    if ROW_FLAGFILES.value:
+        given = read_row_flags(row)
+        of_start = read_row_flags(start).model if start else {}
+        return (
+            ModelParams(**{**of_start, **given.model}),
+            dataclasses.replace(given.train, **params),
+            given.recipe,
+        )
+    if start:
+        params = {"learning_rate": _FINE_TUNE_LEARNING_RATE.value, **params}
+    return (
+        _model_params(),
+        _train_params(NUM_STEPS[row.steps].value, **params),
+        RecipeParams(patience_validations=_PATIENCE.value),
+    )
+
+
 @functools.cache  # many rows start from the same
 def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
     """Trains a row, and first the row that it starts from.
@@ -358,7 +426,7 @@ def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
     if "mu" in row.train and not mu:
         return train_row(CONTROL_ROW, seed, 0.0, train_records_dir)
     params, name = {**row.train, "seed": seed}, row.folder
-    settings, weights = {}, {}
+    settings, weights, start = {}, {}, None
     if mu:
         params["mu"] = mu
         name += f"-mu{mu:g}"
@@ -368,14 +436,11 @@ def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
         settings.update(start_run.settings)
         weights.update(start_run.weights)
         params["warm_start_workdir"] = start_run.workdir
-        params["learning_rate"] = _FINE_TUNE_LEARNING_RATE.value
     name += f"-seed{seed}"
     workdir = os.path.join(OUTPUT_DIR.value, "models", name)
-    train_params = _train_params(NUM_STEPS[row.steps].value, **params)
     logging.info("%s, seed %d", row.training_set, seed)
-    run = train_records_dir, _model_params(), train_params
-    recipe = RecipeParams(patience_validations=_PATIENCE.value)
-    made = train_step(OUTPUT_DIR.value, name, workdir, *run, recipe)
+    run = train_records_dir, *_settings_of_row(row, start, params)
+    made = train_step(OUTPUT_DIR.value, name, workdir, *run)
     settings[row.training_set] = {
         setting: value
         for setting, value in made.inputs.items()

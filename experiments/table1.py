@@ -77,10 +77,13 @@ def _mu_of(row: Row) -> float:
     mixed = row.train.get("mixed_training_set")
     if not mixed:
         return 0.0
+    is_given = flags.FLAGS[f"mu_{mixed}"].present
+    if not _MU_FROM.value and rows.ROW_FLAGFILES.value and not is_given:
+        return rows.read_row_flags(row).train.mu
     if not _MU_FROM.value:
         return float(_MU[mixed].value)
     chosen = read_json(_MU_FROM.value)["chosen"].get(mixed)
-    if chosen is None or flags.FLAGS[f"mu_{mixed}"].present:
+    if chosen is None or is_given:
         raise InputError(
             f"Expected the mu of {row.training_set} once: in {_MU_FROM.value} "
             f"or as --mu_{mixed}. Received: "
