@@ -45,8 +45,8 @@ from audioset_strong.records.manifest import (
     write_text,
 )
 from audioset_strong.training.strategy import make_reproducible
-from experiments import mu_sweep, rows, table1
-from experiments.esc50 import intervals
+from experiments import mu_curve, mu_sweep, rows, table1
+from experiments.esc50.intervals import METRICS, write_intervals
 from experiments.joined import Result, read_results
 from experiments.training_steps import (
     ExperimentInputs,
@@ -255,8 +255,8 @@ def _run(plan: Sequence[Task], inputs: ExperimentInputs) -> None:
 
 def _choose_mus(output_dirs: Sequence[str]) -> dict[str, float]:
     """Returns the best mu of each set by d' on the held-out clips."""
-    points = mu_sweep.summarise(read_results(output_dirs, "mu_sweep"))
-    chosen = mu_sweep.choose(points)
+    points = mu_curve.summarise(read_results(output_dirs, "mu_sweep"))
+    chosen = mu_curve.choose(points)
     logging.info("mu by held-out d': %s.", chosen)
     return {mixed: best["d_prime"] for mixed, best in chosen.items()}
 
@@ -272,10 +272,10 @@ def collect(output_dirs: Sequence[str], results_dir: str) -> str:
         points = read_results(swept, "mu_sweep")
         _write_lines(points, os.path.join(results_dir, "mu_sweep.jsonl"))
     paper = {
-        row.training_set: dict(zip(intervals.METRICS, row.paper, strict=True))
+        row.training_set: dict(zip(METRICS, row.paper, strict=True))
         for row in rows.ROWS
     }
-    intervals.write_intervals(results, output_dirs, paper, results_dir)
+    write_intervals(results, output_dirs, paper, results_dir)
     return table1.format_table(table1.summarise(results))
 
 
