@@ -236,6 +236,10 @@ class TrainParams:
       mixed_training_set: The set that is mixed in with probability `mu`:
         "diffuse" or "strong"; "" for no mixing.
       mu: Probability that an example comes from `mixed_training_set`.
+      strong_fraction: Share of the groups (ytids, recordings) with strong
+        labels that "weak_small", "diffuse" and "strong" use, by stable hash; a
+        larger share has all that a smaller one has. "weak" stays whole.
+      strong_fraction_seed: Chooses which groups.
       num_steps: Optimizer updates.
       global_batch_size: Examples in each update, over all replicas.
       learning_rate: Of Adam, at its highest.
@@ -285,6 +289,8 @@ class TrainParams:
     training_set: str = "weak"
     mixed_training_set: str = ""
     mu: float = 0.0
+    strong_fraction: float = 1.0
+    strong_fraction_seed: int = 0
     num_steps: int = 10000
     global_batch_size: int = 128
     learning_rate: float = 1e-3

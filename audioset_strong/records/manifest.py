@@ -100,7 +100,7 @@ class Records:
     label_frames: LabelFrameParams
     class_map: ClassMap
     shards: tuple[Shard, ...]
-    events_per_class: dict[str, list[int]]
+    events_per_class: dict[str, list[int]] = dataclasses.field(hash=False)
     log_mel_dtype: str = RecordParams.log_mel_dtype
     cache: ShardCache | None = dataclasses.field(
         default=None, repr=False, compare=False
@@ -238,11 +238,17 @@ def _groups_of(records_dir: str) -> set[tuple[str, str]]:
         )
     segment_ids = files.read_bytes(path).decode().split("\n")[:-1]
     groups = {("video", group_of_segment(s)) for s in segment_ids}
+    given = read_given_groups(records_dir).values()
+    return groups | {("group", group) for group in given}
+
+
+def read_given_groups(records_dir: str) -> dict[str, str]:
+    """Reads the group of each clip whose name does not tell it."""
     path = os.path.join(records_dir, GROUPS_NAME)
-    if files.exists(path):
-        rows = files.read_bytes(path).decode().split("\n")[1:-1]
-        groups.update(("group", row.partition("\t")[2]) for row in rows)
-    return groups
+    if not files.exists(path):
+        return {}
+    rows = files.read_bytes(path).decode().split("\n")[1:-1]
+    return dict(row.split("\t", 1) for row in rows)
 
 
 def check_no_shared_clips(
