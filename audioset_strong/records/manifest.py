@@ -169,8 +169,9 @@ def read_records(records_dir: str, cache_dir: str = "") -> Records:
 
     Raises:
       InputError: The folder holds no manifest, or a shard is missing, has the
-        wrong size, or the class map is not the one the records were made with;
-        or `cache_dir` is not local or has no room.
+        wrong size, the class map is not the one the records were made with, or
+        they were made with a setting that this version lacks; or `cache_dir` is
+        not local or has no room.
     """
     manifest_path = os.path.join(records_dir, MANIFEST_NAME)
     if not files.exists(manifest_path):
@@ -189,6 +190,10 @@ def read_records(records_dir: str, cache_dir: str = "") -> Records:
         "The records were made with other classes: restore the file or prepare "
         "them again.",
     )
+    try:
+        params = from_dict(RecordParams, manifest["records"])
+    except InputError as error:
+        raise InputError(f"{manifest_path}: {error}") from error
     records = Records(
         records_dir=records_dir,
         features=from_dict(FeatureParams, manifest["features"]),
@@ -196,7 +201,7 @@ def read_records(records_dir: str, cache_dir: str = "") -> Records:
         class_map=class_map,
         shards=tuple(from_dict(Shard, shard) for shard in manifest["shards"]),
         events_per_class=manifest["events_per_class"],
-        log_mel_dtype=manifest["records"]["log_mel_dtype"],
+        log_mel_dtype=params.log_mel_dtype,
     )
     paths = [records.path_of(shard) for shard in records.shards]
     for path, num_bytes, shard in zip(
