@@ -22,23 +22,20 @@ checkpoint for lwlrap alone. No evaluation clip is looked at.
 
 import os
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
-from absl import flags, logging
+from absl import flags
 
 from audioset_strong import files, run_flags
 from audioset_strong.errors import InputError
+from audioset_strong.plots import save_figure
 from audioset_strong.records.manifest import write_json, write_text
 from experiments import rows
 from experiments.joined import Result, read_results, write_result
-from experiments.mu_sweep_plot import plot_mu_sweep
+from experiments.mu_curve import choose, format_points, mu_figure, summarise
 
 # The paper gives what it chose, not what it tried. 0 is Weak alone.
 _GRID = ["0", "0.1", "0.2", "0.3", "0.5", "0.7", "0.8", "0.9", "0.95", "1"]
 _ROW_OF_SET = {"strong": "+ Strong", "diffuse": "+ Diffuse"}
-PAPER = {"strong": 0.8, "diffuse": 0.7}
-METRICS = ("d_prime", "lwlrap")
 
 flags.adopt_module_key_flags(rows)
 _SETS = flags.DEFINE_list("sets", list(_ROW_OF_SET), "Sets that are mixed in.")
@@ -83,93 +80,6 @@ def run_point(mixed: str, mu: float, seed: int, records_dir: str) -> Result:
     folder = os.path.join(rows.OUTPUT_DIR.value, "mu_sweep")
     write_result(result, folder, f"{mixed}-mu{mu:g}-seed{seed}")
     return result
-
-
-def summarise(results: Sequence[Result]) -> list[dict[str, Any]]:
-    """Returns the mean over seeds of each point, in the order of set and mu.
-
-    Each has `ranges` too, the lowest and highest of each number.
-    """
-    by_point: dict[tuple[str, float], list[Result]] = {}
-    for result in results:
-        point = result["point"]
-        key = point["mixed_training_set"], point["mu"]
-        by_point.setdefault(key, []).append(result)
-    points = []
-    for (mixed, mu), of_point in sorted(by_point.items()):
-        found = {
-            name: [result["values"][name] for result in of_point]
-            for name in of_point[0]["values"]
-        }
-        points.append(
-            {
-                "mixed_training_set": mixed,
-                "mu": mu,
-                "seeds": sorted(r["point"]["seed"] for r in of_point),
-                **{name: float(np.mean(v)) for name, v in found.items()},
-                "ranges": {n: [min(v), max(v)] for n, v in found.items()},
-            }
-        )
-    return points
-
-
-def choose(points: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Returns the best mu of each set by each metric.
-
-    Of equal ones the smaller mu. With several seeds the means are compared.
-    """
-    chosen = {}
-    for mixed in dict.fromkeys(p["mixed_training_set"] for p in points):
-        of_set = [p for p in points if p["mixed_training_set"] == mixed]
-        if any(p["seeds"] != of_set[0]["seeds"] for p in of_set):
-            logging.warning(
-                "Not every mu of %s has the same seeds, so that the best one "
-                "is less certain: %s.",
-                mixed,
-                {p["mu"]: p["seeds"] for p in of_set},
-            )
-        chosen[mixed] = {
-            metric: max(of_set, key=lambda point: point[metric])["mu"]
-            for metric in METRICS
-        }
-    return chosen
-
-
-def format_points(
-    points: Sequence[dict[str, Any]], chosen: dict[str, dict[str, float]]
-) -> str:
-    """Formats points as Markdown; the best mu by each metric is bold."""
-
-    def cell(point: dict[str, Any], metric: str) -> str:
-        text = f"{point[metric]:.3f}"
-        low, high = point["ranges"][metric]
-        if len(point["seeds"]) > 1:
-            text += f" [{low:.3f}, {high:.3f}]"
-        best = chosen[point["mixed_training_set"]].get(metric)
-        return f"**{text}**" if best == point["mu"] else text
-
-    lines = [
-        "| Mixed in | mu | d' | step | lwlrap there | best lwlrap | step |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for point in points:
-        cells = [
-            point["mixed_training_set"],
-            f"{point['mu']:g}",
-            cell(point, "d_prime"),
-            f"{point['best_step']:g}",
-            cell(point, "lwlrap_at_best_step"),
-            cell(point, "lwlrap"),
-            f"{point['lwlrap_step']:g}",
-        ]
-        lines.append(f"| {' | '.join(cells)} |")
-    for mixed, best in chosen.items():
-        lines.append(
-            f"\n{mixed}: mu {best['d_prime']:g} by d' (the paper: "
-            f"{PAPER[mixed]}), {best['lwlrap']:g} by lwlrap (the paper: near "
-            f"0.2)."
-        )
-    return "\n".join(lines)
 
 
 def chosen_mus() -> list[float]:
@@ -217,7 +127,7 @@ def main(argv: Sequence[str]) -> None:
     path = os.path.join(rows.OUTPUT_DIR.value, "mu_sweep")
     write_json({"chosen": chosen, "points": points}, f"{path}.json")
     write_text(f"{table}\n", f"{path}.md")
-    plot_mu_sweep(points, chosen, PAPER, f"{path}.png")
+    save_figure(mu_figure(points, chosen), f"{path}.png")
     print(f"\n{table}\n\nFiles: {path}.json, {path}.md, {path}.png")
 
 

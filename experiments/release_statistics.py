@@ -16,6 +16,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from audioset_strong.errors import InputError
+from audioset_strong.evaluation.breakdowns import filled_shares
 from audioset_strong.label_analysis.statistics import (
     class_priors,
     match_clips,
@@ -85,18 +86,12 @@ def _measure_pairs(strong: pd.DataFrame) -> pd.DataFrame:
       clip in which the class is heard; num_label_frames int64, positive ones.
     """
     keys = ["segment_id", "mid"]
-    events = strong.sort_values([*keys, "onset_seconds"])
-    # Events that overlap an earlier one of the pair add only what is new.
-    last = events.groupby(keys)["offset_seconds"].cummax()
-    before = last.groupby([events[k] for k in keys]).shift().fillna(0.0)
-    new = events["offset_seconds"] - np.maximum(events["onset_seconds"], before)
-    filled = new.clip(lower=0.0).groupby([events[k] for k in keys]).sum()
     framed = frame_strong_labels(strong)
     num_frames = framed.groupby(keys)["is_present"].sum()
     pairs = pd.DataFrame(
         {
-            "num_events": events.groupby(keys).size(),
-            "filled": filled.clip(upper=_CLIP_SECONDS) / _CLIP_SECONDS,
+            "num_events": strong.groupby(keys).size(),
+            "filled": filled_shares(strong, _CLIP_SECONDS),
             "num_label_frames": num_frames,
         }
     )

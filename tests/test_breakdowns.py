@@ -1,4 +1,4 @@
-"""Breakdowns of d' by event length and polyphony."""
+"""Breakdowns of d' by event length, filled share and polyphony."""
 
 import dataclasses
 
@@ -12,7 +12,9 @@ from audioset_strong.evaluation.breakdowns import (
     COLUMNS,
     LENGTH,
     POLYPHONY,
+    SHARE,
     break_down,
+    filled_shares,
     join_breakdowns,
 )
 from audioset_strong.evaluation.items import strong_items
@@ -79,6 +81,16 @@ def slow_runs(present):
     return runs
 
 
+def slow_share(strong, clip, mid, clip_seconds=10):
+    """The share of a clip's milliseconds in which a class is heard."""
+    is_heard = np.zeros(clip_seconds * 1000, dtype=bool)
+    own = strong[(strong["segment_id"] == clip) & (strong["mid"] == mid)]
+    for row in own.itertuples():
+        low, high = row.onset_seconds, row.offset_seconds
+        is_heard[round(low * 1000) : round(high * 1000)] = True
+    return is_heard.mean()
+
+
 @pytest.mark.parametrize("has_events", [True, False])
 def test_strata_by_the_definition(has_events):
     num_clips, num_classes = 25, 4
@@ -112,8 +124,19 @@ def test_strata_by_the_definition(has_events):
             )
             assert length > 0
             of_length = sum(length > edge for edge in edges)
+            of_clip = items.clip_of_item == items.clip_of_item[item]
+            share = (
+                slow_share(strong, clip, mid)
+                if has_events
+                else items.is_positive[of_clip, column].mean()
+            )
+            of_share = sum(share > edge for edge in (0.1, 0.25, 0.5, 0.9))
             num_present = min(items.is_positive[item].sum(), 4)
-            for key in ((LENGTH, of_length), (POLYPHONY, num_present - 1)):
+            for key in (
+                (LENGTH, of_length),
+                (SHARE, of_share),
+                (POLYPHONY, num_present - 1),
+            ):
                 strata.setdefault(key, []).append(items.scores[item, column])
         for key, positives in strata.items():
             labels = np.repeat([1, 0], [len(positives), len(negatives)])
@@ -147,7 +170,35 @@ def test_of_several_events_the_longest_counts():
     # The other strata have nothing to say: no class, no number.
     is_empty = table["num_classes"] == 0
     assert table["d_prime"].isna().tolist() == is_empty.tolist()
-    assert is_empty.sum() == 3 + 3
+    assert is_empty.sum() == 3 + 4 + 3
+
+
+def test_filled_shares_count_overlaps_once_and_end_with_the_clip():
+    strong = random_events(6, 2, 3)
+    shares = filled_shares(strong, 10.0)
+    assert len(shares) == len(strong[["segment_id", "mid"]].drop_duplicates())
+    for (clip, mid), share in shares.items():
+        assert share == pytest.approx(slow_share(strong, clip, mid))
+    # Of a clip of 8 s.
+    for (clip, mid), share in filled_shares(strong, 8.0).items():
+        assert share == pytest.approx(slow_share(strong, clip, mid, 8))
+
+
+def test_listed_clips_have_lengths_of_their_own():
+    strong = pd.DataFrame(
+        {
+            "segment_id": ["clip0_0"],
+            "onset_seconds": [0.0],
+            "offset_seconds": [2.0],
+            "mid": ["/m/0"],
+        }
+    )
+    items = items_of(frame_strong_labels(strong), 1, 2, 0)
+    clips = pd.DataFrame({"segment_id": ["clip0_0"], "duration_seconds": [2.1]})
+    for listed, stratum in ((None, "10 to 25 %"), (clips, "over 90 %")):
+        table = break_down(items, strong, clips=listed).table
+        rows = table[table["breakdown"] == SHARE].set_index("stratum")
+        assert rows.loc[stratum, "num_positives"] == 2
 
 
 def test_a_resample_is_the_items_as_often_as_drawn():

@@ -5,6 +5,7 @@ import pathlib
 import subprocess
 import sys
 
+import pandas as pd
 import pytest
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -63,4 +64,16 @@ def test_a_small_run_is_made_and_gone_on_with(tmp_path, esc50_dir):
         "+ Strong",
         "Weak-small",
     ]
-    assert all(r["classes"] and r["versions"] for r in runs)
+    assert all(r["versions"] for r in runs)
+    values = json.loads((tmp_path / "results" / "intervals.json").read_text())
+    assert [r["training_set"] for r in values["rows"]] == [
+        "Weak-small",
+        "+ Strong",
+    ]
+    for row, run in zip(values["rows"], reversed(runs), strict=True):
+        for metric, found in row["values"].items():
+            stated = run["values"][metric]
+            assert found["mean"] == (stated and pytest.approx(stated, abs=1e-5))
+            assert found["seeds"] is None
+    classes = pd.read_csv(tmp_path / "results" / "classes.csv")
+    assert set(classes["training_set"]) == {"Weak-small", "+ Strong"}

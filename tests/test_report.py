@@ -270,7 +270,7 @@ def test_markdown(full_report):
     rows = [r for r in sections[0].splitlines() if r.startswith("|")]
     rows, strata = rows[:5], rows[5:]
     assert [row.count("|") for row in rows] == [8] * 5
-    assert [row.count("|") for row in strata] == [7] * (2 + 4 + 4)
+    assert [row.count("|") for row in strata] == [7] * (2 + 4 + 5 + 4)
     assert strata[2].startswith("| event length: 1 label frame (0.96 s) | ")
     assert rows[0].split("|")[2].strip() == "d′"
     assert [row.split("|")[1].strip() for row in rows[2:]] == [

@@ -14,7 +14,7 @@ can write, and label files. From the bottom up:
   resampling.py       confidence intervals, and whether two systems differ
   array_metrics.py    `metrics`: all metrics of plain arrays
   details.py          ROC and precision-recall curves, the worst errors
-  breakdowns.py       d' by event length and polyphony
+  breakdowns.py       d' by event length, filled share and polyphony
   thresholds.py       thresholds of each class, and reliability curves
   events.py           PSDS and F1 of events, from `sed_scores_eval`
   segments.py         AUC of segments of a second

@@ -1,4 +1,4 @@
-"""Where scores are good: d' by length of the event, and by polyphony.
+"""Where scores are good: d' by event length, filled share and polyphony.
 
 Short events are where strong labels should help most, and label frames with
 many classes at once where models err. A breakdown sorts the positives of the
@@ -13,6 +13,10 @@ one stratum.
     stratum of short events has no label frame that a long one fills. Without
     strong labels it is that of the run of PRESENT label frames. An event that
     the clip cuts counts as long as it is heard.
+  * Filled share: of the clip, by the events of the class together; what they
+    have in common counts once. A weak label of the class is right in that share
+    of the clip's label frames, give or take the frame rule. Without strong
+    labels it is the share of the clip's label frames that are PRESENT.
   * Polyphony: how many of the scored classes are PRESENT in the label frame.
 
 Intervals are made as those of the headline, over the first 200 of the same
@@ -42,6 +46,7 @@ from audioset_strong.evaluation.resampling import (
     interval_of,
     interval_of_difference,
 )
+from audioset_strong.labels.clips import lengths_of_clips
 from audioset_strong.labels.frame_rule import positive_label_frames
 from audioset_strong.params import LabelFrameParams
 
@@ -49,7 +54,7 @@ _Bools = npt.NDArray[np.bool_]
 _Floats = npt.NDArray[np.float64]
 _Ints = npt.NDArray[np.int64]
 
-LENGTH, POLYPHONY = "event length", "polyphony"
+LENGTH, SHARE, POLYPHONY = "event length", "filled share", "polyphony"
 COLUMNS = (
     "breakdown",
     "stratum",
@@ -61,6 +66,9 @@ COLUMNS = (
 # Upper ends of the strata but the last. Half of the released events are
 # shorter than a second or so; half a second is about half of a label frame.
 _SECONDS = (0.5, 1.0, 2.0, 5.0)
+# In the released labels a quarter of the classes of a clip fill all of it, a
+# quarter less than an eighth.
+_SHARES = (0.1, 0.25, 0.5, 0.9)
 # Of runs, which have no lengths in between.
 _LABEL_FRAMES = (1, 2, 5)
 _CLASSES = (1, 2, 3)
@@ -80,7 +88,7 @@ class Breakdown(NamedTuple):
         num_classes int64; mean_auc and d_prime float64, NaN without a class.
       mean_aucs: float64 `[1 + num_resamples, num_strata]`: as it is, and of
         each resample.
-      lengths_of: What event lengths are of, in words.
+      lengths_of: What event lengths and shares are of, in words.
     """
 
     table: pd.DataFrame
@@ -94,8 +102,8 @@ class _Positives(NamedTuple):
     Attributes:
       column: int64 `[num_positives]`, index of the class.
       item: int64, same shape.
-      strata: int64 `[2, num_positives]`: of event length, -1 where no event is
-        known, and of polyphony.
+      strata: int64 `[3, num_positives]`: of event length and filled share, -1
+        where no event is known, and of polyphony.
     """
 
     column: _Ints
@@ -115,6 +123,7 @@ def break_down(
     seed: int = 0,
     params: LabelFrameParams = LabelFrameParams(),
     rankings: Sequence[ClassRanking] | None = None,
+    clips: pd.DataFrame | None = None,
 ) -> Breakdown:
     """Breaks the Strong eval of one system down.
 
@@ -127,6 +136,8 @@ def break_down(
       seed: Seed to draw clips with.
       params: The frame rule that made the labels.
       rankings: `items.rank_classes()`, if it was already computed.
+      clips: Clips table (`labels/clips.py`) that says how long clips are; those
+        not listed are as long as `params` says.
 
     Raises:
       InputError: A score is NaN.
@@ -136,14 +147,18 @@ def break_down(
     lengths = (
         _frame_names(params.label_frame_seconds)
         if strong is None
-        else _second_names()
+        else _names_between([f"{edge:g}" for edge in _SECONDS], "s")
     )
-    names = [
-        *lengths,
-        *map(_class_name, _CLASSES),
-        f"{_CLASSES[-1] + 1} or more",
-    ]
-    positives = _positives(items, rankings, strong, params, len(lengths))
+    strata = {
+        LENGTH: lengths,
+        SHARE: _names_between([f"{share * 100:g}" for share in _SHARES], "%"),
+        POLYPHONY: [
+            *map(_class_name, _CLASSES),
+            f"{_CLASSES[-1] + 1} or more",
+        ],
+    }
+    names = [name for of_breakdown in strata.values() for name in of_breakdown]
+    positives = _positives(items, rankings, strong, params, clips, len(lengths))
     aucs, counts = _class_aucs(items, rankings, positives, len(names))
     means = [_mean_of_classes(aucs)[np.newaxis]]
     if num_resamples:
@@ -158,8 +173,7 @@ def break_down(
     return Breakdown(
         table=pd.DataFrame(
             {
-                "breakdown": [LENGTH] * len(lengths)
-                + [POLYPHONY] * (len(names) - len(lengths)),
+                "breakdown": [b for b in strata for _ in strata[b]],
                 "stratum": names,
                 "num_positives": counts.sum(axis=0),
                 "num_classes": (counts > 0).sum(axis=0),
@@ -180,6 +194,7 @@ def _positives(
     rankings: Sequence[ClassRanking],
     strong: pd.DataFrame | None,
     params: LabelFrameParams,
+    clips: pd.DataFrame | None,
     num_lengths: int,
 ) -> _Positives:
     """Finds the strata of all positives."""
@@ -197,8 +212,13 @@ def _positives(
         # A length of exactly an edge lies below it.
         of_length = np.searchsorted(_SECONDS, seconds)
         of_length[seconds == 0] = -1
-    of_polyphony = num_lengths + np.searchsorted(_CLASSES, polyphony)
-    return _Positives(column, item, np.stack([of_length, of_polyphony]))
+    shares = _shares_of_positives(items, strong, params, clips, column, item)
+    of_share = num_lengths + np.searchsorted(_SHARES, shares)
+    of_share[shares == 0] = -1
+    num_before = num_lengths + len(_SHARES) + 1
+    of_polyphony = num_before + np.searchsorted(_CLASSES, polyphony)
+    strata = np.stack([of_length, of_share, of_polyphony])
+    return _Positives(column, item, strata)
 
 
 def _class_aucs(
@@ -291,12 +311,11 @@ def _class_name(count: int) -> str:
     return "1 class" if count == 1 else f"{count} classes"
 
 
-def _second_names() -> list[str]:
-    bounds = [f"{edge:g}" for edge in _SECONDS]
+def _names_between(bounds: Sequence[str], unit: str) -> list[str]:
     between = [
-        f"{a} to {b} s" for a, b in zip(bounds, bounds[1:], strict=False)
+        f"{a} to {b} {unit}" for a, b in zip(bounds, bounds[1:], strict=False)
     ]
-    return [f"up to {bounds[0]} s", *between, f"over {bounds[-1]} s"]
+    return [f"up to {bounds[0]} {unit}", *between, f"over {bounds[-1]} {unit}"]
 
 
 def _frame_names(seconds: float) -> list[str]:
@@ -361,6 +380,57 @@ def _event_seconds(
     # Whole milliseconds, as in label files: 2.5 - 2.0 may be a little more.
     rounded: _Floats = np.round(found, 3)
     return rounded
+
+
+def filled_shares(
+    strong: pd.DataFrame, clip_seconds: npt.ArrayLike
+) -> "pd.Series[float]":
+    """Measures how much of a clip the events of a class fill.
+
+    Args:
+      strong: Strong table (`label_files`).
+      clip_seconds: float `[num_events]`, or one number: length of the clip.
+
+    Returns:
+      float64 in [0, 1], with segment_id and mid as its index.
+    """
+    keys = ["segment_id", "mid"]
+    lengths = np.broadcast_to(clip_seconds, len(strong))
+    events = strong.assign(
+        clip_seconds=lengths,
+        offset_seconds=np.minimum(strong["offset_seconds"], lengths),
+    ).sort_values([*keys, "onset_seconds"])
+    pair = [events[key] for key in keys]
+    # Events that overlap an earlier one of the pair add only what is new.
+    last = events.groupby(keys)["offset_seconds"].cummax()
+    before = last.groupby(pair).shift().fillna(0.0)
+    new = events["offset_seconds"] - np.maximum(events["onset_seconds"], before)
+    return (new.clip(lower=0.0) / events["clip_seconds"]).groupby(pair).sum()
+
+
+def _shares_of_positives(
+    items: EvalItems,
+    strong: pd.DataFrame | None,
+    params: LabelFrameParams,
+    clips: pd.DataFrame | None,
+    column: _Ints,
+    item: _Ints,
+) -> _Floats:
+    """Finds the filled share of each positive's clip; 0 for no event."""
+    clip = items.clip_of_item[item]
+    if strong is None:
+        # [num_clips, num_classes]
+        present = np.zeros((items.segment_ids.size, items.mids.size))
+        np.add.at(present, (clip, column), 1)
+        return present[clip, column] / np.bincount(items.clip_of_item)[clip]
+    lengths = lengths_of_clips(strong["segment_id"], clips, params.clip_seconds)
+    filled = filled_shares(strong, lengths)
+    pairs = pd.MultiIndex.from_arrays(
+        [items.segment_ids[clip], items.mids[column]]
+    )
+    found = filled.reindex(pairs).fillna(0.0)
+    # Times are whole milliseconds, the shares of them a hair more or less.
+    return np.asarray(found.round(6), dtype=np.float64)
 
 
 def _stratum_aucs(

@@ -471,6 +471,7 @@ def _evaluate_system(
                 resampling.seed,
                 truth.params,
                 rankings,
+                truth.clips,
             )
             summary = summary._replace(breakdown=breakdown)
         return SystemEvaluation(result, summary)

@@ -2,7 +2,7 @@
 
     strong_explicit_curves      mean ROC and precision-recall curves
     strong_explicit_classes     classes of the highest and lowest d'
-    strong_explicit_breakdowns  d' by event length and polyphony
+    strong_explicit_breakdowns  d' by event length, filled share and polyphony
     strong_implied_reliability  share of positives by score
 
 and the same of the Weak eval. Curves and classes are of the first kind of
@@ -247,7 +247,7 @@ def _draw_systems(
 
 def _breakdowns_figure(breakdowns: pd.DataFrame, names: list[str]) -> Figure:
     figure = Figure(figsize=(_PAGE, 2.4), layout="constrained")
-    axes = figure.subplots(1, 2, sharex=True)
+    axes = figure.subplots(1, 3, sharex=True)
     for axis, (breakdown, rows) in zip(
         axes, breakdowns.groupby("breakdown", sort=False), strict=True
     ):

@@ -39,7 +39,7 @@ and notes say why):
        num_classes_infinite_d_prime, num_items, num_positives, num_negatives;
        intervals: I of the six metrics, or null;
        classes [C]; worst_items [W], or null; breakdowns [B], or null, with
-       lengths_of: what event lengths are of; reliability: R, or null;
+       lengths_of: what event lengths and shares are of; reliability: R or null;
        notes [str]; undefined_classes [{mid, display_name, reason}];
        alignment: the fields of `Alignment`
     D  the same six metrics, and intervals: I of their differences, or null
@@ -55,8 +55,9 @@ and notes say why):
     W  kind ("false alarm" or "miss"), segment_id, label_frame, onset_seconds,
        offset_seconds (these three null for whole clips), mid, display_name,
        score, error, num_others, url ("" for none) (`details.py`)
-    B  breakdown ("event length" or "polyphony"), stratum, num_positives,
-       num_classes, mean_auc, d_prime (`breakdowns.py`); with intervals
+    B  breakdown ("event length", "filled share" (of the clip, by the class) or
+       "polyphony"), stratum, num_positives, num_classes, mean_auc, d_prime
+       (`breakdowns.py`); with intervals
        d_prime_low and d_prime_high; with a baseline baseline_d_prime and
        d_prime_difference; with both baseline_d_prime_low,
        baseline_d_prime_high, d_prime_difference_low and
@@ -488,7 +489,8 @@ def _markdown_breakdowns(details: EvalDetails) -> str:
         for cells in lines
     )
     return (
-        f"\nd′ by event length and polyphony; lengths are those of "
+        f"\nd′ by event length, by the share of the clip that the class fills, "
+        f"and by polyphony; lengths and shares are those of "
         f"{details.lengths_of}.\n\n{table}"
     )
 

@@ -243,7 +243,7 @@ class EvalDetails:
       baseline_curves: Those of the baseline.
       worst: `details.worst_items`.
       breakdowns: `breakdowns.join_breakdowns`; of one Strong eval of a report.
-      lengths_of: What its event lengths are of, in words.
+      lengths_of: What its event lengths and shares are of, in words.
       reliability: `thresholds.pooled_reliability`, against implied negatives.
       baseline_reliability: That of the baseline.
     """

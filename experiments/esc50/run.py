@@ -22,17 +22,18 @@ processes can share a folder; of several folders, all must be copies of one
 that holds the inputs, and for fine-tuned rows the points of the sweep.
 
 --results_dir receives `inputs.json`, the hashes; `runs.jsonl`, a line a row and
-seed with its numbers, settings, versions and classes; `mu_sweep.jsonl`, a line
-a point; and the table, `table1.md`.
+seed with its numbers, settings and versions; `classes.csv`, a line a row, seed,
+evaluation and class; `mu_sweep.jsonl`, a line a point; and `intervals.json` and
+`strata.json` (`intervals.py`). `report.py` makes tables and figures of them.
 """
 
-import csv
 import json
 import os
 import time
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import pandas as pd
 from absl import flags, logging
 
 from audioset_strong import files, run_flags
@@ -44,7 +45,8 @@ from audioset_strong.records.manifest import (
     write_text,
 )
 from audioset_strong.training.strategy import make_reproducible
-from experiments import mu_sweep, rows, table1
+from experiments import mu_curve, mu_sweep, rows, table1
+from experiments.esc50.intervals import METRICS, write_intervals
 from experiments.joined import Result, read_results
 from experiments.training_steps import (
     ExperimentInputs,
@@ -253,8 +255,8 @@ def _run(plan: Sequence[Task], inputs: ExperimentInputs) -> None:
 
 def _choose_mus(output_dirs: Sequence[str]) -> dict[str, float]:
     """Returns the best mu of each set by d' on the held-out clips."""
-    points = mu_sweep.summarise(read_results(output_dirs, "mu_sweep"))
-    chosen = mu_sweep.choose(points)
+    points = mu_curve.summarise(read_results(output_dirs, "mu_sweep"))
+    chosen = mu_curve.choose(points)
     logging.info("mu by held-out d': %s.", chosen)
     return {mixed: best["d_prime"] for mixed, best in chosen.items()}
 
@@ -263,32 +265,57 @@ def collect(output_dirs: Sequence[str], results_dir: str) -> str:
     """Writes all results as data; returns the table as Markdown."""
     files.make_output_folder(results_dir)
     results = read_results(output_dirs, "rows")
-    lines = [_with_classes(result) for result in results]
-    _write_lines(lines, os.path.join(results_dir, "runs.jsonl"))
+    _write_lines(results, os.path.join(results_dir, "runs.jsonl"))
+    _write_classes(results, results_dir)
     swept = [d for d in output_dirs if os.path.exists(f"{d}/mu_sweep")]
     if swept:
         points = read_results(swept, "mu_sweep")
         _write_lines(points, os.path.join(results_dir, "mu_sweep.jsonl"))
-    table = table1.format_table(table1.summarise(results))
-    write_text(f"{table}\n", os.path.join(results_dir, "table1.md"))
-    return table
+    paper = {
+        row.training_set: dict(zip(METRICS, row.paper, strict=True))
+        for row in rows.ROWS
+    }
+    write_intervals(results, output_dirs, paper, results_dir)
+    return table1.format_table(table1.summarise(results))
 
 
-def _with_classes(result: Result) -> dict[str, Any]:
-    """Adds the table of classes of a result's report, and drops its place."""
-    folder = os.path.dirname(result["report"])
-    path = os.path.join(folder, "per_class.csv")
-    with open(path, newline="", encoding="utf-8") as file:
-        classes = list(csv.DictReader(file))
-    line = {n: v for n, v in result.items() if n != "report"}
-    return {**line, "classes": classes}
+def _in_order(results: Sequence[Result]) -> list[Result]:
+    """Sorts results by what they are the result of."""
+    return sorted(results, key=lambda result: json.dumps(result["point"]))
 
 
 def _write_lines(results: Sequence[Result], path: str) -> None:
-    """Writes a line a result, in the order of what they are the result of."""
-    by_point = sorted(results, key=lambda r: json.dumps(r["point"]))
-    lines = [json.dumps(r, sort_keys=True) for r in by_point]
+    """Writes a line a result, without the place of its report."""
+    lines = [
+        json.dumps({n: v for n, v in r.items() if n != "report"})
+        for r in _in_order(results)
+    ]
     write_text("".join(f"{line}\n" for line in lines), path)
+
+
+def _write_classes(results: Sequence[Result], results_dir: str) -> None:
+    """Writes what reports say of each class against explicit negatives.
+
+    `classes.csv` has the numbers of each model; `eval_classes.csv` has what is
+    the same for all: display names and counts.
+    """
+    keys = ["evaluation", "mid"]
+    same = ["display_name", "num_positives", "num_negatives"]
+    of_runs = []
+    for result in _in_order(results):
+        folder = os.path.dirname(result["report"])
+        table = pd.read_csv(os.path.join(folder, "per_class.csv"))
+        table = table[table["negatives"] == "explicit"]
+        of_runs.append(table.assign(**result["point"]))
+    classes = pd.concat(of_runs)
+    metrics = ["auc", "average_precision", "lwlrap"]
+    tables = {
+        "eval_classes": classes[[*keys, *same]].drop_duplicates(),
+        "classes": classes[["training_set", "seed", *keys, *metrics]].round(4),
+    }
+    for name, table in tables.items():
+        path = os.path.join(results_dir, f"{name}.csv")
+        write_text(table.to_csv(index=False, lineterminator="\n"), path)
 
 
 def main(argv: Sequence[str]) -> None:
