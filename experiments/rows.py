@@ -275,8 +275,7 @@ def _check_given_for_real_clips() -> None:
     if ROW_FLAGFILES.value and given:
         raise InputError(
             f"{ROW_FLAGFILES.value} says how each row is trained. Leave out "
-            f"{', '.join(f'--{name}' for name in given)}, or change a copy of "
-            f"the folder and give it as --row_flagfiles."
+            f"{', '.join(f'--{name}' for name in given)}, or change it there."
         )
     if absent and not ROW_FLAGFILES.value:
         raise InputError(
@@ -374,10 +373,10 @@ def read_row_flags(row: Row) -> TrainFlags:
     """
     path = os.path.join(ROW_FLAGFILES.value, f"{row.folder}.flags")
     given = read_train_flags(path)
-    for name in ("training_set", "mixed_training_set"):
+    sets = {"training_set": "weak", "mixed_training_set": "", **row.train}
+    for name, expected in sets.items():
         found = getattr(given.train, name)
-        expected = row.train.get(name, getattr(TrainParams, name))
-        if found != expected:
+        if name != "mu" and found != expected:
             raise InputError(
                 f"{path}: expected --{name}={expected}, for "
                 f"{row.training_set}. Received: {found!r}."
@@ -397,10 +396,11 @@ def _settings_of_row(
     """
     if ROW_FLAGFILES.value:
         given = read_row_flags(row)
+        unmixed = {"mixed_training_set": "", "mu": 0.0}
         of_start = read_row_flags(start).model if start else {}
         return (
             ModelParams(**{**of_start, **given.model}),
-            dataclasses.replace(given.train, **params),
+            dataclasses.replace(given.train, **{**unmixed, **params}),
             given.recipe,
         )
     if start:

@@ -100,6 +100,24 @@ def _parse(module, *command):
     return values
 
 
+def test_costs_in_the_readme_are_those_of_the_flagfiles():
+    def costs(*arguments):
+        return subprocess.run(
+            [sys.executable, "-m", "experiments.audioset.costs", *arguments],
+            cwd=_ROOT,
+            env={**os.environ, "PYTHONPATH": str(_ROOT)},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+
+    text = (_ROOT / _AUDIOSET / "README.md").read_text()
+    assert f"<!-- costs.py -->\n{costs()}<!-- end -->\n" in text
+    # 205 million examples, and 100 validations of a third of 51,730 frames.
+    measured = costs("--examples_per_second=8000", "--dollars_per_hour=10")
+    assert "| weak-large | 207 | 7.2 h | $72 |" in measured
+
+
 # --- stages ------------------------------------------------------------------
 
 
