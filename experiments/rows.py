@@ -100,6 +100,20 @@ _OF_TRAINING = (
     "patience_validations",
 )
 _NEEDED_FOR_REAL_CLIPS = _OF_TRAINING[:6]
+# What preparation or AudioSet itself decides on real clips.
+_OF_SIMULATION = (
+    "sources",
+    "esc50_dir",
+    "preset",
+    "strong_recordings_share",
+    "num_weak_clips",
+    "num_strong_clips",
+    "num_eval_clips",
+    "shown_per_class",
+    "held_out_fraction",
+    "log_mel_dtype",
+    "miner_steps",
+)
 
 OUTPUT_DIR = flags.DEFINE_string(
     "output_dir", None, "Folder for everything that is made.", required=True
@@ -236,12 +250,7 @@ def _train_params(num_steps: int, seed: int, **params: Any) -> TrainParams:
 
 def make_experiment_inputs() -> ExperimentInputs:
     """Takes real inputs from the flags, or simulates them."""
-    real = (
-        _TRAIN_RECORDS_DIR.value,
-        _EVAL_RECORDS_DIR.value,
-        _EVAL_WEAK_LABELS.value,
-        _EVAL_FRAMED_LABELS.value,
-    )
+    real = _real_inputs()
     if all(real):
         _check_given_for_real_clips()
         return ExperimentInputs(*real, class_map=_CLASS_MAP.value)
@@ -262,14 +271,42 @@ def make_experiment_inputs() -> ExperimentInputs:
 
 def make_training_records() -> str:
     """Takes real training records from the flags, or simulates them."""
-    if _TRAIN_RECORDS_DIR.value:
+    records_dir, *of_evaluation = _real_inputs()
+    if records_dir:
         _check_given_for_real_clips()
-        return str(_TRAIN_RECORDS_DIR.value)
+        return records_dir
+    if any(of_evaluation) or ROW_FLAGFILES.value:
+        raise InputError("Real clips need --train_records_dir.")
     return make_train_records(*_simulation(), _record_params())
+
+
+def _real_inputs() -> tuple[str, str, str, str]:
+    return (
+        _TRAIN_RECORDS_DIR.value,
+        _EVAL_RECORDS_DIR.value,
+        _EVAL_WEAK_LABELS.value,
+        _EVAL_FRAMED_LABELS.value,
+    )
+
+
+def refuse_real_clips() -> None:
+    """Raises `InputError` if real clips are named, for simulated ones only."""
+    if any(_real_inputs()) or ROW_FLAGFILES.value:
+        raise InputError(
+            "This makes its clips itself. Real ones are for "
+            "experiments.table1 and experiments.mu_sweep."
+        )
 
 
 def _check_given_for_real_clips() -> None:
     """Raises `InputError` unless network and steps are chosen, once."""
+    simulated = [n for n in _OF_SIMULATION if flags.FLAGS[n].present]
+    if simulated:
+        raise InputError(
+            f"{', '.join(f'--{name}' for name in simulated)} are for simulated "
+            f"clips. Leave them out, or --train_records_dir and other flags of "
+            f"real clips."
+        )
     given = [n for n in _OF_TRAINING if flags.FLAGS[n].present]
     absent = [n for n in _NEEDED_FOR_REAL_CLIPS if n not in given]
     if ROW_FLAGFILES.value and given:

@@ -66,6 +66,18 @@ def test_flagfile_of_a_row(name):
 
 
 @pytest.mark.usefixtures("_in_root")
+@pytest.mark.parametrize("strategy", ["multi_worker", "tpu"])
+def test_what_launch_scripts_add_is_a_strategy(tmp_path, strategy):
+    # tests/test_launching.py has their commands.
+    lines = f"--strategy={strategy}\n--flagfile={_AUDIOSET}/weak-large.flags\n"
+    (tmp_path / "x.flags").write_text(lines)
+    found = read_train_flags(str(tmp_path / "x.flags")).train
+    assert found == dataclasses.replace(
+        _read("weak-large").train, strategy=strategy
+    )
+
+
+@pytest.mark.usefixtures("_in_root")
 def test_every_flagfile_is_of_a_row_or_known():
     names = {path.stem for path in (_ROOT / _AUDIOSET).glob("*.flags")}
     parts = {"common", "small", "fine_tune"}
@@ -387,6 +399,7 @@ def test_points_of_the_sweep_are_trained_as_the_flagfiles_say(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["--log_mel_dtype=uint8"], "log_mel_dtype are for simulated clips"),
         (["--small_steps=5"], "each row is trained. Leave out --small_steps"),
         (["--precision=float32", "--width=1"], "out --width, --precision"),
         (["--row_flagfiles="], "need --row_flagfiles=experiments/audioset, "),
