@@ -63,9 +63,9 @@ class Device:
         return low, high
 
 
-# Not run. Published trainings of ResNet-50 on ImageNet lie inside these ranges
-# (from memory): the larger the peak, the more memory limits the network. List
-# prices from memory, 2026-11: check yours.
+# Not run. The best published trainings of ResNet-50 on ImageNet are near the
+# upper ends (from memory): the larger the peak, the more memory limits the
+# network. List prices from memory, 2026-11: check yours.
 _DEVICES = (
     Device("A100", 312, (0.08, 0.20), 4.0),
     Device("H100", 989, (0.05, 0.15), 7.0),
