@@ -6,7 +6,8 @@ exported model) and later stages read them from there. The attributes'
 documentation is also the help text of the flags of the same names.
 
 A saved setting that this version does not know is an error: to ignore it would
-give other results without notice.
+give other results without notice. One that was retired may be saved with the
+value that did nothing.
 """
 
 import dataclasses
@@ -14,7 +15,7 @@ import json
 import math
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from audioset_strong.errors import InputError
 from audioset_strong.files import open_output, read_bytes
@@ -177,9 +178,6 @@ class RecordParams:
       held_out_fraction: Share of the groups (ytids, recordings) with strong
         labels, or of all if there are none, that is held out for validation, by
         stable hash; 0 for evaluation data.
-      strong_fraction: Share of the other groups with strong labels that keep
-        them, by stable hash; less than 1 for Figure 3 of the paper.
-      strong_fraction_seed: Chooses which groups keep them.
       clips_per_shard: Clips in a shard, on average. 1,000 clips are 130 MB, a
         size at which reading in parallel pays.
       clip_seconds: Length of a clip for which nothing else gives it, and the
@@ -190,8 +188,6 @@ class RecordParams:
     """
 
     held_out_fraction: float = 0.05
-    strong_fraction: float = 1.0
-    strong_fraction_seed: int = 0
     clips_per_shard: int = 1000
     clip_seconds: float = 10.0
     log_mel_dtype: str = "float16"
@@ -236,6 +232,10 @@ class TrainParams:
       mixed_training_set: The set that is mixed in with probability `mu`:
         "diffuse" or "strong"; "" for no mixing.
       mu: Probability that an example comes from `mixed_training_set`.
+      strong_fraction: Share of the groups (ytids, recordings) with strong
+        labels that "weak_small", "diffuse" and "strong" use, by stable hash; a
+        larger share has all that a smaller one has. "weak" stays whole.
+      strong_fraction_seed: Chooses which groups.
       num_steps: Optimizer updates.
       global_batch_size: Examples in each update, over all replicas.
       learning_rate: Of Adam, at its highest.
@@ -285,6 +285,8 @@ class TrainParams:
     training_set: str = "weak"
     mixed_training_set: str = ""
     mu: float = 0.0
+    strong_fraction: float = 1.0
+    strong_fraction_seed: int = 0
     num_steps: int = 10000
     global_batch_size: int = 128
     learning_rate: float = 1e-3
@@ -395,14 +397,48 @@ class DecodingParams:
                 )
 
 
+class Retired(NamedTuple):
+    """A setting that is no more.
+
+    Attributes:
+      neutral: The value with which it did nothing.
+      advice: What another value did, and what to do now.
+    """
+
+    neutral: Any
+    advice: str
+
+
+_SHARE_OF_STRONG = (
+    "chose the clips that kept their strong labels in these records. Now train "
+    "chooses, by the setting of the same name: prepare the records anew, with "
+    "all labels"
+)
+# By the class that they were of.
+RETIRED: Mapping[str, Mapping[str, Retired]] = {
+    "RecordParams": {
+        "strong_fraction": Retired(1.0, _SHARE_OF_STRONG),
+        "strong_fraction_seed": Retired(0, _SHARE_OF_STRONG),
+    }
+}
+
+
 def from_dict(
     params_class: type[_Params], values: Mapping[str, Any]
 ) -> _Params:
     """Makes a params dataclass from a dict; missing fields keep their default.
 
+    Settings of `RETIRED` are dropped.
+
     Raises:
-      InputError: A field is unknown, which means that another version wrote it.
+      InputError: A field is unknown, which means that another version wrote it,
+        or is retired and has a value that did something.
     """
+    retired = RETIRED.get(params_class.__name__, {})
+    for name, (neutral, advice) in retired.items():
+        if values.get(name, neutral) != neutral:
+            raise InputError(f"The setting {name}={values[name]} {advice}.")
+    values = {n: v for n, v in values.items() if n not in retired}
     known = {f.name for f in dataclasses.fields(params_class)}  # type: ignore[arg-type]
     unknown = sorted(set(values) - known)
     if unknown:

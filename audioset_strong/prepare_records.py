@@ -109,19 +109,6 @@ _HELD_OUT_FRACTION = flags.DEFINE_float(
     lower_bound=0.0,
     upper_bound=1.0,
 )
-_STRONG_FRACTION = flags.DEFINE_float(
-    "strong_fraction",
-    RecordParams.strong_fraction,
-    "Share of the other groups with strong labels that keep them, for training "
-    "on a part of Strong; a larger share has all that a smaller one has.",
-    lower_bound=0.0,
-    upper_bound=1.0,
-)
-_STRONG_FRACTION_SEED = flags.DEFINE_integer(
-    "strong_fraction_seed",
-    RecordParams.strong_fraction_seed,
-    "Chooses which groups --strong_fraction keeps.",
-)
 _CLIPS_PER_SHARD = flags.DEFINE_integer(
     "clips_per_shard",
     RecordParams.clips_per_shard,
@@ -211,8 +198,6 @@ def main(argv: Sequence[str]) -> None:
         _OUTPUT_DIR.value,
         RecordParams(
             held_out_fraction=_HELD_OUT_FRACTION.value,
-            strong_fraction=_STRONG_FRACTION.value,
-            strong_fraction_seed=_STRONG_FRACTION_SEED.value,
             clips_per_shard=_CLIPS_PER_SHARD.value,
             clip_seconds=_CLIP_SECONDS.value,
             log_mel_dtype=_LOG_MEL_DTYPE.value,

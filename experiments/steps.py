@@ -28,6 +28,7 @@ from absl import logging
 from audioset_strong import files
 from audioset_strong.errors import InputError
 from audioset_strong.labels.problems import listed
+from audioset_strong.params import RETIRED
 from audioset_strong.records.manifest import read_json, write_json
 
 _WAIT_SECONDS = 2.0
@@ -78,7 +79,8 @@ def run_step(
       name: Of the step.
       output: File or folder that the action makes.
       inputs: What the output depends on: values of JSON, or params, where a
-        field that an older stamp lacks counts as having had its default.
+        field that an older stamp lacks counts as having had its default, and
+        one that was retired may have had the value that did nothing.
       action: Makes the output, or goes on with one that a stopped process has
         begun from the same inputs. Returns a value of JSON.
       hash_output: Hashes the output.
@@ -154,13 +156,20 @@ def _describe_changes(
     saved: Mapping[str, Any], inputs: Mapping[str, Any]
 ) -> str:
     """Says which inputs are others than the saved ones; "" for none."""
+    retired = {
+        f"{name}.{setting}": was.neutral
+        for name, value in inputs.items()
+        for setting, was in RETIRED.get(type(value).__name__, {}).items()
+    }
     defaults = {
         f"{name}.{field.name}": field.default
         for name, value in inputs.items()
         if dataclasses.is_dataclass(value)
         for field in dataclasses.fields(value)
     }
-    saved, now = {**_flat(defaults), **saved}, _flat(inputs)
+    # A retired setting is as if it were there, with what did nothing.
+    saved = {**_flat(defaults), **saved}
+    now = {**{n: v for n, v in retired.items() if n in saved}, **_flat(inputs)}
     changes = [
         f"{name} was {saved.get(name)!r} and is {now.get(name)!r}"
         for name in {**saved, **now}

@@ -75,7 +75,6 @@ def _commands(release, records_dir, folder):
             smear_labels=True,
             ontology=folder / "ontology.json",
             eval_labels=folder / "eval.tsv",
-            strong_fraction=0.0,
         ),
         "no audio": _prepare(release, folder / "1", audio_dir=folder / "none"),
         "header": _prepare(
@@ -166,11 +165,9 @@ def test_bad_labels_are_counted_and_reported(done):
     assert "2 clips left out (1 missing, 1 unreadable)" in errors
 
 
-def test_mapped_labels_of_a_part_of_strong(done):
+def test_mapped_labels_without_evaluation_clips(done):
     status, errors = done["mapped"]
     assert status == 0, errors
     assert "Positives are also those of all ancestors." in errors
-    # Clip 02 is an evaluation clip, and 09 has no weak labels to stay for.
+    # Clip 02.
     assert "1 eval_clip" in errors
-    assert "1 outside_strong_fraction" in errors
-    assert "clips: strong labels left out by strong_fraction." in errors

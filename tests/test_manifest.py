@@ -50,6 +50,21 @@ def test_an_empty_or_missing_folder(tmp_path):
             read_records(str(folder))
 
 
+def test_records_of_an_older_version(records_dir):
+    path = records_dir / "manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["records"] |= {"strong_fraction": 1.0, "strong_fraction_seed": 0}
+    path.write_text(json.dumps(manifest))
+    assert read_records(str(records_dir)).log_mel_dtype == "float16"
+    manifest["records"]["strong_fraction"] = 0.4
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(
+        InputError,
+        match=r"manifest.json: The setting strong_fraction=0.4 chose",
+    ):
+        read_records(str(records_dir))
+
+
 def test_a_missing_shard(records_dir):
     _shard(records_dir).unlink()
     with pytest.raises(InputError, match=r"strong-.* is missing"):

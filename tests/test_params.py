@@ -10,6 +10,7 @@ from audioset_strong.errors import InputError
 from audioset_strong.params import (
     FeatureParams,
     ModelParams,
+    RecordParams,
     TrainParams,
     from_dict,
     load_params,
@@ -50,6 +51,21 @@ def test_unknown_and_missing_fields():
     with pytest.raises(InputError, match="'epochs'.*another version"):
         from_dict(TrainParams, {"mu": 0.5, "epochs": 3})
     assert from_dict(TrainParams, {"mu": 0.5}) == TrainParams(mu=0.5)
+
+
+def test_retired_settings_that_did_nothing_are_read():
+    old = {"strong_fraction": 1.0, "strong_fraction_seed": 0}
+    saved = {**old, "held_out_fraction": 0.25}
+    assert from_dict(RecordParams, saved) == RecordParams(0.25)
+    for name, value in (("strong_fraction", 0.3), ("strong_fraction_seed", 2)):
+        with pytest.raises(
+            InputError, match=f"{name}={value} chose .* train chooses.* anew"
+        ):
+            from_dict(RecordParams, {**saved, name: value})
+    # A setting of the same name is none of the retired ones.
+    assert from_dict(TrainParams, {"strong_fraction": 0.3}) == TrainParams(
+        strong_fraction=0.3
+    )
 
 
 def test_sizes_of_the_front_end():

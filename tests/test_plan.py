@@ -13,10 +13,6 @@ from audioset_strong.errors import InputError
 from audioset_strong.labels.class_map import ClassMap, write_class_map
 from audioset_strong.labels.clips import make_clips_table
 from audioset_strong.labels.problems import ProblemLog
-from audioset_strong.labels.training_sets import (
-    is_held_out,
-    is_in_strong_fraction,
-)
 from audioset_strong.params import AudioParams, FeatureParams, RecordParams
 from audioset_strong.records.audio_index import read_audio_index
 from audioset_strong.records.plan import (
@@ -167,50 +163,6 @@ def test_clips_of_evaluation_videos_are_left_out(tables):
     ]
     # Their mids do not count either: one /m/u is left in each of a's lists.
     assert plan.unmapped == {"/m/u": 2}
-
-
-def test_a_share_of_strong():
-    ids = [f"video----{i:02d}_0" for i in range(60)]
-    strong = pd.DataFrame(
-        {
-            "segment_id": pd.Series(ids, dtype=object),
-            "onset_seconds": 1.0,
-            "offset_seconds": 2.0,
-            "mid": pd.Series(["/m/x"] * 60, dtype=object),
-        }
-    )
-    weak = pd.DataFrame(
-        {
-            "segment_id": pd.Series(ids[:50], dtype=object),
-            "start_seconds": 0.0,
-            "end_seconds": 10.0,
-            "mids": pd.Series([("/m/x",)] * 50, dtype=object),
-        }
-    )
-    whole = RecordParams(held_out_fraction=0.2)
-    params = dataclasses.replace(whole, strong_fraction=0.5)
-    of_whole = _segment_ids(plan_clips(weak, strong, _MAP, _NO_AUDIO, whole))
-    plan = plan_clips(weak, strong, _MAP, _NO_AUDIO, params)
-    found = _segment_ids(plan)
-    # The held-out part is the same, with its labels.
-    held_out = [s for s in ids if is_held_out(s[:-2], 0.2)]
-    assert found["held_out"] == of_whole["held_out"] == held_out
-    assert all("strong" in c.events for c in plan.clips["held_out"])
-    expected = [
-        s for s in of_whole["strong"] if is_in_strong_fraction(s[:-2], 0.5)
-    ]
-    assert found["strong"] == expected
-    # The others stay for their weak labels, if they have any.
-    others = set(ids) - {*held_out, *expected}
-    assert set(found["weak"]) == others & set(ids[:50])
-    assert all(set(c.events) == {"weak"} for c in plan.clips["weak"])
-    assert plan.notes == {
-        "strong labels left out by strong_fraction": len(found["weak"])
-    }
-    assert [row[:2] for row in plan.left_out] == [
-        (s, "outside_strong_fraction") for s in ids[50:] if s in others
-    ]
-    assert plan.left_out
 
 
 def test_shards_hold_each_clip_once_at_a_stable_place(tables):
@@ -504,7 +456,7 @@ def test_groups_stay_on_one_side(tmp_path):
         for row, name in enumerate(names)
     ]
     index = _index(tmp_path, rows)
-    params = RecordParams(held_out_fraction=0.3, strong_fraction=0.5)
+    params = RecordParams(held_out_fraction=0.3)
     # Of weak labels only, of strong ones, and of some of each.
     for weak_names, strong_names in (
         (names, []),
@@ -514,7 +466,7 @@ def test_groups_stay_on_one_side(tmp_path):
         plan = _plan_clips(
             _weak(dict.fromkeys(weak_names, 1.0)),
             _strong(*strong_names),
-            dataclasses.replace(params, strong_fraction=1.0),
+            params,
             index=index,
         )
         held_out = {
@@ -539,13 +491,6 @@ def test_groups_stay_on_one_side(tmp_path):
             if name not in _groups(plan)
         }
         assert bool(left_out) == bool(weak_names and strong_names)
-    # Clips of a group keep or lose their strong labels together.
-    plan = _plan_clips(strong=_strong(*names), params=params, index=index)
-    kept = {n.split("-")[0] for n, g in _groups(plan).items() if g == "strong"}
-    dropped = {r[0].split("-")[0] for r in plan.left_out}
-    assert kept
-    assert dropped
-    assert not kept & dropped
 
 
 def test_a_group_is_said_once(tmp_path):

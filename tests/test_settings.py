@@ -29,6 +29,7 @@ _RANGES = {
         (
             "warmup_steps",
             "seed",
+            "strong_fraction_seed",
             "max_masked_stft_frames",
             "max_masked_mel_bands",
             "patience_validations",
@@ -51,7 +52,12 @@ _RANGES = {
     "initial_score": ([1e-9, 0.999], [0, 1.0, _NAN]),
     "decay_factor": ([1e-9, 1], [0, 1.5, _NAN]),
 }
-_APART = {"mu", "mixed_training_set", "decay_interval_steps"}
+_APART = {
+    "mu",
+    "mixed_training_set",
+    "strong_fraction",
+    "decay_interval_steps",
+}
 
 
 def _check(**changes):
@@ -121,6 +127,9 @@ def test_choices(name):
         ({"mixed_training_set": "strong", "mu": _NAN}, "mu in .0, 1.*nan"),
         ({"mixed_training_set": "strong", "mu": 1.1}, "mu in .0, 1.*1.1"),
         ({"mixed_training_set": "strong", "mu": -0.1}, "mu in .0, 1.*-0.1"),
+        ({"strong_fraction": 0.1}, "strong_fraction 0.1 .* run has only weak"),
+        ({"training_set": "strong", "strong_fraction": 0}, "in .0, 1.*: 0"),
+        ({"training_set": "strong", "strong_fraction": 1.5}, "in .0, 1.*1.5"),
         ({"learning_rate_decay": "step"}, "need each other.*'step' and 0"),
         ({"decay_interval_steps": 9}, "need each other.*'constant' and 9"),
         ({"decay_interval_steps": -9}, "at least 0. Received: -9"),

@@ -10,7 +10,7 @@ import pytest
 
 from audioset_strong import files
 from audioset_strong.errors import InputError
-from audioset_strong.params import TrainParams
+from audioset_strong.params import RecordParams, TrainParams
 from experiments.steps import hash_file, run_step
 
 _TRAIN = TrainParams(num_steps=7, mu=0.3)
@@ -172,6 +172,34 @@ def test_setting_that_an_older_stamp_lacks_had_its_default(experiment):
     experiment.train = dataclasses.replace(_TRAIN, warmup_steps=3)
     experiment.run()
     assert experiment.made == ["run", "scores"]
+
+
+def test_retired_setting_that_did_nothing_changes_nothing(tmp_path):
+    made = []
+
+    def run(records):
+        made.clear()
+        run_step(
+            str(tmp_path),
+            "records",
+            str(tmp_path / "records"),
+            {"records": records},
+            lambda: made.append((tmp_path / "records").write_text("clips")),
+        )
+        return bool(made)
+
+    assert run(RecordParams())
+    path = tmp_path / "steps" / "records" / "stamp.json"
+    stamp = json.loads(path.read_text())
+    stamp["inputs"]["records.strong_fraction"] = 1.0
+    stamp["inputs"]["records.strong_fraction_seed"] = 0
+    path.write_text(json.dumps(stamp))
+    assert not run(RecordParams())
+    assert run(RecordParams(held_out_fraction=0.1))
+    for name, value in (("strong_fraction", 0.4), ("strong_fraction_seed", 1)):
+        stamp["inputs"][f"records.{name}"] = value
+        path.write_text(json.dumps(stamp))
+        assert run(RecordParams())
 
 
 def test_folder_that_a_process_writes_to_is_not_put_aside(experiment):

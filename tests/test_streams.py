@@ -3,6 +3,7 @@
 import collections
 import dataclasses
 import hashlib
+import shutil
 
 import numpy as np
 import pytest
@@ -13,7 +14,10 @@ from pinned_records import write_clips, write_pinned_records
 from tiny_release import HELD_OUT, MIDS
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.training_sets import get_training_set
+from audioset_strong.labels.training_sets import (
+    get_training_set,
+    is_in_strong_fraction,
+)
 from audioset_strong.params import TrainParams
 from audioset_strong.records import streams
 from audioset_strong.records.manifest import Shard, read_records
@@ -29,6 +33,7 @@ from audioset_strong.records.streams import (
     Mixture,
     Reading,
     class_mask,
+    count_clips,
     label_frame_batches,
     parts_of_worker,
     training_examples,
@@ -99,10 +104,10 @@ def tiny_places(tiny):
     return _places_of_rows(tiny)
 
 
-def _take(records, name, number, **reading):
+def _take(records, name, number, share=(), **reading):
     """First examples of a stream, as arrays: patches and targets."""
     reading = Reading(**{"seed": 3, "shuffle_block_clips": 8, **reading})
-    stream = training_examples(records, get_training_set(name), reading)
+    stream = training_examples(records, get_training_set(name, *share), reading)
     patches, targets = next(iter(stream.batch(number)))
     return patches.numpy(), targets.numpy()
 
@@ -215,6 +220,92 @@ def test_each_pass_has_every_clip_once(
         assert sorted(names) == sorted(_CLIPS[name])
     # Each pass has its own order.
     assert len({tuple(names) for names in passes}) == 3
+
+
+def _share_of(names, *share):
+    return {n for n in names if is_in_strong_fraction(n, *share)}
+
+
+def test_shares_of_the_pinned_clips_are_neither_empty_nor_all():
+    sizes = [len(_share_of(_STRONG, f, 4)) for f in (0.2, 0.4, 0.7, 1.0)]
+    assert sizes == [3, 4, 10, 15]
+
+
+@pytest.mark.parametrize("name", ["weak_small", "strong"])
+def test_each_pass_has_every_clip_of_a_share_once(pinned, pinned_places, name):
+    share = (0.7, 4)
+    expected = _share_of(_CLIPS[name], *share)
+    number = len(expected)
+    assert 1 < number < len(_CLIPS[name])
+    assert count_clips(pinned, get_training_set(name, *share)) == number
+    clips = _clips(pinned, pinned_places, name, 3 * number, share=share)
+    passes = np.reshape(clips, [3, number]).tolist()
+    for names in passes:
+        assert sorted(names) == sorted(expected)
+    assert len({tuple(names) for names in passes}) == 3
+
+
+def test_a_share_has_the_windows_of_the_whole(pinned):
+    # 10 of 15 clips: the examples of the first pass are among those of all.
+    patches, _ = _take(pinned, "strong", 10, share=(0.7, 4))
+    whole, _ = _take(pinned, "strong", 15)
+    assert {p.tobytes() for p in patches} < {p.tobytes() for p in whole}
+
+
+def test_skipping_in_a_share_is_dropping_the_first(pinned):
+    whole = _take(pinned, "diffuse", 40, share=(0.7, 4))
+    for num_skipped in (1, 31):
+        tail = _take(
+            pinned, "diffuse", 40 - num_skipped,
+            share=(0.7, 4), num_skipped=num_skipped,
+        )  # fmt: skip
+        for expected, found in zip(whole, tail):
+            np.testing.assert_array_equal(expected[num_skipped:], found)
+
+
+def test_workers_share_a_share(pinned, pinned_places):
+    # Stretches of 7 and 8 clips, in the order of the shards.
+    in_order = [f"strong{number:03d}_30000" for number in range(35, 50)]
+    for index, stretch in enumerate((in_order[:7], in_order[7:])):
+        expected = _share_of(stretch, 0.7, 4)
+        clips = _clips(
+            pinned,
+            pinned_places,
+            "strong",
+            2 * len(expected),
+            share=(0.7, 4),
+            worker=InputWorker(index, 2),
+        )
+        assert sorted(clips) == sorted([*expected, *expected])
+
+
+def test_a_share_is_of_groups(tiny_records_dir, tmp_path):
+    shutil.copytree(tiny_records_dir, tmp_path, dirs_exist_ok=True)
+    # Whatever the clips' own names say: three of the six are of each site.
+    sites = {f"nukatrain{n:02d}_30000": f"site {n % 2}" for n in range(10)}
+    rows = [f"{name}\t{site}\n" for name, site in sites.items()]
+    (tmp_path / "groups.tsv").write_text(f"segment_id\tgroup\n{''.join(rows)}")
+    records = read_records(str(tmp_path))
+    for seed, inside in ((0, [1]), (1, [0]), (2, [0, 1])):
+        for site in range(2):
+            is_inside = is_in_strong_fraction(f"site {site}", 0.5, seed)
+            assert is_inside == (site in inside)
+        share = get_training_set("strong", 0.5, seed)
+        number = sum(n % 2 in inside for n in (1, 2, 3, 4, 8, 9))
+        assert count_clips(records, share) == number
+
+
+def test_a_share_without_clips_says_so(pinned):
+    with pytest.raises(
+        InputError, match="strong_fraction 0.001 .* none of the 15 clips .*'str"
+    ):
+        _take(pinned, "strong", 1, share=(0.001, 0))
+    # A worker whose only clip is outside.
+    in_order = sorted(_STRONG)
+    outside = min(_STRONG - _share_of(_STRONG, 0.4, 4))
+    worker = InputWorker(in_order.index(outside), 15)
+    with pytest.raises(InputError, match="Input worker .* of 15 has no clip"):
+        _take(pinned, "strong", 1, share=(0.4, 4), worker=worker)
 
 
 def test_held_out_clips_are_not_trained_on(tiny, tiny_places):
@@ -507,6 +598,13 @@ def test_classes_without_labels_are_masked_on_demand(pinned):
             if is_masked:
                 expected[0 if name.startswith("weak") else 3] = 0
             assert mask.tolist() == expected
+    # Of a share, its own labels count.
+    share = (0.15, 10)
+    mask = class_mask(pinned, get_training_set("strong", *share), True)
+    number = len(_share_of(_STRONG, *share))
+    targets = _take(pinned, "diffuse", number, share=share)[1]
+    np.testing.assert_array_equal(mask, targets.max(axis=0))
+    assert 0 < mask.sum() < 4
     params = dataclasses.replace(_PARAMS, mask_unlabelled_classes=True)
     [batch] = training_stream(pinned, params).take(1)
     is_mixed = batch["source"].numpy() == 1

@@ -50,6 +50,12 @@ def test_training_sets_are_as_in_the_paper():
         "strong": ("strong", False, True),
     }
     assert get_training_set("strong") is TRAINING_SETS["strong"]
+    # Weak is whole, whatever the share of Strong.
+    assert get_training_set("weak", 0.1, 7) is TRAINING_SETS["weak"]
+    share = get_training_set("diffuse", 0.1, 7)
+    assert (share.strong_fraction, share.strong_fraction_seed) == (0.1, 7)
+    assert TRAINING_SETS["diffuse"].is_whole
+    assert not share.is_whole
     with pytest.raises(InputError, match="Received: 'Strong'"):
         get_training_set("Strong")
 

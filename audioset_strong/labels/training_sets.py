@@ -10,6 +10,9 @@ choice of clips and a reading of their labels (Section 4 of the paper):
   diffuse        those with strong labels strong      yes
   strong         those with strong labels strong      no
 
+Of the last three a share can be used (Figure 3), chosen by group, the same of
+each. Weak always has all its clips.
+
 A held-out part of the clips with strong labels is kept out of all four. It is
 chosen by ytid, with a stable hash, so that it is the same on every machine
 (BUILD_NOTES.md "Held-out part"). Clips of the evaluation set must not be in any
@@ -71,12 +74,21 @@ class TrainingSet:
       label_set: "weak" or "strong": which labels of a clip are read.
       is_stretched: Whether events are stretched to span the clip.
       needs_strong_labels: Whether only clips with strong labels are in it.
+      strong_fraction: Share of their groups that is in it.
+      strong_fraction_seed: Chooses which groups.
     """
 
     name: str
     label_set: str
     is_stretched: bool
     needs_strong_labels: bool
+    strong_fraction: float = 1.0
+    strong_fraction_seed: int = 0
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it has all groups."""
+        return self.strong_fraction == 1.0
 
 
 TRAINING_SETS = {
@@ -90,14 +102,29 @@ TRAINING_SETS = {
 }
 
 
-def get_training_set(name: str) -> TrainingSet:
-    """Looks up a training set; refuses an unknown name."""
+def get_training_set(
+    name: str, strong_fraction: float = 1.0, strong_fraction_seed: int = 0
+) -> TrainingSet:
+    """Looks up a training set; refuses an unknown name.
+
+    Args:
+      name: As in the table of the module docstring.
+      strong_fraction: As in `TrainingSet`; "weak" is always whole.
+      strong_fraction_seed: Likewise.
+    """
     if name not in TRAINING_SETS:
         raise InputError(
             f"Expected a training set of {sorted(TRAINING_SETS)}. Received: "
             f"{name!r}."
         )
-    return TRAINING_SETS[name]
+    whole = TRAINING_SETS[name]
+    if not whole.needs_strong_labels or strong_fraction == 1.0:
+        return whole
+    return dataclasses.replace(
+        whole,
+        strong_fraction=strong_fraction,
+        strong_fraction_seed=strong_fraction_seed,
+    )
 
 
 def is_held_out(ytid: str, fraction: float) -> bool:

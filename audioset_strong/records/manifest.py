@@ -100,7 +100,7 @@ class Records:
     label_frames: LabelFrameParams
     class_map: ClassMap
     shards: tuple[Shard, ...]
-    events_per_class: dict[str, list[int]]
+    events_per_class: dict[str, list[int]] = dataclasses.field(hash=False)
     log_mel_dtype: str = RecordParams.log_mel_dtype
     cache: ShardCache | None = dataclasses.field(
         default=None, repr=False, compare=False
@@ -169,8 +169,9 @@ def read_records(records_dir: str, cache_dir: str = "") -> Records:
 
     Raises:
       InputError: The folder holds no manifest, or a shard is missing, has the
-        wrong size, or the class map is not the one the records were made with;
-        or `cache_dir` is not local or has no room.
+        wrong size, the class map is not the one the records were made with, or
+        they were made with a setting that this version lacks; or `cache_dir` is
+        not local or has no room.
     """
     manifest_path = os.path.join(records_dir, MANIFEST_NAME)
     if not files.exists(manifest_path):
@@ -189,6 +190,10 @@ def read_records(records_dir: str, cache_dir: str = "") -> Records:
         "The records were made with other classes: restore the file or prepare "
         "them again.",
     )
+    try:
+        params = from_dict(RecordParams, manifest["records"])
+    except InputError as error:
+        raise InputError(f"{manifest_path}: {error}") from error
     records = Records(
         records_dir=records_dir,
         features=from_dict(FeatureParams, manifest["features"]),
@@ -196,7 +201,7 @@ def read_records(records_dir: str, cache_dir: str = "") -> Records:
         class_map=class_map,
         shards=tuple(from_dict(Shard, shard) for shard in manifest["shards"]),
         events_per_class=manifest["events_per_class"],
-        log_mel_dtype=manifest["records"]["log_mel_dtype"],
+        log_mel_dtype=params.log_mel_dtype,
     )
     paths = [records.path_of(shard) for shard in records.shards]
     for path, num_bytes, shard in zip(
@@ -238,11 +243,17 @@ def _groups_of(records_dir: str) -> set[tuple[str, str]]:
         )
     segment_ids = files.read_bytes(path).decode().split("\n")[:-1]
     groups = {("video", group_of_segment(s)) for s in segment_ids}
+    given = read_given_groups(records_dir).values()
+    return groups | {("group", group) for group in given}
+
+
+def read_given_groups(records_dir: str) -> dict[str, str]:
+    """Reads the group of each clip whose name does not tell it."""
     path = os.path.join(records_dir, GROUPS_NAME)
-    if files.exists(path):
-        rows = files.read_bytes(path).decode().split("\n")[1:-1]
-        groups.update(("group", row.partition("\t")[2]) for row in rows)
-    return groups
+    if not files.exists(path):
+        return {}
+    rows = files.read_bytes(path).decode().split("\n")[1:-1]
+    return dict(row.split("\t", 1) for row in rows)
 
 
 def check_no_shared_clips(

@@ -43,7 +43,6 @@ from audioset_strong.labels.label_rows import Names
 from audioset_strong.labels.problems import ProblemLog
 from audioset_strong.labels.training_sets import (
     is_held_out,
-    is_in_strong_fraction,
     strong_events_by_segment,
     weak_events,
 )
@@ -447,14 +446,14 @@ def _group_of(
     has_strong: bool,
     is_in_strong_group: bool,
 ) -> str | None:
-    """Chooses a clip's group; takes its strong labels if it is not to use them.
+    """Chooses a clip's group.
 
     Clips are held out of those with strong labels or, where no clip has any
     (`has_strong`), of all. A clip with weak labels only whose recording has
     strong ones elsewhere must not be trained on if the recording is held out.
 
     Returns:
-      None if no labels are left.
+      None if the clip is left out.
     """
     is_out = is_held_out(split_group, params.held_out_fraction)
     if "strong" not in events:
@@ -465,21 +464,7 @@ def _group_of(
             plan.left_out.append((segment_id, "group_held_out", reason))
             return None
         return "weak"
-    # The held-out part keeps its labels, so that models trained on different
-    # shares of Strong are validated on the same clips.
-    if is_out:
-        return "held_out"
-    if is_in_strong_fraction(
-        split_group, params.strong_fraction, params.strong_fraction_seed
-    ):
-        return "strong"
-    del events["strong"]
-    if events:
-        plan.notes["strong labels left out by strong_fraction"] += 1
-        return "weak"
-    reason = "it has no weak labels to stay for"
-    plan.left_out.append((segment_id, "outside_strong_fraction", reason))
-    return None
+    return "held_out" if is_out else "strong"
 
 
 def _check_held_out(plan: Plan, places: _Places, params: RecordParams) -> None:

@@ -5,8 +5,8 @@
 
 Two lists say clip by clip what was lost between labels and records:
 `left_out.csv` and `faults.csv` (manifest.py). Reasons are those of `AudioError`
-and `faults.FAULTS`, and three of the plan, `eval_clip`, `group_held_out` and
-`outside_strong_fraction`. The latter are no loss: they were asked for.
+and `faults.FAULTS`, and two of the plan, `eval_clip` and `group_held_out`. The
+latter are no loss: they were asked for.
 
 Finished shards are kept. What would take clips or labels from them stops the
 run before it writes, unless it is told to replace them.

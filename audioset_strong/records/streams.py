@@ -7,7 +7,8 @@ Training examples. Each pass over a source has one example of every clip:
       -> without the clips that the label set does not know
 
 With balanced classes a clip is read once and is none, one or several examples
-of a pass (`balance.py`), each with a window of its own.
+of a pass (`balance.py`), each with a window of its own. With a share of the
+clips with strong labels (`strong_fraction`), the others are dropped unparsed.
 
 Passes follow one another without end. Two sources are then mixed by mu, example
 by example; then batched; then prefetched. Mixing comes after repeating, so that
@@ -29,14 +30,19 @@ import functools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from audioset_strong.errors import InputError
-from audioset_strong.labels.training_sets import TrainingSet, get_training_set
+from audioset_strong.labels.ids import group_of_segment
+from audioset_strong.labels.training_sets import (
+    TrainingSet,
+    get_training_set,
+    is_in_strong_fraction,
+)
 from audioset_strong.params import TrainParams
 from audioset_strong.records.balance import (
     clip_weights,
@@ -49,7 +55,11 @@ from audioset_strong.records.examples import (
     make_examples,
     make_label_frames,
 )
-from audioset_strong.records.manifest import Records, Shard
+from audioset_strong.records.manifest import (
+    Records,
+    Shard,
+    read_given_groups,
+)
 from audioset_strong.records.parse import parse_records
 from audioset_strong.records.shard_cache import NUM_AHEAD
 
@@ -195,6 +205,14 @@ class InputWorker:
                 f"Received: {self.index}."
             )
 
+    def stretch_of(self, num_units: int) -> tuple[int, int]:
+        """Returns the first of its units and that after its last."""
+        first, end = (
+            num_units * index // self.num_workers
+            for index in (self.index, self.index + 1)
+        )
+        return first, end
+
 
 @dataclasses.dataclass(frozen=True)
 class ShardPart:
@@ -227,8 +245,7 @@ def parts_of_worker(
     num_clips = sum(shard.num_clips for shard in shards)
     num_units = -(-num_clips // clips_per_unit)
     first, end = (
-        num_units * index // worker.num_workers * clips_per_unit
-        for index in (worker.index, worker.index + 1)
+        unit * clips_per_unit for unit in worker.stretch_of(num_units)
     )
     parts, shard_first = [], 0
     for shard in shards:
@@ -436,6 +453,122 @@ def _clips_of_pass(
     )
 
 
+class _ClipLabels(NamedTuple):
+    """Which labels clips have.
+
+    Attributes:
+      is_known: bool `[num_clips]`, whether a clip is in the training set.
+      clip_of_event: int64 `[num_events]`, place of each label's clip.
+      class_of_event: int64 `[num_events]`.
+    """
+
+    is_known: np.ndarray
+    clip_of_event: np.ndarray
+    class_of_event: np.ndarray
+
+
+def _read_labels(
+    records: Records, parts: Sequence[ShardPart], training_set: TrainingSet
+) -> _ClipLabels:
+    """Reads which labels clips have, and nothing of their features.
+
+    Clips are in the order of the parts. Those that the label set does not know,
+    or that are outside of the share, have no labels.
+    """
+
+    def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        clips = parse_records(
+            serialized,
+            training_set.label_set,
+            records.features,
+            records.log_mel_dtype,
+        )
+        return (
+            clips.segment_id,
+            clips.is_known,
+            clips.events.clip_number,
+            clips.events.event_class,
+        )
+
+    chunks = _read_in_order(records, parts).batch(
+        _num_at_once(records, _CHUNK_CLIPS)
+    )
+    chunks = chunks.map(parse, num_parallel_calls=_PARALLEL_CHUNKS)
+    given_groups = {}
+    if not training_set.is_whole:
+        given_groups = read_given_groups(records.records_dir)
+    is_known, clip_of_event, class_of_event, num_clips = [], [], [], 0
+    for chunk in read_batches(without_tuner(chunks), records):
+        segment_id, known, clip, event_class = (part.numpy() for part in chunk)
+        if not training_set.is_whole:
+            known &= [
+                _is_in_share(name.decode(), given_groups, training_set)
+                for name in segment_id
+            ]
+        is_known.append(known)
+        clip_of_event.append(clip[known[clip]] + num_clips)
+        class_of_event.append(event_class[known[clip]])
+        num_clips += len(known)
+    return _ClipLabels(
+        np.concatenate(is_known),
+        np.concatenate(clip_of_event),
+        np.concatenate(class_of_event),
+    )
+
+
+def _is_in_share(
+    segment_id: str, given_groups: dict[str, str], training_set: TrainingSet
+) -> bool:
+    """Whether a clip with strong labels is in the share of a training set."""
+    return is_in_strong_fraction(
+        given_groups.get(segment_id) or group_of_segment(segment_id),
+        training_set.strong_fraction,
+        training_set.strong_fraction_seed,
+    )
+
+
+def _shards_of(records: Records, training_set: TrainingSet) -> list[Shard]:
+    """Returns the shards that can hold clips of a training set."""
+    groups = ["weak", "strong"][training_set.needs_strong_labels :]
+    return records.shards_of(*groups)
+
+
+# Read once for all that needs it: a run has two training sets at most.
+@functools.lru_cache(maxsize=2)
+def _read_share(records: Records, training_set: TrainingSet) -> _ClipLabels:
+    """Reads all labels of a training set that needs strong ones.
+
+    It takes as long as reading their shards.
+
+    Raises:
+      InputError: The share holds no clip.
+    """
+    shards = _shards_of(records, training_set)
+    parts = parts_of_worker(shards, InputWorker())
+    labels = _read_labels(records, parts, training_set)
+    if not labels.is_known.any():
+        num_clips = sum(
+            s.num_clips_with(training_set.label_set) for s in shards
+        )
+        raise InputError(
+            f"strong_fraction {training_set.strong_fraction:g} with "
+            f"strong_fraction_seed {training_set.strong_fraction_seed} leaves "
+            f"none of the {num_clips} clips of the training set "
+            f"{training_set.name!r}. Use a larger share."
+        )
+    return labels
+
+
+def count_clips(records: Records, training_set: TrainingSet) -> int:
+    """Counts the clips of a training set, those of all input workers."""
+    if not training_set.is_whole:
+        return int(_read_share(records, training_set).is_known.sum())
+    return sum(
+        shard.num_clips_with(training_set.label_set)
+        for shard in _shards_of(records, training_set)
+    )
+
+
 def _count_known(records: Records, part: ShardPart, label_set: str) -> int:
     """Counts the clips of a part that a label set knows."""
     num_known = part.shard.num_clips_with(label_set)
@@ -456,42 +589,13 @@ def _count_known(records: Records, part: ShardPart, label_set: str) -> int:
     return int(known.reduce(tf.constant(0, tf.int64), tf.add))
 
 
-def _read_labels(
-    records: Records, parts: Sequence[ShardPart], label_set: str
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Reads which labels clips have, and nothing of their features.
-
-    Returns:
-      is_known: bool `[num_clips]`, clips in the order of the parts.
-      clip_of_event: int64 `[num_events]`, place of each label's clip.
-      class_of_event: int64 `[num_events]`.
-    """
-
-    def parse(serialized: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        clips = parse_records(
-            serialized, label_set, records.features, records.log_mel_dtype
-        )
-        return (
-            clips.is_known,
-            clips.events.clip_number,
-            clips.events.event_class,
-        )
-
-    chunks = _read_in_order(records, parts).batch(
-        _num_at_once(records, _CHUNK_CLIPS)
-    )
-    chunks = chunks.map(parse, num_parallel_calls=_PARALLEL_CHUNKS)
-    is_known, clip_of_event, class_of_event, num_clips = [], [], [], 0
-    for chunk in read_batches(without_tuner(chunks), records):
-        known, clip_number, event_class = (part.numpy() for part in chunk)
-        is_known.append(known)
-        clip_of_event.append(clip_number + num_clips)
-        class_of_event.append(event_class)
-        num_clips += len(known)
-    return (
-        np.concatenate(is_known),
-        np.concatenate(clip_of_event),
-        np.concatenate(class_of_event),
+def _labels_per_class(
+    records: Records, training_set: TrainingSet
+) -> np.ndarray:
+    """Counts the labels of a share of Strong: int64 `[num_classes]`."""
+    labels = _read_share(records, training_set)
+    return np.bincount(
+        labels.class_of_event, minlength=records.class_map.num_classes
     )
 
 
@@ -507,16 +611,15 @@ def _weigh_clips(
     """
     label_set = training_set.label_set
     num_labels = np.array(records.events_per_class[label_set])
-    if label_set == "weak" and training_set.needs_strong_labels:
-        # The manifest counts the weak labels of all clips together.
-        shards = records.shards_of("strong")
-        everything = parts_of_worker(shards, InputWorker())
-        _, _, classes = _read_labels(records, everything, label_set)
-        num_labels = np.bincount(
-            classes, minlength=records.class_map.num_classes
-        )
+    if not training_set.is_whole or (
+        label_set == "weak" and training_set.needs_strong_labels
+    ):
+        # The manifest counts the labels of all clips together.
+        num_labels = _labels_per_class(records, training_set)
     return clip_weights(
-        *_read_labels(records, parts, label_set), num_labels, worker.num_workers
+        *_read_labels(records, parts, training_set),
+        num_labels,
+        worker.num_workers,
     )
 
 
@@ -525,15 +628,13 @@ def _example_blocks(
 ) -> tf.data.Dataset:
     """Streams one source without end, in blocks of any number of examples."""
     label_set = training_set.label_set
-    groups = ["weak", "strong"]
-    if training_set.needs_strong_labels:
-        groups.remove("weak")
-    shards = records.shards_of(*groups)
+    shards = _shards_of(records, training_set)
     if not any(shard.num_clips_with(label_set) for shard in shards):
+        groups = "weak or " * (not training_set.needs_strong_labels) + "strong"
         raise InputError(
             f"{records.records_dir} holds no clip for the training set "
             f"{training_set.name!r}: it needs clips with {label_set} labels in "
-            f"{' or '.join(groups)} shards. Prepare records with such labels."
+            f"{groups} shards. Prepare records with such labels."
         )
     parts = parts_of_worker(shards, reading.worker)
     num_clips = sum(shard.num_clips for shard in shards)
@@ -543,9 +644,16 @@ def _example_blocks(
             f"{num_clips} clips cannot be shared by {num_workers} input "
             f"workers. Use fewer."
         )
+    # Of each clip of the parts: its weight, or whether it is in the share.
+    weights = None
     if reading.balance_classes:
         weights = _weigh_clips(records, training_set, parts, reading.worker)
         num_examples = int(np.count_nonzero(weights))
+    elif not training_set.is_whole:
+        first, end = reading.worker.stretch_of(num_clips)
+        is_known = _read_share(records, training_set).is_known[first:end]
+        weights = is_known.astype(np.int64)
+        num_examples = int(weights.sum())
     else:
         num_examples = sum(
             _count_known(records, part, label_set) for part in parts
@@ -556,15 +664,16 @@ def _example_blocks(
             f"{reading.worker.num_workers} has no clip of the training set "
             f"{training_set.name!r}. Use fewer workers."
         )
-    all_known = reading.balance_classes or num_examples == sum(
+    all_known = weights is not None or num_examples == sum(
         part.num_clips for part in parts
     )
-    if reading.balance_classes:
-        logging.info(
-            "Balanced classes of the training set %s: %s.",
-            training_set.name,
-            describe_balance(weights, num_examples),
-        )
+    if weights is not None:
+        if reading.balance_classes:
+            logging.info(
+                "Balanced classes of the training set %s: %s.",
+                training_set.name,
+                describe_balance(weights, num_examples),
+            )
         # Not an array, which each pass would hold a copy of in its graph.
         weights = tf.constant(weights)
     # Whole passes are skipped unread; in the pass that is left, the examples
@@ -572,7 +681,7 @@ def _example_blocks(
     first_pass, num_skipped = divmod(reading.num_skipped, num_examples)
 
     def blocks_of_pass(pass_number: tf.Tensor) -> tf.data.Dataset:
-        copies = None
+        copies = weights
         if reading.balance_classes:
             copies = draw_copies(
                 weights, num_examples, reading.seed, pass_number
@@ -702,13 +811,23 @@ def class_mask(
 
     Returns:
       float32 `[num_classes]`: 0 for classes that the set's labels, weak or
-      strong, mark in no training clip, if they are to be masked; 1 otherwise.
+      strong, mark in no training clip, or in none of a share, if they are to be
+      masked; 1 otherwise.
     """
     mask = np.ones(records.class_map.num_classes, dtype=np.float32)
     if mask_unlabelled_classes:
         num_labels = np.array(records.events_per_class[training_set.label_set])
+        if not training_set.is_whole:
+            num_labels = _labels_per_class(records, training_set)
         mask[num_labels == 0] = 0.0
     return mask
+
+
+def training_sets_of(params: TrainParams) -> list[TrainingSet]:
+    """Returns the training set of a run, and the one that is mixed in."""
+    share = params.strong_fraction, params.strong_fraction_seed
+    names = (params.training_set, params.mixed_training_set)
+    return [get_training_set(name, *share) for name in names if name]
 
 
 def training_stream(
@@ -758,8 +877,7 @@ def training_stream(
     # Of this worker, for all of its replicas.
     batch_size = params.global_batch_size // worker.num_workers
     num_used = first_step * batch_size
-    names = (params.training_set, params.mixed_training_set)
-    training_sets = [get_training_set(name) for name in names if name]
+    training_sets = training_sets_of(params)
     masks = np.stack(
         [
             class_mask(records, training_set, params.mask_unlabelled_classes)

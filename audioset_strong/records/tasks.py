@@ -495,11 +495,13 @@ def check_settings(
       class_map: Classes of the records that are to be made.
 
     Raises:
-      InputError: The folder was begun with other settings or classes.
+      InputError: The folder was begun with other settings or classes, or with
+        a setting that this version lacks.
     """
     path = os.path.join(output_dir, _SETTINGS_NAME)
     if files.exists(path):
         found = read_json(path)
+        from_dict(RecordParams, found.get("records", {}))
         there, now = _flatten(found), _flatten(settings)
         differing = [
             f"{name}: {there.get(name)} there, {value} now"

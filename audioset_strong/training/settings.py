@@ -46,6 +46,7 @@ _RANGES: Mapping[str, tuple[Callable[[Any], bool], tuple[str, ...]]] = {
             "decay_interval_steps",
             "warmup_steps",
             "seed",
+            "strong_fraction_seed",
             "weight_decay",
             "clip_norm",
             "max_masked_stft_frames",
@@ -64,7 +65,10 @@ _RANGES: Mapping[str, tuple[Callable[[Any], bool], tuple[str, ...]]] = {
         ("batch_norm_momentum", "ema_decay", "label_smoothing"),
     ),
     "in (0, 1)": (lambda value: 0 < value < 1, ("initial_score",)),
-    "in (0, 1]": (lambda value: 0 < value <= 1, ("decay_factor",)),
+    "in (0, 1]": (
+        lambda value: 0 < value <= 1,
+        ("decay_factor", "strong_fraction"),
+    ),
 }
 _RANGE_OF = {
     name: (expected, is_inside)
@@ -148,7 +152,7 @@ def _check_value(name: str, value: Any, expected_type: type) -> None:
 
 
 def _check_mixing(params: TrainParams) -> None:
-    """Checks that mu and the mixed-in set come together."""
+    """Checks that mu, the sets and their share come together."""
     mixed, mu = params.mixed_training_set, params.mu
     if mixed and not mu:
         raise InputError(
@@ -160,6 +164,16 @@ def _check_mixing(params: TrainParams) -> None:
         raise InputError(
             f"mu {mu} needs mixed_training_set, the set whose share it is. To "
             f"train on {params.training_set!r} alone, leave mu out."
+        )
+    if (
+        params.strong_fraction != 1.0
+        and not mixed
+        and (params.training_set == "weak")
+    ):
+        raise InputError(
+            f"strong_fraction {params.strong_fraction} is the share of "
+            f"weak_small, diffuse and strong, and this run has only weak. Give "
+            f"one of these sets, or leave it out."
         )
     if mixed == params.training_set:
         raise InputError(

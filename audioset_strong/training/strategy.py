@@ -32,10 +32,14 @@ from tensorflow.python.eager import context as tf_context
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.problems import listed
-from audioset_strong.labels.training_sets import get_training_set
 from audioset_strong.params import RecipeParams, TrainParams
 from audioset_strong.records.manifest import Records
-from audioset_strong.records.streams import InputWorker, training_stream
+from audioset_strong.records.streams import (
+    InputWorker,
+    count_clips,
+    training_sets_of,
+    training_stream,
+)
 from audioset_strong.training.augmentation import make_augment
 
 _CHOICES = ("auto", "cpu", "gpu", "multi_worker", "tpu")
@@ -305,24 +309,17 @@ def log_distribution(
         params.learning_rate,
     )
     num_examples = (params.num_steps - first_step) * params.global_batch_size
-    for name, share in (
-        (params.training_set, 1 - params.mu * bool(params.mixed_training_set)),
-        (params.mixed_training_set, params.mu),
-    ):
-        if name:
-            training_set = get_training_set(name)
-            groups = ["strong", "weak"][: 2 - training_set.needs_strong_labels]
-            num_clips = sum(
-                shard.num_clips_with(training_set.label_set)
-                for shard in records.shards_of(*groups)
-            )
-            logging.info(
-                "Training set %s: %d clips, %.1f passes in the %d steps to go.",
-                name,
-                num_clips,
-                num_examples * share / num_clips,
-                params.num_steps - first_step,
-            )
+    # Without a second set mu is 0.
+    shares = (1 - params.mu, params.mu)
+    for training_set, share in zip(training_sets_of(params), shares):
+        num_clips = count_clips(records, training_set)
+        logging.info(
+            "Training set %s: %d clips, %.1f passes in the %d steps to go.",
+            training_set.name,
+            num_clips,
+            num_examples * share / num_clips,
+            params.num_steps - first_step,
+        )
 
 
 # --- several workers ---------------------------------------------------------
