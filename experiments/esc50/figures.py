@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
-from experiments.esc50.tables import METRICS, Data, share_points
+from experiments.esc50.tables import METRICS, Data, share_points, strata_rows
 from experiments.mu_curve import choose, mu_figure, summarise
 
 # Okabe and Ito's, which colour-blind people can tell apart: one a kind of
@@ -47,13 +47,23 @@ def make_figures(data: Data) -> dict[str, MadeFigure]:
     """Makes every figure that the results allow, by the name of its file."""
     made: dict[str, tuple[Any, Callable[[Any], Figure]]] = {}
     if data.intervals.get("rows"):
-        made["table1"] = data.intervals["rows"], _table1_figure
+        rows = data.intervals["rows"]
+        shown = [r for r in rows if r["paper"] or r["training_set"] == "+ Weak"]
+        made["table1"] = shown, _table1_figure
     if data.points:
         made["mu"] = summarise(data.points), _mu_figure
     if data.shares:
         made["figure3"] = share_points(data), _figure3
-    if data.strata.get("rows"):
-        made["strata"] = data.strata, _strata_figure
+    if of_rows := strata_rows(data):
+        strata = {
+            "strata": data.strata["strata"],
+            "rows": of_rows,
+            "differences": {
+                f"{d['first']} less {d['second']}": d["values"]
+                for d in data.strata["differences"]
+            },
+        }
+        made["strata"] = strata, _strata_figure
     return {
         name: MadeFigure(
             hashlib.sha256(
@@ -222,18 +232,9 @@ def _figure3(points: Sequence[Mapping[str, Any]]) -> Figure:
 def _strata_figure(strata: Mapping[str, Any]) -> Figure:
     """Draws d' of each stratum, and its differences below."""
     kinds = list(dict.fromkeys(s["breakdown"] for s in strata["strata"]))
-    shown = {
-        row["training_set"]: row["values"]
-        for row in strata["rows"]
-        if row["training_set"] in ("Weak-large", "+ Diffuse", "+ Strong")
-    }
-    lines = [(shown, "d' on the strong eval", False)]
-    differences = {
-        f"{d['first']} less {d['second']}": d["values"]
-        for d in strata["differences"]
-    }
-    if differences:
-        lines.append((differences, "difference in d'", True))
+    lines = [(strata["rows"], "d' on the strong eval", False)]
+    if strata["differences"]:
+        lines.append((strata["differences"], "difference in d'", True))
     figure = Figure(figsize=(9.5, 3.6 * len(lines)), layout="constrained")
     axes = figure.subplots(
         len(lines), len(kinds), sharex="col", sharey="row", squeeze=False
@@ -274,7 +275,11 @@ def _draw_strata(
         places = [place + shift for place in range(len(indices))]
         found = [values[i]["value"] for i in indices]
         axis.plot(
-            places, np.array(found, dtype=np.float64), label=name, **style
+            places,
+            np.array(found, dtype=np.float64),
+            label=name,
+            ls="--" if style["markerfacecolor"] == "white" else "-",
+            **style,
         )
         for place, index in zip(places, indices, strict=True):
             if values[index]["clips"] is not None:

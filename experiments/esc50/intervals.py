@@ -80,7 +80,11 @@ _DIFFERENCES = (
     ("+ Diffuse", "+ Weak"),
     ("+ Strong", "Strong-small"),
 )
-_STRATA_DIFFERENCES = (("+ Strong", "+ Diffuse"), ("+ Strong", "Weak-large"))
+_STRATA_DIFFERENCES = (
+    ("Strong-small", "Diffuse-small"),
+    ("+ Strong", "+ Diffuse"),
+    ("+ Strong", "Weak-large"),
+)
 _RESAMPLING = ResamplingSettings()
 
 # Below the output folder.

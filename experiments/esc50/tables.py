@@ -32,6 +32,13 @@ _ALL_ROWS = (
     "+ Strong",
     "+ Strong by lwlrap",
 )
+_STRATA_ROWS = (
+    "Diffuse-small",
+    "Strong-small",
+    "Weak-large",
+    "+ Diffuse",
+    "+ Strong",
+)
 _DIGITS = 2
 _UNITS = {
     "seed": "pairs of a seed",
@@ -225,7 +232,9 @@ def _settings(data: Data) -> str:
                 _listed(sorted(r["point"]["seed"] for r in by_row[name])),
                 _listed(sorted({f"{v['mu']:g}" for v in values if v["mu"]})),
                 _listed(sorted({f"{v['num_steps']:,}" for v in values})),
-                f"{min(best):,} to {max(best):,}",
+                " to ".join(
+                    f"{step:,}" for step in sorted({min(best), max(best)})
+                ),
             ]
         )
     if lines:
@@ -560,15 +569,20 @@ def _figure3(data: Data) -> str:
     )
 
 
+def strata_rows(data: Data) -> dict[str, list[dict[str, Any]]]:
+    """Returns the strata of the rows that are shown, by name."""
+    return {
+        row["training_set"]: row["values"]
+        for row in data.strata.get("rows", ())
+        if row["training_set"] in _STRATA_ROWS
+    }
+
+
 def _strata(data: Data) -> str:
     """D' by event length and by filled share."""
-    if not data.strata:
+    rows = strata_rows(data)
+    if not rows:
         return _to_come("d' by event length and by filled share")
-    rows = {
-        r["training_set"]: r["values"]
-        for r in data.strata["rows"]
-        if r["training_set"] in _ALL_ROWS[3:7]
-    }
     differences = {
         f"{d['first']} less {d['second']}": d["values"]
         for d in data.strata["differences"]
