@@ -31,6 +31,13 @@ def _run(row, seed, value, **point):
             "num_steps": 960,
             "best_step": 60 * (seed + 1),
         },
+        "must_agree": {
+            "training": {"records": "r", "model.width": 0.25},
+            f"settings of {row}": {
+                "train.learning_rate": 0.001,
+                "train.global_batch_size": 64,
+            },
+        },
         "versions": {"tensorflow": "2.21.0"},
     }
 
@@ -162,7 +169,9 @@ def test_parts_show_the_numbers(data):
     assert "Still to come: Weak-small, " in parts["status"]
     assert "+ Strong by lwlrap." in parts["status"]
     assert "| clips with weak labels only | 26000 |" in parts["settings"]
-    assert "| + Strong | 0, 1, 2 | 0.8 | 960 | 60 to 180 |" in parts["settings"]
+    line = "| + Strong | 0, 1, 2 | 0.8 | 0.001 | 64 | 960 | 60 to 180 |"
+    assert line in parts["settings"]
+    assert "width 0.25. Versions: tensorflow 2.21.0." in parts["settings"]
     cell = "**0.75** (0.50)<br>[0.65, 0.85]<br>[0.00, 2.00]"
     assert f"| + Strong | {cell} |" in parts["table1"]
     # What the paper does not have has no brackets.

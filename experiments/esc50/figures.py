@@ -45,15 +45,19 @@ class MadeFigure(NamedTuple):
 
 def make_figures(data: Data) -> dict[str, MadeFigure]:
     """Makes every figure that the results allow, by the name of its file."""
-    made: dict[str, tuple[Any, Callable[[Any], Figure]]] = {}
+    # What is hashed is as it was read: other processors may round means
+    # otherwise.
+    made: dict[str, tuple[Any, Callable[[], Figure]]] = {}
     if data.intervals.get("rows"):
         rows = data.intervals["rows"]
         shown = [r for r in rows if r["paper"] or r["training_set"] == "+ Weak"]
-        made["table1"] = shown, _table1_figure
+        made["table1"] = shown, functools.partial(_table1_figure, shown)
     if data.points:
-        made["mu"] = summarise(data.points), _mu_figure
+        points = [[point["point"], point["values"]] for point in data.points]
+        made["mu"] = points, functools.partial(_mu_figure, data.points)
     if data.shares:
-        made["figure3"] = share_points(data), _figure3
+        shares = share_points(data)
+        made["figure3"] = shares, functools.partial(_figure3, shares)
     if of_rows := strata_rows(data):
         strata = {
             "strata": data.strata["strata"],
@@ -63,13 +67,13 @@ def make_figures(data: Data) -> dict[str, MadeFigure]:
                 for d in data.strata["differences"]
             },
         }
-        made["strata"] = strata, _strata_figure
+        made["strata"] = strata, functools.partial(_strata_figure, strata)
     return {
         name: MadeFigure(
             hashlib.sha256(
                 json.dumps(shown, sort_keys=True).encode()
             ).hexdigest()[:16],
-            functools.partial(draw, shown),
+            draw,
         )
         for name, (shown, draw) in made.items()
     }
@@ -181,7 +185,8 @@ def _draw_orders(
 # --- Curves ------------------------------------------------------------------
 
 
-def _mu_figure(points: Sequence[dict[str, Any]]) -> Figure:
+def _mu_figure(results: Sequence[dict[str, Any]]) -> Figure:
+    points = summarise(results)
     return mu_figure(points, choose(points))
 
 

@@ -225,12 +225,15 @@ def _settings(data: Data) -> str:
         if name not in by_row:
             continue
         values = [run["values"] for run in by_row[name]]
+        own = by_row[name][0]["must_agree"].get(f"settings of {name}", {})
         best = [v["best_step"] for v in values]
         lines.append(
             [
                 name,
                 _listed(sorted(r["point"]["seed"] for r in by_row[name])),
                 _listed(sorted({f"{v['mu']:g}" for v in values if v["mu"]})),
+                f"{own.get('train.learning_rate', '')}",
+                f"{own.get('train.global_batch_size', '')}",
                 _listed(sorted({f"{v['num_steps']:,}" for v in values})),
                 " to ".join(
                     f"{step:,}" for step in sorted({min(best), max(best)})
@@ -238,7 +241,15 @@ def _settings(data: Data) -> str:
             ]
         )
     if lines:
-        head = ["row", "seeds", "mu", "steps at most", "best step"]
+        head = [
+            "row",
+            "seeds",
+            "mu",
+            "learning rate",
+            "batch",
+            "steps at most",
+            "best step",
+        ]
         texts.append(_format(head, lines))
         versions = sorted(
             {
@@ -246,7 +257,15 @@ def _settings(data: Data) -> str:
                 for run in data.runs
             }
         )
-        texts.append(f"Versions: {'; '.join(versions)}.")
+        network = _listed(
+            f"{name.removeprefix('model.')} {value}"
+            for name, value in data.runs[0]["must_agree"]["training"].items()
+            if name in ("model.model", "model.width", "model.stem_stride")
+        )
+        texts.append(
+            f"Network: {network}. Versions: {'; '.join(versions)}. All "
+            f"settings are in `runs.jsonl`."
+        )
     return "\n\n".join(texts)
 
 
