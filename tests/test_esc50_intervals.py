@@ -266,6 +266,7 @@ def run(tmp_path_factory):
         "\n".join(["index,mid,display_name", *lines]) + "\n"
     )
     truth = Truth(framed=framed, weak=weak, strong=strong)
+    settings = EvalSettings(negatives=["explicit"], has_details=False)
     results = []
     for row, seed, start, separation in (
         ("Weak-small", 0, None, 0.2),
@@ -277,10 +278,9 @@ def run(tmp_path_factory):
         name = f"{row}-{seed}"
         (folder / "models" / name).mkdir(parents=True)
         path = folder / "models" / name / "eval_scores.npz"
-        write_score_file(_scores(framed, separation, len(results)), path)
-        arrays, _ = resample_scores(
-            _scores(framed, separation, len(results)), truth
-        )
+        scores = _scores(framed, separation, len(results))
+        write_score_file(scores, path)
+        evaluated = evaluate(scores, truth, settings).results
         results.append(
             {
                 "point": {"training_set": row, "seed": seed},
@@ -291,7 +291,11 @@ def run(tmp_path_factory):
                     **({start: start} if start else {}),
                     name: name,
                 },
-                "values": {m: float(arrays[m][0]) for m in METRICS},
+                "values": {
+                    f"{own.evaluation}_{metric}": getattr(own, metric)
+                    for own in evaluated
+                    for metric in ("d_prime", "lwlrap")
+                },
                 "run": name,
             }
         )

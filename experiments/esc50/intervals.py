@@ -79,6 +79,7 @@ _DIFFERENCES = (
     ("+ Strong", "+ Weak"),
     ("+ Diffuse", "+ Weak"),
     ("+ Strong", "Strong-small"),
+    ("+ Strong by lwlrap", "+ Strong"),
 )
 _STRATA_DIFFERENCES = (
     ("Strong-small", "Diffuse-small"),
