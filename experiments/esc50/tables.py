@@ -39,7 +39,6 @@ _STRATA_ROWS = (
     "+ Diffuse",
     "+ Strong",
 )
-_DIGITS = 2
 _UNITS = {
     "seed": "pairs of a seed",
     "start": "Weak-large models",
@@ -144,14 +143,19 @@ def make_parts(data: Data) -> dict[str, str]:
 # --- Numbers and tables ------------------------------------------------------
 
 
-def _number(value: float | None, sign: str = "") -> str:
-    return "-" if value is None else f"{value:{sign}z.{_DIGITS}f}"
+def _number(value: float | None, sign: str = "", metric: str = "") -> str:
+    """Formats a number; ours of lwlrap, which differ less, with 3 digits."""
+    digits = 3 if metric.endswith("lwlrap") else 2
+    return "-" if value is None else f"{value:{sign}z.{digits}f}"
 
 
-def _range(ends: Sequence[float] | None, sign: str = "") -> str:
+def _range(
+    ends: Sequence[float] | None, sign: str = "", metric: str = ""
+) -> str:
     if ends is None:
         return ""
-    return f"[{_number(ends[0], sign)}, {_number(ends[1], sign)}]"
+    low, high = (_number(end, sign, metric) for end in ends)
+    return f"[{low}, {high}]"
 
 
 def _cell(*texts: str) -> str:
@@ -280,15 +284,16 @@ def _table1(data: Data, is_short: bool = False) -> str:
         for metric in METRICS:
             own = row["values"][metric]
             paper = row["paper"].get(metric)
-            number = _number(own["mean"])
+            number = _number(own["mean"], "", metric)
+            over_clips = _range(own["clips"], "", metric)
             shown = "" if paper is None else f" ({_number(paper)})"
             cells.append(
-                f"{number} {_range(own['clips'])}{shown}".replace("  ", " ")
+                f"{number} {over_clips}{shown}".replace("  ", " ")
                 if is_short
                 else _cell(
                     f"**{number}**{shown}",
-                    _range(own["clips"]),
-                    _range(own["seeds"]),
+                    over_clips,
+                    _range(own["seeds"], "", metric),
                 )
             )
         lines.append([name, *cells])
@@ -380,9 +385,9 @@ def _differences(data: Data) -> str:
             shown = "" if paper is None else f" ({_number(paper, '+')})"
             cells.append(
                 _cell(
-                    f"**{_number(value['difference'], '+')}**{shown}",
-                    _range(value["clips"], "+"),
-                    _range(value["seeds"], "+"),
+                    f"**{_number(value['difference'], '+', metric)}**{shown}",
+                    _range(value["clips"], "+", metric),
+                    _range(value["seeds"], "+", metric),
                     judge(value, paper),
                 )
             )
@@ -503,14 +508,12 @@ def _optima(data: Data) -> str:
         }
         cells = [
             _cell(
-                f"**{_number(own['mean'])}**",
-                _range(own["clips"]),
-                _range(own["seeds"]),
+                f"**{_number(own['mean'], '', metric)}**",
+                _range(own["clips"], "", metric),
+                _range(own["seeds"], "", metric),
             )
-            for own in (
-                rows[name]["values"][metric]
-                for metric in ("strong_d_prime", "strong_lwlrap")
-            )
+            for metric in ("strong_d_prime", "strong_lwlrap")
+            for own in [rows[name]["values"][metric]]
         ]
         lines.append([text, _listed(sorted(mus)), *cells])
     lines.append(["the paper, by d'", "0.8", "1.39", "0.47"])
