@@ -12,7 +12,7 @@ import collections
 import itertools
 import os
 import warnings
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,10 +57,14 @@ _MIN_ITEMS_OF_BIN = 20
 _NUM_ROWS = 8
 
 
-def save_figure(figure: Figure, path: str | os.PathLike[str]) -> None:
-    """Writes a figure as a PNG; the folder exists."""
+def save_figure(
+    figure: Figure,
+    path: str | os.PathLike[str],
+    texts: Mapping[str, str] | None = None,
+) -> None:
+    """Writes a figure as a PNG, with texts by keyword; the folder exists."""
     with temporary_path(path) as temporary:
-        figure.savefig(temporary, dpi=_DPI)
+        figure.savefig(temporary, dpi=_DPI, metadata=dict(texts or {}))
 
 
 # --- Figure 2 ----------------------------------------------------------------

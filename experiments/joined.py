@@ -13,10 +13,12 @@ output folder of a command:
 Output folders may be of several machines.
 """
 
+import itertools
 import os
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from absl import logging
 
 from audioset_strong import files
@@ -85,6 +87,42 @@ def read_results(
                 f"differ: {first_path} and {path}. Remove one."
             )
     return [result for _, result in of_point.values()]
+
+
+def over_seeds(results: Sequence[Result], *names: str) -> list[dict[str, Any]]:
+    """Summarises the seeds of each point.
+
+    Args:
+      results: Results that agree.
+      names: What tells points apart, seeds aside.
+
+    Returns:
+      In the order of the points: these names, `seeds`, the mean of each number,
+      None where no seed has one, and `ranges`, its lowest and highest.
+    """
+
+    def key(result: Result) -> list[Any]:
+        return [result["point"][name] for name in names]
+
+    points = []
+    for values, group in itertools.groupby(sorted(results, key=key), key):
+        of_point = list(group)
+        found = {
+            name: [v for r in of_point if (v := r["values"][name]) is not None]
+            for name in of_point[0]["values"]
+        }
+        points.append(
+            {
+                **dict(zip(names, values, strict=True)),
+                "seeds": sorted(r["point"]["seed"] for r in of_point),
+                **{
+                    n: float(np.mean(v)) if v else None
+                    for n, v in found.items()
+                },
+                "ranges": {n: [min(v), max(v)] for n, v in found.items() if v},
+            }
+        )
+    return points
 
 
 def _claims(result: Result, output_dir: str) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import numpy as np
 from absl import logging
 from matplotlib.figure import Figure
 
-from experiments.joined import Result
+from experiments.joined import Result, over_seeds
 
 METRICS = ("d_prime", "lwlrap")
 # What the paper chose by d', and the range and value that it names.
@@ -33,27 +33,7 @@ def summarise(results: Sequence[Result]) -> list[dict[str, Any]]:
 
     Each has `ranges` too, the lowest and highest of each number.
     """
-    by_point: dict[tuple[str, float], list[Result]] = {}
-    for result in results:
-        point = result["point"]
-        key = point["mixed_training_set"], point["mu"]
-        by_point.setdefault(key, []).append(result)
-    points = []
-    for (mixed, mu), of_point in sorted(by_point.items()):
-        found = {
-            name: [result["values"][name] for result in of_point]
-            for name in of_point[0]["values"]
-        }
-        points.append(
-            {
-                "mixed_training_set": mixed,
-                "mu": mu,
-                "seeds": sorted(r["point"]["seed"] for r in of_point),
-                **{name: float(np.mean(v)) for name, v in found.items()},
-                "ranges": {n: [min(v), max(v)] for n, v in found.items()},
-            }
-        )
-    return points
+    return over_seeds(results, "mixed_training_set", "mu")
 
 
 def choose(points: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:

@@ -1,7 +1,8 @@
 """The rows of Table 1 as training runs, and the flags that describe them.
 
-Shared by `table1.py` and `mu_sweep.py`, so that in one output folder both have
-the same inputs and the same runs: a fine-tuned row is a point of the sweep.
+Shared by `table1.py`, `mu_sweep.py` and `strong_share.py`, so that in one
+output folder all have the same inputs and the same runs: a fine-tuned row is a
+point of the sweep, and + Strong is the end of Figure 3.
 """
 
 import dataclasses
@@ -49,19 +50,27 @@ class Row:
         "fine_tune".
       train: `TrainParams` that differ between rows.
       starts_from: Row whose model is fine-tuned, "" for none.
-      paper: The paper's numbers, in the order of `METRICS`.
+      paper: The paper's numbers, in the order of `METRICS`; None for one that
+        it does not give.
     """
 
     training_set: str
     steps: str
     train: dict[str, Any]
     starts_from: str = ""
-    paper: tuple[float, ...] = ()
+    paper: tuple[float | None, ...] = ()
 
     @property
     def folder(self) -> str:
         """Name of the row's workdir."""
-        return self.training_set.lower().replace("+ ", "plus_")
+        name = self.training_set.lower().replace("+ ", "plus_")
+        return name.replace(" ", "_")
+
+    @property
+    def mu_metric(self) -> str:
+        """The held-out metric that its mu and its checkpoint are best by."""
+        by_lwlrap = self.train.get("selection_metric") == "lwlrap"
+        return "lwlrap" if by_lwlrap else "d_prime"
 
 
 ROWS = (
@@ -82,7 +91,20 @@ ROWS = (
 # Not in the paper: the same number of further steps on Weak alone, which tells
 # the gain of fine-tuning from that of longer training.
 CONTROL_ROW = Row("+ Weak", "fine_tune", {}, starts_from="Weak-large")
+# Not in the table, but in the text: mu and checkpoint for lwlrap alone. (Those
+# of + Strong are for d' alone.)
+LWLRAP_ROW = Row("+ Strong by lwlrap", "fine_tune",
+    {"mixed_training_set": "strong", "mu": 0.2, "selection_metric": "lwlrap"},
+    starts_from="Weak-large", paper=(None, None, None, 0.48),
+)  # fmt: skip
 
+# Settings of a run in which runs of one experiment differ.
+_NOT_ALIKE = (
+    "train.seed",
+    "train.strong_fraction",
+    "train.strong_fraction_seed",
+    "start_weights",
+)
 # How all rows are trained. Their defaults are for simulated clips; on real ones
 # they would train a small network for some minutes without a word.
 _OF_TRAINING = (
@@ -390,8 +412,9 @@ class Run(NamedTuple):
       name: Of its folders.
       workdir: Folder of the run.
       made: What `train_step` returned.
-      settings: What the run depends on, but for seed and weights, by the name
-        of the row: its own and those of the row that it starts from.
+      settings: What the run depends on, but for seed, weights and the share of
+        Strong, by the name of the row: its own and those of the row that it
+        starts from.
       weights: Hashes of its weights and of those that it starts from, by name.
     """
 
@@ -450,7 +473,13 @@ def _settings_of_row(
 
 
 @functools.cache  # many rows start from the same
-def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
+def train_row(
+    row: Row,
+    seed: int,
+    mu: float,
+    train_records_dir: str,
+    strong_fraction: float = 1.0,
+) -> Run:
     """Trains a row, and first the row that it starts from.
 
     Args:
@@ -459,14 +488,22 @@ def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
         starts from.
       mu: Of rows that mix training sets, where 0 leaves only Weak; else 0.
       train_records_dir: Records of the training clips.
+      strong_fraction: Share of the Strong set, which the seed chooses.
     """
-    if "mu" in row.train and not mu:
-        return train_row(CONTROL_ROW, seed, 0.0, train_records_dir)
     params, name = {**row.train, "seed": seed}, row.folder
+    if "mu" in params and not mu:
+        if row.mu_metric == "d_prime":
+            return train_row(CONTROL_ROW, seed, 0.0, train_records_dir)
+        del params["mixed_training_set"], params["mu"]
+        name += "-mu0"
     settings, weights, start = {}, {}, None
     if mu:
         params["mu"] = mu
         name += f"-mu{mu:g}"
+    if mu and strong_fraction != 1.0:
+        params["strong_fraction"] = strong_fraction
+        params["strong_fraction_seed"] = seed
+        name += f"-share{strong_fraction:g}"
     if row.starts_from:
         (start,) = [r for r in ROWS if r.training_set == row.starts_from]
         start_run = train_row(start, _start_seed(seed), 0.0, train_records_dir)
@@ -481,7 +518,7 @@ def train_row(row: Row, seed: int, mu: float, train_records_dir: str) -> Run:
     settings[row.training_set] = {
         setting: value
         for setting, value in made.inputs.items()
-        if setting not in ("train.seed", "start_weights")
+        if setting not in _NOT_ALIKE
     }
     weights[name] = made.output_hash
     return Run(name, workdir, made, settings, weights)

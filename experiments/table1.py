@@ -26,7 +26,6 @@ import os
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
 from absl import flags, logging
 
 from audioset_strong import files, run_flags
@@ -38,8 +37,13 @@ from audioset_strong.records.manifest import (
     write_text,
 )
 from experiments import rows
-from experiments.joined import Result, read_results, write_result
-from experiments.rows import CONTROL_ROW, ROWS, Row
+from experiments.joined import (
+    Result,
+    over_seeds,
+    read_results,
+    write_result,
+)
+from experiments.rows import CONTROL_ROW, LWLRAP_ROW, ROWS, Row
 from experiments.table1_plot import plot_table1
 from experiments.training_steps import (
     ExperimentInputs,
@@ -48,7 +52,7 @@ from experiments.training_steps import (
 )
 
 METRICS = ("weak_d_prime", "weak_lwlrap", "strong_d_prime", "strong_lwlrap")
-ROW_OF_FOLDER = {row.folder: row for row in (*ROWS, CONTROL_ROW)}
+ROW_OF_FOLDER = {row.folder: row for row in (*ROWS, CONTROL_ROW, LWLRAP_ROW)}
 
 flags.adopt_module_key_flags(rows)
 _ROWS = flags.DEFINE_list(
@@ -60,45 +64,64 @@ _CONTROL = flags.DEFINE_boolean(
     "control", False, "Whether to add a row: fine-tuning on Weak alone."
 )
 _MU = {
-    "diffuse": flags.DEFINE_float("mu_diffuse", 0.7, "Of + Diffuse."),
-    "strong": flags.DEFINE_float("mu_strong", 0.8, "Of + Strong."),
+    "+ Diffuse": flags.DEFINE_float("mu_diffuse", 0.7, "Of + Diffuse."),
+    "+ Strong": flags.DEFINE_float("mu_strong", 0.8, "Of + Strong."),
+    "+ Strong by lwlrap": flags.DEFINE_float(
+        "mu_strong_by_lwlrap", 0.2, "Of + Strong by lwlrap."
+    ),
 }
 _MU_FROM = flags.DEFINE_string(
     "mu_from",
     "",
-    "mu_sweep.json that says which mu is best by d', instead of --mu_diffuse "
-    "and --mu_strong.",
+    "mu_sweep.json that says which mu is best, instead of flags such as "
+    "--mu_strong.",
 )
 
 
-def _mu_of(row: Row) -> float:
-    """Returns the mu of a row; 0 for one that mixes nothing."""
-    mixed = row.train.get("mixed_training_set")
-    if not mixed:
+def mu_of(row: Row) -> float:
+    """Returns the mu of a row by the flags; 0 for one that mixes nothing."""
+    flag = _MU.get(row.training_set)
+    if flag is None:
         return 0.0
-    is_given = flags.FLAGS[f"mu_{mixed}"].present
-    if not _MU_FROM.value and rows.ROW_FLAGFILES.value and not is_given:
+    if not (_MU_FROM.value or flag.present) and rows.ROW_FLAGFILES.value:
         return rows.read_row_flags(row).train.mu
     if not _MU_FROM.value:
-        return float(_MU[mixed].value)
+        return float(flag.value)
+    mixed = row.train["mixed_training_set"]
     chosen = read_json(_MU_FROM.value)["chosen"].get(mixed)
-    if chosen is None or is_given:
+    if chosen is None or flag.present:
         raise InputError(
             f"Expected the mu of {row.training_set} once: in {_MU_FROM.value} "
-            f"or as --mu_{mixed}. Received: "
+            f"or as --{flag.name}. Received: "
             f"{'none' if chosen is None else 'both'}."
         )
-    return float(chosen["d_prime"])
+    return float(chosen[row.mu_metric])
 
 
 def run_row(row: Row, seed: int, mu: float, inputs: ExperimentInputs) -> Result:
     """Trains, scores and evaluates one row, and writes its numbers."""
+    result = make_result(row, seed, mu, inputs)
+    folder = os.path.join(rows.OUTPUT_DIR.value, "rows")
+    write_result(result, folder, f"{row.folder}-seed{seed}")
+    return result
+
+
+def make_result(
+    row: Row,
+    seed: int,
+    mu: float,
+    inputs: ExperimentInputs,
+    strong_fraction: float = 1.0,
+) -> Result:
+    """Trains, scores and evaluates one row, as `rows.train_row` says."""
     output_dir = rows.OUTPUT_DIR.value
-    run = rows.train_row(row, seed, mu, inputs.train_records_dir)
+    run = rows.train_row(
+        row, seed, mu, inputs.train_records_dir, strong_fraction
+    )
     place = run.name, run.workdir
     scores = score_step(output_dir, *place, inputs.eval_records_dir)
     evaluated = evaluate_step(output_dir, *place, scores, inputs)
-    result = {
+    return {
         "point": {"training_set": row.training_set, "seed": seed},
         "must_agree": {
             "training": {
@@ -124,9 +147,6 @@ def run_row(row: Row, seed: int, mu: float, inputs: ExperimentInputs) -> Result:
         "report": os.path.join(output_dir, "reports", run.name, "report.html"),
         "versions": run.made.versions,
     }
-    folder = os.path.join(output_dir, "rows")
-    write_result(result, folder, f"{row.folder}-seed{seed}")
-    return result
 
 
 def summarise(results: Sequence[Result]) -> list[dict[str, Any]]:
@@ -135,8 +155,12 @@ def summarise(results: Sequence[Result]) -> list[dict[str, Any]]:
     Each has the mean of every number, None where no seed has one, and, of
     several seeds, the lowest and highest of each metric as "ranges".
     """
+    points = {p["training_set"]: p for p in over_seeds(results, "training_set")}
     summary = []
     for row in ROW_OF_FOLDER.values():
+        if row.training_set not in points:
+            continue
+        summed = points[row.training_set]
         of_row = sorted(
             (
                 r
@@ -145,26 +169,13 @@ def summarise(results: Sequence[Result]) -> list[dict[str, Any]]:
             ),
             key=lambda result: result["point"]["seed"],
         )
-        if not of_row:
-            continue
-        found = {
-            name: [v for r in of_row if (v := r["values"][name]) is not None]
-            for name in of_row[0]["values"]
-        }
-        summed: dict[str, Any] = {
-            "training_set": row.training_set,
-            **{n: float(np.mean(v)) if v else None for n, v in found.items()},
-            "paper": dict(zip(METRICS, row.paper)),
-            "seeds": [result["point"]["seed"] for result in of_row],
-            "reports": [result["report"] for result in of_row],
-            "settings": of_row[0]["must_agree"].get(
-                f"settings of {row.training_set}"
-            ),
-        }
-        if len(of_row) > 1:
-            summed["ranges"] = {
-                n: [min(v), max(v)] for n, v in found.items() if v
-            }
+        summed["paper"] = dict(zip(METRICS, row.paper))
+        summed["reports"] = [result["report"] for result in of_row]
+        summed["settings"] = of_row[0]["must_agree"].get(
+            f"settings of {row.training_set}"
+        )
+        if len(of_row) == 1:
+            del summed["ranges"]
         summary.append(summed)
     return summary
 
@@ -222,11 +233,11 @@ def _results() -> list[Result]:
         )
     seeds = rows.chosen_seeds()
     for name in names:  # before anything is made
-        _mu_of(ROW_OF_FOLDER[name])
+        mu_of(ROW_OF_FOLDER[name])
     inputs = rows.make_experiment_inputs()
     check_no_shared_clips(inputs.train_records_dir, inputs.eval_records_dir)
     made = [
-        run_row(row := ROW_OF_FOLDER[name], seed, _mu_of(row), inputs)
+        run_row(row := ROW_OF_FOLDER[name], seed, mu_of(row), inputs)
         for seed in seeds
         for name in names
     ]

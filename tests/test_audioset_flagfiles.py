@@ -24,7 +24,9 @@ from experiments.train_flags import read_train_flags
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _AUDIOSET = "experiments/audioset"
-_ROWS = {row.folder: row for row in (*rows.ROWS, rows.CONTROL_ROW)}
+_ROWS = {
+    row.folder: row for row in (*rows.ROWS, rows.CONTROL_ROW, rows.LWLRAP_ROW)
+}
 _STAGES = ("labels", "coverage", "prepare", "train", "mu", "evaluate")
 # What a CPU needs; nothing else of the flagfiles is changed.
 _SMALL_RUN = (
@@ -351,9 +353,9 @@ def test_rows_of_the_table_are_trained_as_their_flagfiles_say(
         _in_experiment(tmp_path)
         records_dir = rows.make_training_records()
         for row in _ROWS.values():
-            rows.train_row(row, 5, table1._mu_of(row), records_dir)
+            rows.train_row(row, 5, table1.mu_of(row), records_dir)
         _in_experiment(tmp_path, "--mu_strong=0.25", "--seeds=5")
-        assert table1._mu_of(_ROWS["plus_strong"]) == 0.25
+        assert table1.mu_of(_ROWS["plus_strong"]) == 0.25
     assert len(trained.calls) == len(_ROWS)
     for name in _ROWS:
         given = _read(name)

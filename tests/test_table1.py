@@ -16,7 +16,14 @@ from absl.testing import flagsaver
 
 from audioset_strong.errors import InputError
 from audioset_strong.labels.training_sets import get_training_set
-from experiments import mu_sweep, rows, steps, table1, training_steps
+from experiments import (
+    mu_sweep,
+    rows,
+    steps,
+    strong_share,
+    table1,
+    training_steps,
+)
 from experiments.esc50 import run as esc50_run
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -64,6 +71,9 @@ def test_table_has_our_numbers_and_the_papers():
     ]
     control = [_result("+ Weak", 0, (1, 1, 1, 1))]
     assert _last_line(control)[0] == "| + Weak | 1.00 | 1.00 | 1.00 | 1.00 |"
+    # Of which the paper gives one number.
+    by_lwlrap = [_result("+ Strong by lwlrap", 0, (1, 1, 1, 0.5))]
+    assert _last_line(by_lwlrap)[0].endswith("| 1.00 | 0.50 (0.48) |")
 
 
 def test_table_of_several_seeds_has_mean_and_range():
@@ -170,6 +180,8 @@ class _Fake:
             (rows, "make_training_records", lambda: "train"),
             (table1, "check_no_shared_clips", lambda *_: None),
             (table1, "plot_table1", lambda *_: None),
+            (strong_share, "check_no_shared_clips", lambda *_: None),
+            (strong_share, "_count_strong_clips", self._count_strong_clips),
             (training_steps, "train", self._train),
             (training_steps, "hash_records_dir", self.records.get),
             (training_steps, "weights_hash", self._weights_hash),
@@ -182,12 +194,18 @@ class _Fake:
             monkeypatch.setattr(module, name, fake)
         self._report = report
 
+    def _count_strong_clips(self, records_dir, share, seed):
+        return round(1000 * share) + seed
+
     def _train(self, records_dir, workdir, model_params, params, recipe):
         self.made.append("train " + os.path.basename(workdir))
         os.makedirs(workdir)
         start = params.warm_start_workdir
         with open(f"{workdir}/weights", "w") as file:
             print(self.kernels, self.records[records_dir], params.mu, file=file)
+            print(
+                params.strong_fraction, params.strong_fraction_seed, file=file
+            )
             print(params.num_steps, params.seed, model_params, file=file)
             print(start and self._weights_hash(start), file=file)
         # The best mu by d' is 0.6, by lwlrap 0.2.
@@ -382,6 +400,74 @@ def test_bad_sweep_is_one_line(fake, argument, message):
     assert not fake.made
 
 
+def test_row_by_lwlrap_has_the_mu_and_the_checkpoint_of_that_metric(fake):
+    name = "--rows=plus_strong_by_lwlrap"
+    made = fake.run(table1, name, "--patience_validations=4")
+    assert made == _made_of("weak-large", kinds=("train",)) + _made_of(
+        "plus_strong_by_lwlrap-mu0.2"
+    )
+    path = fake.folder / "out/rows/plus_strong_by_lwlrap-seed0.json"
+    agreed = json.loads(path.read_text())["must_agree"]
+    settings = agreed["settings of + Strong by lwlrap"]
+    assert settings["train.selection_metric"] == "lwlrap"
+    assert settings["recipe.patience_validations"] == 4
+    sweep = "--mus=0,0.3,0.7", "--sets=strong"
+    fake.run(mu_sweep, *sweep)
+    taken = f"--mu_from={fake.folder}/out/mu_sweep.json"
+    fake.run(table1, name, taken)
+    assert json.loads(path.read_text())["values"]["mu"] == 0.3
+    # Weak alone, with a checkpoint of its own.
+    made = fake.run(table1, name, "--mu_strong_by_lwlrap=0")
+    assert made == _made_of("plus_strong_by_lwlrap-mu0")
+
+
+def test_shares_of_strong_are_runs_of_the_table(fake, capsys):
+    shares = "--shares=0.2,0.5,1", "--mu_strong=0.6"
+    assert fake.run(table1, "--rows=plus_strong", "--mu_strong=0.6")
+    made = fake.run(strong_share, *shares, "--seeds=0")
+    assert made == _made_of(
+        "plus_strong-mu0.6-share0.2", "plus_strong-mu0.6-share0.5"
+    )
+    assert fake.run(strong_share, *shares) == []
+    capsys.readouterr()
+    made = fake.run(strong_share, *shares, "--seeds=3", "--shares=0.5")
+    assert "score plus_strong-mu0.6-share0.5-seed3" in made
+    assert "| 0.5 | 502 | 0.500 [0.500, 0.500] | " in capsys.readouterr().out
+    out = fake.folder / "out"
+    weights = (out / "models/plus_strong-mu0.6-share0.5-seed3/weights").open()
+    assert weights.read().splitlines()[1] == "0.5 3"
+    found = json.loads((out / "strong_share.json").read_text())["points"]
+    assert [(p["strong_fraction"], p["seeds"]) for p in found] == [
+        (0.2, [0]),
+        (0.5, [0, 3]),
+        (1, [0]),
+    ]
+    assert [p["num_strong_clips"] for p in found] == [200, 501.5, 1000]
+    assert (out / "strong_share.png").stat().st_size > 1000
+    joined = f"--output_dir={fake.folder}/joined", f"--join={out}"
+    assert fake.run(strong_share, *joined) == []
+    # They are no rows of the table.
+    table = table1.summarise(table1.read_results([str(out)], "rows"))
+    assert [row["seeds"] for row in table] == [[0]]
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("--shares=0.5,1.1", "--shares above 0, at most 1. Received: 0.5,1.1"),
+        ("--shares=0,0.3", "--shares above 0"),
+        ("--shares=half", "--shares above 0"),
+        ("--rows=plus_diffuse", "of . Strong. Leave out --rows"),
+        ("--mu_strong=0", "mu above 0 for . Strong"),
+        ("--join=a --shares=0.5", "runs nothing. Leave out --shares."),
+    ],
+)
+def test_bad_share_is_one_line(fake, argument, message):
+    with pytest.raises(InputError, match=message):
+        fake.run(strong_share, *argument.split())
+    assert not fake.made
+
+
 @pytest.mark.slow
 def test_everything_runs_and_runs_again_from_what_is_there(tmp_path):
     command = [
@@ -439,6 +525,7 @@ def esc50(fake, monkeypatch):
         "--mus=0.2,0.6",
         "--sweep_seeds=0",
         "--large_seeds=0",
+        "--shares=0.3,1",
     )
     return lambda *arguments: fake.run(esc50_run, *fixed, *arguments)
 
@@ -461,17 +548,25 @@ def test_esc50_run_chooses_mu_and_goes_on_where_it_was_stopped(esc50, fake):
         "train plus_weak-seed0",
         "train plus_weak-seed1",
         *(f"train {name}-seed1" for name in fine_tuned),
+        "train plus_strong_by_lwlrap-mu0.2-seed0",
+        "train plus_strong_by_lwlrap-mu0.2-seed1",
+        "train plus_strong-mu0.6-share0.3-seed0",
     ]
     assert esc50("--seeds=0,1") == []
     results = fake.folder / "results"
     lines = (results / "runs.jsonl").read_text().splitlines()
     runs = [json.loads(line) for line in lines]
-    assert len(runs) == 13  # six rows of two seeds, and Weak-large
+    assert len(runs) == 15  # seven rows of two seeds, and Weak-large
     strong = [r for r in runs if r["point"]["training_set"] == "+ Strong"]
     assert {r["values"]["mu"] for r in strong} == {0.6}
     assert len((results / "mu_sweep.jsonl").read_text().splitlines()) == 4
+    lines = (results / "strong_share.jsonl").read_text().splitlines()
+    assert [json.loads(line)["point"] for line in lines] == [
+        {"training_set": "+ Strong", "seed": 0, "strong_fraction": share}
+        for share in (0.3, 1.0)
+    ]
     lines = (results / "classes.csv").read_text().splitlines()
-    assert len(lines) == 1 + 13
+    assert len(lines) == 1 + 15
     assert lines[1] == "+ Diffuse,0,strong,/m/bark,0.75,0.1235,0.5"
     lines = (results / "eval_classes.csv").read_text().splitlines()
     assert lines[1:] == ["strong,/m/bark,Bark,9,8"]
@@ -483,6 +578,7 @@ def test_esc50_run_says_what_is_left_and_trains_nothing(esc50, capsys):
     # 3,000 x 64 examples at 370/s, 10 validations and an evaluation.
     assert " 9.8 min row weak-small seed 0" in text
     assert "point strong mu 0.6 seed 0" in text
+    assert "part plus_strong share 0.3 seed 0" in text
     esc50("--rows=weak-small", "--seeds=0")
     capsys.readouterr()
     esc50("--dry_run", "--seeds=0")

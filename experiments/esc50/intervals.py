@@ -79,8 +79,13 @@ _DIFFERENCES = (
     ("+ Strong", "+ Weak"),
     ("+ Diffuse", "+ Weak"),
     ("+ Strong", "Strong-small"),
+    ("+ Strong by lwlrap", "+ Strong"),
 )
-_STRATA_DIFFERENCES = (("+ Strong", "+ Diffuse"), ("+ Strong", "Weak-large"))
+_STRATA_DIFFERENCES = (
+    ("Strong-small", "Diffuse-small"),
+    ("+ Strong", "+ Diffuse"),
+    ("+ Strong", "Weak-large"),
+)
 _RESAMPLING = ResamplingSettings()
 
 # Below the output folder.

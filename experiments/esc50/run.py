@@ -1,4 +1,4 @@
-r"""The conclusive run on ESC-50's recordings: Table 1 and the mu curve.
+r"""The conclusive run on ESC-50's recordings: Table 1, mu curve and figure 3.
 
     python -m experiments.esc50.run --flagfile=experiments/esc50/run.flags \
       --esc50_dir=ESC-50 --output_dir=runs/esc50
@@ -6,8 +6,9 @@ r"""The conclusive run on ESC-50's recordings: Table 1 and the mu curve.
 In this order: the inputs (clips, records, mined negatives), whose hashes are
 written down before a model is trained and never change; then, seed by seed, the
 small sets, Weak-large and the sweep of mu; and at last, with the mu that the
-held-out clips chose, the fine-tuned rows. Rows and points are those of
-`table1.py` and `mu_sweep.py`, in their folders, so that both read this run.
+held-out clips chose, the fine-tuned rows and + Strong with shares of its clips.
+Rows, points and shares are those of `table1.py`, `mu_sweep.py` and
+`strong_share.py`, in their folders, so that all three read this run.
 
 Every model is a step (`steps.py`): the same command goes on after a kill, in
 the model that was being trained at its last checkpoint. --dry_run prints what
@@ -23,8 +24,9 @@ that holds the inputs, and for fine-tuned rows the points of the sweep.
 
 --results_dir receives `inputs.json`, the hashes; `runs.jsonl`, a line a row and
 seed with its numbers, settings and versions; `classes.csv`, a line a row, seed,
-evaluation and class; `mu_sweep.jsonl`, a line a point; and `intervals.json` and
-`strata.json` (`intervals.py`). `report.py` makes tables and figures of them.
+evaluation and class; `mu_sweep.jsonl`, a line a point; `strong_share.jsonl`, a
+line a share of figure 3 and seed; and `intervals.json` and `strata.json`
+(`intervals.py`). `report.py` makes tables and figures of them.
 """
 
 import json
@@ -45,7 +47,7 @@ from audioset_strong.records.manifest import (
     write_text,
 )
 from audioset_strong.training.strategy import make_reproducible
-from experiments import mu_curve, mu_sweep, rows, table1
+from experiments import mu_curve, mu_sweep, rows, strong_share, table1
 from experiments.esc50.intervals import METRICS, write_intervals
 from experiments.joined import Result, read_results
 from experiments.training_steps import (
@@ -67,11 +69,15 @@ _DRY_RUN = flags.DEFINE_boolean(
 _SPEED = flags.DEFINE_float(
     "examples_per_second", 370.0, "For the estimate: of training."
 )
+_SHARE_SEEDS = flags.DEFINE_list(
+    "share_seeds", [], "Seeds of figure 3; those of the sweep if none."
+)
 _NICE = flags.DEFINE_integer("nice", 19, "Priority of the process: 19 lowest.")
 
 _SMALL = ("weak-small", "diffuse-small", "strong-small")
-_SET_OF_ROW = {"plus_diffuse": "diffuse", "plus_strong": "strong"}
-_ALL_ROWS = (*_SMALL, "weak-large", "plus_weak", *_SET_OF_ROW)
+_FINE_TUNED = ("plus_weak", "plus_diffuse", "plus_strong")
+_BY_LWLRAP = "plus_strong_by_lwlrap"
+_ALL_ROWS = (*_SMALL, "weak-large", *_FINE_TUNED, _BY_LWLRAP)
 # Seconds on 2 quiet cores: of a clip's audio, of its records, of a validation
 # with 500 clips, and of scoring and evaluating a model.
 _SECONDS_PER_CLIP = 0.06
@@ -80,34 +86,44 @@ _SECONDS_PER_VALIDATION = 4.0
 _SECONDS_PER_EVALUATION = 30.0
 
 
+# By the kind of a task: the folder of its results, and what its value is.
+_FOLDERS = {
+    "row": ("rows", ""),
+    "point": ("mu_sweep", "mu"),
+    "part": ("strong_share", "share"),
+}
+
+
 class Task(NamedTuple):
     """One model to train.
 
     Attributes:
-      kind: "row", which is scored and evaluated, or "point" of the sweep.
+      kind: "row", which is scored and evaluated, "part" of it with a share of
+        the Strong clips, which is too, or "point" of the sweep.
       name: Of the row, or the set that is mixed in.
       seed: Of the model.
-      mu: Of a point; None for a row, whose mu the sweep chooses.
+      value: The mu of a point, the share of a part; None for a row.
     """
 
     kind: str
     name: str
     seed: int
-    mu: float | None = None
+    value: float | None = None
 
     @property
     def result_path(self) -> str:
         """Where its result is, once it is there."""
-        folder = {"row": "rows", "point": "mu_sweep"}[self.kind]
-        mu = "" if self.mu is None else f"-mu{self.mu:g}"
-        name = f"{self.name}{mu}-seed{self.seed}.json"
+        folder, value_name = _FOLDERS[self.kind]
+        value = "" if self.value is None else f"-{value_name}{self.value:g}"
+        name = f"{self.name}{value}-seed{self.seed}.json"
         return os.path.join(rows.OUTPUT_DIR.value, folder, name)
 
     @property
     def title(self) -> str:
         """How the console names it."""
-        mu = "" if self.mu is None else f" mu {self.mu:g}"
-        return f"{self.kind} {self.name}{mu} seed {self.seed}"
+        _, value_name = _FOLDERS[self.kind]
+        value = "" if self.value is None else f" {value_name} {self.value:g}"
+        return f"{self.kind} {self.name}{value} seed {self.seed}"
 
 
 def make_plan(
@@ -115,6 +131,8 @@ def make_plan(
     seeds: Sequence[int],
     sweep_seeds: Sequence[int],
     mus: Sequence[float],
+    share_seeds: Sequence[int],
+    shares: Sequence[float],
 ) -> list[Task]:
     """Lists what to train, in order.
 
@@ -123,8 +141,15 @@ def make_plan(
       seeds: Of the small and the fine-tuned rows.
       sweep_seeds: Of Weak-large and of the sweep; only those in `seeds` count.
       mus: Of the sweep, which has a point for each set that a row mixes in.
+      share_seeds: Of figure 3; only those in `seeds` count.
+      shares: Of figure 3, if + Strong is among the rows.
     """
     plan = []
+    chosen = [table1.ROW_OF_FOLDER[name] for name in names]
+    # Once each: two rows mix in Strong.
+    mixed_in = dict.fromkeys(
+        row.train["mixed_training_set"] for row in chosen if "mu" in row.train
+    )
     for seed in seeds:
         plan += [Task("row", name, seed) for name in names if name in _SMALL]
         if seed not in sweep_seeds:
@@ -132,18 +157,22 @@ def make_plan(
         if "weak-large" in names:
             plan.append(Task("row", "weak-large", seed))
         plan += [
-            Task("point", mixed, seed, mu)
-            for row, mixed in _SET_OF_ROW.items()
-            if row in names
-            for mu in mus
+            Task("point", mixed, seed, mu) for mixed in mixed_in for mu in mus
         ]
-    fine_tuned = ("plus_weak", *_SET_OF_ROW)
-    plan += [
-        Task("row", name, seed)
-        for seed in seeds
-        for name in fine_tuned
-        if name in names
-    ]
+    for group in (_FINE_TUNED, (_BY_LWLRAP,)):
+        plan += [
+            Task("row", name, seed)
+            for seed in seeds
+            for name in group
+            if name in names
+        ]
+    if "plus_strong" in names:
+        plan += [
+            Task("part", "plus_strong", seed, share)
+            for seed in seeds
+            if seed in share_seeds
+            for share in shares
+        ]
     return plan
 
 
@@ -152,11 +181,13 @@ def _estimate_seconds(task: Task) -> float:
     kind = "fine_tune"
     if task.kind == "row":
         kind = table1.ROW_OF_FOLDER[task.name].steps
+    if task.kind == "part" and task.value == 1:
+        return 0.0  # it is the row
     num_examples = rows.NUM_STEPS[kind].value * rows.BATCH_SIZE.value
     num_validations: int = flags.FLAGS.flag_values_dict()["checkpoints"]
     seconds = num_examples / _SPEED.value
     seconds += num_validations * _SECONDS_PER_VALIDATION
-    return seconds + _SECONDS_PER_EVALUATION * (task.kind == "row")
+    return seconds + _SECONDS_PER_EVALUATION * (task.kind != "point")
 
 
 def _describe_plan(plan: Sequence[Task]) -> str:
@@ -225,7 +256,7 @@ def fix_inputs(inputs: ExperimentInputs, results_dir: str) -> None:
 
 def _run(plan: Sequence[Task], inputs: ExperimentInputs) -> None:
     """Trains what is left of a plan."""
-    chosen: dict[str, float] = {}
+    chosen: dict[str, dict[str, float]] = {}
     start = time.monotonic()
     for number, task in enumerate(plan, start=1):
         left = sum(
@@ -241,24 +272,26 @@ def _run(plan: Sequence[Task], inputs: ExperimentInputs) -> None:
             (time.monotonic() - start) / 3600,
             left / 3600,
         )
-        if task.mu is not None:
+        if task.kind == "point" and task.value is not None:
             records_dir = inputs.train_records_dir
-            mu_sweep.run_point(task.name, task.mu, task.seed, records_dir)
+            mu_sweep.run_point(task.name, task.value, task.seed, records_dir)
             continue
-        mu = 0.0
-        if task.name in _SET_OF_ROW:
+        row, mu = table1.ROW_OF_FOLDER[task.name], 0.0
+        if "mu" in row.train:
             chosen = chosen or _choose_mus([rows.OUTPUT_DIR.value])
-            mu = chosen[_SET_OF_ROW[task.name]]
-        row = table1.ROW_OF_FOLDER[task.name]
-        table1.run_row(row, task.seed, mu, inputs)
+            mu = chosen[row.train["mixed_training_set"]][row.mu_metric]
+        if task.value is None:
+            table1.run_row(row, task.seed, mu, inputs)
+        else:
+            strong_share.run_share(task.value, task.seed, mu, inputs)
 
 
-def _choose_mus(output_dirs: Sequence[str]) -> dict[str, float]:
-    """Returns the best mu of each set by d' on the held-out clips."""
+def _choose_mus(output_dirs: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Returns the best mu of each set by each metric of the held-out clips."""
     points = mu_curve.summarise(read_results(output_dirs, "mu_sweep"))
     chosen = mu_curve.choose(points)
-    logging.info("mu by held-out d': %s.", chosen)
-    return {mixed: best["d_prime"] for mixed, best in chosen.items()}
+    logging.info("mu by held-out metrics: %s.", chosen)
+    return chosen
 
 
 def collect(output_dirs: Sequence[str], results_dir: str) -> str:
@@ -267,12 +300,17 @@ def collect(output_dirs: Sequence[str], results_dir: str) -> str:
     results = read_results(output_dirs, "rows")
     _write_lines(results, os.path.join(results_dir, "runs.jsonl"))
     _write_classes(results, results_dir)
-    swept = [d for d in output_dirs if os.path.exists(f"{d}/mu_sweep")]
-    if swept:
-        points = read_results(swept, "mu_sweep")
-        _write_lines(points, os.path.join(results_dir, "mu_sweep.jsonl"))
+    for kind in ("mu_sweep", "strong_share"):
+        there = [d for d in output_dirs if os.path.exists(f"{d}/{kind}")]
+        if there:
+            path = os.path.join(results_dir, f"{kind}.jsonl")
+            _write_lines(read_results(there, kind), path)
     paper = {
-        row.training_set: dict(zip(METRICS, row.paper, strict=True))
+        row.training_set: {
+            metric: value
+            for metric, value in zip(METRICS, row.paper, strict=True)
+            if value is not None
+        }
         for row in rows.ROWS
     }
     write_intervals(results, output_dirs, paper, results_dir)
@@ -332,11 +370,14 @@ def main(argv: Sequence[str]) -> None:
             f"Expected --rows of {', '.join(_ALL_ROWS)}. Received: "
             f"{', '.join(unknown)}."
         )
+    sweep_seeds = rows.as_seeds("sweep_seeds", _SWEEP_SEEDS.value)
     plan = make_plan(
         names,
         rows.chosen_seeds(),
-        rows.as_seeds("sweep_seeds", _SWEEP_SEEDS.value),
+        sweep_seeds,
         mu_sweep.chosen_mus(),
+        rows.as_seeds("share_seeds", _SHARE_SEEDS.value) or sweep_seeds,
+        strong_share.chosen_shares(),
     )
     print(_describe_plan(plan))
     if _DRY_RUN.value:

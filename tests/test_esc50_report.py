@@ -1,0 +1,280 @@
+"""Tables and figures of the ESC-50 run: what the results give, and no more."""
+
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from audioset_strong.errors import InputError
+from experiments.esc50 import report
+from experiments.esc50.figures import make_figures
+from experiments.esc50.tables import (
+    METRICS,
+    count_orders,
+    judge,
+    make_parts,
+    read_data,
+    share_points,
+)
+
+_ROOT = pathlib.Path(__file__).parents[1]
+_NAMES = ("Weak-large", "+ Weak", "+ Diffuse", "+ Strong")
+
+
+def _run(row, seed, value, **point):
+    return {
+        "point": {"training_set": row, "seed": seed, **point},
+        "values": {
+            **dict.fromkeys(METRICS, value),
+            "mu": 0.8 if row == "+ Strong" else 0.0,
+            "num_steps": 960,
+            "best_step": 60 * (seed + 1),
+        },
+        "must_agree": {
+            "training": {"records": "r", "model.width": 0.25},
+            f"settings of {row}": {
+                "train.learning_rate": 0.001,
+                "train.global_batch_size": 64,
+            },
+        },
+        "versions": {"tensorflow": "2.21.0"},
+    }
+
+
+def _values(name, mean, seeds):
+    value = {name: mean, "clips": [mean - 0.1, mean + 0.1], "seeds": seeds}
+    return dict.fromkeys(METRICS, value)
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Results in which nothing is absent but + Strong by lwlrap."""
+    rows = [
+        {
+            "training_set": name,
+            "seeds": [0, 1],
+            "num_units": 2,
+            "paper": {} if name == "+ Weak" else dict.fromkeys(METRICS, paper),
+            "values": _values("mean", 0.25 * place, [-0.001, 2.0]),
+        }
+        for place, (name, paper) in enumerate(
+            zip(_NAMES, (0.4, 0, 0.75, 0.5), strict=True)
+        )
+    ]
+    differences = [
+        {
+            "first": first,
+            "second": second,
+            "unit": "seed",
+            "num_units": 2,
+            "paper": dict.fromkeys(METRICS, paper),
+            "values": _values("difference", value, [0.2, 0.3]),
+        }
+        for first, second, value, paper in (
+            ("+ Strong", "+ Diffuse", 0.25, 0.11),
+            ("+ Diffuse", "Weak-large", -0.25, 0.15),
+            ("+ Strong", "Weak-large", 0.25, -0.5),
+        )
+    ]
+    strata = [
+        {
+            "breakdown": kind,
+            "stratum": "up to 1",
+            "num_positives": count,
+            "num_classes": 3,
+        }
+        for kind, count in (("event length", 9), ("filled share", 7))
+    ]
+    of_strata = [{"value": 0.5, "clips": [0.25, 0.75]}] * 2
+    points = [
+        {
+            "point": {"mixed_training_set": mixed, "mu": mu, "seed": seed},
+            "values": {
+                "d_prime": 1 - abs(mu - 0.7),
+                "lwlrap": 0.5 - mu / 10,
+                "lwlrap_at_best_step": 0.25,
+            },
+        }
+        for mixed in ("diffuse", "strong")
+        for mu in (0.2, 0.7, 0.9)
+        for seed in (0, 1)
+    ]
+    found = read_data(str(tmp_path))
+    return found._replace(
+        inputs={
+            "hashes": {"labels": "abc"},
+            "fixed_at": "2026-11-27",
+            "release": {"params": {"num_weak_clips": 26000}},
+        },
+        runs=[
+            _run(name, seed, 0.25 * place + seed)
+            for place, name in enumerate(_NAMES)
+            for seed in (0, 1, 2)
+        ],
+        points=points,
+        shares=[
+            _run("+ Strong", seed, 0.5, strong_fraction=0.25) for seed in (0, 1)
+        ],
+        intervals={
+            "about": {
+                "num_clips": {"strong": 2000, "weak": 1990},
+                "num_resamples": 1000,
+            },
+            "rows": rows,
+            "differences": differences,
+            "temporal_precision_share": {
+                "share": 0.5,
+                "clips": [0.25, 0.75],
+                "seeds": None,
+            },
+        },
+        strata={
+            "strata": strata,
+            "rows": [
+                {"training_set": name, "values": of_strata} for name in _NAMES
+            ],
+            "differences": [
+                {
+                    "first": "+ Strong",
+                    "second": "+ Diffuse",
+                    "values": of_strata,
+                }
+            ],
+        },
+        labels={"releases": {"ours": {"table": {"classes a clip": 3.4567}}}},
+    )
+
+
+def test_documents_and_figures_of_the_repository_are_what_results_give():
+    finished = subprocess.run(
+        [sys.executable, "-m", "experiments.esc50.report", "--check"],
+        capture_output=True,
+        text=True,
+        cwd=_ROOT,
+    )
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_without_results_every_part_says_so(tmp_path):
+    nothing = read_data(str(tmp_path))
+    for part in make_parts(nothing).values():
+        assert part.startswith("Still to come: ")
+    assert make_figures(nothing) == {}
+
+
+def test_parts_show_the_numbers(data):
+    parts = make_parts(data)
+    assert "Rows so far: Weak-large (seeds 0, 1, 2); + Weak" in parts["status"]
+    assert "Still to come: Weak-small, " in parts["status"]
+    assert "+ Strong by lwlrap." in parts["status"]
+    assert "| clips with weak labels only | 26000 |" in parts["settings"]
+    line = "| + Strong | 0, 1, 2 | 0.8 | 0.001 | 64 | 960 | 60 to 180 |"
+    assert line in parts["settings"]
+    assert "width 0.25. Versions: tensorflow 2.21.0." in parts["settings"]
+    cell = "**0.75** (0.50)<br>[0.65, 0.85]<br>[0.00, 2.00]"
+    assert f"| + Strong | {cell} |" in parts["table1"]
+    # What the paper does not have has no brackets.
+    assert "| + Weak | **0.25**<br>[0.15, 0.35]" in parts["table1"]
+    assert "| + Strong | 0.75 [0.65, 0.85] (0.50) |" in parts["table1-short"]
+    assert "strong eval d', 2 of 3;" in parts["table1"]
+    assert "higher, **not the paper**" in parts["differences"]
+    assert "| 0.50 | [0.25, 0.75] | not bounded" in parts["decomposition"]
+    assert "**1.000 [1.000, 1.000]**" in parts["mu"]
+    assert "| 25 % | 0.500 [0.500, 0.500] (-0.250) |" in parts["figure3"]
+    assert "| event length up to 1 | 0.50 | 0.50 |" in parts["strata"]
+    assert "| classes a clip | 3.46 | 3.5 |" in parts["labels"]
+    assert parts["optima"].startswith("Still to come")
+
+
+def test_optima_are_there_when_both_rows_are(data):
+    strong = data.intervals["rows"][-1]
+    more = {**strong, "training_set": "+ Strong by lwlrap", "paper": {}}
+    intervals = {**data.intervals, "rows": [*data.intervals["rows"], more]}
+    runs = [*data.runs, _run("+ Strong by lwlrap", 0, 1.0)]
+    part = make_parts(data._replace(intervals=intervals, runs=runs))["optima"]
+    assert "| chosen by d' (+ Strong) | 0.8 | **0.75**<br>" in part
+    assert "| the paper, each by itself | 0.7 to 0.95, 0.2 | 1.4 | 0.48 |" in (
+        part
+    )
+
+
+def test_of_one_seed_there_is_no_interval_over_seeds(data):
+    rows = [
+        {**row, "values": _values("mean", 0.5, None)}
+        for row in data.intervals["rows"]
+    ]
+    data = data._replace(intervals={**data.intervals, "rows": rows})
+    assert "(0.50)<br>[0.40, 0.60] |" in make_parts(data)["table1"]
+    make_figures(data)["table1"].draw()
+
+
+@pytest.mark.parametrize(
+    ("clips", "seeds", "paper", "expected"),
+    [
+        ([0.1, 0.2], [0.05, 0.3], 0.1, "higher, as in the paper"),
+        ([-0.2, -0.1], None, 0.1, "lower, **not the paper**"),
+        ([-0.2, -0.1], [-1.0, -0.1], None, "lower"),
+        ([0.1, 0.2], [-0.05, 0.3], 0.1, "open"),
+        ([0.1, 0.2], [0.1, 0.2], 1e-17, "higher"),
+        (None, None, 0.1, "open"),
+    ],
+)
+def test_what_a_difference_shows(clips, seeds, paper, expected):
+    assert judge({"clips": clips, "seeds": seeds}, paper) == expected
+
+
+def test_equal_rows_of_the_paper_have_no_order():
+    def row(own, paper):
+        return {"values": {"m": {"mean": own}}, "paper": {"m": paper}}
+
+    rows = [row(1.0, 0.5), row(2.0, 0.5), row(1.5, 0.75), row(None, 0.9)]
+    # 1.5 is above 1.0 as in the paper, and below 2.0.
+    assert count_orders(rows, "m") == (1, 2)
+
+
+def test_figure3_ends_with_rows_of_the_same_seeds(data):
+    points = share_points(data)
+    assert [p["share"] for p in points] == [0.0, 0.25, 1.0]
+    assert all(p["seeds"] == [0, 1] for p in points)
+    assert points[-1]["values"]["strong_d_prime"] == [0.75, 1.75]
+
+
+def test_only_what_has_changed_is_told(data, tmp_path):
+    for name in report.DOCUMENTS:
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(
+            "By hand.\n<!-- generated: mu -->\nold\n<!-- end -->\nMore.\n"
+        )
+    figures = [f"{report.RESULTS_DIR}/{n}.png" for n in make_figures(data)]
+    assert len(figures) == 4
+    everything = [*report.DOCUMENTS, *figures]
+    root = str(tmp_path)
+    assert report.update(root, data, is_check=True) == everything
+    assert not (tmp_path / figures[0]).exists()
+    assert report.update(root, data, is_check=False) == everything
+    text = (tmp_path / "README.md").read_text()
+    assert text.startswith("By hand.\n<!-- generated: mu -->\n\n![Held-out d'")
+    assert text.endswith("\n\n<!-- end -->\nMore.\n")
+    assert report.update(root, data, is_check=True) == []
+    # One number less: its part and its figure.
+    changed = data._replace(points=data.points[:-1])
+    assert report.update(root, changed, is_check=True) == [
+        *report.DOCUMENTS,
+        f"{report.RESULTS_DIR}/mu.png",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("<!-- generated: table9 -->\n<!-- end -->", "found table9"),
+        ("<!-- generated: mu -->\nno end", "an end after each of 1"),
+        ("text <!-- generated: mu -->\n<!-- end -->", "an end after each of 1"),
+        ("<!-- generated: mu -->\n<!-- end -->\n<!-- end -->", "an end after"),
+    ],
+)
+def test_wrong_markers_are_refused(text, message):
+    with pytest.raises(InputError, match=message):
+        report.fill_document(text, {"mu": "text"}, "README.md")
