@@ -98,9 +98,10 @@ def run_step(
     path = os.path.join(folder, "stamp.json")
     with _hold_when_free(folder, name):
         stamp = read_json(path) if os.path.exists(path) else None
-        if stamp is None and refuses_others:
-            changed = ""
-        elif stamp is None:
+        is_taken_over = (
+            stamp is None and refuses_others and os.path.exists(output)
+        )
+        if stamp is None:
             changed = "there is no stamp of what it was made from"
         else:
             changed = _describe_changes(stamp["inputs"], inputs)
@@ -112,12 +113,16 @@ def run_step(
                     return made
         if not os.path.exists(output):
             logging.info("%s: to be made.", name)
+        elif is_taken_over:
+            logging.info("%s: goes on with what was made elsewhere.", name)
         elif changed:
             kept = _put_aside(output)
             logging.info("%s: made anew, because %s. %s", name, changed, kept)
         else:
             logging.info("%s: goes on where it was stopped.", name)
-        write_json({"inputs": _flat(inputs)}, path)
+        # Of what was made elsewhere only the action knows whether it fits.
+        if not is_taken_over:
+            write_json({"inputs": _flat(inputs)}, path)
         result = json.loads(json.dumps(action()))
         versions: dict[str, str] = {
             module: str(sys.modules[module].__version__)

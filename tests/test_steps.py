@@ -141,7 +141,7 @@ def test_output_without_stamp_goes_on_if_the_step_refuses_others(tmp_path):
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "weights").write_text("of several hosts")
 
-    def run(refuses):
+    def run(params, refuses):
         def action():
             if refuses:
                 raise InputError("It was trained with other settings.")
@@ -150,17 +150,18 @@ def test_output_without_stamp_goes_on_if_the_step_refuses_others(tmp_path):
             str(tmp_path),
             "run",
             str(tmp_path / "run"),
-            {"train": _TRAIN},
+            {"train": params},
             action,
             lambda path: hash_file(f"{path}/weights"),
             refuses_others=True,
         )
 
     with pytest.raises(InputError, match="other settings"):
-        run(refuses=True)
-    made = run(refuses=False)
+        run(dataclasses.replace(_TRAIN, mu=0.5), refuses=True)
+    # The right settings still find it.
+    made = run(_TRAIN, refuses=False)
     assert made.output_hash == hash_file(tmp_path / "run" / "weights")
-    assert run(refuses=True) == made
+    assert run(_TRAIN, refuses=True) == made
     assert not list(tmp_path.glob("run.old-*"))
 
 
