@@ -508,8 +508,8 @@ def train_row(
     logging.info("%s, seed %d", row.training_set, seed)
     run = train_records_dir, *_settings_of_row(row, start, params)
     made = train_step(OUTPUT_DIR.value, name, workdir, *run)
-    # In which runs of one experiment differ. A row's own share, by its flagfile,
-    # is a setting like others.
+    # In which runs of one experiment differ. A row's own share, that of its
+    # flagfile, is a setting like others.
     not_alike = {"train.seed", "start_weights"}
     if made.inputs["train.strong_fraction"] in (1.0, strong_fraction):
         not_alike |= {"train.strong_fraction", "train.strong_fraction_seed"}
