@@ -45,7 +45,8 @@ def share_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
         loc="outside lower center",
         ncols=2,
         frameon=False,
-        title="Mean of the seeds; band: lowest and highest",
+        title="Mean of the seeds; band: lowest and highest.\n"
+        "The paper's curves end, at 67k clips, at d' 1.39 and lwlrap 0.47.",
         title_fontsize="small",
     )
     return figure
