@@ -335,7 +335,9 @@ def define_skip_bad_lines() -> flags.FlagHolder[bool]:
 
 
 def define_params(
-    params_class: type, choices: Mapping[str, Sequence[str]] | None = None
+    params_class: type,
+    choices: Mapping[str, Sequence[str]] | None = None,
+    flag_values: flags.FlagValues = flags.FLAGS,
 ) -> _Holders:
     """Defines one flag for each field of a params dataclass.
 
@@ -346,6 +348,7 @@ def define_params(
       params_class: A dataclass of `params.py`, of bool, int, float and str
         fields that its docstring documents.
       choices: The values that a str field can have.
+      flag_values: Where to define them; a command's own by default.
 
     Returns:
       The flag of each field, for `read_params`.
@@ -363,11 +366,11 @@ def define_params(
         name, text = field.name, help_of_field[field.name]
         if name in choices:
             holders[name] = flags.DEFINE_enum(
-                name, str(field.default), choices[name], text
+                name, str(field.default), choices[name], text, flag_values
             )
         else:
             holders[name] = define[type(field.default)](
-                name, field.default, text
+                name, field.default, text, flag_values=flag_values
             )
     return holders
 

@@ -32,6 +32,7 @@ from experiments.simulated_release import (
     make_train_records,
 )
 from experiments.steps import Made
+from experiments.train_flags import TrainFlags, read_train_flags
 from experiments.training_steps import (
     ExperimentInputs,
     train_step,
@@ -104,15 +105,36 @@ _NOT_ALIKE = (
     "train.strong_fraction_seed",
     "start_weights",
 )
-# Their defaults are for simulated clips; on real ones they would train a small
-# network for some minutes without a word.
-_NEEDED_FOR_REAL_CLIPS = (
+# How all rows are trained. Their defaults are for simulated clips; on real ones
+# they would train a small network for some minutes without a word.
+_OF_TRAINING = (
     "width",
     "stem_stride",
     "global_batch_size",
     "small_steps",
     "large_steps",
     "fine_tune_steps",
+    "learning_rate",
+    "fine_tune_learning_rate",
+    "learning_rate_decay",
+    "precision",
+    "checkpoints",
+    "patience_validations",
+)
+_NEEDED_FOR_REAL_CLIPS = _OF_TRAINING[:6]
+# What preparation or AudioSet itself decides on real clips.
+_OF_SIMULATION = (
+    "sources",
+    "esc50_dir",
+    "preset",
+    "strong_recordings_share",
+    "num_weak_clips",
+    "num_strong_clips",
+    "num_eval_clips",
+    "shown_per_class",
+    "held_out_fraction",
+    "log_mel_dtype",
+    "miner_steps",
 )
 
 OUTPUT_DIR = flags.DEFINE_string(
@@ -184,6 +206,13 @@ _EVAL_FRAMED_LABELS = flags.DEFINE_string(
 _CLASS_MAP = flags.DEFINE_string(
     "class_map", "", "Display names for the reports on real clips."
 )
+ROW_FLAGFILES = flags.DEFINE_string(
+    "row_flagfiles",
+    "",
+    "Folder with a flagfile of the train command for each row, <row>.flags, "
+    "that says how it is trained on real clips, in place of all flags of "
+    "training here.",
+)
 NUM_STEPS = {
     "small": flags.DEFINE_integer("small_steps", 500, "Of the small rows."),
     "large": flags.DEFINE_integer("large_steps", 1200, "Of Weak-large."),
@@ -243,16 +272,11 @@ def _train_params(num_steps: int, seed: int, **params: Any) -> TrainParams:
 
 def make_experiment_inputs() -> ExperimentInputs:
     """Takes real inputs from the flags, or simulates them."""
-    real = (
-        _TRAIN_RECORDS_DIR.value,
-        _EVAL_RECORDS_DIR.value,
-        _EVAL_WEAK_LABELS.value,
-        _EVAL_FRAMED_LABELS.value,
-    )
+    real = _real_inputs()
     if all(real):
         _check_given_for_real_clips()
         return ExperimentInputs(*real, class_map=_CLASS_MAP.value)
-    if any(real):
+    if any(real) or ROW_FLAGFILES.value:
         raise InputError(
             "Real clips need all of --train_records_dir, "
             "--eval_records_dir, --eval_weak_labels and --eval_framed_labels."
@@ -269,21 +293,55 @@ def make_experiment_inputs() -> ExperimentInputs:
 
 def make_training_records() -> str:
     """Takes real training records from the flags, or simulates them."""
-    if _TRAIN_RECORDS_DIR.value:
+    records_dir, *of_evaluation = _real_inputs()
+    if records_dir:
         _check_given_for_real_clips()
-        return str(_TRAIN_RECORDS_DIR.value)
+        return records_dir
+    if any(of_evaluation) or ROW_FLAGFILES.value:
+        raise InputError("Real clips need --train_records_dir.")
     return make_train_records(*_simulation(), _record_params())
 
 
-def _check_given_for_real_clips() -> None:
-    """Raises `InputError` unless network and steps are chosen."""
-    absent = [n for n in _NEEDED_FOR_REAL_CLIPS if not flags.FLAGS[n].present]
-    if absent:
+def _real_inputs() -> tuple[str, str, str, str]:
+    return (
+        _TRAIN_RECORDS_DIR.value,
+        _EVAL_RECORDS_DIR.value,
+        _EVAL_WEAK_LABELS.value,
+        _EVAL_FRAMED_LABELS.value,
+    )
+
+
+def refuse_real_clips() -> None:
+    """Raises `InputError` if real clips are named, for simulated ones only."""
+    if any(_real_inputs()) or ROW_FLAGFILES.value:
         raise InputError(
-            f"Real clips need {', '.join(f'--{name}' for name in absent)}: the "
-            f"defaults are for small simulated releases. Give "
-            f"--flagfile=experiments/audioset/table1.flags for the paper's "
-            f"network, or your own."
+            "This makes its clips itself. Real ones are for "
+            "experiments.table1 and experiments.mu_sweep."
+        )
+
+
+def _check_given_for_real_clips() -> None:
+    """Raises `InputError` unless network and steps are chosen, once."""
+    simulated = [n for n in _OF_SIMULATION if flags.FLAGS[n].present]
+    if simulated:
+        raise InputError(
+            f"{', '.join(f'--{name}' for name in simulated)} are for simulated "
+            f"clips. Leave them out, or --train_records_dir and other flags of "
+            f"real clips."
+        )
+    given = [n for n in _OF_TRAINING if flags.FLAGS[n].present]
+    absent = [n for n in _NEEDED_FOR_REAL_CLIPS if n not in given]
+    if ROW_FLAGFILES.value and given:
+        raise InputError(
+            f"{ROW_FLAGFILES.value} says how each row is trained. Leave out "
+            f"{', '.join(f'--{name}' for name in given)}, or change it there."
+        )
+    if absent and not ROW_FLAGFILES.value:
+        raise InputError(
+            f"Real clips need --row_flagfiles=experiments/audioset, the "
+            f"paper's network with a schedule for AudioSet, or "
+            f"{', '.join(f'--{name}' for name in absent)}: the defaults are "
+            f"for small simulated releases."
         )
 
 
@@ -367,6 +425,53 @@ class Run(NamedTuple):
     weights: dict[str, str]
 
 
+def read_row_flags(row: Row) -> TrainFlags:
+    """Reads the flagfile of a row from --row_flagfiles.
+
+    Raises:
+      InputError: There is none, or it trains on other sets than the row.
+    """
+    path = os.path.join(ROW_FLAGFILES.value, f"{row.folder}.flags")
+    given = read_train_flags(path)
+    sets = {"training_set": "weak", "mixed_training_set": "", **row.train}
+    for name, expected in sets.items():
+        found = getattr(given.train, name)
+        if name != "mu" and found != expected:
+            raise InputError(
+                f"{path}: expected --{name}={expected}, for "
+                f"{row.training_set}. Received: {found!r}."
+            )
+    return given
+
+
+def _settings_of_row(
+    row: Row, start: Row | None, params: dict[str, Any]
+) -> tuple[ModelParams, TrainParams, RecipeParams]:
+    """Returns how a row is trained, from its flagfile or from the flags.
+
+    Args:
+      row: The row.
+      start: The row that it starts from, whose network it takes.
+      params: `TrainParams` that its place in the experiment decides.
+    """
+    if ROW_FLAGFILES.value:
+        given = read_row_flags(row)
+        unmixed = {"mixed_training_set": "", "mu": 0.0}
+        of_start = read_row_flags(start).model if start else {}
+        return (
+            ModelParams(**{**of_start, **given.model}),
+            dataclasses.replace(given.train, **{**unmixed, **params}),
+            given.recipe,
+        )
+    if start:
+        params = {"learning_rate": _FINE_TUNE_LEARNING_RATE.value, **params}
+    return (
+        _model_params(),
+        _train_params(NUM_STEPS[row.steps].value, **params),
+        RecipeParams(patience_validations=_PATIENCE.value),
+    )
+
+
 @functools.cache  # many rows start from the same
 def train_row(
     row: Row,
@@ -391,7 +496,7 @@ def train_row(
             return train_row(CONTROL_ROW, seed, 0.0, train_records_dir)
         del params["mixed_training_set"], params["mu"]
         name += "-mu0"
-    settings, weights = {}, {}
+    settings, weights, start = {}, {}, None
     if mu:
         params["mu"] = mu
         name += f"-mu{mu:g}"
@@ -405,14 +510,11 @@ def train_row(
         settings.update(start_run.settings)
         weights.update(start_run.weights)
         params["warm_start_workdir"] = start_run.workdir
-        params["learning_rate"] = _FINE_TUNE_LEARNING_RATE.value
     name += f"-seed{seed}"
     workdir = os.path.join(OUTPUT_DIR.value, "models", name)
-    train_params = _train_params(NUM_STEPS[row.steps].value, **params)
     logging.info("%s, seed %d", row.training_set, seed)
-    run = train_records_dir, _model_params(), train_params
-    recipe = RecipeParams(patience_validations=_PATIENCE.value)
-    made = train_step(OUTPUT_DIR.value, name, workdir, *run, recipe)
+    run = train_records_dir, *_settings_of_row(row, start, params)
+    made = train_step(OUTPUT_DIR.value, name, workdir, *run)
     settings[row.training_set] = {
         setting: value
         for setting, value in made.inputs.items()

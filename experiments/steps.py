@@ -71,6 +71,7 @@ def run_step(
     inputs: Mapping[str, Any],
     action: Callable[[], Any],
     hash_output: Callable[[str], str] = hash_file,
+    refuses_others: bool = False,
 ) -> Made:
     """Makes an output, unless it is there and made from the same inputs.
 
@@ -84,6 +85,9 @@ def run_step(
       action: Makes the output, or goes on with one that a stopped process has
         begun from the same inputs. Returns a value of JSON.
       hash_output: Hashes the output.
+      refuses_others: Whether the action itself refuses an output that was made
+        from other inputs. It then goes on with one that has no stamp, which
+        was made elsewhere.
 
     Raises:
       InputError: The action raises it, the stamp is damaged, or another process
@@ -94,7 +98,9 @@ def run_step(
     path = os.path.join(folder, "stamp.json")
     with _hold_when_free(folder, name):
         stamp = read_json(path) if os.path.exists(path) else None
-        if stamp is None:
+        if stamp is None and refuses_others:
+            changed = ""
+        elif stamp is None:
             changed = "there is no stamp of what it was made from"
         else:
             changed = _describe_changes(stamp["inputs"], inputs)

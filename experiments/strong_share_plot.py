@@ -24,28 +24,30 @@ def share_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
     left = figure.add_subplot()
     right = left.twinx()
     lines = []
-    for axis, (metric, (name, color, marker)) in zip(
-        (left, right), _LINES.items(), strict=True
+    # Beside each other, so that no bar hides another.
+    most = max(point["num_strong_clips"] for point in points)
+    for axis, shift, (metric, (name, color, marker)) in zip(
+        (left, right), (-most / 150, most / 150), _LINES.items(), strict=True
     ):
         known = [point for point in points if point[metric] is not None]
         clips = np.array([point["num_strong_clips"] for point in known])
+        clips = clips + shift
         means = np.array([point[metric] for point in known])
         # [num_points, 2]
         ranges = np.array([point["ranges"][metric] for point in known])
-        if len(known):
-            axis.fill_between(clips, *ranges.T, color=color, alpha=0.2, lw=0)
         lines += axis.plot(clips, means, color=color, marker=marker, label=name)
+        axis.vlines(clips, *ranges.reshape(-1, 2).T, color=color, lw=1.5)
         axis.set_ylabel(f"{name} on the Strong eval", color=color)
         axis.tick_params(axis="y", colors=color)
         axis.spines["top"].set_visible(False)
     left.set_xlabel("Strong clips used in fine-tuning")
-    left.set_xlim(left=0)
+    left.set_xlim(left=-most / 40)  # there may be a point at 0
     figure.legend(
         handles=lines,
         loc="outside lower center",
         ncols=2,
         frameon=False,
-        title="Mean of the seeds; band: lowest and highest.\n"
+        title="Mean of the seeds; bar: lowest to highest.\n"
         "The paper's curves end, at 67k clips, at d' 1.39 and lwlrap 0.47.",
         title_fontsize="small",
     )

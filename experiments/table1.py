@@ -3,8 +3,7 @@ r"""Table 1 of the paper: six training sets, two evaluations, two metrics.
     python -m experiments.table1 --output_dir=runs/table1
     python -m experiments.table1 --sources=esc50 --esc50_dir=ESC-50 \
       --output_dir=runs/table1_esc50 --seeds=0,1,2
-    python -m experiments.table1 --output_dir=runs/table1_audioset \
-      --flagfile=experiments/audioset/table1.flags
+    python -m experiments.table1 --flagfile=experiments/audioset/table1.flags
 
 The first two make a small AudioSet out of synthetic sounds or of ESC-50's
 recordings; the third takes records of the real one and the paper's network.
@@ -84,6 +83,8 @@ def mu_of(row: Row) -> float:
     flag = _MU.get(row.training_set)
     if flag is None:
         return 0.0
+    if not (_MU_FROM.value or flag.present) and rows.ROW_FLAGFILES.value:
+        return rows.read_row_flags(row).train.mu
     if not _MU_FROM.value:
         return float(flag.value)
     mixed = row.train["mixed_training_set"]

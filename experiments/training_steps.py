@@ -93,8 +93,16 @@ def train_step(
         "recipe": recipe,
         "start_weights": weights_hash(start) if start else "",
     }
+    # A run compares settings, records and weights when it goes on. So one of
+    # several hosts can be copied to its workdir, and needs no stamp.
     return run_step(
-        output_dir, f"train_{name}", workdir, inputs, run, weights_hash
+        output_dir,
+        f"train_{name}",
+        workdir,
+        inputs,
+        run,
+        weights_hash,
+        refuses_others=True,
     )
 
 

@@ -16,7 +16,7 @@ from absl import app, flags
 from audioset_strong import cli
 
 
-def _forget_flags(kept):
+def forget_flags(kept):
     """Forgets the flags of the command before; several have the same names."""
     for name in set(flags.FLAGS) - kept:
         delattr(flags.FLAGS, name)
@@ -33,7 +33,7 @@ def main():
     for command in commands:
         seconds = time.monotonic() - start
         print(f"--- {' '.join(command)} # after {seconds:.0f} s", flush=True)
-        _forget_flags(kept)
+        forget_flags(kept)
         sys.argv = ["audioset-strong", *command]
         try:
             cli.main()

@@ -26,6 +26,7 @@ _SMALL = [
     "--large_seeds=0",
     "--sweep_seeds=0",
     "--mus=0.5",
+    "--shares=0.6,1",
     "--nice=0",
 ]
 
@@ -65,6 +66,13 @@ def test_a_small_run_is_made_and_gone_on_with(tmp_path, esc50_dir):
         "Weak-small",
     ]
     assert all(r["versions"] for r in runs)
+    assert "train_plus_strong-mu0.5-share0.6-seed0: to be made." in console
+    lines = (tmp_path / "results" / "strong_share.jsonl").read_text()
+    fewer, all_clips = (
+        json.loads(line)["values"]["num_strong_clips"]
+        for line in lines.splitlines()
+    )
+    assert 0 < fewer < all_clips
     values = json.loads((tmp_path / "results" / "intervals.json").read_text())
     assert [r["training_set"] for r in values["rows"]] == [
         "Weak-small",

@@ -15,6 +15,7 @@ _DOCUMENTS = [
     "BUILD_NOTES.md",
     "CONTRIBUTING.md",
     "experiments/README.md",
+    "experiments/audioset/README.md",
     *sorted(f"docs/{path.name}" for path in (_ROOT / "docs").glob("*.md")),
 ]
 # `audioset-strong verb --flags` or `python -m package.module --flags`.

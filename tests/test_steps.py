@@ -136,6 +136,34 @@ def test_output_without_stamp_is_not_trusted(experiment):
     assert (experiment.folder / "run.old-1").exists()
 
 
+def test_output_without_stamp_goes_on_if_the_step_refuses_others(tmp_path):
+    """A run that was trained elsewhere, and copied into its place."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "weights").write_text("of several hosts")
+
+    def run(refuses):
+        def action():
+            if refuses:
+                raise InputError("It was trained with other settings.")
+
+        return run_step(
+            str(tmp_path),
+            "run",
+            str(tmp_path / "run"),
+            {"train": _TRAIN},
+            action,
+            lambda path: hash_file(f"{path}/weights"),
+            refuses_others=True,
+        )
+
+    with pytest.raises(InputError, match="other settings"):
+        run(refuses=True)
+    made = run(refuses=False)
+    assert made.output_hash == hash_file(tmp_path / "run" / "weights")
+    assert run(refuses=True) == made
+    assert not list(tmp_path.glob("run.old-*"))
+
+
 def test_stopped_step_goes_on_only_from_the_same_inputs(tmp_path):
     def run(mu, fails):
         def action():

@@ -92,13 +92,7 @@ def test_table_of_several_seeds_has_mean_and_range():
     assert summed["seeds"] == [1, 2, 7]
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        *sorted(_ROOT.glob("experiments/*.flags")),
-        _ROOT / "experiments" / "audioset" / "table1.flags",
-    ],
-)
+@pytest.mark.parametrize("path", sorted(_ROOT.glob("experiments/*.flags")))
 def test_flagfile_parses(path):
     values = flags.FlagValues()
     for flag in table1._own_flags():
@@ -131,10 +125,16 @@ _REAL = (
 
 def test_real_clips_never_get_the_small_network_unasked(tmp_path):
     output = f"--output_dir={tmp_path}"
-    with pytest.raises(InputError, match="need --width, --stem_stride, .*"):
+    with pytest.raises(InputError, match="need --row_flagfiles=.* --width, "):
         _run(table1, output, *_REAL)
-    with pytest.raises(InputError, match="need --stem_stride, .*"):
+    with pytest.raises(InputError, match="or --stem_stride, .*"):
         _run(mu_sweep, output, _REAL[0], "--width=1")
+    with pytest.raises(InputError, match="need --train_records_dir"):
+        _run(mu_sweep, output, *_REAL[1:])
+    with pytest.raises(InputError, match="--held_out_fraction are for simulat"):
+        _run(mu_sweep, output, _REAL[0], "--held_out_fraction=0.1")
+    with pytest.raises(InputError, match="makes its clips itself"):
+        _run(esc50_run, output, *_REAL)
     assert not list(tmp_path.iterdir())
 
 
@@ -156,9 +156,7 @@ def test_evaluation_clips_in_training_records_are_refused(tmp_path):
             f"--eval_records_dir={tmp_path}/eval",
             "--eval_weak_labels=W.csv",
             "--eval_framed_labels=F.tsv",
-            f"--flagfile={_ROOT}/experiments/demo.flags",
-            f"--output_dir={tmp_path}",
-            "--global_batch_size=64",
+            f"--row_flagfiles={_ROOT}/experiments/audioset",
         )
 
 

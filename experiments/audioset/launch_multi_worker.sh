@@ -2,9 +2,9 @@
 # Trains on several hosts with GPUs: one process on each, which uses all of its GPUs.
 #
 #   HOSTS="gpu0 gpu1" experiments/audioset/launch_multi_worker.sh \
-#     --flagfile=experiments/audioset/weak.flags
+#     --flagfile=experiments/audioset/weak-large.flags
 #   sbatch --nodes=2 --ntasks-per-node=1 --gpus-per-node=8 --signal=TERM@120 \
-#     experiments/audioset/launch_multi_worker.sh --flagfile=experiments/audioset/weak.flags
+#     experiments/audioset/launch_multi_worker.sh --flagfile=experiments/audioset/weak-large.flags
 #
 # All arguments are flags of the train command. HOSTS are reached by ssh, without a password; in a
 # Slurm job they are the job's. Run it from the repository's root, which has the same path on all

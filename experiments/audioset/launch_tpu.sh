@@ -2,7 +2,8 @@
 # Trains on a Cloud TPU slice.
 #
 #   TPU=my-slice ZONE=us-central2-b SOURCE=gs://bucket/audioset_strong.tar.gz \
-#     RECORDS=gs://bucket/records experiments/audioset/launch_tpu.sh --flagfile=experiments/audioset/weak.flags
+#     RECORDS=gs://bucket/records experiments/audioset/launch_tpu.sh \
+#     --flagfile=experiments/audioset/weak-large.flags
 #
 # All arguments are flags of the train command. It runs on the slice's first host, and TensorFlow
 # reaches the others from there; each host reads its own share of the records, from the same local

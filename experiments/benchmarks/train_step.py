@@ -3,6 +3,9 @@ r"""How fast the training step is beside PyTorch's, and which bits it gives.
     python -m experiments.benchmarks.train_step --width=1 --batch_size=16 \
       --pytorch="torch_env/bin/python pytorch_step.py --width=1 --batch=16"
     python -m experiments.benchmarks.train_step --num_gradients=30
+    CUDA_VISIBLE_DEVICES=0 python -m experiments.benchmarks.train_step \
+      --strategy=gpu --width=1 --precision=bfloat16 --nodeterministic \
+      --batch_size=128
 
 The first asks two processes in turns for some steps of one random batch, the
 one with this package's compiled training step and another, so that both meet
@@ -14,7 +17,9 @@ seconds a step]. Without --pytorch this package is timed alone.
 --nodeterministic times it without deterministic kernels.
 
 The second computes the gradients of one batch again and again and counts the
-repetitions that differ from the first in any bit.
+repetitions that differ from the first in any bit. The third times an
+accelerator: `examples_per_second` is what experiments/audioset/costs.py takes.
+The batch is on the device, so it does not count how fast records are read.
 """
 
 import itertools
@@ -45,6 +50,7 @@ from audioset_strong.params import (
     TrainParams,
 )
 from audioset_strong.training.optimizer import Optimizer
+from audioset_strong.training.settings import CHOICES
 from audioset_strong.training.step import make_run_steps
 from audioset_strong.training.strategy import get_strategy, make_reproducible
 
@@ -53,7 +59,16 @@ _PYTORCH = flags.DEFINE_string(
 )
 _WIDTH = flags.DEFINE_float("width", 0.25, "Factor on the filters.")
 _STEM_STRIDE = flags.DEFINE_integer("stem_stride", 1, "1 in the paper.")
-_BATCH_SIZE = flags.DEFINE_integer("batch_size", 64, "Examples of a step.")
+_BATCH_SIZE = flags.DEFINE_integer(
+    "batch_size", 64, "Examples of a step on each replica."
+)
+_STRATEGY = flags.DEFINE_enum(
+    "strategy", "cpu", ["cpu", "gpu", "tpu"], "As in train."
+)
+_PRECISION = flags.DEFINE_enum(
+    "precision", "float32", CHOICES["precision"], "As in train."
+)
+_JIT_COMPILE = flags.DEFINE_boolean("jit_compile", False, "As in train.")
 _NUM_CLASSES = flags.DEFINE_integer("num_classes", 527, "Classes of the head.")
 _DETERMINISTIC = flags.DEFINE_boolean(
     "deterministic", True, "Whether to use deterministic kernels, the default."
@@ -87,6 +102,9 @@ def _settings() -> dict[str, Any]:
         "stem_stride": _STEM_STRIDE.value,
         "batch_size": _BATCH_SIZE.value,
         "deterministic": _DETERMINISTIC.value,
+        "strategy": _STRATEGY.value,
+        "precision": _PRECISION.value,
+        "jit_compile": _JIT_COMPILE.value,
         "onednn": os.environ.get("TF_ENABLE_ONEDNN_OPTS"),
         "tensorflow": tf.__version__,
         "keras": keras.__version__,
@@ -145,8 +163,13 @@ def _compare() -> dict[str, Any]:
         side.stop()
     # Each [num_sides, num_rounds].
     seconds, cpu_seconds = np.array(rounds).T
+    num_replicas = sides[0].ready["replicas"]
     result = {
         "step_seconds": np.median(seconds[0]),
+        "replicas": num_replicas,
+        "examples_per_second": round(
+            num_replicas * _BATCH_SIZE.value / np.median(seconds[0]), 1
+        ),
         "cpu_seconds": np.median(cpu_seconds[0]),
         "first_step_seconds": sides[0].start_seconds,
         "steps_of_a_turn": num_steps,
@@ -166,10 +189,13 @@ def _compare() -> dict[str, Any]:
 
 def _answer() -> None:
     """Runs the training step on demand; see the module's docstring."""
+    # Only the loss is divided by the global batch size, for the same work.
     params = TrainParams(
         global_batch_size=_BATCH_SIZE.value,
         deterministic=_DETERMINISTIC.value,
-        strategy="cpu",
+        strategy=_STRATEGY.value,
+        precision=_PRECISION.value,
+        jit_compile=_JIT_COMPILE.value,
     )
     make_reproducible(params.seed, params.deterministic)
     strategy = get_strategy(params.strategy)
@@ -182,7 +208,11 @@ def _answer() -> None:
     # The first is traced, the second is the first with warm memory.
     for _ in range(2):
         run_steps(batches, 1)[0].numpy()
-    print(json.dumps({"weights": model.count_params()}), flush=True)
+    ready = {
+        "weights": model.count_params(),
+        "replicas": strategy.num_replicas_in_sync,
+    }
+    print(json.dumps(ready), flush=True)
     for line in sys.stdin:
         num_steps = int(line)
         wall, cpu = time.monotonic(), _cpu_seconds()
@@ -200,7 +230,9 @@ def _cpu_seconds() -> float:
 
 def _build_model() -> keras.Model:
     params = ModelParams(width=_WIDTH.value, stem_stride=_STEM_STRIDE.value)
-    return build_frame_classifier(_NUM_CLASSES.value, params, FeatureParams())
+    return build_frame_classifier(
+        _NUM_CLASSES.value, params, FeatureParams(), precision=_PRECISION.value
+    )
 
 
 def _random_batch() -> Batch:

@@ -359,6 +359,7 @@ def _write_classes(results: Sequence[Result], results_dir: str) -> None:
 def main(argv: Sequence[str]) -> None:
     """Runs what is left and writes the results."""
     run_flags.refuse_arguments(argv)
+    rows.refuse_real_clips()
     if rows.JOIN.value:
         print(collect(rows.JOIN.value, _RESULTS_DIR.value))
         return

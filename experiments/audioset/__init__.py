@@ -1,0 +1,1 @@
+"""The reproduction on the real AudioSet: README.md."""

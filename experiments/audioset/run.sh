@@ -1,0 +1,93 @@
+#!/usr/bin/env bash
+# The reproduction on the real AudioSet, stage by stage; README.md says what each does.
+#
+#   experiments/audioset/run.sh labels|coverage|prepare|train|mu|evaluate [--flag=value ...]
+#
+# Flags go to the commands of the stage, after those of the flagfiles here: --num_workers=64 of
+# prepare, --rows=weak-large --seeds=0,1,2 of train. Run it from the repository's root; labels/,
+# audio/, records/ and runs/ there may be links. The same stage again does only what is missing.
+#
+#   TRAIN_AUDIO, EVAL_AUDIO  where the clips are (audio/train, audio/eval): a folder of files, of
+#                            Parquet files or of tars
+#   SEED                     of the models that evaluate compares (0)
+#   PYTHON                   runs the commands (.venv/bin/python)
+#   DRY_RUN=1                prints the commands
+set -euo pipefail
+
+here=experiments/audioset
+runs=runs/audioset
+train_audio=${TRAIN_AUDIO:-audio/train}
+eval_audio=${EVAL_AUDIO:-audio/eval}
+seed=${SEED:-0}
+python=${PYTHON:-.venv/bin/python}
+
+run() {
+  if [[ -n ${DRY_RUN:-} ]]; then echo "$(printf '%q ' "$@")"; else "$@"; fi
+}
+
+# Prints the score file of a row. The name of the run holds its mu: that of the flagfile, until
+# train has written which it was.
+score_file() {
+  local name result=$runs/rows/$1-seed$seed.json
+  name=$(sed -n 's#^--workdir=.*/\(.*\)-seed0$#\1#p' "$here/$1.flags")-seed$seed
+  [[ ! -e $result ]] || name=$(sed -n 's/^ *"run": "\(.*\)",\?$/\1/p' "$result")
+  echo "$runs/models/$name/eval_scores.npz"
+}
+
+[[ -e $here/run.sh ]] || { echo "Run it from the repository's root: $here/run.sh" >&2; exit 2; }
+stage=${1:-}
+shift || true
+case $stage in
+  labels)
+    run "$python" -m audioset_strong.download_labels --output_dir=labels "$@"
+    ;;
+  coverage)
+    run "$python" -m audioset_strong.report_coverage --audio_dir="$train_audio" \
+      --weak_labels=labels/balanced_train_segments.csv,labels/unbalanced_train_segments.csv \
+      --strong_labels=labels/audioset_train_strong.tsv \
+      --class_map=labels/class_labels_indices.csv --display_names=labels/mid_to_display_name.tsv \
+      --output_dir=coverage/train --write_clips=coverage/train/clips.txt "$@"
+    run "$python" -m audioset_strong.report_coverage --audio_dir="$eval_audio" \
+      --weak_labels=labels/eval_segments.csv --strong_labels=labels/audioset_eval_strong.tsv \
+      --framed_labels=labels/audioset_eval_strong_framed_posneg.tsv \
+      --class_map=labels/class_labels_indices.csv --display_names=labels/mid_to_display_name.tsv \
+      --output_dir=coverage/eval --write_clips=coverage/eval/clips.txt "$@"
+    ;;
+  prepare)
+    run "$python" -m audioset_strong.prepare_records --flagfile=$here/prepare_train.flags \
+      --audio_dir="$train_audio" "$@"
+    run "$python" -m audioset_strong.prepare_records --flagfile=$here/prepare_eval.flags \
+      --audio_dir="$eval_audio" "$@"
+    ;;
+  train)
+    mu=()
+    [[ ! -e $runs/mu_sweep.json ]] || mu=(--mu_from=$runs/mu_sweep.json)
+    # In this process's place, so that a signal reaches the training.
+    run exec "$python" -m experiments.table1 --flagfile=$here/table1.flags "${mu[@]}" "$@"
+    ;;
+  mu)
+    run exec "$python" -m experiments.mu_sweep --flagfile=$here/mu_sweep.flags "$@"
+    ;;
+  evaluate)
+    labels=(--framed_labels=labels/audioset_eval_strong_framed_posneg.tsv
+      --weak_labels=labels/eval_segments.csv --class_map=labels/class_labels_indices.csv
+      --display_names=labels/mid_to_display_name.tsv)
+    run "$python" -m audioset_strong.compare_systems \
+      --scores="Weak-large=$(score_file weak-large)" \
+      --scores="Weak-small=$(score_file weak-small)" \
+      --scores="Diffuse-small=$(score_file diffuse-small)" \
+      --scores="Strong-small=$(score_file strong-small)" \
+      --scores="+ Diffuse=$(score_file plus_diffuse)" \
+      --scores="+ Strong=$(score_file plus_strong)" \
+      "${labels[@]}" --output_dir="$runs/comparison-seed$seed" "$@"
+    # What timing alone gives, also by the length of events.
+    run "$python" -m audioset_strong.evaluate \
+      --scores="$(score_file plus_strong)" --baseline_scores="$(score_file plus_diffuse)" \
+      "${labels[@]}" --strong_labels=labels/audioset_eval_strong.tsv \
+      --report_dir="$runs/timing-seed$seed" "$@"
+    ;;
+  *)
+    sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2
+    exit 2
+    ;;
+esac
