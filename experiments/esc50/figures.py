@@ -136,7 +136,9 @@ def _draw_orders(
         if metric in r["paper"] and r["values"][metric]["mean"] is not None
     ]
     ours.sort(key=lambda row: -row[0])
-    paper.sort(key=lambda row: -row[0])
+    places = {row: place for place, (_, row, _) in enumerate(ours)}
+    # What is equal in the paper stands as here: it has no order.
+    paper.sort(key=lambda row: (-row[0], places[row[1]]))
     left, gap, right = part.subplots(1, 3, width_ratios=(6, 1.2, 4))
     gap.set_axis_off()
     for place, (mean, row, value) in enumerate(ours):
@@ -149,8 +151,7 @@ def _draw_orders(
         left.plot(mean, place, **style)
     # The paper's rows stand at the heights of those of ours that it has, so
     # that a row with the same rank in both stays level.
-    of_paper = dict((row, value) for value, row in paper)
-    places = {row: place for place, (_, row, _) in enumerate(ours)}
+    of_paper = {row for _, row in paper}
     slots = [place for row, place in places.items() if row in of_paper]
     for slot, (value, row) in zip(slots, paper, strict=True):
         right.plot(value, slot, **_style(row))
