@@ -337,7 +337,7 @@ def define_skip_bad_lines() -> flags.FlagHolder[bool]:
 def define_params(
     params_class: type,
     choices: Mapping[str, Sequence[str]] | None = None,
-    flag_values: flags.FlagValues = flags.FLAGS,
+    flag_values: flags.FlagValues | None = None,
 ) -> _Holders:
     """Defines one flag for each field of a params dataclass.
 
@@ -348,13 +348,16 @@ def define_params(
       params_class: A dataclass of `params.py`, of bool, int, float and str
         fields that its docstring documents.
       choices: The values that a str field can have.
-      flag_values: Where to define them; a command's own by default.
+      flag_values: Where to define them; None for the command's own flags.
 
     Returns:
       The flag of each field, for `read_params`.
     """
     help_of_field = _documented_fields(params_class)
     choices = choices or {}
+    where: dict[str, Any] = {}
+    if flag_values is not None:
+        where["flag_values"] = flag_values
     define: dict[type, Callable[..., flags.FlagHolder[Any]]] = {
         bool: flags.DEFINE_boolean,
         int: flags.DEFINE_integer,
@@ -366,11 +369,11 @@ def define_params(
         name, text = field.name, help_of_field[field.name]
         if name in choices:
             holders[name] = flags.DEFINE_enum(
-                name, str(field.default), choices[name], text, flag_values
+                name, str(field.default), choices[name], text, **where
             )
         else:
             holders[name] = define[type(field.default)](
-                name, field.default, text, flag_values=flag_values
+                name, field.default, text, **where
             )
     return holders
 

@@ -137,6 +137,14 @@ def _results() -> list[Result]:
         raise InputError(
             f"The figure is of + Strong. Leave out {', '.join(given)}."
         )
+    if rows.ROW_FLAGFILES.value:
+        of_flagfile = rows.read_row_flags(STRONG_ROW).train.strong_fraction
+        if of_flagfile != 1.0:
+            raise InputError(
+                f"Shares are of all Strong clips, and the flagfile of + Strong "
+                f"takes {of_flagfile:g} of them. Leave --strong_fraction out "
+                f"there."
+            )
     shares, seeds = chosen_shares(), rows.chosen_seeds()
     mu = table1.mu_of(STRONG_ROW)
     inputs = rows.make_experiment_inputs()

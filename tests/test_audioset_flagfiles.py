@@ -19,7 +19,13 @@ from tiny_audioset import write_tiny_audioset
 from audioset_strong.errors import InputError
 from audioset_strong.records.manifest import read_json, read_records
 from audioset_strong.training.settings import check_settings
-from experiments import mu_sweep, rows, table1, training_steps
+from experiments import (
+    mu_sweep,
+    rows,
+    strong_share,
+    table1,
+    training_steps,
+)
 from experiments.train_flags import read_train_flags
 
 _ROOT = pathlib.Path(__file__).parents[1]
@@ -27,7 +33,19 @@ _AUDIOSET = "experiments/audioset"
 _ROWS = {
     row.folder: row for row in (*rows.ROWS, rows.CONTROL_ROW, rows.LWLRAP_ROW)
 }
-_STAGES = ("labels", "coverage", "prepare", "train", "mu", "evaluate")
+_PROGRAMS = {
+    f"experiments.{module.__name__.rpartition('.')[2]}": module
+    for module in (table1, mu_sweep, strong_share)
+}
+_STAGES = (
+    "labels",
+    "coverage",
+    "prepare",
+    "train",
+    "mu",
+    "share",
+    "evaluate",
+)
 # What a CPU needs; nothing else of the flagfiles is changed.
 _SMALL_RUN = (
     "--num_steps=1",
@@ -83,7 +101,8 @@ def test_what_launch_scripts_add_is_a_strategy(tmp_path, strategy):
 def test_every_flagfile_is_of_a_row_or_known():
     names = {path.stem for path in (_ROOT / _AUDIOSET).glob("*.flags")}
     parts = {"common", "small", "fine_tune"}
-    programs = {"table1", "mu_sweep", "prepare_train", "prepare_eval"}
+    programs = {"table1", "mu_sweep", "strong_share"}
+    programs |= {"prepare_train", "prepare_eval"}
     assert names == {*_ROWS, *parts, *programs}
     given = _parse(table1, "table1", f"--flagfile={_AUDIOSET}/table1.flags")
     assert given["train_records_dir"].value == _read("weak-large").records_dir
@@ -167,12 +186,8 @@ def test_stages_give_flags_that_exist(tmp_path):
     of_package = []
     for stage in _STAGES:
         for program, arguments in _commands(stage, TRAIN_AUDIO="their audio"):
-            module = {
-                "experiments.table1": table1,
-                "experiments.mu_sweep": mu_sweep,
-            }.get(program)
-            if module:
-                _parse(module, program, *arguments)
+            if program in _PROGRAMS:
+                _parse(_PROGRAMS[program], program, *arguments)
             else:
                 verb = program.removeprefix("audioset_strong.")
                 of_package.append([verb, *arguments])
@@ -210,7 +225,7 @@ def test_stages_compare_the_paper_s_rows():
 def test_unknown_stage_prints_the_stages(arguments):
     done = _stage(*arguments)
     assert done.returncode == 2
-    assert "labels|coverage|prepare|train|mu|evaluate" in done.stderr
+    assert "labels|coverage|prepare|train|mu|share|evaluate" in done.stderr
     assert "set -" not in done.stderr
 
 
@@ -398,6 +413,32 @@ def test_points_of_the_sweep_are_trained_as_the_flagfiles_say(
 
 
 @pytest.mark.usefixtures("_in_root")
+def test_shares_of_strong_are_trained_as_the_flagfile_says(
+    tmp_path, monkeypatch
+):
+    trained = _Trained(monkeypatch)
+    own = tmp_path / "own"
+    own.mkdir()
+    text = f"--flagfile={_AUDIOSET}/plus_strong.flags\n--strong_fraction=0.68\n"
+    (own / "plus_strong.flags").write_text(text)
+    with flagsaver.flagsaver():
+        _in_experiment(tmp_path, name="strong_share")
+        assert strong_share.chosen_shares() == [0.1, 0.2, 0.4, 0.7, 1]
+        rows.train_row(_ROWS["plus_strong"], 3, 0.8, "records/train", 0.1)
+        _in_experiment(tmp_path, f"--row_flagfiles={own}", name="strong_share")
+        with pytest.raises(InputError, match="takes 0.68 of them"):
+            strong_share.main(["x"])
+    _, _, params, _ = trained.calls["plus_strong-mu0.8-share0.1-seed3"]
+    assert params == dataclasses.replace(
+        _read("plus_strong").train,
+        seed=3,
+        strong_fraction=0.1,
+        strong_fraction_seed=3,
+        warm_start_workdir=f"{tmp_path}/models/weak-large-seed3",
+    )
+
+
+@pytest.mark.usefixtures("_in_root")
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -483,13 +524,13 @@ def test_all_stages_on_a_tiny_audioset(prepared, tmp_path):
     text = run("mu", small, "--mus=0.5").stderr
     assert "train_weak-large-seed0: goes on where it was stopped." in text
     assert (weak_large / "metrics.jsonl").read_bytes() == before
-    text = run("train", small, "--control").stderr
+    text = run("train", small, f"--rows={','.join(_ROWS)}").stderr
     assert "train_weak-large-seed0: kept." in text
     runs = prepared / "runs/audioset"
     chosen = read_json(str(runs / "mu_sweep.json"))["chosen"]
     for name, row in _ROWS.items():
         mixed = row.train.get("mixed_training_set")
-        mu = chosen[mixed]["d_prime"] if mixed else 0.0
+        mu = chosen[mixed][row.mu_metric] if mixed else 0.0
         run_name = f"{name}-mu{mu:g}-seed0" if mixed else f"{name}-seed0"
         _check_saved(runs / "models" / run_name, name, mu)
     assert "+ Strong" in run("evaluate", "--num_resamples=40").stdout

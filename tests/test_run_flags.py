@@ -32,17 +32,10 @@ def test_every_field_of_every_setting_is_documented(params_class):
     assert all(text.endswith(".") for text in help_of_field.values())
 
 
-def test_settings_become_flags_and_back(monkeypatch):
+def test_settings_become_flags_and_back():
     values = flags.FlagValues()
-    for kind in ("boolean", "integer", "float", "string", "enum"):
-        define = getattr(flags, f"DEFINE_{kind}")
-        monkeypatch.setattr(
-            flags,
-            f"DEFINE_{kind}",
-            lambda *a, define=define: define(*a, flag_values=values),
-        )
     holders = run_flags.define_params(
-        TrainParams, choices={"training_set": ["weak", "strong"]}
+        TrainParams, {"training_set": ["weak", "strong"]}, values
     )
     values(["train"])
     assert run_flags.read_params(TrainParams, holders) == TrainParams()

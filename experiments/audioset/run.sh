@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The reproduction on the real AudioSet, stage by stage; README.md says what each does.
 #
-#   experiments/audioset/run.sh labels|coverage|prepare|train|mu|evaluate [--flag=value ...]
+#   experiments/audioset/run.sh labels|coverage|prepare|train|mu|share|evaluate [--flag=value ...]
 #
 # Flags go to the commands of the stage, after those of the flagfiles here: --num_workers=64 of
 # prepare, --rows=weak-large --seeds=0,1,2 of train. Run it from the repository's root; labels/,
@@ -59,11 +59,13 @@ case $stage in
     run "$python" -m audioset_strong.prepare_records --flagfile=$here/prepare_eval.flags \
       --audio_dir="$eval_audio" "$@"
     ;;
-  train)
+  train | share)
     mu=()
     [[ ! -e $runs/mu_sweep.json ]] || mu=(--mu_from=$runs/mu_sweep.json)
+    name=table1
+    [[ $stage == train ]] || name=strong_share
     # In this process's place, so that a signal reaches the training.
-    run exec "$python" -m experiments.table1 --flagfile=$here/table1.flags "${mu[@]}" "$@"
+    run exec "$python" -m experiments.$name --flagfile=$here/$name.flags "${mu[@]}" "$@"
     ;;
   mu)
     run exec "$python" -m experiments.mu_sweep --flagfile=$here/mu_sweep.flags "$@"
