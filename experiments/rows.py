@@ -98,13 +98,6 @@ LWLRAP_ROW = Row("+ Strong by lwlrap", "fine_tune",
     starts_from="Weak-large", paper=(None, None, None, 0.48),
 )  # fmt: skip
 
-# Settings of a run in which runs of one experiment differ.
-_NOT_ALIKE = (
-    "train.seed",
-    "train.strong_fraction",
-    "train.strong_fraction_seed",
-    "start_weights",
-)
 # How all rows are trained. Their defaults are for simulated clips; on real ones
 # they would train a small network for some minutes without a word.
 _OF_TRAINING = (
@@ -412,9 +405,9 @@ class Run(NamedTuple):
       name: Of its folders.
       workdir: Folder of the run.
       made: What `train_step` returned.
-      settings: What the run depends on, but for seed, weights and the share of
-        Strong, by the name of the row: its own and those of the row that it
-        starts from.
+      settings: What the run depends on, but for seed, weights and a share that
+        Figure 3 varies, by the name of the row: its own and those of the row
+        that it starts from.
       weights: Hashes of its weights and of those that it starts from, by name.
     """
 
@@ -515,10 +508,15 @@ def train_row(
     logging.info("%s, seed %d", row.training_set, seed)
     run = train_records_dir, *_settings_of_row(row, start, params)
     made = train_step(OUTPUT_DIR.value, name, workdir, *run)
+    # In which runs of one experiment differ. A row's own share, that of its
+    # flagfile, is a setting like others.
+    not_alike = {"train.seed", "start_weights"}
+    if made.inputs["train.strong_fraction"] in (1.0, strong_fraction):
+        not_alike |= {"train.strong_fraction", "train.strong_fraction_seed"}
     settings[row.training_set] = {
         setting: value
         for setting, value in made.inputs.items()
-        if setting not in _NOT_ALIKE
+        if setting not in not_alike
     }
     weights[name] = made.output_hash
     return Run(name, workdir, made, settings, weights)

@@ -41,13 +41,14 @@ def share_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
         axis.tick_params(axis="y", colors=color)
         axis.spines["top"].set_visible(False)
     left.set_xlabel("Strong clips used in fine-tuning")
-    left.set_xlim(left=0)
+    left.set_xlim(left=-most / 40)  # there may be a point at 0
     figure.legend(
         handles=lines,
         loc="outside lower center",
         ncols=2,
         frameon=False,
-        title="Mean of the seeds; bar: lowest to highest",
+        title="Mean of the seeds; bar: lowest to highest.\n"
+        "The paper's curves end, at 67k clips, at d' 1.39 and lwlrap 0.47.",
         title_fontsize="small",
     )
     return figure

@@ -49,7 +49,8 @@ def _report(tmp_path, **strong):
 
 
 def test_metrics_settings_and_licence_are_told(tmp_path):
-    training = {"train": {"training_set": "weak", "mu": 0.8}, "step": 70}
+    train = {"training_set": "weak", "mu": 0.8, "strong_fraction": 1.0}
+    training = {"train": train, "step": 70}
     metadata = _metadata(training=training, licence="CC-BY-4.0")
     head, body = _write(
         tmp_path, metadata, _report(tmp_path), "Recordings by Ada."
@@ -63,6 +64,9 @@ def test_metrics_settings_and_licence_are_told(tmp_path):
     assert "explicit and complementary negatives" in body
     for row in ("| training set | weak |", "| mu | 0.8 |", "| step | 70 |"):
         assert row in body
+    assert "strong fraction" not in body
+    train["strong_fraction"] = 0.4
+    assert "| strong fraction | 0.4 |" in _write(tmp_path, metadata)[1]
     assert "Recordings by Ada." in body
     assert "`model_int8.onnx`" in body
     assert "`model.keras`" not in body

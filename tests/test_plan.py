@@ -282,6 +282,17 @@ def test_a_new_folder_keeps_its_settings(tmp_path):
         check_settings(str(tmp_path), other, _MAP)
 
 
+def test_a_folder_of_an_older_version_goes_on(tmp_path):
+    old = {"clips_per_shard": 9, "strong_fraction": 1.0}
+    save_settings(str(tmp_path), _settings(_MAP, records=old))
+    settings = _settings(_MAP, records={"clips_per_shard": 9})
+    check_settings(str(tmp_path), settings, _MAP)
+    old["strong_fraction"] = 0.25
+    save_settings(str(tmp_path), _settings(_MAP, records=old))
+    with pytest.raises(InputError, match=r"strong_fraction=0\.25 chose"):
+        check_settings(str(tmp_path), settings, _MAP)
+
+
 def test_other_classes_are_named(tmp_path):
     save_settings(str(tmp_path), _settings(_MAP))
     other = ClassMap(("/m/y", "/m/x"), ("Y", "X"))

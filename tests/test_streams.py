@@ -167,20 +167,24 @@ def test_pinned_examples(
 
 
 @pytest.mark.parametrize(
-    ("training_set", "mixed_training_set", "mu", "first_step", "expected"),
+    ("training_set", "mixed_training_set", "mu", "fraction", "first_step",
+     "expected"),
     [
-        ("weak", "", 0.0, 0, "a40483a9cf47a8f0"),
-        ("weak", "strong", 0.8, 0, "9a6963dcef5c9880"),
-        ("weak_small", "diffuse", 0.3, 3, "62409c3b161b5c79"),
+        ("weak", "", 0.0, 1.0, 0, "a40483a9cf47a8f0"),
+        ("weak", "strong", 0.8, 1.0, 0, "9a6963dcef5c9880"),
+        ("weak_small", "diffuse", 0.3, 1.0, 3, "62409c3b161b5c79"),
+        ("weak", "strong", 0.8, 0.4, 0, "b59cc6140e5a1585"),
     ],
-)
+)  # fmt: skip
 def test_pinned_stream(
-    pinned, training_set, mixed_training_set, mu, first_step, expected
+    pinned, training_set, mixed_training_set, mu, fraction, first_step, expected
 ):
     params = TrainParams(
         training_set=training_set,
         mixed_training_set=mixed_training_set,
         mu=mu,
+        strong_fraction=fraction,
+        strong_fraction_seed=3,  # of no effect on the whole
         global_batch_size=16,
         shuffle_block_clips=8,
         mask_unlabelled_classes=True,

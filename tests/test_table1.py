@@ -443,6 +443,11 @@ def test_shares_of_strong_are_runs_of_the_table(fake, capsys):
         (1, [0]),
     ]
     assert [p["num_strong_clips"] for p in found] == [200, 501.5, 1000]
+    # Results of before there were shares go with those of today.
+    row = json.loads((out / "rows/plus_strong-seed0.json").read_text())
+    settings = row["must_agree"]["settings of + Strong"]
+    assert settings["train.mu"] == 0.6
+    assert not any("strong_fraction" in name for name in settings)
     assert (out / "strong_share.png").stat().st_size > 1000
     joined = f"--output_dir={fake.folder}/joined", f"--join={out}"
     assert fake.run(strong_share, *joined) == []

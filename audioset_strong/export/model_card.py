@@ -46,11 +46,13 @@ _NEGATIVES = {
 }
 # Settings of a run that tell what it was trained on, and how.
 _SETTINGS = {
-    "train": ("training_set", "mixed_training_set", "mu", "num_steps")
-    + ("global_batch_size", "learning_rate", "seed"),
+    "train": ("training_set", "mixed_training_set", "mu", "strong_fraction")
+    + ("num_steps", "global_batch_size", "learning_rate", "seed"),
     "recipe": ("mixup_share", "max_gain_db", "ema_decay", "balance_classes"),
     "model": ("model", "width", "stem_stride"),
 }
+# Values with which a setting does nothing, where they are others.
+_OFF: Mapping[str, tuple[Any, ...]] = {"strong_fraction": (1.0,), "seed": ()}
 
 
 def write_model_card(
@@ -126,7 +128,7 @@ def _describe_training(training: Mapping[str, Any]) -> list[tuple[str, Any]]:
             for name in names
             # Neither what is not set nor an option that is off.
             if name in settings
-            and (settings[name] not in ("", 0.0, False) or name == "seed")
+            and settings[name] not in _OFF.get(name, ("", 0.0, False))
         ]
     for name in ("checkpoint", "step", "weights_hash", "records_hash"):
         if training.get(name):

@@ -15,8 +15,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
-from experiments.esc50.tables import METRICS, Data, share_points, strata_rows
+from experiments.esc50.tables import METRICS, Data, share_results, strata_rows
+from experiments.joined import over_seeds
 from experiments.mu_curve import choose, mu_figure, summarise
+from experiments.strong_share_plot import share_figure
 
 # Okabe and Ito's, which colour-blind people can tell apart: one a kind of
 # label; small sets have open marks.
@@ -56,8 +58,9 @@ def make_figures(data: Data) -> dict[str, MadeFigure]:
         points = [[point["point"], point["values"]] for point in data.points]
         made["mu"] = points, functools.partial(_mu_figure, data.points)
     if data.shares:
-        shares = share_points(data)
-        made["figure3"] = shares, functools.partial(_figure3, shares)
+        results = share_results(data)
+        values = [[result["point"], result["values"]] for result in results]
+        made["figure3"] = values, functools.partial(_figure3, results)
     if of_rows := strata_rows(data):
         strata = {
             "strata": data.strata["strata"],
@@ -133,7 +136,9 @@ def _draw_orders(
         if metric in r["paper"] and r["values"][metric]["mean"] is not None
     ]
     ours.sort(key=lambda row: -row[0])
-    paper.sort(key=lambda row: -row[0])
+    places = {row: place for place, (_, row, _) in enumerate(ours)}
+    # What is equal in the paper stands as here: it has no order.
+    paper.sort(key=lambda row: (-row[0], places[row[1]]))
     left, gap, right = part.subplots(1, 3, width_ratios=(6, 1.2, 4))
     gap.set_axis_off()
     for place, (mean, row, value) in enumerate(ours):
@@ -146,8 +151,7 @@ def _draw_orders(
         left.plot(mean, place, **style)
     # The paper's rows stand at the heights of those of ours that it has, so
     # that a row with the same rank in both stays level.
-    of_paper = dict((row, value) for value, row in paper)
-    places = {row: place for place, (_, row, _) in enumerate(ours)}
+    of_paper = {row for _, row in paper}
     slots = [place for row, place in places.items() if row in of_paper]
     for slot, (value, row) in zip(slots, paper, strict=True):
         right.plot(value, slot, **_style(row))
@@ -190,45 +194,8 @@ def _mu_figure(results: Sequence[dict[str, Any]]) -> Figure:
     return mu_figure(points, choose(points))
 
 
-def _figure3(points: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draws metrics of the strong eval against the share of Strong clips."""
-    figure = Figure(figsize=(8.5, 3.8), layout="constrained")
-    for axis, metric, paper in zip(
-        figure.subplots(1, 2),
-        ("strong_d_prime", "strong_lwlrap"),
-        (1.39, 0.47),
-        strict=True,
-    ):
-        shares = np.array([100 * point["share"] for point in points])
-        values = [point["values"][metric] for point in points]
-        means = np.array([np.mean(of_point) for of_point in values])
-        of_strong = shares > 0
-        color = _COLORS["Strong"]
-        axis.plot(shares[of_strong], means[of_strong], color=color)
-        for share, mean, of_point in zip(shares, means, values, strict=True):
-            style = _style("+ Strong" if share else "+ Weak")
-            axis.plot(
-                np.full(len(of_point), share),
-                of_point,
-                ".",
-                color=style["color"],
-                alpha=0.6,
-            )
-            axis.plot(share, mean, ls="", **style)
-        axis.set(
-            xlabel="share of the Strong clips (%)",
-            ylabel=f"{_AXIS[metric.partition('_')[2]]} on the strong eval",
-            xlim=(-4, 104),
-        )
-        axis.set_title(f"the paper at 100 %, on AudioSet: {paper}", fontsize=10)
-        axis.grid(axis="y", color="0.9")
-        axis.spines[["top", "right"]].set_visible(False)
-    figure.suptitle(
-        "Fine-tuned on Weak and a share of Strong; at 0 %: + Weak. Large "
-        "marks: means; dots: seeds.",
-        fontsize=10,
-    )
-    return figure
+def _figure3(results: Sequence[dict[str, Any]]) -> Figure:
+    return share_figure(over_seeds(results, "strong_fraction"))
 
 
 # --- Strata ------------------------------------------------------------------

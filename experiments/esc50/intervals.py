@@ -3,7 +3,8 @@
 Over clips: the evaluator's random halves of the evaluation clips
 (`evaluation/resampling.py`), the same for all models. What is resampled is a
 mean over seeds, or a difference of two means, so that it is paired by clips.
-Over seeds: Student's t. Neither holds the other's share of chance.
+Over seeds: Student's t. Neither holds the other's share of chance, nor that of
+the recordings, which all clips share.
 
 Fine-tuned models that start from one Weak-large have more in common than two
 seeds should. So in every mean over seeds each Weak-large counts alike, and the
