@@ -376,7 +376,7 @@ def as_seeds(flag: str, values: list[str]) -> list[int]:
         ) from error
 
 
-def _start_seed(seed: int) -> int:
+def start_seed(seed: int) -> int:
     """Returns the seed of the model that a fine-tuned row starts from."""
     large = as_seeds("large_seeds", _LARGE_SEEDS.value) or [seed]
     return large[seed % len(large)]
@@ -499,7 +499,7 @@ def train_row(
         name += f"-share{strong_fraction:g}"
     if row.starts_from:
         (start,) = [r for r in ROWS if r.training_set == row.starts_from]
-        start_run = train_row(start, _start_seed(seed), 0.0, train_records_dir)
+        start_run = train_row(start, start_seed(seed), 0.0, train_records_dir)
         settings.update(start_run.settings)
         weights.update(start_run.weights)
         params["warm_start_workdir"] = start_run.workdir

@@ -129,6 +129,7 @@ class Task(NamedTuple):
 def make_plan(
     names: Sequence[str],
     seeds: Sequence[int],
+    large_seeds: Sequence[int],
     sweep_seeds: Sequence[int],
     mus: Sequence[float],
     share_seeds: Sequence[int],
@@ -139,7 +140,8 @@ def make_plan(
     Args:
       names: Rows.
       seeds: Of the small and the fine-tuned rows.
-      sweep_seeds: Of Weak-large and of the sweep; only those in `seeds` count.
+      large_seeds: Of Weak-large; only those in `seeds` count.
+      sweep_seeds: Of the sweep; only those in `seeds` count.
       mus: Of the sweep, which has a point for each set that a row mixes in.
       share_seeds: Of figure 3; only those in `seeds` count.
       shares: Of figure 3, if + Strong is among the rows.
@@ -152,13 +154,14 @@ def make_plan(
     )
     for seed in seeds:
         plan += [Task("row", name, seed) for name in names if name in _SMALL]
-        if seed not in sweep_seeds:
-            continue
-        if "weak-large" in names:
+        if seed in large_seeds and "weak-large" in names:
             plan.append(Task("row", "weak-large", seed))
-        plan += [
-            Task("point", mixed, seed, mu) for mixed in mixed_in for mu in mus
-        ]
+        if seed in sweep_seeds:
+            plan += [
+                Task("point", mixed, seed, mu)
+                for mixed in mixed_in
+                for mu in mus
+            ]
     for group in (_FINE_TUNED, (_BY_LWLRAP,)):
         plan += [
             Task("row", name, seed)
@@ -371,9 +374,11 @@ def main(argv: Sequence[str]) -> None:
             f"{', '.join(unknown)}."
         )
     sweep_seeds = rows.as_seeds("sweep_seeds", _SWEEP_SEEDS.value)
+    seeds = rows.chosen_seeds()
     plan = make_plan(
         names,
-        rows.chosen_seeds(),
+        seeds,
+        [rows.start_seed(seed) for seed in seeds],
         sweep_seeds,
         mu_sweep.chosen_mus(),
         rows.as_seeds("share_seeds", _SHARE_SEEDS.value) or sweep_seeds,
