@@ -143,6 +143,7 @@ def make_result(
             "num_steps": run.made.inputs["train.num_steps"],
             "mu": run.made.inputs["train.mu"],
         },
+        "validations": run.made.result["validations"],
         "run": run.name,
         "report": os.path.join(output_dir, "reports", run.name, "report.html"),
         "versions": run.made.versions,

@@ -38,6 +38,10 @@ def _run(row, seed, value, **point):
                 "train.global_batch_size": 64,
             },
         },
+        "validations": [
+            {"step": 10, "d_prime": value},
+            {"step": 20, "d_prime": value - 0.125},
+        ],
         "versions": {"tensorflow": "2.21.0"},
     }
 
@@ -183,6 +187,8 @@ def test_parts_show_the_numbers(data):
     assert "higher, **not the paper**" in parts["differences"]
     assert "| 0.50 | [0.25, 0.75] | not bounded" in parts["decomposition"]
     assert "**1.000 [1.000, 1.000]**" in parts["mu"]
+    line = "| Weak-large | 640, 640, 640 | 0.00, 1.00, 2.00 | 1,280, 1,280, "
+    assert line in parts["learning"]
     # The control counts as a share of 0, with the seeds of the shares.
     lines = parts["figure3"].splitlines()
     assert lines[4].startswith("| 0 % (+ Weak) | 0 | 0.750 [0.250, 1.250] |")
@@ -247,7 +253,7 @@ def test_only_what_has_changed_is_told(data, tmp_path):
             "By hand.\n<!-- generated: mu -->\nold\n<!-- end -->\nMore.\n"
         )
     figures = [f"{report.RESULTS_DIR}/{n}.png" for n in make_figures(data)]
-    assert len(figures) == 4
+    assert len(figures) == 5
     everything = [*report.DOCUMENTS, *figures]
     root = str(tmp_path)
     assert report.update(root, data, is_check=True) == everything

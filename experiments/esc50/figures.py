@@ -15,7 +15,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch
 
-from experiments.esc50.tables import METRICS, Data, share_results, strata_rows
+from experiments.esc50.tables import (
+    METRICS,
+    Data,
+    learning_curves,
+    share_results,
+    strata_rows,
+)
 from experiments.joined import over_seeds
 from experiments.mu_curve import choose, mu_figure, summarise
 from experiments.strong_share_plot import share_figure
@@ -54,6 +60,9 @@ def make_figures(data: Data) -> dict[str, MadeFigure]:
         rows = data.intervals["rows"]
         shown = [r for r in rows if r["paper"] or r["training_set"] == "+ Weak"]
         made["table1"] = shown, functools.partial(_table1_figure, shown)
+    curves = learning_curves(data)
+    if "Weak-large" in curves:
+        made["learning"] = curves, functools.partial(_learning_figure, curves)
     if data.points:
         points = [[point["point"], point["values"]] for point in data.points]
         made["mu"] = points, functools.partial(_mu_figure, data.points)
@@ -187,6 +196,24 @@ def _draw_orders(
 
 
 # --- Curves ------------------------------------------------------------------
+
+
+def _learning_figure(
+    curves: Mapping[str, Sequence[Sequence[tuple[int, float]]]],
+) -> Figure:
+    """Draws held-out d' of each seed against the examples so far."""
+    figure = Figure(figsize=(6.5, 4), layout="constrained")
+    axis = figure.add_subplot()
+    for row, of_seeds in curves.items():
+        for nth, curve in enumerate(of_seeds):
+            examples, d_primes = np.array(curve).T
+            style = {**_style(row), "markersize": 4}
+            label = row if nth == 0 else None
+            axis.plot(examples / 1000, d_primes, label=label, lw=1, **style)
+    axis.set(xlabel="examples (thousands)", ylabel="d' on the held-out clips")
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False, fontsize="small")
+    return figure
 
 
 def _mu_figure(results: Sequence[dict[str, Any]]) -> Figure:

@@ -31,6 +31,7 @@ _ALL_ROWS = (
     "+ Strong",
     "+ Strong by lwlrap",
 )
+_FROM_SCRATCH = _ALL_ROWS[:4]
 _STRATA_ROWS = (
     "Diffuse-small",
     "Strong-small",
@@ -131,6 +132,7 @@ def make_parts(data: Data) -> dict[str, str]:
         "table1-short": _table1(data, is_short=True),
         "differences": _differences(data),
         "decomposition": _decomposition(data),
+        "learning": _learning(data),
         "mu": _mu_curve(data),
         "optima": _optima(data),
         "figure3": _figure3(data),
@@ -451,6 +453,45 @@ def _decomposition(data: Data) -> str:
         f"below Weak-large: all of the gain, and more, is temporal precision. "
         f"Its interval over seeds is Fieller's, a Weak-large a unit; where the "
         f"whole gain may be 0 the share can be anything and has none."
+    )
+
+
+def learning_curves(data: Data) -> dict[str, list[list[tuple[int, float]]]]:
+    """Returns, by row and for each seed, examples and held-out d' then."""
+    curves: dict[str, list[list[tuple[int, float]]]] = {}
+    for run in data.runs:
+        row = run["point"]["training_set"]
+        if row in _FROM_SCRATCH and "validations" in run:
+            settings = run["must_agree"][f"settings of {row}"]
+            batch_size = settings["train.global_batch_size"]
+            curve = [
+                (v["step"] * batch_size, v["d_prime"])
+                for v in run["validations"]
+            ]
+            curves.setdefault(row, []).append(curve)
+    return {row: curves[row] for row in _FROM_SCRATCH if row in curves}
+
+
+def _learning(data: Data) -> str:
+    """How long rows that start from nothing learn."""
+    curves = learning_curves(data)
+    if "Weak-large" not in curves:
+        return _to_come("how Weak-large learns")
+    lines = []
+    for row, of_seeds in curves.items():
+        best = [max(curve, key=lambda point: point[1]) for curve in of_seeds]
+        lines.append(
+            [
+                row,
+                _listed(f"{num_examples:,}" for num_examples, _ in best),
+                _listed(_number(d_prime) for _, d_prime in best),
+                _listed(f"{curve[-1][0]:,}" for curve in of_seeds),
+            ]
+        )
+    head = ["", "best after examples", "held-out d' there", "ended after"]
+    return (
+        f"![Held-out d' against examples](learning.png)\n\n"
+        f"{_format(head, lines)}\n\nA number for each seed."
     )
 
 
