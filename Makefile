@@ -1,6 +1,7 @@
 # make demo   sets up, then runs Table 1 on synthetic sounds (runs/demo/)
 # make test   sets up, lints, type-checks, tests
 #
+# make test-slow   the tests that `make test` leaves out: over 5 s each, or two hosts
 # make test-io     the same code with TensorFlow 2.16.2 and tensorflow-io (.venv-io)
 # make test-wheel  builds a wheel, installs it without constraints, runs a small loop
 # make evaluator   sets up .venv-evaluate: labels and evaluation, no TensorFlow
@@ -22,7 +23,7 @@ IO_CANDIDATES := $(PYTHON) python3.11 python3.12 python3 python
 IO_TESTS := audio_backends examples folding formats frame_classifier label_files log_mel resnet \
   saved_model schema streams trainer waveform_model
 
-.PHONY: demo test test-io test-wheel setup setup-io evaluator lint clean
+.PHONY: demo test test-slow test-io test-wheel setup setup-io evaluator lint clean
 
 # Makes the environment $(1) anew with the first of the Pythons $(3) whose minor
 # version is one of $(2).
@@ -72,6 +73,9 @@ lint: setup
 
 test: lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+
+test-slow: setup
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m slow
 
 test-io: setup-io
 	$(IO_VENV)/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(IO_TESTS:%=tests/test_%.py)

@@ -158,6 +158,7 @@ def test_binary_end_to_end(release, tmp_path):
     assert "| 1 | Dog | 25.0 |" in (out / "top_lists.md").read_text()
 
 
+@pytest.mark.slow
 def test_unknown_class_ends_in_one_line(release, tmp_path):
     done = _run(release, tmp_path, "--classes=/m/dogg")
     assert done.returncode == 2

@@ -406,6 +406,7 @@ def test_folders_that_may_not_be_read_are_named(tmp_path, monkeypatch):
     assert list(index_listing(listing)) == ["a"]
 
 
+@pytest.mark.slow
 def test_remote_files_are_listed_as_local_ones(tmp_path, s3_dir):
     for name in (
         *("b_30000.flac", "a.wav", "none.mp3", "cut.webm.part"),

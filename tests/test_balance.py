@@ -219,6 +219,7 @@ def test_the_first_copy_has_the_window_of_plain_reading(records):
     assert plain[2] == copies[2]
 
 
+@pytest.mark.slow
 def test_a_pass_is_as_long_as_before_in_any_order(records):
     # Whether the pass ends after 26 examples shows in what follows it.
     settings = {"is_deterministic": False}
@@ -244,6 +245,7 @@ def test_skipping_is_dropping_the_first(records):
             np.testing.assert_array_equal(expected[num_skipped:], found)
 
 
+@pytest.mark.slow
 def test_workers_balance_their_own_share(records, caplog):
     with caplog.at_level("INFO", logger="absl"):
         targets = [

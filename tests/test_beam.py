@@ -215,6 +215,7 @@ def _contents(folder):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["dask_cluster", "beam_cluster"])
 def test_the_same_bytes_as_on_one_machine(
     cluster, tiny_release, tiny_records_dir, tmp_path, request, monkeypatch
@@ -226,6 +227,7 @@ def test_the_same_bytes_as_on_one_machine(
     assert _contents("out") == _contents(tiny_records_dir)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["dask_cluster", "beam_cluster"])
 def test_a_failure_comes_back_in_one_line(
     cluster, tiny_release, tmp_path, request
@@ -258,6 +260,7 @@ def test_both_workers_of_dask_work(dask_cluster, tiny_release, tmp_path):
     assert all(after[worker] > before[worker] for worker in after)
 
 
+@pytest.mark.slow
 def test_options_of_dask(dask_cluster, tiny_release, tmp_path):
     workers = WorkerParams(
         0,

@@ -265,6 +265,7 @@ def _run(*flags):
     return subprocess.run([*command, *flags], capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_binary_on_real_labels(audioset_labels, strong_excerpts, tmp_path):
     weak = read_weak_labels(audioset_labels / "eval_segments.csv")
     clips = weak["segment_id"].tolist()[:350]

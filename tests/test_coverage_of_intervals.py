@@ -6,6 +6,8 @@ import pathlib
 import subprocess
 import sys
 
+import pytest
+
 _ROOT = pathlib.Path(__file__).parent.parent
 
 
@@ -25,6 +27,7 @@ def _run(output_dir, num_sets):
     return lines, {row["metric"]: row for row in summary}
 
 
+@pytest.mark.slow
 def test_sets_are_measured_once_and_counted(tmp_path):
     lines, _ = _run(tmp_path, num_sets=2)
     assert len(lines) == 1 + 2 + 4

@@ -245,6 +245,7 @@ def test_equal_rows_of_the_paper_have_no_order():
     assert count_orders(rows, "m") == (1, 2)
 
 
+@pytest.mark.slow
 def test_only_what_has_changed_is_told(data, tmp_path):
     for name in report.DOCUMENTS:
         path = tmp_path / name

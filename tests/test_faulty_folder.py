@@ -96,6 +96,7 @@ def _rows(path):
         return [(r["segment_id"], r["reason"]) for r in csv.DictReader(file)]
 
 
+@pytest.mark.slow
 def test_every_fault_has_its_class_and_every_good_clip_a_record(
     faulty_release, tmp_path
 ):

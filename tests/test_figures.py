@@ -80,6 +80,7 @@ def test_bars_end_where_the_interval_ends():
     np.testing.assert_allclose(found, [[0.5, 0, 0, 0], [0.25, 0.5, 0, 0]])
 
 
+@pytest.mark.slow
 def test_plain_reports_have_fewer_pictures(report, tmp_path):
     [result] = report.results
     nothing = dataclasses.replace(

@@ -45,6 +45,7 @@ def slow_mean_auc(folder, tables):
     )
 
 
+@pytest.mark.slow
 def test_from_tables_to_report(tmp_path):
     done = subprocess.run(
         [

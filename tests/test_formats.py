@@ -70,6 +70,7 @@ def _check_engine(path, runtime, loaded, expected, tolerance):
         engine(np.zeros((2, 64, 96), np.float32))
 
 
+@pytest.mark.slow
 def test_saved_model_scores_as_the_run(export_dir, loaded, expected):
     _check_engine(export_dir, "tensorflow", loaded, expected, 1e-5)
 
@@ -104,11 +105,13 @@ def test_openvino_scores_as_the_run(files_dir, loaded, expected):
     _check_engine(path, "openvino", loaded, expected, 1e-5)
 
 
+@pytest.mark.slow
 def test_keras_file_needs_keras_only(files_dir, loaded):
     path = str(files_dir / "model.keras")
     assert formats.compare_file(*loaded, path) <= 1e-5
 
 
+@pytest.mark.slow
 def test_tflite_scores_waveforms_without_this_package(files_dir, loaded):
     path = str(files_dir / "model_int8.tflite")
     assert 0 < formats.compare_file(*loaded, path) <= _INT8_TOLERANCE
@@ -129,6 +132,7 @@ def test_smaller_weights_make_smaller_files(files_dir):
     assert quarter < half < whole
 
 
+@pytest.mark.slow
 def test_a_file_with_other_scores_is_found(files_dir, loaded, tmp_path):
     # Weights of 8 bits pass for those of 32 by name only.
     shutil.copy(files_dir / "model_int8.tflite", tmp_path / "model.tflite")

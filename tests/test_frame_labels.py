@@ -107,6 +107,7 @@ def _own_files(folder):
     )
 
 
+@pytest.mark.slow
 def test_clips_of_any_length_and_without_events(tmp_path):
     _own_files(tmp_path)
     strong, clips = f"{tmp_path}/s.tsv", f"{tmp_path}/c.tsv"

@@ -349,6 +349,7 @@ def test_no_markup_comes_from_names(tmp_path):
     assert elements[1] == elements[3]
 
 
+@pytest.mark.slow
 def test_the_command_says_how_large_the_page_is(inputs, tmp_path):
     command = [
         *(sys.executable, "-m", "audioset_strong.inspect_clips"),

@@ -143,6 +143,7 @@ def test_the_walk_loses_no_clip(records):
     assert len(left_out) == 1
 
 
+@pytest.mark.slow
 def test_the_walk_holds_out_whole_recordings(walk):
     folder, _ = walk
     group_of_clip = {
@@ -160,6 +161,7 @@ def _recordings_of(folder):
     return {row[2] for row in _table(folder / "own" / "clips.tsv")}
 
 
+@pytest.mark.slow
 def test_the_walk_trains_evaluates_and_predicts(walk):
     folder, said = walk
     assert "inf" not in re.findall(r"validation d' (\S+)", said["train"])
@@ -249,6 +251,7 @@ def desed_walk(desed_records):
     return desed_records, _run(_split_at(_DESED, "train")[1], desed_records)
 
 
+@pytest.mark.slow
 def test_desed_keeps_clips_of_any_length(desed_records):
     folder = desed_records
     for part, number in (("train", 24), ("validation", 8)):
@@ -269,6 +272,7 @@ def _seconds_of_clips(folder):
     return {segment_id: float(seconds) for segment_id, seconds, _ in rows}
 
 
+@pytest.mark.slow
 def test_desed_counts_clips_without_events(desed_records):
     """A model that hears all events, and one in each clip without any."""
     folder = desed_records
@@ -405,6 +409,7 @@ def _own_commands(labels, output, more):
     ]
 
 
+@pytest.mark.slow
 def test_predicted_scores_and_tracks_are_evaluated_as_they_are(predicted):
     """With a TSV and a list of clips, one track, and a folder of tracks."""
     commands = [

@@ -169,6 +169,7 @@ def _wait_for_end_of_group(process):
         pass
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_run_and_its_workers(command, tmp_path):
     _when_shards_are_begun(tmp_path / "out", lambda: None).join()
     # As a terminal does, to every process of the group.
@@ -183,6 +184,7 @@ def test_ctrl_c_ends_the_run_and_its_workers(command, tmp_path):
     assert not list((tmp_path / "out").glob("weak-*.tfrecord"))
 
 
+@pytest.mark.slow
 def test_workers_end_when_the_run_is_killed(command, tmp_path):
     _when_shards_are_begun(tmp_path / "out", lambda: None).join()
     command.kill()

@@ -384,6 +384,7 @@ def _run_command(*arguments, **options):
     )
 
 
+@pytest.mark.slow
 def test_the_command_with_an_exported_model(export_dir, tmp_path):
     rng = np.random.default_rng(0)
     good = tmp_path / "-two seconds.wav"

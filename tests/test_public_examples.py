@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 
+import pytest
 from eval_examples import hand_framed
 
 from audioset_strong.labels.label_files import write_framed_labels
@@ -43,11 +44,13 @@ def test_evaluate_any_model(tmp_path):
     assert (tmp_path / "report" / "report.html").exists()
 
 
+@pytest.mark.slow
 def test_read_records(tiny_records_dir, tmp_path):
     said = _run("read_records", tiny_records_dir, cwd=tmp_path)
     assert "patches" in said
 
 
+@pytest.mark.slow
 def test_use_a_model(export_dir, tiny_release, tmp_path):
     audio = sorted((tiny_release / "audio").rglob("*.wav"))
     said = _run("use_a_model", export_dir, audio[0], cwd=tmp_path)

@@ -99,6 +99,7 @@ def whole_dir(tiny_records_dir, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_a_broken_run_with_every_option_ends_in_the_same_bits(
     whole_dir, tiny_records_dir, tmp_path, monkeypatch
 ):

@@ -195,6 +195,7 @@ def test_an_interrupted_release_is_finished_and_nothing_made_twice(
     assert _contents(tmp_path) == _contents(release_dir)
 
 
+@pytest.mark.slow
 def test_two_processes_make_the_same_release_as_one(
     release_dir, tmp_path, monkeypatch
 ):
@@ -272,6 +273,7 @@ def test_candidates_of_other_releases_are_refused(copied_dir, mid, segment_id):
         annotate_candidates(str(copied_dir), path)
 
 
+@pytest.mark.slow
 def test_binaries_run(tmp_path):
     folder = tmp_path / "release"
     made = _run(

@@ -175,6 +175,7 @@ def test_a_missing_bucket_is_one_line(s3_bucket):
     )
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_while_shards_are_written(s3_bucket, tiny_release):
     dies_at = "PUT /strong-00001-of-00002.tfrecord"
     with (
@@ -187,6 +188,7 @@ def test_a_server_that_dies_while_shards_are_written(s3_bucket, tiny_release):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_server_that_dies_while_shards_are_read(s3_bucket, tiny_records_dir):
     dies_at = "GET /strong-00001-of-00002.tfrecord"
     with run_s3_server(dies_at) as endpoint, environment_of(endpoint):

@@ -292,6 +292,7 @@ def test_curve_path():
     assert curve_path(falling) == "M0 0l200 500h200 100v500"
 
 
+@pytest.mark.slow
 def test_page_of_all_classes_is_small():
     # 527 classes, a baseline, and intervals: what a page has at most. It has up
     # to six evaluations, of at most 3 MB together.

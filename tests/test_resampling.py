@@ -624,6 +624,7 @@ def test_systems_that_differ_by_noise_are_not_called_different():
     assert min(p_values) > 0.05
 
 
+@pytest.mark.slow
 def test_systems_that_differ_by_a_tenth_are_called_different():
     rng = np.random.default_rng(0)
     for simulation in range(5):

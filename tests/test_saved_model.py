@@ -38,6 +38,7 @@ def _checkpoint_scores(workdir, waveform):
     return tf.sigmoid(model(patches)["logits"]).numpy()
 
 
+@pytest.mark.slow
 def test_real_recording_scores_as_with_the_checkpoint(
     untrained_workdir, export_dir, esc50_dir
 ):

@@ -133,6 +133,7 @@ def folder_of_tables(tmp_path_factory):
     return tmp_path_factory.mktemp("doors")
 
 
+@pytest.mark.slow
 @given(
     num_frames=st.sampled_from([10, 11, 19, 31, 100, 251]),
     num_levels=st.sampled_from([3, 65]),

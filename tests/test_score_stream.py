@@ -46,7 +46,10 @@ def write(tmp_path):
     return write
 
 
-@pytest.mark.parametrize("seconds", [0.001, 0.5, 31.7, 95.0])
+@pytest.mark.parametrize(
+    "seconds",
+    [0.001, 0.5, 31.7, pytest.param(95.0, marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("hop_seconds", [0.24, 0.96])
 def test_files_and_waveforms_score_alike(write, seconds, hop_seconds):
     path = write(noise(round(seconds * 44100), 2), 44100, "FLAC")
@@ -194,6 +197,7 @@ def test_predict():
         _model().predict(waveform, classes=["Rain"])
 
 
+@pytest.mark.slow
 def test_predict_with_an_export(export_dir):
     model = aus.load_model(export_dir)
     waveform = noise(5 * 16000)[:, 0]

@@ -122,6 +122,7 @@ def _start(argument):
     return process
 
 
+@pytest.mark.slow
 def test_the_same_signal_twice_is_one():
     process = _start("0.5")
     for _ in range(3):
@@ -131,6 +132,7 @@ def test_the_same_signal_twice_is_one():
     assert process.returncode == 143
 
 
+@pytest.mark.slow
 def test_a_second_signal_ends_a_process_that_hangs():
     process = _start("hang")
     try:

@@ -100,6 +100,7 @@ def _run_all(commands, folder, extra):
     }
 
 
+@pytest.mark.slow
 def test_a_bad_line_stops_before_anything_is_written(tiny_release, tmp_path):
     commands = _commands(tiny_release, tmp_path)
     for name, (errors, status, output) in _run_all(

@@ -148,6 +148,7 @@ for name in {[*libraries, *_COMMANDS]}:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.slow
 def test_frame_and_evaluate(small_python, tmp_path):
     write_score_file(hand_score_file(), tmp_path / "S.npz")
     write_framed_labels(hand_framed(), tmp_path / "F.tsv")

@@ -130,6 +130,7 @@ def test_float16_trains_with_a_scaled_loss():
     assert float(optimizer.loss_scale) == 2.0**15
 
 
+@pytest.mark.slow
 def test_bfloat16_trains_the_network_of_the_paper():
     params = dataclasses.replace(_PARAMS, precision="bfloat16")
     model_params = ModelParams(width=1 / 64, stem_stride=4)

@@ -106,6 +106,7 @@ def test_one_device_gets_whole_batches(tmp_path):
         )
 
 
+@pytest.mark.slow
 def test_two_devices_do_what_one_does(tmp_path):
     paths = [str(_TESTS.parent), str(_TESTS)]
     done = subprocess.run(
@@ -190,6 +191,7 @@ def _weights(workdir):
     }
 
 
+@pytest.mark.slow
 def test_two_workers_do_what_one_process_does(tiny_records_dir, tmp_path):
     workdir = tmp_path / "run"
     reports = _finish(_start_workers(tiny_records_dir, str(workdir)))

@@ -337,15 +337,28 @@ def test_targets_are_those_of_the_window(tiny, tiny_places, name):
 
 
 # weak_small: the manifest does not say how many clips a worker has.
-@pytest.mark.parametrize("worker", [InputWorker(), InputWorker(1, 2)])
+_WORKERS = InputWorker(), InputWorker(1, 2)
+
+
+@pytest.fixture(scope="module")
+def unskipped(pinned):
+    """Examples of each worker from the first on."""
+    return {
+        worker: _take(
+            pinned, "weak_small", 50, shuffle_block_clips=4, worker=worker
+        )
+        for worker in _WORKERS
+    }
+
+
+@pytest.mark.parametrize("worker", _WORKERS)
 @pytest.mark.parametrize("num_skipped", [1, 3, 4, 5, 6, 11, 12, 40])
-def test_skipping_is_dropping_the_first(pinned, worker, num_skipped):
-    settings = {"shuffle_block_clips": 4, "worker": worker}
-    whole = _take(pinned, "weak_small", 50, **settings)
+def test_skipping_is_dropping_the_first(pinned, unskipped, worker, num_skipped):
     tail = _take(
-        pinned, "weak_small", 50 - num_skipped,
-        num_skipped=num_skipped, **settings,
+        pinned, "weak_small", 50 - num_skipped, num_skipped=num_skipped,
+        shuffle_block_clips=4, worker=worker,
     )  # fmt: skip
+    whole = unskipped[worker]
     for expected, found in zip(whole, tail):
         np.testing.assert_array_equal(expected[num_skipped:], found)
 

@@ -395,6 +395,7 @@ def test_thresholds_and_curve(flags, tmp_path):
     assert picture.std() > 0.01
 
 
+@pytest.mark.slow
 def test_logits_get_thresholds_and_a_warning(flags, tmp_path):
     score_file = hand_score_file()
     logits = dataclasses.replace(score_file, scores=score_file.scores * 10 - 4)
@@ -414,6 +415,7 @@ def test_logits_get_thresholds_and_a_warning(flags, tmp_path):
     assert (tmp_path / "T.csv.reliability.csv").exists()
 
 
+@pytest.mark.slow
 def test_clips_without_events_and_ids_of_ones_own(tmp_path):
     # Three clips with a bark, scored .7, .6 and .5; two without, scored .65.
     scores = np.full((6, 3, 2), 0.1, np.float32)

@@ -232,8 +232,7 @@ def _slow(*values):
     "damage",
     [
         "truncated",
-        "of another run",
-        *_slow("emptied", "flipped", "junk", "missing"),
+        *_slow("of another run", "emptied", "flipped", "junk", "missing"),
     ],
 )
 def test_settings_that_are_damaged(
@@ -352,6 +351,7 @@ def test_the_end_of_a_cosine_may_not_change(tiny_records_dir, tmp_path):
         train(*run, _changed(learning_rate_decay="cosine"))
 
 
+@pytest.mark.slow
 def test_a_start_that_moves_or_changes(
     runs, tiny_records_dir, tmp_path, caplog
 ):
@@ -392,7 +392,7 @@ def test_a_start_that_moves_or_changes(
 
 
 @pytest.mark.parametrize(
-    "what", ["loss", "moment", *_slow("gradient_norm", "weights")]
+    "what", ["loss", *_slow("moment", "gradient_norm", "weights")]
 )
 def test_what_is_not_finite_is_not_saved(
     what, runs, tiny_records_dir, tmp_path, monkeypatch
@@ -485,6 +485,7 @@ def test_records_that_change_under_a_run(
 # --- Full disks --------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_files_that_may_not_grow(runs, tiny_records_dir, tmp_path):
     """Like a full disk, and without the right to mount one."""
     resource = pytest.importorskip("resource")

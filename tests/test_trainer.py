@@ -150,6 +150,7 @@ def _variables(workdir, folder):
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", ["checkpoints", "best"])
 def test_a_killed_run_ends_in_the_same_bits(workdirs, folder):
     whole, killed = (
@@ -163,6 +164,7 @@ def test_a_killed_run_ends_in_the_same_bits(workdirs, folder):
     assert len(_variables(workdirs[0], folder)[1]) > 250
 
 
+@pytest.mark.slow
 def test_a_killed_run_writes_the_same_metrics(workdirs):
     whole, killed = (
         [
@@ -177,6 +179,7 @@ def test_a_killed_run_writes_the_same_metrics(workdirs):
     assert validated == [10, 20, 30]
 
 
+@pytest.mark.slow
 def test_a_killed_run_has_the_same_points_for_tensorboard(workdirs):
     whole, killed = (
         {
@@ -192,6 +195,7 @@ def test_a_killed_run_has_the_same_points_for_tensorboard(workdirs):
     assert [step for step, _ in whole["clips"]] == [10, 20, 30]
 
 
+@pytest.mark.slow
 def test_it_learns_and_logs(workdirs):
     metrics = [m for m in _metrics(workdirs[0]) if "loss" in m]
     losses = [m["loss"] for m in metrics]
@@ -203,6 +207,7 @@ def test_it_learns_and_logs(workdirs):
     assert abs(np.mean([m["mixed_share"] for m in metrics]) - 0.5) < 0.13
 
 
+@pytest.mark.slow
 def test_settings_are_saved_with_the_run(workdirs):
     params, class_map = read_run(workdirs[0])
     found = (params.train, params.model, params.recipe)
@@ -210,6 +215,7 @@ def test_settings_are_saved_with_the_run(workdirs):
     assert class_map.num_classes == 4
 
 
+@pytest.mark.slow
 def test_a_finished_run_stays_as_it_is(workdirs, tiny_records_dir):
     before = _variables(workdirs[0], "checkpoints")[1]
     result = train(tiny_records_dir, workdirs[0], _NETWORK, _PARAMS, _RECIPE)
@@ -227,6 +233,7 @@ def test_a_finished_run_stays_as_it_is(workdirs, tiny_records_dir):
     assert d_primes[result["best_step"]] == result["best_value"]
 
 
+@pytest.mark.slow
 def test_a_warm_start_goes_on_from_the_weights(
     workdirs, tiny_records_dir, tmp_path, monkeypatch
 ):
@@ -257,6 +264,7 @@ def test_a_warm_start_goes_on_from_the_weights(
     assert iterations == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("network", "message"),
     [
@@ -278,6 +286,7 @@ def test_a_warm_start_from_elsewhere_is_refused(
         train(tiny_records_dir, str(tmp_path / "new"), network, params)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
@@ -567,7 +576,9 @@ def test_own_recordings_with_weak_labels(small_network, tmp_path):
 # --- Other classes -----------------------------------------------------------
 
 
-@pytest.mark.parametrize("classes", ["match", "new"])
+@pytest.mark.parametrize(
+    "classes", ["match", pytest.param("new", marks=pytest.mark.slow)]
+)
 def test_a_warm_start_with_other_classes(
     classes, tiny_records_dir, tmp_path, monkeypatch, caplog
 ):

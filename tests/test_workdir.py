@@ -242,6 +242,7 @@ def test_weights_are_restored(tmp_path):
     assert restore_weights(workdir, last).endswith("ckpt-3")
 
 
+@pytest.mark.slow
 def test_a_damaged_best_checkpoint(tmp_path, caplog):
     workdir = str(tmp_path)
     _begin(workdir)

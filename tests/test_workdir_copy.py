@@ -108,6 +108,7 @@ def test_a_remote_workdir_is_locked(s3_dir, monkeypatch):
         pass
 
 
+@pytest.mark.slow
 def test_a_remote_run_goes_on_as_a_local_one(
     s3_dir, tiny_records_dir, tmp_path, monkeypatch
 ):

@@ -17,6 +17,7 @@ import tensorflow as tf
 import yamnet_tutorials
 
 
+@pytest.mark.slow
 def test_the_tutorials_run_on_an_export(export_dir, tmp_path):
     model = tf.saved_model.load(export_dir)
     table = yamnet_tutorials.write_sounds(tmp_path)
@@ -36,6 +37,7 @@ def test_the_tutorials_run_on_an_export(export_dir, tmp_path):
         reloaded.serve(tf.fill([20_000], float("nan")))
 
 
+@pytest.mark.slow
 def test_a_layer_of_the_signature_has_named_outputs(export_dir):
     layer = keras.layers.TFSMLayer(export_dir, call_endpoint="serving_default")
     outputs = layer(tf.zeros([20_000]))
@@ -46,6 +48,7 @@ def test_a_layer_of_the_signature_has_named_outputs(export_dir):
         layer(tf.fill([20_000], float("nan")))
 
 
+@pytest.mark.slow
 def test_the_tutorials_run_with_tensorflow_hub(export_dir, tmp_path):
     for package in ("tensorflow_hub", "tf_keras"):
         if importlib.util.find_spec(package) is None:
