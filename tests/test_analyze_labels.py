@@ -2,9 +2,9 @@
 
 import csv
 import json
-import subprocess
 import sys
 
+import forked
 import pytest
 
 from audioset_strong.label_analysis.analysis import analyze_files
@@ -78,7 +78,7 @@ def _run(release, output_dir, *flags):
         f"--strong_labels={release}/strong.tsv",
         f"--output_dir={output_dir}",
     ]
-    return subprocess.run([*command, *flags], capture_output=True, text=True)
+    return forked.run([*command, *flags], capture_output=True, text=True)
 
 
 def _rows(path):
@@ -158,7 +158,6 @@ def test_binary_end_to_end(release, tmp_path):
     assert "| 1 | Dog | 25.0 |" in (out / "top_lists.md").read_text()
 
 
-@pytest.mark.slow
 def test_unknown_class_ends_in_one_line(release, tmp_path):
     done = _run(release, tmp_path, "--classes=/m/dogg")
     assert done.returncode == 2

@@ -2,9 +2,9 @@
 
 import json
 import pathlib
-import subprocess
 import sys
 
+import forked
 import pytest
 from report_examples import random_labels, random_scores
 
@@ -87,7 +87,7 @@ def test_end_to_end(tmp_path):
         *("--num_resamples=199", "--negatives=explicit", "--against=Two"),
         "--output_dir=new/comparison",
     ]
-    done = subprocess.run(
+    done = forked.run(
         command,
         cwd=tmp_path,
         env={"PYTHONPATH": str(_ROOT)},
@@ -115,7 +115,7 @@ def test_end_to_end(tmp_path):
 
 
 def test_help_lists_the_flags_that_commands_share():
-    done = subprocess.run(
+    done = forked.run(
         [sys.executable, "-m", "audioset_strong.compare_systems", "--help"],
         cwd=_ROOT,
         capture_output=True,

@@ -1,9 +1,9 @@
 """Coverage of label files, by hand and by loops, and report_coverage."""
 
 import json
-import subprocess
 import sys
 
+import forked
 import pandas as pd
 import pytest
 from hypothesis import given, settings
@@ -262,7 +262,7 @@ def test_only_all_is_all():
 
 def _run(*flags):
     command = [sys.executable, "-m", "audioset_strong.report_coverage"]
-    return subprocess.run([*command, *flags], capture_output=True, text=True)
+    return forked.run([*command, *flags], capture_output=True, text=True)
 
 
 @pytest.mark.slow

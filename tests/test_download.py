@@ -4,9 +4,9 @@ import json
 import os
 import shutil
 import socket
-import subprocess
 import sys
 
+import forked
 import pytest
 from label_server import running_server
 
@@ -519,7 +519,7 @@ def test_choosing_files():
 
 
 def _run(*flags):
-    return subprocess.run(
+    return forked.run(
         [sys.executable, "-m", "audioset_strong.download_labels", *flags],
         capture_output=True,
         text=True,

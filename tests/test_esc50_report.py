@@ -1,9 +1,9 @@
 """Tables and figures of the ESC-50 run: what the results give, and no more."""
 
 import pathlib
-import subprocess
 import sys
 
+import forked
 import pytest
 
 from audioset_strong.errors import InputError
@@ -153,7 +153,7 @@ def data(tmp_path):
 
 
 def test_documents_and_figures_of_the_repository_are_what_results_give():
-    finished = subprocess.run(
+    finished = forked.run(
         [sys.executable, "-m", "experiments.esc50.report", "--check"],
         capture_output=True,
         text=True,

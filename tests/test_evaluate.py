@@ -3,9 +3,9 @@
 import dataclasses
 import doctest
 import json
-import subprocess
 import sys
 
+import forked
 import numpy as np
 import pandas as pd
 import pytest
@@ -100,7 +100,7 @@ def files(tmp_path):
 
 
 def run_evaluate(*arguments):
-    return subprocess.run(
+    return forked.run(
         [sys.executable, "-m", "audioset_strong.evaluate", *arguments],
         capture_output=True,
         text=True,

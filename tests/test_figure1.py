@@ -1,12 +1,11 @@
 """Figure 1: bars and cells are the labels, and the script draws real clips."""
 
-import subprocess
 import sys
 
+import forked
 import matplotlib.image
 import numpy as np
 import pandas as pd
-import pytest
 from matplotlib.colors import to_hex
 
 from audioset_strong.labels.frame_rule import Event
@@ -135,7 +134,7 @@ _STRONG_HEAD = "segment_id\tstart_time_seconds\tend_time_seconds\tlabel"
 
 def _run(*flags):
     command = [sys.executable, "-m", "experiments.figure1"]
-    return subprocess.run([*command, *flags], capture_output=True, text=True)
+    return forked.run([*command, *flags], capture_output=True, text=True)
 
 
 def test_with_audio_weak_and_strong_labels(tiny_release, tmp_path):
@@ -156,7 +155,6 @@ def test_with_audio_weak_and_strong_labels(tiny_release, tmp_path):
     assert matplotlib.image.imread(tmp_path / "figure1.png").std() > 0.01
 
 
-@pytest.mark.slow
 def test_with_framed_labels_and_without_audio(tmp_path):
     strong = [_STRONG_HEAD, "a_0\t1.000\t2.000\t/m/x"]
     framed = [_STRONG_HEAD + "\tpresent"]
@@ -178,7 +176,6 @@ def test_with_framed_labels_and_without_audio(tmp_path):
     assert (tmp_path / "figure1.png").stat().st_size > 1000
 
 
-@pytest.mark.slow
 def test_unknown_clip_names_one_that_exists(tiny_release, tmp_path):
     done = _run(
         "--segment_id=gone_0",
@@ -193,7 +190,6 @@ def test_unknown_clip_names_one_that_exists(tiny_release, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.slow
 def test_clip_without_audio_is_an_error(tiny_release, tmp_path):
     done = _run(
         "--segment_id=nuka_gone00_0",

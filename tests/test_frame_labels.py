@@ -1,8 +1,8 @@
 """The frame_labels command, on hand-written and on released rows."""
 
-import subprocess
 import sys
 
+import forked
 import pandas as pd
 import pytest
 
@@ -24,7 +24,7 @@ _NEGATIVES = "segment_id\tlabel\nb_0\t/m/x\nbroken\n"
 
 
 def _run(*arguments):
-    return subprocess.run(
+    return forked.run(
         [sys.executable, "-m", "audioset_strong.frame_labels", *arguments],
         capture_output=True,
         text=True,
@@ -107,7 +107,6 @@ def _own_files(folder):
     )
 
 
-@pytest.mark.slow
 def test_clips_of_any_length_and_without_events(tmp_path):
     _own_files(tmp_path)
     strong, clips = f"{tmp_path}/s.tsv", f"{tmp_path}/c.tsv"

@@ -4,10 +4,10 @@ import io
 import json
 import os
 import pathlib
-import subprocess
 import sys
 import tarfile
 
+import forked
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -451,7 +451,7 @@ def test_what_does_not_fit_can_be_left_out(recordings):
 
 
 def _run(folder, *flags):
-    return subprocess.run(
+    return forked.run(
         [sys.executable, "-m", "audioset_strong.import_labels", *flags],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(_ROOT)},

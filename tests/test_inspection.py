@@ -5,9 +5,9 @@ import dataclasses
 import io
 import json
 import re
-import subprocess
 import sys
 
+import forked
 import numpy as np
 import pytest
 import soundfile
@@ -349,7 +349,6 @@ def test_no_markup_comes_from_names(tmp_path):
     assert elements[1] == elements[3]
 
 
-@pytest.mark.slow
 def test_the_command_says_how_large_the_page_is(inputs, tmp_path):
     command = [
         *(sys.executable, "-m", "audioset_strong.inspect_clips"),
@@ -358,11 +357,11 @@ def test_the_command_says_how_large_the_page_is(inputs, tmp_path):
         f"--segment_ids={','.join(IDS[:2])}",
         f"--output={tmp_path}/clips.html",
     ]
-    done = subprocess.run(command, capture_output=True, text=True)
+    done = forked.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     size = (tmp_path / "clips.html").stat().st_size / 1e6
     assert done.stdout == f"2 clips, {size:.1f} MB: {tmp_path}/clips.html\n"
-    done = subprocess.run([*command, "--serve"], capture_output=True, text=True)
+    done = forked.run([*command, "--serve"], capture_output=True, text=True)
     assert done.returncode == 2
     assert (
         "Expected --output=<name>.html, or --serve; found both." in done.stderr

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import forked
 import numpy as np
 import pandas as pd
 import pytest
@@ -475,7 +476,7 @@ def test_against_sorting_by_hand():
 def test_binary(tmp_path):
     write_score_file(hand_score_file(), tmp_path / "S.npz")
     write_weak_labels(hand_weak(), tmp_path / "W.csv")
-    done = subprocess.run(
+    done = forked.run(
         [
             sys.executable,
             "-m",

@@ -1,9 +1,9 @@
 """Label spaces of the released files, counted, and compare_label_spaces."""
 
 import json
-import subprocess
 import sys
 
+import forked
 import pandas as pd
 import pytest
 
@@ -156,7 +156,7 @@ def test_names_of_small_sets(released):
 
 def _run(*flags):
     command = [sys.executable, "-m", "audioset_strong.compare_label_spaces"]
-    return subprocess.run([*command, *flags], capture_output=True, text=True)
+    return forked.run([*command, *flags], capture_output=True, text=True)
 
 
 def test_released_files(audioset_labels, strong_excerpts, tmp_path):

@@ -2,9 +2,9 @@
 
 import json
 import pathlib
-import subprocess
 import sys
 
+import forked
 import pandas as pd
 import pytest
 
@@ -88,7 +88,7 @@ def test_table_on_files_and_a_malformed_release(tmp_path, strong_excerpts):
         f"--ontology={data / 'audioset_labels' / 'ontology.json'}",
         f"--output_dir={tmp_path}",
     ]
-    subprocess.run(
+    forked.run(
         [*arguments, f"--release=guns={strong},{weak}"],
         check=True,
         capture_output=True,
@@ -98,7 +98,7 @@ def test_table_on_files_and_a_malformed_release(tmp_path, strong_excerpts):
     counts = saved["releases"]["guns"]["table"]
     assert counts["events a clip"] > 1
     assert "| events a clip |" in (tmp_path / "label_statistics.md").read_text()
-    bad = subprocess.run(
+    bad = forked.run(
         [*arguments, f"--release={strong}"],
         capture_output=True,
         text=True,

@@ -4,9 +4,9 @@ import dataclasses
 import json
 import pathlib
 import shutil
-import subprocess
 import sys
 
+import forked
 import pytest
 
 from audioset_strong.errors import InputError
@@ -185,7 +185,7 @@ def test_a_flipped_bit_is_found(records_dir):
 
 
 def test_the_command(records_dir):
-    done = subprocess.run(
+    done = forked.run(
         [
             sys.executable,
             "-m",

@@ -4,9 +4,9 @@ import dataclasses
 import json
 import os
 import pathlib
-import subprocess
 import sys
 
+import forked
 import numpy as np
 import pandas as pd
 import pytest
@@ -53,7 +53,7 @@ def _saved(params=_PARAMS):
 
 
 def _run(binary, *arguments):
-    return subprocess.run(
+    return forked.run(
         [sys.executable, "-m", f"audioset_strong.{binary}", *arguments],
         cwd=_ROOT,
         env={**os.environ, "PYTHONPATH": str(_ROOT)},
@@ -273,7 +273,6 @@ def test_candidates_of_other_releases_are_refused(copied_dir, mid, segment_id):
         annotate_candidates(str(copied_dir), path)
 
 
-@pytest.mark.slow
 def test_binaries_run(tmp_path):
     folder = tmp_path / "release"
     made = _run(

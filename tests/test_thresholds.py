@@ -3,9 +3,9 @@
 import dataclasses
 import json
 import logging
-import subprocess
 import sys
 
+import forked
 import matplotlib.image
 import numpy as np
 import pandas as pd
@@ -351,7 +351,7 @@ def test_weak_labels_give_clips():
 
 
 def _run(*arguments):
-    return subprocess.run(
+    return forked.run(
         [sys.executable, "-m", "audioset_strong.choose_thresholds", *arguments],
         capture_output=True,
         text=True,
@@ -395,7 +395,6 @@ def test_thresholds_and_curve(flags, tmp_path):
     assert picture.std() > 0.01
 
 
-@pytest.mark.slow
 def test_logits_get_thresholds_and_a_warning(flags, tmp_path):
     score_file = hand_score_file()
     logits = dataclasses.replace(score_file, scores=score_file.scores * 10 - 4)
@@ -415,7 +414,6 @@ def test_logits_get_thresholds_and_a_warning(flags, tmp_path):
     assert (tmp_path / "T.csv.reliability.csv").exists()
 
 
-@pytest.mark.slow
 def test_clips_without_events_and_ids_of_ones_own(tmp_path):
     # Three clips with a bark, scored .7, .6 and .5; two without, scored .65.
     scores = np.full((6, 3, 2), 0.1, np.float32)

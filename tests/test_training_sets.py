@@ -1,8 +1,8 @@
 """Training sets, the held-out part, clips to relabel and select_clips."""
 
-import subprocess
 import sys
 
+import forked
 import numpy as np
 import pandas as pd
 import pytest
@@ -296,7 +296,7 @@ def test_the_released_balanced_file(audioset_labels):
 def test_select_clips_command(audioset_labels, tmp_path):
     path = audioset_labels / "balanced_train_segments.csv"
     output = tmp_path / "clips.txt"
-    done = subprocess.run(
+    done = forked.run(
         [
             sys.executable,
             "-m",
