@@ -54,6 +54,7 @@ def test_real_recording_scores_as_with_the_checkpoint(
     assert np.ptp(expected) > 1e-3  # scores that say something
 
 
+@pytest.mark.slow
 def test_an_export_is_loaded_with_its_classes(
     untrained_workdir, export_dir, tmp_path
 ):
@@ -103,14 +104,17 @@ def test_metadata_says_where_a_model_comes_from(untrained_workdir, tmp_path):
         load_for_export(untrained_workdir, thresholds=str(thresholds))
 
 
-def test_other_scores_after_reloading_are_found(tmp_path):
-    # An export that is not the model: its front end has another offset.
+@pytest.fixture(scope="module")
+def dense(tmp_path_factory):
+    """Makes models of one layer with an offset; and an export at 0.001."""
+    keras.utils.set_random_seed(0)
+    folder = tmp_path_factory.mktemp("dense")
     patches = keras.Input((96, 64))
     hidden = keras.layers.Flatten()(patches)
     logits = keras.layers.Dense(1)(hidden)
     model = keras.Model(patches, {"logits": logits, "embeddings": hidden})
     class_map = ClassMap(("/m/x",), ("x",))
-    class_map_path = str(tmp_path / "class_map.csv")
+    class_map_path = str(folder / "class_map.csv")
     write_class_map(class_map, class_map_path)
 
     def wrap(log_offset):
@@ -118,9 +122,29 @@ def test_other_scores_after_reloading_are_found(tmp_path):
         metadata = ModelMetadata("x", class_map, features)
         return WaveformClassifier(model, metadata, class_map_path)
 
-    tf.saved_model.save(wrap(0.001), str(tmp_path / "export"))
+    folder = str(folder / "export")
+    classifier = wrap(0.001)
+    tf.saved_model.save(classifier, folder, signatures=classifier.signatures())
+    return wrap, folder
+
+
+def test_a_small_export_scores_as_its_model(dense):
+    wrap, folder = dense
+    waveform = np.random.default_rng(0).uniform(-0.1, 0.1, 16000 * 2)
+    waveform = waveform.astype(np.float32)
+    expected, _, _ = wrap(0.001)(waveform)
+    model = load_model(folder)
+    assert model.metadata.class_map.mids == ("/m/x",)
+    found = model.score(waveform).scores
+    assert found.shape == (3, 1)
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+def test_other_scores_after_reloading_are_found(dense):
+    # An export that is not the model: its front end has another offset.
+    wrap, folder = dense
     with pytest.raises(RuntimeError, match="a score differs by"):
-        _compare_reloaded(wrap(0.01), str(tmp_path / "export"), _FEATURES)
+        _compare_reloaded(wrap(0.01), folder, _FEATURES)
 
 
 def test_wrong_folders_are_refused(untrained_workdir, tmp_path):

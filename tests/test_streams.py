@@ -60,6 +60,17 @@ _CLIPS = {
 }
 
 
+def _slow(*cases):
+    """Cases that like others here trace streams for seconds."""
+    return [
+        pytest.param(
+            *(case if isinstance(case, tuple) else [case]),
+            marks=pytest.mark.slow,
+        )
+        for case in cases
+    ]
+
+
 @pytest.fixture(scope="module")
 def pinned(tmp_path_factory):
     """Records made by arithmetic alone."""
@@ -256,6 +267,7 @@ def test_a_share_has_the_windows_of_the_whole(pinned):
     assert {p.tobytes() for p in patches} < {p.tobytes() for p in whole}
 
 
+@pytest.mark.slow
 def test_skipping_in_a_share_is_dropping_the_first(pinned):
     whole = _take(pinned, "diffuse", 40, share=(0.7, 4))
     for num_skipped in (1, 31):
@@ -352,7 +364,7 @@ def unskipped(pinned):
 
 
 @pytest.mark.parametrize("worker", _WORKERS)
-@pytest.mark.parametrize("num_skipped", [1, 3, 4, 5, 6, 11, 12, 40])
+@pytest.mark.parametrize("num_skipped", [1, 4, 6, 40, *_slow(3, 5, 11, 12)])
 def test_skipping_is_dropping_the_first(pinned, unskipped, worker, num_skipped):
     tail = _take(
         pinned, "weak_small", 50 - num_skipped, num_skipped=num_skipped,
@@ -430,7 +442,7 @@ def test_too_many_workers(pinned):
 # There are nine weak and two strong shards: three workers are more than these.
 @pytest.mark.parametrize(
     ("name", "num_workers"),
-    [("weak", 2), ("weak", 3), ("strong", 3), ("weak_small", 5)],
+    [("weak", 2), ("strong", 3), *_slow(("weak", 3), ("weak_small", 5))],
 )
 def test_workers_share_a_pass(pinned, pinned_places, name, num_workers):
     shares = []
@@ -446,6 +458,7 @@ def test_workers_share_a_pass(pinned, pinned_places, name, num_workers):
     assert set(counts.values()) == {1}
 
 
+@pytest.mark.slow
 def test_batches_of_workers(pinned):
     sources = []
     for index in range(3):
@@ -582,7 +595,7 @@ def test_mu_is_a_probability(mu):
 
 @pytest.mark.parametrize(
     ("mixed", "first_step"),
-    [("", 3), ("strong", 1), ("strong", 7), ("diffuse", 4)],
+    [("", 3), ("diffuse", 4), *_slow(("strong", 1), ("strong", 7))],
 )
 def test_a_resumed_stream_is_the_tail_of_the_stream(pinned, mixed, first_step):
     params = dataclasses.replace(
