@@ -18,7 +18,12 @@ _DATA = pathlib.Path(
 
 # `make test` gives each file to one process, because what a module sets up is
 # slow. The longest go first, so that no process waits for another in the end.
-_LONGEST = ("test_trainer.py", "test_predict.py", "test_saved_model.py")
+_LONGEST = (
+    "test_streams.py",
+    "test_train_damage.py",
+    "test_trainer.py",
+    "test_waveform_model.py",
+)
 
 
 def pytest_collection_modifyitems(items):

@@ -69,6 +69,7 @@ def test_an_export_is_loaded_with_its_classes(
         load_model(str(tmp_path))
 
 
+@pytest.mark.slow
 def test_metadata_says_where_a_model_comes_from(untrained_workdir, tmp_path):
     _, params, class_map = load_classifier(untrained_workdir)
     thresholds = tmp_path / "thresholds.csv"

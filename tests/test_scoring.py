@@ -21,32 +21,8 @@ from audioset_strong.training.workdir import load_classifier, weights_hash
 _ROOT = pathlib.Path(__file__).parents[1]
 
 
-def test_the_file_holds_the_scores_of_the_model(
-    untrained_workdir, tiny_records_dir, tmp_path
-):
-    output = tmp_path / "S.npz"
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "audioset_strong.score_records",
-            f"--workdir={untrained_workdir}",
-            f"--records_dir={tiny_records_dir}",
-            "--group=held_out",
-            "--group=weak",
-            f"--output={output}",
-        ],
-        cwd=_ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    # Four clips held out, four weak ones; one of these has 4 s of audio.
-    assert "8 clips x 10 label frames x 3 classes" in done.stderr
-    assert "for the whole label frames of their audio: 1." in done.stderr
-    assert "Label frames without a score" not in done.stderr
-    # The records have other classes, which the scores do not need.
-    assert "class 0 is /m/bell there, /m/tone_low here" in done.stderr
+def _check(output, untrained_workdir, tiny_records_dir):
+    """Checks a score file of the clips held out and the weak ones."""
     saved = read_scores(output).pool()
     model, _, class_map = load_classifier(untrained_workdir)
     expected = score_clips(
@@ -72,6 +48,49 @@ def test_the_file_holds_the_scores_of_the_model(
     np.testing.assert_allclose(
         saved.scores, expected.padded_scores(10), atol=1e-3
     )
+
+
+def test_the_file_holds_the_scores_of_the_model(
+    untrained_workdir, tiny_records_dir, tmp_path
+):
+    output = tmp_path / "S.npz"
+    write_scores(
+        untrained_workdir,
+        tiny_records_dir,
+        str(output),
+        groups=["held_out", "weak"],
+    )
+    _check(output, untrained_workdir, tiny_records_dir)
+
+
+@pytest.mark.slow
+def test_the_command_writes_the_scores_of_the_model(
+    untrained_workdir, tiny_records_dir, tmp_path
+):
+    output = tmp_path / "S.npz"
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "audioset_strong.score_records",
+            f"--workdir={untrained_workdir}",
+            f"--records_dir={tiny_records_dir}",
+            "--group=held_out",
+            "--group=weak",
+            f"--output={output}",
+        ],
+        cwd=_ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    # Four clips held out, four weak ones; one of these has 4 s of audio.
+    assert "8 clips x 10 label frames x 3 classes" in done.stderr
+    assert "for the whole label frames of their audio: 1." in done.stderr
+    assert "Label frames without a score" not in done.stderr
+    # The records have other classes, which the scores do not need.
+    assert "class 0 is /m/bell there, /m/tone_low here" in done.stderr
+    _check(output, untrained_workdir, tiny_records_dir)
 
 
 def test_what_does_not_fit_is_refused(
