@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 
+import forked
 import pytest
 from absl import flags
 from absl.testing import flagsaver
@@ -135,7 +136,7 @@ def _parse(module, *command):
 
 def test_costs_in_the_readme_are_those_of_the_flagfiles():
     def costs(*arguments):
-        return subprocess.run(
+        return forked.run(
             [sys.executable, "-m", "experiments.audioset.costs", *arguments],
             cwd=_ROOT,
             env={**os.environ, "PYTHONPATH": str(_ROOT)},

@@ -147,6 +147,7 @@ def test_records_are_those_of_local_files(
     assert files.read_bytes(s3_dir + shards[0])
 
 
+@pytest.mark.slow
 def test_batches_are_those_of_local_records(
     tiny_records_dir, remote_records_dir
 ):

@@ -390,9 +390,9 @@ def _coverage(num_simulations, num_resamples, seed):
     return num_covered
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("num_simulations", "num_resamples"),
-    [(300, 200), pytest.param(1000, 400, marks=pytest.mark.slow)],
+    ("num_simulations", "num_resamples"), [(300, 200), (1000, 400)]
 )
 def test_coverage_of_a_known_d_prime(num_simulations, num_resamples):
     num_covered = _coverage(num_simulations, num_resamples, seed=1)

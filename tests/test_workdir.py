@@ -265,6 +265,7 @@ def test_a_damaged_best_checkpoint(tmp_path, caplog):
             function(workdir)
 
 
+@pytest.mark.slow
 def test_a_run_of_an_earlier_version(tmp_path):
     workdir = str(tmp_path)
     _begin(workdir)
