@@ -234,7 +234,7 @@ def _strata_figure(strata: Mapping[str, Any]) -> Figure:
     lines = [(strata["rows"], "d' on the strong eval", False)]
     if strata["differences"]:
         lines.append((strata["differences"], "difference in d'", True))
-    figure = Figure(figsize=(9.5, 3.6 * len(lines)), layout="constrained")
+    figure = Figure(figsize=(10.5, 3.6 * len(lines)), layout="constrained")
     axes = figure.subplots(
         len(lines), len(kinds), sharex="col", sharey="row", squeeze=False
     )
@@ -292,7 +292,7 @@ def _draw_strata(
         f"{strata[i]['stratum']}\n({strata[i]['num_positives']:,})"
         for i in indices
     ]
-    axis.set_xticks(range(len(indices)), names, fontsize="small")
+    axis.set_xticks(range(len(indices)), names, fontsize="x-small")
     axis.grid(axis="y", color="0.9")
     axis.spines[["top", "right"]].set_visible(False)
     if is_difference:
