@@ -15,7 +15,7 @@ Output folders may be of several machines.
 
 import itertools
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -123,6 +123,17 @@ def over_seeds(results: Sequence[Result], *names: str) -> list[dict[str, Any]]:
             }
         )
     return points
+
+
+def format_point(point: Mapping[str, Any], name: str) -> str:
+    """Formats a number of `over_seeds`, with the lowest and highest seed."""
+    if point[name] is None:
+        return "-"
+    text = f"{point[name]:.3f}"
+    if len(point["seeds"]) > 1:
+        low, high = point["ranges"][name]
+        text += f" [{low:.3f}, {high:.3f}]"
+    return text
 
 
 def _claims(result: Result, output_dir: str) -> dict[str, Any]:

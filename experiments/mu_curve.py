@@ -11,7 +11,7 @@ import numpy as np
 from absl import logging
 from matplotlib.figure import Figure
 
-from experiments.joined import Result, over_seeds
+from experiments.joined import Result, format_point, over_seeds
 
 METRICS = ("d_prime", "lwlrap")
 # What the paper chose by d', and the range and value that it names.
@@ -64,10 +64,7 @@ def format_points(
     """Formats points as Markdown; the best mu by each metric is bold."""
 
     def cell(point: dict[str, Any], metric: str) -> str:
-        text = f"{point[metric]:.3f}"
-        low, high = point["ranges"][metric]
-        if len(point["seeds"]) > 1:
-            text += f" [{low:.3f}, {high:.3f}]"
+        text = format_point(point, metric)
         best = chosen[point["mixed_training_set"]].get(metric)
         return f"**{text}**" if best == point["mu"] else text
 

@@ -37,6 +37,7 @@ from audioset_strong.records.streams import count_clips
 from experiments import rows, table1
 from experiments.joined import (
     Result,
+    format_point,
     over_seeds,
     read_results,
     write_result,
@@ -101,16 +102,6 @@ def _count_strong_clips(records_dir: str, share: float, seed: int) -> int:
 
 def format_points(points: Sequence[dict[str, Any]]) -> str:
     """Formats the means over seeds as Markdown, with lowest and highest."""
-
-    def cell(point: dict[str, Any], metric: str) -> str:
-        if point[metric] is None:
-            return "-"
-        text = f"{point[metric]:.3f}"
-        if len(point["seeds"]) > 1:
-            low, high = point["ranges"][metric]
-            text += f" [{low:.3f}, {high:.3f}]"
-        return text
-
     lines = [
         "| Share of Strong | clips | Strong eval d' | Strong eval lwlrap | "
         "seeds |",
@@ -120,8 +111,8 @@ def format_points(points: Sequence[dict[str, Any]]) -> str:
         cells = [
             f"{point['strong_fraction']:g}",
             f"{point['num_strong_clips']:.0f}",
-            cell(point, "strong_d_prime"),
-            cell(point, "strong_lwlrap"),
+            format_point(point, "strong_d_prime"),
+            format_point(point, "strong_lwlrap"),
             str(len(point["seeds"])),
         ]
         lines.append(f"| {' | '.join(cells)} |")

@@ -54,20 +54,12 @@ from audioset_strong.evaluation.resampling import (
 from audioset_strong.evaluation.truth import Truth
 from audioset_strong.labels.label_files import read_strong_labels
 from audioset_strong.records.manifest import write_json
+from experiments.esc50.tables import ALL_ROWS
 from experiments.joined import Result
 from experiments.steps import hash_file, run_step
 
 METRICS = ("weak_d_prime", "weak_lwlrap", "strong_d_prime", "strong_lwlrap")
-# The order of the paper's table, and of the differences to state.
-_ROWS = (
-    "Weak-small",
-    "Diffuse-small",
-    "Strong-small",
-    "Weak-large",
-    "+ Weak",
-    "+ Diffuse",
-    "+ Strong",
-)
+# Those to state.
 _DIFFERENCES = (
     ("Strong-small", "Diffuse-small"),
     ("Strong-small", "Weak-small"),
@@ -140,7 +132,7 @@ def write_intervals(
         by_row.setdefault(result["point"]["training_set"], []).append(model)
     rows = {
         name: by_row[name]
-        for name in (*_ROWS, *sorted(set(by_row) - set(_ROWS)))
+        for name in (*ALL_ROWS, *sorted(set(by_row) - set(ALL_ROWS)))
         if name in by_row
     }
     strata = about.pop("strata")

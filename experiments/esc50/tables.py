@@ -12,7 +12,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from experiments.joined import over_seeds
+from experiments.joined import format_point, over_seeds
 from experiments.mu_curve import choose, summarise
 
 METRICS = {
@@ -21,7 +21,7 @@ METRICS = {
     "weak_d_prime": "weak eval d'",
     "weak_lwlrap": "weak eval lwlrap",
 }
-_ALL_ROWS = (
+ALL_ROWS = (
     "Weak-small",
     "Diffuse-small",
     "Strong-small",
@@ -31,7 +31,7 @@ _ALL_ROWS = (
     "+ Strong",
     "+ Strong by lwlrap",
 )
-_FROM_SCRATCH = _ALL_ROWS[:4]
+_FROM_SCRATCH = ALL_ROWS[:4]
 _STRATA_ROWS = (
     "Diffuse-small",
     "Strong-small",
@@ -193,10 +193,10 @@ def _status(data: Data) -> str:
         seeds.setdefault(point["training_set"], []).append(point["seed"])
     there = [
         f"{name} (seeds {_listed(sorted(seeds[name]))})"
-        for name in (*_ALL_ROWS, *sorted(set(seeds) - set(_ALL_ROWS)))
+        for name in (*ALL_ROWS, *sorted(set(seeds) - set(ALL_ROWS)))
         if name in seeds
     ]
-    absent = [name for name in _ALL_ROWS if name not in seeds]
+    absent = [name for name in ALL_ROWS if name not in seeds]
     if not data.points:
         absent.append("the curve over mu")
     if not data.shares:
@@ -226,7 +226,7 @@ def _settings(data: Data) -> str:
     for run in data.runs:
         by_row.setdefault(run["point"]["training_set"], []).append(run)
     lines = []
-    for name in (*_ALL_ROWS, *sorted(set(by_row) - set(_ALL_ROWS))):
+    for name in (*ALL_ROWS, *sorted(set(by_row) - set(ALL_ROWS))):
         if name not in by_row:
             continue
         values = [run["values"] for run in by_row[name]]
@@ -589,16 +589,10 @@ def _figure3(data: Data) -> str:
     for point in over_seeds(share_results(data), "strong_fraction"):
         cells = []
         for metric in ("strong_d_prime", "strong_lwlrap"):
-            mean = point[metric]
-            if mean is None:
-                cells.append("-")
-                continue
-            text = f"{mean:.3f}"
-            if len(point["seeds"]) > 1:
-                low, high = point["ranges"][metric]
-                text += f" [{low:.3f}, {high:.3f}]"
-            if before is not None and before[metric] is not None:
-                text += f" ({mean - before[metric]:+.3f})"
+            text = format_point(point, metric)
+            ends = [p and p[metric] for p in (before, point)]
+            if None not in ends:
+                text += f" ({ends[1] - ends[0]:+.3f})"
             cells.append(text)
         before = point
         share = point["strong_fraction"]
