@@ -22,6 +22,9 @@ IO_CANDIDATES := $(PYTHON) python3.11 python3.12 python3 python
 # What depends on the versions of TensorFlow, NumPy and pyarrow, and tensorflow-io.
 IO_TESTS := audio_backends examples folding formats frame_classifier label_files log_mel resnet \
   saved_model schema streams trainer waveform_model
+# A file goes to one process, because what a module sets up is slow. A process
+# that a hanging test ends is not replaced: the test would run, and hang, again.
+PYTEST := -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder --max-worker-restart=0
 
 .PHONY: demo test test-slow test-io test-wheel setup setup-io evaluator lint clean
 
@@ -72,13 +75,13 @@ lint: setup
 	$(BIN)/mypy
 
 test: lint
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python $(PYTEST)
 
 test-slow: setup
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder -m slow
+	$(BIN)/python $(PYTEST) -m slow
 
 test-io: setup-io
-	$(IO_VENV)/bin/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder $(IO_TESTS:%=tests/test_%.py)
+	$(IO_VENV)/bin/python $(PYTEST) $(IO_TESTS:%=tests/test_%.py)
 
 # What a user gets from `pip install`: newest versions, no checkout.
 test-wheel:

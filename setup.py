@@ -86,7 +86,7 @@ setuptools.setup(
             "moto[server]>=5.0",
             "mypy>=1.10",
             "pandas-stubs>=2.2",
-            "pytest>=8.0",
+            "pytest>=9.0",
             "pytest-xdist>=3.5",
             "ruff>=0.6",
             # An oracle of the metrics' tests; the metrics are our own.

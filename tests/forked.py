@@ -18,6 +18,7 @@ import runpy
 import subprocess
 import sys
 import tempfile
+import threading
 import traceback
 
 _ROOT = str(pathlib.Path(__file__).parents[1])
@@ -47,7 +48,8 @@ def _server():
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=_ROOT,
-        env={**os.environ, "PYTHONPATH": _ROOT},
+        # Threads do not survive a fork.
+        env={**os.environ, "PYTHONPATH": _ROOT, "OPENBLAS_NUM_THREADS": "1"},
         text=True,
     )
 
@@ -133,6 +135,7 @@ def _serve():
     for name in names:
         importlib.import_module(name)
     assert "tensorflow" not in sys.modules
+    assert threading.active_count() == 1
     gc.freeze()
     for line in sys.stdin:
         process = os.fork()
