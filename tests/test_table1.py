@@ -608,7 +608,9 @@ def test_esc50_runs_apart_are_joined(esc50, fake):
     assert seeds == [0, 1]
 
 
-def test_esc50_flagfile_parses(esc50, capsys):
-    path = _ROOT / "experiments" / "esc50" / "run.flags"
+@pytest.mark.parametrize("name", ["run", "recordings", "rerun"])
+def test_esc50_flagfile_parses(esc50, capsys, monkeypatch, name):
+    monkeypatch.chdir(_ROOT)  # which names of flagfiles are from
+    path = f"experiments/esc50/{name}.flags"
     assert esc50(f"--flagfile={path}", "--dry_run", "--esc50_dir=x") == []
     assert "At most" in capsys.readouterr().out
