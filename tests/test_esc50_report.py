@@ -7,7 +7,7 @@ import forked
 import pytest
 
 from audioset_strong.errors import InputError
-from experiments.esc50 import report
+from experiments.esc50 import other_runs, report
 from experiments.esc50.figures import make_figures
 from experiments.esc50.tables import (
     METRICS,
@@ -164,7 +164,8 @@ def test_documents_and_figures_of_the_repository_are_what_results_give():
 
 def test_without_results_every_part_says_so(tmp_path):
     nothing = read_data(str(tmp_path))
-    for part in make_parts(nothing).values():
+    others = other_runs.make_parts(nothing, nothing, nothing)
+    for part in (*make_parts(nothing).values(), *others.values()):
         assert part.startswith("Still to come: ")
     assert make_figures(nothing) == {}
 
@@ -221,6 +222,60 @@ def test_of_one_seed_there_is_no_interval_over_seeds(data):
     make_figures(data)["table1"].draw()
 
 
+def test_rerun_is_held_against_both_intervals(data):
+    def move(named, row, mean):
+        return {**row, "values": _values(named, mean, None)}
+
+    *rows, last = data.intervals["rows"]
+    first, *differences = data.intervals["differences"]
+    rerun = data._replace(
+        runs=data.runs[:1],
+        intervals={
+            # Outside of the interval over clips, inside of that over seeds.
+            "rows": [*rows, move("mean", last, 0.875)],
+            "differences": [move("difference", first, 0.375), *differences],
+        },
+    )
+    nothing = data._replace(intervals={})
+    part = other_runs.make_parts(data, rerun, nothing)["rerun"]
+    assert "| + Strong | 0.88 in [0.00, 2.00] | " in part
+    assert (
+        "| + Strong less + Diffuse | +0.38 **not in** [+0.15, +0.35] |" in part
+    )
+    # Four metrics of four rows and three differences, of which one is out.
+    assert " 24 of 28 are inside. Seeds of the rerun: 0." in part
+
+
+def test_runs_with_other_recordings_stand_side_by_side(data):
+    def release(share):
+        params = {"strong_recordings_share": share}
+        return {"release": {"params": params}}
+
+    main = data._replace(inputs=release(1 / 27))
+    other = data._replace(
+        inputs=release(0.25),
+        points=[
+            {**p, "values": {**p["values"], "d_prime": p["point"]["mu"]}}
+            for p in data.points
+            if p["point"]["mu"] != 0.9
+        ],
+    )
+    part = other_runs.make_parts(main, main, other)["recordings"]
+    assert "| strong eval d', 0.037 | strong eval d', 0.25 |" in part
+    assert "| Weak-large | 0.00<br>[-0.10, 0.10] | 0.00<br>" in part
+    line = "| + Strong | 0.7 | **1.000** | **0.700** | 0.430 | 0.430 |"
+    assert line in part
+    assert "| 0.9 |" not in part
+    assert (
+        "best lwlrap"
+        not in (
+            other_runs.make_parts(main, main, other._replace(points=[]))[
+                "recordings"
+            ]
+        )
+    )
+
+
 @pytest.mark.parametrize(
     ("clips", "seeds", "paper", "expected"),
     [
@@ -253,20 +308,24 @@ def test_only_what_has_changed_is_told(data, tmp_path):
         path.write_text(
             "By hand.\n<!-- generated: mu -->\nold\n<!-- end -->\nMore.\n"
         )
+
+    def update(of, is_check):
+        figures = make_figures(of)
+        return report.update(str(tmp_path), make_parts(of), figures, is_check)
+
     figures = [f"{report.RESULTS_DIR}/{n}.png" for n in make_figures(data)]
     assert len(figures) == 5
     everything = [*report.DOCUMENTS, *figures]
-    root = str(tmp_path)
-    assert report.update(root, data, is_check=True) == everything
+    assert update(data, is_check=True) == everything
     assert not (tmp_path / figures[0]).exists()
-    assert report.update(root, data, is_check=False) == everything
+    assert update(data, is_check=False) == everything
     text = (tmp_path / "README.md").read_text()
     assert text.startswith("By hand.\n<!-- generated: mu -->\n\n![Held-out d'")
     assert text.endswith("\n\n<!-- end -->\nMore.\n")
-    assert report.update(root, data, is_check=True) == []
+    assert update(data, is_check=True) == []
     # One number less: its part and its figure.
     changed = data._replace(points=data.points[:-1])
-    assert report.update(root, changed, is_check=True) == [
+    assert update(changed, is_check=True) == [
         *report.DOCUMENTS,
         f"{report.RESULTS_DIR}/mu.png",
     ]

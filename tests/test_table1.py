@@ -76,6 +76,12 @@ def test_table_has_our_numbers_and_the_papers():
     assert _last_line(by_lwlrap)[0].endswith("| 1.00 | 0.50 (0.48) |")
 
 
+def test_readme_shows_the_table_of_the_demo():
+    path = _ROOT / "experiments" / "results" / "table1_demo.json"
+    table = table1.format_table(json.loads(path.read_text())["rows"])
+    assert f"\n{table}\n" in (_ROOT / "README.md").read_text()
+
+
 def test_table_of_several_seeds_has_mean_and_range():
     results = [
         _result("+ Strong", 2, (1.5, 0.5, None, 0.5)),
@@ -608,7 +614,9 @@ def test_esc50_runs_apart_are_joined(esc50, fake):
     assert seeds == [0, 1]
 
 
-def test_esc50_flagfile_parses(esc50, capsys):
-    path = _ROOT / "experiments" / "esc50" / "run.flags"
+@pytest.mark.parametrize("name", ["run", "recordings", "rerun"])
+def test_esc50_flagfile_parses(esc50, capsys, monkeypatch, name):
+    monkeypatch.chdir(_ROOT)  # which names of flagfiles are from
+    path = f"experiments/esc50/{name}.flags"
     assert esc50(f"--flagfile={path}", "--dry_run", "--esc50_dir=x") == []
     assert "At most" in capsys.readouterr().out

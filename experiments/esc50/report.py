@@ -17,7 +17,7 @@ hash of what it shows, so that it need not be drawn alike everywhere.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from absl import flags
 from PIL import Image
@@ -26,8 +26,9 @@ from audioset_strong import run_flags
 from audioset_strong.errors import InputError
 from audioset_strong.plots import save_figure
 from audioset_strong.records.manifest import write_text
-from experiments.esc50.figures import make_figures
-from experiments.esc50.tables import Data, make_parts, read_data
+from experiments.esc50 import other_runs
+from experiments.esc50.figures import MadeFigure, make_figures
+from experiments.esc50.tables import make_parts, read_data
 
 _CHECK = flags.DEFINE_boolean(
     "check", False, "Fails where something is not what the results give."
@@ -83,19 +84,24 @@ def _read_hash(path: str) -> str:
         return str(image.info.get(_HASH_KEY, ""))
 
 
-def update(root: str, data: Data, is_check: bool) -> list[str]:
+def update(
+    root: str,
+    parts: dict[str, str],
+    figures: Mapping[str, MadeFigure],
+    is_check: bool,
+) -> list[str]:
     """Writes documents and figures, or only compares them.
 
     Args:
       root: Of the repository.
-      data: The results.
+      parts: Markdown by name.
+      figures: By name.
       is_check: Whether to write nothing.
 
     Returns:
       Paths of those that were not what the results give.
     """
     changed = []
-    parts = make_parts(data)
     for document in DOCUMENTS:
         path = os.path.join(root, document)
         with open(path, encoding="utf-8") as file:
@@ -105,7 +111,7 @@ def update(root: str, data: Data, is_check: bool) -> list[str]:
             changed.append(document)
             if not is_check:
                 write_text(filled, path)
-    for name, figure in make_figures(data).items():
+    for name, figure in figures.items():
         document = os.path.join(RESULTS_DIR, f"{name}.png")
         path = os.path.join(root, document)
         if _read_hash(path) != figure.hash:
@@ -123,7 +129,19 @@ def main(argv: Sequence[str]) -> None:
             f"Expected {RESULTS_DIR} here. Run this from the root of the "
             f"repository."
         )
-    changed = update(".", read_data(RESULTS_DIR), _CHECK.value)
+    main_run, rerun, recordings = (
+        read_data(os.path.join(RESULTS_DIR, name))
+        for name in ("", other_runs.RERUN, other_runs.RECORDINGS)
+    )
+    changed = update(
+        ".",
+        {
+            **make_parts(main_run),
+            **other_runs.make_parts(main_run, rerun, recordings),
+        },
+        make_figures(main_run),
+        _CHECK.value,
+    )
     if _CHECK.value and changed:
         raise InputError(
             f"Not what the results give: {', '.join(changed)}. Run python -m "

@@ -9,9 +9,17 @@ order.
 import itertools
 import json
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from experiments.esc50.markdown import (
+    cell,
+    interval,
+    listed,
+    number,
+    table,
+    to_come,
+)
 from experiments.joined import format_point, over_seeds
 from experiments.mu_curve import choose, summarise
 
@@ -141,43 +149,6 @@ def make_parts(data: Data) -> dict[str, str]:
     }
 
 
-# --- Numbers and tables ------------------------------------------------------
-
-
-def _number(value: float | None, sign: str = "", metric: str = "") -> str:
-    """Formats a number; ours of lwlrap, which differ less, with 3 digits."""
-    digits = 3 if metric.endswith("lwlrap") else 2
-    return "-" if value is None else f"{value:{sign}z.{digits}f}"
-
-
-def _range(
-    ends: Sequence[float] | None, sign: str = "", metric: str = ""
-) -> str:
-    if ends is None:
-        return ""
-    low, high = (_number(end, sign, metric) for end in ends)
-    return f"[{low}, {high}]"
-
-
-def _cell(*texts: str) -> str:
-    """Joins the lines of a cell that are there."""
-    return "<br>".join(text for text in texts if text)
-
-
-def _format(head: Sequence[str], lines: Iterable[Sequence[str]]) -> str:
-    """Formats a table."""
-    rows = [head, ["---"] * len(head), *lines]
-    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
-
-
-def _to_come(what: str) -> str:
-    return f"Still to come: {what}."
-
-
-def _listed(values: Iterable[Any]) -> str:
-    return ", ".join(map(str, values))
-
-
 def _by_name(data: Data) -> dict[str, dict[str, Any]]:
     return {r["training_set"]: r for r in data.intervals.get("rows", ())}
 
@@ -192,7 +163,7 @@ def _status(data: Data) -> str:
         point = run["point"]
         seeds.setdefault(point["training_set"], []).append(point["seed"])
     there = [
-        f"{name} (seeds {_listed(sorted(seeds[name]))})"
+        f"{name} (seeds {listed(sorted(seeds[name]))})"
         for name in (*ALL_ROWS, *sorted(set(seeds) - set(ALL_ROWS)))
         if name in seeds
     ]
@@ -203,23 +174,23 @@ def _status(data: Data) -> str:
         absent.append("figure 3")
     texts = [f"Rows so far: {'; '.join(there)}."] if there else []
     if absent:
-        texts.append(_to_come(_listed(absent)))
+        texts.append(to_come(listed(absent)))
     return "\n\n".join(texts)
 
 
 def _settings(data: Data) -> str:
     """Describes data, training and versions."""
     if not data.inputs:
-        return _to_come("the inputs")
+        return to_come("the inputs")
     params = data.inputs["release"].get("params", {})
     lines = [
         [text, f"{params[name]:g}"]
         for name, text in _SETTINGS.items()
         if params.get(name) is not None
     ]
-    hashes = _listed(f"{n} `{h}`" for n, h in data.inputs["hashes"].items())
+    hashes = listed(f"{n} `{h}`" for n, h in data.inputs["hashes"].items())
     texts = [
-        _format(["release", ""], lines),
+        table(["release", ""], lines),
         f"Inputs, fixed {data.inputs['fixed_at']}: {hashes}.",
     ]
     by_row: dict[str, list[dict[str, Any]]] = {}
@@ -235,11 +206,11 @@ def _settings(data: Data) -> str:
         lines.append(
             [
                 name,
-                _listed(sorted(r["point"]["seed"] for r in by_row[name])),
-                _listed(sorted({f"{v['mu']:g}" for v in values if v["mu"]})),
+                listed(sorted(r["point"]["seed"] for r in by_row[name])),
+                listed(sorted({f"{v['mu']:g}" for v in values if v["mu"]})),
                 f"{own.get('train.learning_rate', '')}",
                 f"{own.get('train.global_batch_size', '')}",
-                _listed(sorted({f"{v['num_steps']:,}" for v in values})),
+                listed(sorted({f"{v['num_steps']:,}" for v in values})),
                 " to ".join(
                     f"{step:,}" for step in sorted({min(best), max(best)})
                 ),
@@ -255,14 +226,14 @@ def _settings(data: Data) -> str:
             "steps at most",
             "best step",
         ]
-        texts.append(_format(head, lines))
+        texts.append(table(head, lines))
         versions = sorted(
             {
-                _listed(f"{n} {v}" for n, v in run["versions"].items())
+                listed(f"{n} {v}" for n, v in run["versions"].items())
                 for run in data.runs
             }
         )
-        network = _listed(
+        network = listed(
             f"{name.removeprefix('model.')} {value}"
             for name, value in data.runs[0]["must_agree"]["training"].items()
             if name in ("model.model", "model.width", "model.stem_stride")
@@ -278,23 +249,23 @@ def _table1(data: Data, is_short: bool = False) -> str:
     """Table 1 with both intervals, or in short with that over clips."""
     rows = _by_name(data)
     if not rows:
-        return _to_come("Table 1")
+        return to_come("Table 1")
     lines = []
     for name, row in rows.items():
         cells = []
         for metric in METRICS:
             own = row["values"][metric]
             paper = row["paper"].get(metric)
-            number = _number(own["mean"], "", metric)
-            over_clips = _range(own["clips"], "", metric)
-            shown = "" if paper is None else f" ({_number(paper)})"
+            mean = number(own["mean"], "", metric)
+            over_clips = interval(own["clips"], "", metric)
+            shown = "" if paper is None else f" ({number(paper)})"
             cells.append(
-                f"{number} {over_clips}{shown}".replace("  ", " ")
+                f"{mean} {over_clips}{shown}".replace("  ", " ")
                 if is_short
-                else _cell(
-                    f"**{number}**{shown}",
+                else cell(
+                    f"**{mean}**{shown}",
                     over_clips,
-                    _range(own["seeds"], "", metric),
+                    interval(own["seeds"], "", metric),
                 )
             )
         lines.append([name, *cells])
@@ -325,11 +296,11 @@ def _table1(data: Data, is_short: bool = False) -> str:
                 f"\n\nPairs of the paper's rows that have the paper's order "
                 f"here, by the means: {orders}."
             )
-    table = _format(["training set", *METRICS.values()], lines)
+    text = table(["training set", *METRICS.values()], lines)
     if is_short:
-        return f"{table}\n\n{note}"
+        return f"{text}\n\n{note}"
     figure = "![Table 1 here and in the paper, as orders](table1.png)"
-    return f"{table}\n\n{note}\n\n{figure}"
+    return f"{text}\n\n{note}\n\n{figure}"
 
 
 def count_orders(
@@ -357,8 +328,8 @@ def judge(difference: Mapping[str, Any], paper: float | None) -> str:
       "higher" or "lower" where every interval that there is leaves 0 out, else
       "open"; with a word on the paper's sign where it has one.
     """
-    intervals = [difference[kind] for kind in ("clips", "seeds")]
-    ends = [end for interval in intervals if interval for end in interval]
+    intervals = [difference[kind] or () for kind in ("clips", "seeds")]
+    ends = [end for both in intervals for end in both]
     word = "open"
     if ends and min(ends) > 0:
         word = "higher"
@@ -376,19 +347,19 @@ def _differences(data: Data) -> str:
     """The named differences, by each metric."""
     differences = data.intervals.get("differences")
     if not differences:
-        return _to_come("differences")
+        return to_come("differences")
     lines = []
     for own in differences:
         cells = []
         for metric in METRICS:
             value = own["values"][metric]
             paper = own["paper"].get(metric)
-            shown = "" if paper is None else f" ({_number(paper, '+')})"
+            shown = "" if paper is None else f" ({number(paper, '+')})"
             cells.append(
-                _cell(
-                    f"**{_number(value['difference'], '+', metric)}**{shown}",
-                    _range(value["clips"], "+", metric),
-                    _range(value["seeds"], "+", metric),
+                cell(
+                    f"**{number(value['difference'], '+', metric)}**{shown}",
+                    interval(value["clips"], "+", metric),
+                    interval(value["seeds"], "+", metric),
                     judge(value, paper),
                 )
             )
@@ -400,9 +371,9 @@ def _differences(data: Data) -> str:
         )
         name = f"{own['first']} less {own['second']}"
         lines.append([name, *cells, f"{count}, {_UNITS[own['unit']]}"])
-    table = _format(["", *METRICS.values(), "units over seeds"], lines)
+    shown = table(["", *METRICS.values(), "units over seeds"], lines)
     return (
-        f"{table}\n\nDifference (the paper's), its 95 % intervals over clips "
+        f"{shown}\n\nDifference (the paper's), its 95 % intervals over clips "
         f"and over seeds, and what they show: higher or lower where both leave "
         f"0 out (one alone, where there is one seed), else open. Differences "
         f"over clips are paired. Over seeds: fine-tuned rows by seed; from "
@@ -420,7 +391,7 @@ def _decomposition(data: Data) -> str:
     }
     share = data.intervals.get("temporal_precision_share")
     if not share or share["share"] is None:
-        return _to_come("the split of the gain of + Strong")
+        return to_come("the split of the gain of + Strong")
     lines = []
     for text, pair in (
         ("+ Strong over Weak-large", ("+ Strong", "Weak-large")),
@@ -431,25 +402,25 @@ def _decomposition(data: Data) -> str:
         lines.append(
             [
                 f"{text} ({' less '.join(pair)})",
-                _number(own["difference"], "+"),
-                _range(own["clips"], "+") or "-",
-                _range(own["seeds"], "+") or "-",
-                _number(of_pair[pair]["paper"]["strong_d_prime"], "+"),
+                number(own["difference"], "+"),
+                interval(own["clips"], "+") or "-",
+                interval(own["seeds"], "+") or "-",
+                number(of_pair[pair]["paper"]["strong_d_prime"], "+"),
             ]
         )
     unknown = "not bounded, or one Weak-large"
     lines.append(
         [
             "share of temporal precision",
-            _number(share["share"]),
-            _range(share["clips"]) or "not bounded",
-            _range(share["seeds"]) or unknown,
-            _number(0.11 / 0.26),
+            number(share["share"]),
+            interval(share["clips"]) or "not bounded",
+            interval(share["seeds"]) or unknown,
+            number(0.11 / 0.26),
         ]
     )
     head = ["strong eval d'", "here", "over clips", "over seeds", "the paper"]
     return (
-        f"{_format(head, lines)}\n\nA share above 1 says that + Diffuse is "
+        f"{table(head, lines)}\n\nA share above 1 says that + Diffuse is "
         f"below Weak-large: all of the gain, and more, is temporal precision. "
         f"Its interval over seeds is Fieller's, a Weak-large a unit; where the "
         f"whole gain may be 0 the share can be anything and has none."
@@ -476,29 +447,29 @@ def _learning(data: Data) -> str:
     """How long rows that start from nothing learn."""
     curves = learning_curves(data)
     if "Weak-large" not in curves:
-        return _to_come("how Weak-large learns")
+        return to_come("how Weak-large learns")
     lines = []
     for row, of_seeds in curves.items():
         best = [max(curve, key=lambda point: point[1]) for curve in of_seeds]
         lines.append(
             [
                 row,
-                _listed(f"{num_examples:,}" for num_examples, _ in best),
-                _listed(_number(d_prime) for _, d_prime in best),
-                _listed(f"{curve[-1][0]:,}" for curve in of_seeds),
+                listed(f"{num_examples:,}" for num_examples, _ in best),
+                listed(number(d_prime) for _, d_prime in best),
+                listed(f"{curve[-1][0]:,}" for curve in of_seeds),
             ]
         )
     head = ["", "best after examples", "held-out d' there", "ended after"]
     return (
         f"![Held-out d' against examples](learning.png)\n\n"
-        f"{_format(head, lines)}\n\nA number for each seed."
+        f"{table(head, lines)}\n\nA number for each seed."
     )
 
 
 def _mu_curve(data: Data) -> str:
     """Held-out metrics against mu."""
     if not data.points:
-        return _to_come("the curve over mu")
+        return to_come("the curve over mu")
     points = summarise(data.points)
     chosen = choose(points)
     lines = []
@@ -517,13 +488,13 @@ def _mu_curve(data: Data) -> str:
                 f"+ {point['mixed_training_set'].capitalize()}",
                 f"{point['mu']:g}",
                 *cells,
-                _listed(point["seeds"]),
+                listed(point["seeds"]),
             ]
         )
     head = ["", "mu", "best d'", "lwlrap there", "best lwlrap", "seeds"]
     return (
         f"![Held-out d' and lwlrap against mu](mu.png)\n\n"
-        f"{_format(head, lines)}\n\nMean and [lowest, highest] seed on the "
+        f"{table(head, lines)}\n\nMean and [lowest, highest] seed on the "
         f"held-out clips, of the best checkpoint by d', and of the best by "
         f"lwlrap; the best mu is bold. The paper chose 0.7 for + Diffuse and "
         f"0.8 for + Strong by d', for which it found 0.7 to 0.95 best, and "
@@ -535,7 +506,7 @@ def _optima(data: Data) -> str:
     """Mu and checkpoint chosen by d', and by lwlrap."""
     rows = _by_name(data)
     if "+ Strong by lwlrap" not in rows or "+ Strong" not in rows:
-        return _to_come("+ Strong with mu and checkpoint chosen by lwlrap")
+        return to_come("+ Strong with mu and checkpoint chosen by lwlrap")
     lines = []
     for text, name in (
         ("chosen by d' (+ Strong)", "+ Strong"),
@@ -547,21 +518,21 @@ def _optima(data: Data) -> str:
             if run["point"]["training_set"] == name
         }
         cells = [
-            _cell(
-                f"**{_number(own['mean'], '', metric)}**",
-                _range(own["clips"], "", metric),
-                _range(own["seeds"], "", metric),
+            cell(
+                f"**{number(own['mean'], '', metric)}**",
+                interval(own["clips"], "", metric),
+                interval(own["seeds"], "", metric),
             )
             for metric in ("strong_d_prime", "strong_lwlrap")
             for own in [rows[name]["values"][metric]]
         ]
-        lines.append([text, _listed(sorted(mus)), *cells])
+        lines.append([text, listed(sorted(mus)), *cells])
     lines.append(["the paper, by d'", "0.8", "1.39", "0.47"])
     lines.append(
         ["the paper, each by itself", "0.7 to 0.95, 0.2", "1.4", "0.48"]
     )
     head = ["+ Strong", "mu", "strong eval d'", "strong eval lwlrap"]
-    return _format(head, lines)
+    return table(head, lines)
 
 
 def share_results(data: Data) -> list[dict[str, Any]]:
@@ -584,7 +555,7 @@ def share_results(data: Data) -> list[dict[str, Any]]:
 def _figure3(data: Data) -> str:
     """The strong eval by the share of the Strong set."""
     if not data.shares:
-        return _to_come("figure 3")
+        return to_come("figure 3")
     lines, before = [], None
     for point in over_seeds(share_results(data), "strong_fraction"):
         cells = []
@@ -598,7 +569,7 @@ def _figure3(data: Data) -> str:
         share = point["strong_fraction"]
         name = f"{share * 100:g} %" if share else "0 % (+ Weak)"
         clips = f"{point['num_strong_clips']:,.0f}"
-        lines.append([name, clips, *cells, _listed(point["seeds"])])
+        lines.append([name, clips, *cells, listed(point["seeds"])])
     head = [
         "of Strong",
         "clips",
@@ -608,7 +579,7 @@ def _figure3(data: Data) -> str:
     ]
     return (
         f"![d' and lwlrap by the Strong clips used](figure3.png)\n\n"
-        f"{_format(head, lines)}\n\nMean and [lowest, highest] seed; in round "
+        f"{table(head, lines)}\n\nMean and [lowest, highest] seed; in round "
         f"brackets the gain over the share above. The paper's curve rises all "
         f"the way from 10 %, ever less, to 1.39 and 0.47."
     )
@@ -627,7 +598,7 @@ def _strata(data: Data) -> str:
     """D' by event length and by filled share."""
     rows = strata_rows(data)
     if not rows:
-        return _to_come("d' by event length and by filled share")
+        return to_come("d' by event length and by filled share")
     differences = {
         f"{d['first']} less {d['second']}": d["values"]
         for d in data.strata["differences"]
@@ -636,18 +607,18 @@ def _strata(data: Data) -> str:
     for index, stratum in enumerate(data.strata["strata"]):
         if not stratum["num_positives"]:
             continue
-        cells = [_number(own[index]["value"]) for own in rows.values()]
+        cells = [number(own[index]["value"]) for own in rows.values()]
         for own in differences.values():
             value = own[index]
-            number = f"**{_number(value['value'], '+')}**"
-            cells.append(_cell(number, _range(value["clips"], "+")))
+            mean = f"**{number(value['value'], '+')}**"
+            cells.append(cell(mean, interval(value["clips"], "+")))
         counts = [f"{stratum[f'num_{n}']:,}" for n in ("positives", "classes")]
         name = f"{stratum['breakdown']} {stratum['stratum']}"
         lines.append([name, *cells, *counts])
     head = ["", *rows, *differences, "positives", "classes"]
     return (
         f"![d' by event length and by filled share](strata.png)\n\n"
-        f"{_format(head, lines)}\n\nMean over seeds, on the strong eval; "
+        f"{table(head, lines)}\n\nMean over seeds, on the strong eval; "
         f"differences with 95 % intervals over clips. Positives are sorted by "
         f"the length of their event, and by the share of the clip that all "
         f"events of their class fill; each stratum is set against all "
@@ -658,7 +629,7 @@ def _strata(data: Data) -> str:
 def _labels(data: Data) -> str:
     """Label statistics beside AudioSet's."""
     if not data.labels:
-        return _to_come("label statistics")
+        return to_come("label statistics")
     releases = data.labels["releases"]
     lines = []
     for name, paper in _LABELS.items():
@@ -666,4 +637,4 @@ def _labels(data: Data) -> str:
         cells = ["-" if v is None else f"{v:.3g}" for v in values]
         lines.append([name, *cells, paper])
     head = ["", *releases, "the paper, training"]
-    return _format(head, lines)
+    return table(head, lines)

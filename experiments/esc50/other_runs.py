@@ -1,0 +1,157 @@
+"""Two runs beside the main one, as Markdown.
+
+`rerun.flags`: all of it again from scratch, with other seeds for the release
+and for the models. What the main run states should hold there.
+`recordings.flags`: a quarter of the training recordings for the Strong set
+instead of 1/27. What changes is due to the number of recordings.
+
+Both write the same files as the main run, into folders below its results.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from experiments.esc50.markdown import (
+    cell,
+    interval,
+    listed,
+    number,
+    table,
+    to_come,
+)
+from experiments.esc50.tables import METRICS, Data
+from experiments.mu_curve import summarise
+
+RERUN, RECORDINGS = "rerun", "recordings"
+
+
+def make_parts(main: Data, rerun: Data, recordings: Data) -> dict[str, str]:
+    """Makes the generated parts of both runs, by their names."""
+    return {
+        RERUN: _rerun(main, rerun),
+        RECORDINGS: _recordings(main, recordings),
+    }
+
+
+def _by_name(data: Data) -> dict[str, Mapping[str, Any]]:
+    """Returns rows and differences, by what a table calls them."""
+    named = {r["training_set"]: r for r in data.intervals.get("rows", ())}
+    for own in data.intervals.get("differences", ()):
+        named[f"{own['first']} less {own['second']}"] = own
+    return named
+
+
+def _value(described: Mapping[str, Any]) -> float | None:
+    """Returns the mean of a row, or a difference."""
+    name = "mean" if "mean" in described else "difference"
+    value: float | None = described[name]
+    return value
+
+
+def stated_interval(described: Mapping[str, Any]) -> list[float] | None:
+    """Returns what both intervals of a number cover together; None of none."""
+    ends = [end for kind in ("clips", "seeds") for end in described[kind] or ()]
+    return [min(ends), max(ends)] if ends else None
+
+
+def _rerun(main: Data, rerun: Data) -> str:
+    """Every number of the rerun, and whether the main run's interval has it."""
+    ours, theirs = _by_name(main), _by_name(rerun)
+    shared = [name for name in ours if name in theirs]
+    if not shared:
+        return to_come("a run from scratch with other seeds")
+    lines, inside = [], []
+    for name in shared:
+        sign = "+" if " less " in name else ""
+        cells = []
+        for metric in METRICS:
+            stated = stated_interval(ours[name]["values"][metric])
+            value = _value(theirs[name]["values"][metric])
+            text = number(value, sign, metric)
+            if stated is None or value is None:
+                cells.append(text)
+                continue
+            inside.append(stated[0] <= value <= stated[1])
+            word = "in" if inside[-1] else "**not in**"
+            cells.append(f"{text} {word} {interval(stated, sign, metric)}")
+        lines.append([name, *cells])
+    return (
+        f"{table(['', *METRICS.values()], lines)}\n\nThe rerun's number, and "
+        f"the main run's interval: from the lowest to the highest end of those "
+        f"over clips and over seeds. {sum(inside)} of {len(inside)} are inside."
+        f" Seeds of the rerun: {listed(_seeds(rerun))}."
+    )
+
+
+def _seeds(data: Data) -> list[int]:
+    return sorted({run["point"]["seed"] for run in data.runs})
+
+
+def _recordings(main: Data, other: Data) -> str:
+    """Both runs side by side on the strong eval, and by mu."""
+    named = [_by_name(data) for data in (main, other)]
+    shared = [name for name in named[0] if name in named[1]]
+    if not shared:
+        return to_come("the run with a quarter of the recordings")
+    shares = [
+        f"{data.inputs['release']['params']['strong_recordings_share']:.3g}"
+        for data in (main, other)
+    ]
+    metrics = ("strong_d_prime", "strong_lwlrap")
+    lines = [
+        [
+            name,
+            *(
+                cell(
+                    number(_value(own), sign, metric),
+                    interval(own["clips"], sign, metric),
+                )
+                for metric in metrics
+                for own in [run[name]["values"][metric] for run in named]
+            ),
+        ]
+        for name in shared
+        for sign in ["+" if " less " in name else ""]
+    ]
+    head = [f"{METRICS[m]}, {share}" for m in metrics for share in shares]
+    text = (
+        f"{table(['share of the recordings', *head], lines)}\n\nMeans over "
+        f"seeds ({' and '.join(listed(_seeds(d)) for d in (main, other))}), "
+        f"with the 95 % interval over clips."
+    )
+    curve = list(_mu_lines(main.points, other.points))
+    if not curve:
+        return text
+    head = [
+        f"{metric}, {share}"
+        for metric in ("best d'", "best lwlrap")
+        for share in shares
+    ]
+    return (
+        f"{text}\n\n{table(['', 'mu', *head], curve)}\n\nOn the held-out "
+        f"clips, means over the seeds of each sweep; the best mu of those in "
+        f"both is bold."
+    )
+
+
+def _mu_lines(
+    main: Sequence[dict[str, Any]], other: Sequence[dict[str, Any]]
+) -> Iterable[list[str]]:
+    """Makes a line for each set and mu that both runs have."""
+    runs = [
+        {(p["mixed_training_set"], p["mu"]): p for p in summarise(points)}
+        for points in (main, other)
+        if points
+    ]
+    if len(runs) < 2:
+        return
+    shared = sorted(runs[0].keys() & runs[1].keys())
+    for mixed, mu in shared:
+        cells = []
+        for metric in ("d_prime", "lwlrap"):
+            for run in runs:
+                best = max(run[k][metric] for k in shared if k[0] == mixed)
+                text = f"{run[mixed, mu][metric]:.3f}"
+                is_best = run[mixed, mu][metric] == best
+                cells.append(f"**{text}**" if is_best else text)
+        yield [f"+ {mixed.capitalize()}", f"{mu:g}", *cells]
