@@ -1,7 +1,7 @@
 # make demo   sets up, then runs Table 1 on synthetic sounds (runs/demo/)
 # make test   sets up, lints, type-checks, tests
 #
-# make test-slow   the tests that `make test` leaves out: over 5 s each, or two hosts
+# make test-slow   the tests of over 5 s each, which `make test` leaves out
 # make test-io     the same code with TensorFlow 2.16.2 and tensorflow-io (.venv-io)
 # make test-wheel  builds a wheel, installs it without constraints, runs a small loop
 # make evaluator   sets up .venv-evaluate: labels and evaluation, no TensorFlow

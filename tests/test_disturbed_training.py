@@ -13,7 +13,7 @@ _RECIPE = (
 )
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 @pytest.mark.parametrize("flags", [(), _RECIPE], ids=["paper", "recipe"])
 def test_a_disturbed_run_ends_in_the_same_bits(
     flags, tiny_records_dir, tmp_path

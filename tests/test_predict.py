@@ -425,7 +425,7 @@ def _num_finished(output_dir):
     return text.count(b"\n")
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_a_thousand_files_killed_at_random_give_the_same_bytes(
     export_dir, tmp_path
 ):

@@ -248,7 +248,7 @@ def _weights(workdir):
     }
 
 
-@pytest.mark.slow
+@pytest.mark.stress
 def test_weights_are_the_same_after_a_kill(
     tiny_records_dir, remote_records_dir, tmp_path
 ):
