@@ -220,7 +220,15 @@ def test_of_one_seed_they_are_the_evaluators():
     for name, scores in systems.items():
         arrays, about = resample_scores(scores, truth)
         models[name] = [Model(0, name, False, arrays, arrays["strata"])]
-    assert about["num_clips"] == {"strong": 30, "weak": 27}
+    # Here the weak labels say what there is, of all classes.
+    counts = {"weak": 27, "weak_shared": 27, "weak_present": 27}
+    assert about["num_clips"] == {"strong": 30, **counts}
+    for again in ("weak_shared", "weak_present"):
+        for metric in ("d_prime", "lwlrap"):
+            np.testing.assert_array_equal(
+                models["a"][0].metrics[f"{again}_{metric}"],
+                models["a"][0].metrics[f"weak_{metric}"],
+            )
     for evaluation in compared.evaluations:
         for metric in ("d_prime", "lwlrap"):
             name = f"{evaluation.evaluation}_{metric}"
@@ -248,6 +256,43 @@ def test_of_one_seed_they_are_the_evaluators():
         "num_positives": kept["num_positives"].iloc[0],
         "num_classes": kept["num_classes"].iloc[0],
     }
+
+
+def test_weak_eval_again_with_other_labels():
+    strong, framed, weak = _labels()
+    scores = _scores(framed, 1.5, 1)
+    # The annotators miss class 0, hear the class 3 that has no strong labels.
+    strong = strong[strong["mid"] != "/m/3"]
+    framed = framed[~((framed["mid"] == "/m/3") & framed["is_present"])]
+    heard = weak.assign(
+        mids=[tuple(set(m) - {"/m/0"}) or ("/m/1",) for m in weak["mids"]]
+    )
+    truth = Truth(framed=framed, weak=heard, strong=strong)
+    arrays, about = resample_scores(scores, truth)
+    assert about["num_classes"] == {
+        "strong": 3,
+        "weak": 3,
+        "weak_shared": 2,
+        "weak_present": 3,
+    }
+
+    def expected(mids):
+        own = Truth(
+            framed=framed, weak=weak.assign(mids=[tuple(m) for m in mids])
+        )
+        settings = EvalSettings(negatives=["explicit"], has_details=False)
+        (found,) = [
+            result
+            for result in evaluate(scores, own, settings).results
+            if result.evaluation == "weak"
+        ]
+        return [found.d_prime, found.lwlrap]
+
+    shared = [set(m) - {"/m/3"} for m in heard["mids"]]
+    present = [set(m) - {"/m/3"} for m in weak["mids"]]
+    for name, mids in (("shared", shared), ("present", present)):
+        found = [arrays[f"weak_{name}_{m}"][0] for m in ("d_prime", "lwlrap")]
+        assert found == pytest.approx(expected(mids), abs=1e-12)
 
 
 @pytest.fixture(scope="module")

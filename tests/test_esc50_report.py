@@ -18,6 +18,7 @@ from experiments.esc50.tables import (
 )
 
 _ROOT = pathlib.Path(__file__).parents[1]
+_AGAIN = ("shared", "present")
 _NAMES = ("Weak-large", "+ Weak", "+ Diffuse", "+ Strong")
 
 
@@ -48,7 +49,8 @@ def _run(row, seed, value, **point):
 
 def _values(name, mean, seeds):
     value = {name: mean, "clips": [mean - 0.1, mean + 0.1], "seeds": seeds}
-    return dict.fromkeys(METRICS, value)
+    again = [f"weak_{n}_{m}" for n in _AGAIN for m in ("d_prime", "lwlrap")]
+    return dict.fromkeys([*METRICS, *again], value)
 
 
 @pytest.fixture
@@ -125,6 +127,12 @@ def data(tmp_path):
         intervals={
             "about": {
                 "num_clips": {"strong": 2000, "weak": 1990},
+                "num_classes": {
+                    "strong": 50,
+                    "weak": 82,
+                    "weak_shared": 50,
+                    "weak_present": 49,
+                },
                 "num_resamples": 1000,
             },
             "rows": rows,
@@ -186,6 +194,10 @@ def test_parts_show_the_numbers(data):
     assert "| + Strong | 0.75 [0.65, 0.85] (0.50) |" in parts["table1-short"]
     assert "strong eval d', 2 of 3;" in parts["table1"]
     assert "higher, **not the paper**" in parts["differences"]
+    assert "of 82, 50, 49 classes" in parts["weak-eval"]
+    line = "| + Strong less Weak-large | +0.25<br>[+0.15, +0.35] | +0.25<br>"
+    assert line in parts["weak-eval"]
+    assert "less + Diffuse" not in parts["weak-eval"]
     assert "| 0.50 | [0.25, 0.75] | not bounded" in parts["decomposition"]
     assert "**1.000 [1.000, 1.000]**" in parts["mu"]
     line = "| Weak-large | 640, 640, 640 | 0.00, 1.00, 2.00 | 1,280, 1,280, "

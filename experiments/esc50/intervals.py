@@ -52,13 +52,25 @@ from audioset_strong.evaluation.resampling import (
     recentred,
 )
 from audioset_strong.evaluation.truth import Truth
-from audioset_strong.labels.label_files import read_strong_labels
+from audioset_strong.labels.label_files import (
+    absent_pairs,
+    read_strong_labels,
+)
 from audioset_strong.records.manifest import write_json
 from experiments.esc50.tables import ALL_ROWS
 from experiments.joined import Result
 from experiments.steps import hash_file, run_step
 
 METRICS = ("weak_d_prime", "weak_lwlrap", "strong_d_prime", "strong_lwlrap")
+# The weak eval again, by what separates its labels from the strong ones: with
+# the weak labels of classes that have strong ones alone, and with what there is
+# in a clip instead of what its weak labels say.
+WEAK_AGAIN = ("weak_shared", "weak_present")
+_ALL_METRICS = METRICS + tuple(
+    f"{name}_{metric}"
+    for name in WEAK_AGAIN
+    for metric in ("d_prime", "lwlrap")
+)
 # Those to state.
 _DIFFERENCES = (
     ("Strong-small", "Diffuse-small"),
@@ -95,8 +107,8 @@ class Model(NamedTuple):
       seed: Its seed.
       start: Hash of the weights that it starts from; its own if of none.
       is_fine_tuned: Whether it starts from another model.
-      metrics: float64 `[1 + num_resamples]` by name, of `METRICS`: of all
-        clips, and of each half.
+      metrics: float64 `[1 + num_resamples]` by name, of `METRICS` and the same
+        of `WEAK_AGAIN`: of all clips, and of each half.
       strata: d' of each stratum, `[1 + fewer_resamples, num_strata]`.
     """
 
@@ -145,7 +157,7 @@ def write_intervals(
                 "seeds": sorted(model.seed for model in models),
                 "num_units": len({model.start for model in models}),
                 "paper": dict(paper.get(name, {})),
-                "values": {m: describe_row(models, m) for m in METRICS},
+                "values": {m: describe_row(models, m) for m in _ALL_METRICS},
             }
             for name, models in rows.items()
         ],
@@ -160,7 +172,8 @@ def write_intervals(
                     if m in paper.get(a, ()) and m in paper.get(b, ())
                 },
                 "values": {
-                    m: describe_difference(rows[a], rows[b], m) for m in METRICS
+                    m: describe_difference(rows[a], rows[b], m)
+                    for m in _ALL_METRICS
                 },
             }
             for a, b in _there(_DIFFERENCES, rows)
@@ -267,13 +280,19 @@ def _resample(
         output_dir,
         f"resample_{run}",
         path,
-        {"scores": hash_file(scores_path), **hashes, "resampling": _RESAMPLING},
+        {
+            "scores": hash_file(scores_path),
+            **hashes,
+            "resampling": _RESAMPLING,
+            "weak_again": WEAK_AGAIN,
+        },
         make,
     )
     with np.load(path) as loaded:
-        metrics = {metric: loaded[metric] for metric in METRICS}
+        metrics = {metric: loaded[metric] for metric in _ALL_METRICS}
         strata = loaded["strata"]
-    for metric, values in metrics.items():
+    for metric in METRICS:
+        values = metrics[metric]
         stated = result["values"][metric]
         stated = math.nan if stated is None else stated
         if not np.isclose(values[0], stated, rtol=1e-6, equal_nan=True):
@@ -299,28 +318,58 @@ def resample_scores(
 
     Returns:
       `Model.metrics` and `Model.strata`, the latter of event length and filled
-      share; and, ready for JSON, num_clips by evaluation and a dict for each
-      stratum with its breakdown, stratum, num_positives and num_classes.
+      share; and, ready for JSON, num_clips and num_classes by evaluation and a
+      dict for each stratum with its breakdown, stratum, num_positives and
+      num_classes.
     """
     settings = EvalSettings(negatives=["explicit"], resampling=_RESAMPLING)
-    evaluated = evaluate_systems([("scores", scores)], truth, settings)
     arrays: dict[str, Any] = {}
-    about: dict[str, Any] = {"num_clips": {}}
-    for (evaluation, _), own in evaluated.systems["scores"].items():
+    about: dict[str, Any] = {"num_clips": {}, "num_classes": {}}
+    evaluated = evaluate_systems([("scores", scores)], truth, settings)
+    sets = {name: own for (name, _), own in evaluated.systems["scores"].items()}
+    for name, weak_truth in _weak_again(truth).items():
+        again = evaluate_systems([("scores", scores)], weak_truth, settings)
+        (sets[name],) = again.systems["scores"].values()
+    for name, own in sets.items():
         resamples = own.summary.resamples
         assert resamples is not None  # The settings ask for them.
-        about["num_clips"][evaluation] = int(resamples.segment_ids.size)
+        about["num_clips"][name] = int(resamples.segment_ids.size)
+        about["num_classes"][name] = own.result.num_classes
         for metric in ("d_prime", "lwlrap"):
-            arrays[f"{evaluation}_{metric}"] = resamples.overall[metric]
-        breakdown = own.summary.breakdown
-        if breakdown is not None:
-            is_kept = breakdown.table["breakdown"].isin([LENGTH, SHARE])
-            d_primes = d_prime_from_auc(breakdown.mean_aucs)
-            arrays["strata"] = d_primes[:, is_kept.to_numpy()]
-            columns = ["breakdown", "stratum", "num_positives", "num_classes"]
-            kept = breakdown.table.loc[is_kept, columns]
-            about["strata"] = kept.to_dict(orient="records")
+            arrays[f"{name}_{metric}"] = resamples.overall[metric]
+    breakdown = sets["strong"].summary.breakdown
+    assert breakdown is not None  # The truth has strong labels.
+    is_kept = breakdown.table["breakdown"].isin([LENGTH, SHARE])
+    d_primes = d_prime_from_auc(breakdown.mean_aucs)
+    arrays["strata"] = d_primes[:, is_kept.to_numpy()]
+    columns = ["breakdown", "stratum", "num_positives", "num_classes"]
+    kept = breakdown.table.loc[is_kept, columns]
+    about["strata"] = kept.to_dict(orient="records")
     return arrays, about
+
+
+def _weak_again(truth: Truth) -> dict[str, Truth]:
+    """Returns the labels of each evaluation of `WEAK_AGAIN`."""
+    assert truth.framed is not None
+    assert truth.strong is not None
+    assert truth.weak is not None
+    classes = set(truth.strong["mid"])
+    there = truth.strong.groupby("segment_id")["mid"].agg(set)
+    annotated = truth.weak["mids"].map(set)
+    mids_of = {
+        "weak_shared": annotated.map(classes.intersection),
+        "weak_present": truth.weak["segment_id"].map(there.get),
+    }
+    pairs = absent_pairs(truth.framed.drop_duplicates())
+    return {
+        name: Truth(
+            weak=truth.weak.assign(
+                mids=[tuple(sorted(of_clip or ())) for of_clip in mids]
+            ),
+            explicit_negatives=pairs,
+        )
+        for name, mids in mids_of.items()
+    }
 
 
 # --- Means over seeds --------------------------------------------------------
@@ -458,7 +507,7 @@ def describe_difference(
 
 def _base(metric: str) -> str:
     """Returns the evaluator's name of a metric."""
-    return metric.partition("_")[2]
+    return "lwlrap" if metric.endswith("lwlrap") else "d_prime"
 
 
 def _ends(low: float, high: float) -> list[float] | None:

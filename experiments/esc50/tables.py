@@ -40,6 +40,18 @@ ALL_ROWS = (
     "+ Strong by lwlrap",
 )
 _FROM_SCRATCH = ALL_ROWS[:4]
+# What is positive in the weak eval, and again (`intervals.py`).
+_WEAK_EVALS = {
+    "weak": "weak labels",
+    "weak_shared": "those of classes with strong labels",
+    "weak_present": "what there is",
+}
+_WEAK_DIFFERENCES = (
+    ("Strong-small", "Weak-small"),
+    ("Diffuse-small", "Weak-small"),
+    ("+ Strong", "Weak-large"),
+    ("+ Strong", "+ Weak"),
+)
 _STRATA_ROWS = (
     "Diffuse-small",
     "Strong-small",
@@ -139,6 +151,7 @@ def make_parts(data: Data) -> dict[str, str]:
         "table1": _table1(data),
         "table1-short": _table1(data, is_short=True),
         "differences": _differences(data),
+        "weak-eval": _weak_eval(data),
         "decomposition": _decomposition(data),
         "learning": _learning(data),
         "mu": _mu_curve(data),
@@ -380,6 +393,45 @@ def _differences(data: Data) -> str:
         f"Weak-large each Weak-large is one unit, the mean of what starts from "
         f"it; other rows share nothing, and Welch's interval is of both "
         f"numbers of seeds (of a fine-tuned row: of its Weak-large models)."
+    )
+
+
+def _weak_eval(data: Data) -> str:
+    """The weak eval, and again with labels that are more like strong ones."""
+    classes = data.intervals.get("about", {}).get("num_classes")
+    if not classes:
+        return to_come("the weak eval with other labels")
+    named = {name: (row, "mean") for name, row in _by_name(data).items()}
+    for own in data.intervals["differences"]:
+        pair = own["first"], own["second"]
+        if pair in _WEAK_DIFFERENCES:
+            named[" less ".join(pair)] = own, "difference"
+    lines = [
+        [
+            name,
+            *(
+                cell(
+                    number(own[value], sign, metric),
+                    interval(own["clips"], sign, metric),
+                )
+                for metric in ("d_prime", "lwlrap")
+                for evaluation in _WEAK_EVALS
+                for own in [described["values"][f"{evaluation}_{metric}"]]
+            ),
+        ]
+        for name, (described, value) in named.items()
+        for sign in ["+" if value == "difference" else ""]
+    ]
+    head = [
+        f"{metric}, {text}"
+        for metric in ("d'", "lwlrap")
+        for text in _WEAK_EVALS.values()
+    ]
+    numbers = listed(classes[name] for name in _WEAK_EVALS)
+    return (
+        f"{table(['', *head], lines)}\n\nMeans over seeds with the 95 % "
+        f"interval over clips; of {numbers} classes. The clips and the "
+        f"explicit negatives are the same."
     )
 
 
