@@ -45,7 +45,7 @@ _MUS = flags.DEFINE_list("mus", _GRID, "Values of mu, in [0, 1].")
 def run_point(mixed: str, mu: float, seed: int, records_dir: str) -> Result:
     """Trains one point and writes its held-out metrics."""
     (row,) = [r for r in rows.ROWS if r.training_set == _ROW_OF_SET[mixed]]
-    run = rows.train_row(row, seed, mu, records_dir)
+    run = rows.train_row(row, seed, mu, records_dir, 1.0)
     best_step = run.made.result["best_step"]
     validations = run.made.result["validations"]
     if not validations:

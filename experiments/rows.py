@@ -465,13 +465,15 @@ def _settings_of_row(
     )
 
 
-@functools.cache  # many rows start from the same
+# Many rows start from the same. No argument has a default, which would be
+# another entry than the same value given.
+@functools.cache
 def train_row(
     row: Row,
     seed: int,
     mu: float,
     train_records_dir: str,
-    strong_fraction: float = 1.0,
+    strong_fraction: float,
 ) -> Run:
     """Trains a row, and first the row that it starts from.
 
@@ -486,7 +488,7 @@ def train_row(
     params, name = {**row.train, "seed": seed}, row.folder
     if "mu" in params and not mu:
         if row.mu_metric == "d_prime":
-            return train_row(CONTROL_ROW, seed, 0.0, train_records_dir)
+            return train_row(CONTROL_ROW, seed, 0.0, train_records_dir, 1.0)
         del params["mixed_training_set"], params["mu"]
         name += "-mu0"
     settings, weights, start = {}, {}, None
@@ -499,7 +501,9 @@ def train_row(
         name += f"-share{strong_fraction:g}"
     if row.starts_from:
         (start,) = [r for r in ROWS if r.training_set == row.starts_from]
-        start_run = train_row(start, start_seed(seed), 0.0, train_records_dir)
+        start_run = train_row(
+            start, start_seed(seed), 0.0, train_records_dir, 1.0
+        )
         settings.update(start_run.settings)
         weights.update(start_run.weights)
         params["warm_start_workdir"] = start_run.workdir

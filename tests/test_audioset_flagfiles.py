@@ -369,7 +369,7 @@ def test_rows_of_the_table_are_trained_as_their_flagfiles_say(
         _in_experiment(tmp_path)
         records_dir = rows.make_training_records()
         for row in _ROWS.values():
-            rows.train_row(row, 5, table1.mu_of(row), records_dir)
+            rows.train_row(row, 5, table1.mu_of(row), records_dir, 1.0)
         _in_experiment(tmp_path, "--mu_strong=0.25", "--seeds=5")
         assert table1.mu_of(_ROWS["plus_strong"]) == 0.25
     assert len(trained.calls) == len(_ROWS)
