@@ -610,13 +610,22 @@ def _p_values(num_simulations, num_resamples, seed, **sizes):
 
 @pytest.mark.parametrize(
     ("num_simulations", "num_resamples"),
-    [(150, 100), pytest.param(1000, 400, marks=pytest.mark.slow)],
+    [
+        (150, 100),
+        pytest.param(
+            *(1000, 400),
+            marks=[
+                pytest.mark.slow,
+                # As intervals from halves are a little too wide: so many
+                # simulations show it.
+                pytest.mark.xfail(reason="p-values are a little too large"),
+            ],
+        ),
+    ],
 )
 def test_p_values_are_uniform_under_the_null(num_simulations, num_resamples):
-    # Or a little too large, as intervals from halves are a little too wide.
     p_values = list(_p_values(num_simulations, num_resamples, seed=3))
-    assert kstest(p_values, "uniform", alternative="greater").pvalue > 0.01
-    assert kstest(p_values, "uniform").statistic < 0.1
+    assert kstest(p_values, "uniform").pvalue > 0.01
 
 
 def test_systems_that_differ_by_noise_are_not_called_different():
