@@ -8,18 +8,19 @@ instead of 1/27. What changes is due to the number of recordings.
 Both write the same files as the main run, into folders below its results.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from experiments.esc50.markdown import (
-    cell,
-    interval,
-    listed,
-    number,
-    table,
-    to_come,
+from experiments.esc50.markdown import interval, listed, number, table, to_come
+from experiments.esc50.tables import (
+    METRICS,
+    Data,
+    estimate,
+    named_values,
+    over_clips_cell,
+    sign_of,
+    stated_interval,
 )
-from experiments.esc50.tables import METRICS, Data
 from experiments.mu_curve import summarise
 
 RERUN, RECORDINGS = "rerun", "recordings"
@@ -33,40 +34,19 @@ def make_parts(main: Data, rerun: Data, recordings: Data) -> dict[str, str]:
     }
 
 
-def _by_name(data: Data) -> dict[str, Mapping[str, Any]]:
-    """Returns rows and differences, by what a table calls them."""
-    named = {r["training_set"]: r for r in data.intervals.get("rows", ())}
-    for own in data.intervals.get("differences", ()):
-        named[f"{own['first']} less {own['second']}"] = own
-    return named
-
-
-def _value(described: Mapping[str, Any]) -> float | None:
-    """Returns the mean of a row, or a difference."""
-    name = "mean" if "mean" in described else "difference"
-    value: float | None = described[name]
-    return value
-
-
-def stated_interval(described: Mapping[str, Any]) -> list[float] | None:
-    """Returns what both intervals of a number cover together; None of none."""
-    ends = [end for kind in ("clips", "seeds") for end in described[kind] or ()]
-    return [min(ends), max(ends)] if ends else None
-
-
 def _rerun(main: Data, rerun: Data) -> str:
     """Every number of the rerun, and whether the main run's interval has it."""
-    ours, theirs = _by_name(main), _by_name(rerun)
+    ours, theirs = named_values(main), named_values(rerun)
     shared = [name for name in ours if name in theirs]
     if not shared:
         return to_come("a run from scratch with other seeds")
     lines, inside = [], []
     for name in shared:
-        sign = "+" if " less " in name else ""
+        sign = sign_of(name)
         cells = []
         for metric in METRICS:
-            stated = stated_interval(ours[name]["values"][metric])
-            value = _value(theirs[name]["values"][metric])
+            stated = stated_interval(ours[name][metric])
+            value = estimate(theirs[name][metric])
             text = number(value, sign, metric)
             if stated is None or value is None:
                 cells.append(text)
@@ -89,7 +69,7 @@ def _seeds(data: Data) -> list[int]:
 
 def _recordings(main: Data, other: Data) -> str:
     """Both runs side by side on the strong eval, and by mu."""
-    named = [_by_name(data) for data in (main, other)]
+    named = [named_values(data) for data in (main, other)]
     shared = [name for name in named[0] if name in named[1]]
     if not shared:
         return to_come("the run with a quarter of the recordings")
@@ -102,16 +82,12 @@ def _recordings(main: Data, other: Data) -> str:
         [
             name,
             *(
-                cell(
-                    number(_value(own), sign, metric),
-                    interval(own["clips"], sign, metric),
-                )
+                over_clips_cell(name, metric, run[name][metric])
                 for metric in metrics
-                for own in [run[name]["values"][metric] for run in named]
+                for run in named
             ),
         ]
         for name in shared
-        for sign in ["+" if " less " in name else ""]
     ]
     head = [f"{METRICS[m]}, {share}" for m in metrics for share in shares]
     text = (

@@ -47,10 +47,10 @@ _WEAK_EVALS = {
     "weak_present": "what there is",
 }
 _WEAK_DIFFERENCES = (
-    ("Strong-small", "Weak-small"),
-    ("Diffuse-small", "Weak-small"),
-    ("+ Strong", "Weak-large"),
-    ("+ Strong", "+ Weak"),
+    "Strong-small less Weak-small",
+    "Diffuse-small less Weak-small",
+    "+ Strong less Weak-large",
+    "+ Strong less + Weak",
 )
 _STRATA_ROWS = (
     "Diffuse-small",
@@ -164,6 +164,46 @@ def make_parts(data: Data) -> dict[str, str]:
 
 def _by_name(data: Data) -> dict[str, dict[str, Any]]:
     return {r["training_set"]: r for r in data.intervals.get("rows", ())}
+
+
+def named_values(data: Data) -> dict[str, dict[str, dict[str, Any]]]:
+    """Returns what is said of rows and differences, by metric.
+
+    Differences are called "a less b".
+    """
+    named = {name: row["values"] for name, row in _by_name(data).items()}
+    for own in data.intervals.get("differences", ()):
+        named[f"{own['first']} less {own['second']}"] = own["values"]
+    return named
+
+
+def estimate(described: Mapping[str, Any]) -> float | None:
+    """Returns the mean of a row, or a difference."""
+    name = "mean" if "mean" in described else "difference"
+    value: float | None = described[name]
+    return value
+
+
+def sign_of(name: str) -> str:
+    """Returns how the numbers of `named_values` are signed."""
+    return "+" if " less " in name else ""
+
+
+def over_clips_cell(
+    name: str, metric: str, described: Mapping[str, Any]
+) -> str:
+    """Formats an estimate with its interval over clips."""
+    sign = sign_of(name)
+    return cell(
+        number(estimate(described), sign, metric),
+        interval(described["clips"], sign, metric),
+    )
+
+
+def stated_interval(described: Mapping[str, Any]) -> list[float] | None:
+    """Returns what both intervals of a number cover together; None of none."""
+    ends = [end for kind in ("clips", "seeds") for end in described[kind] or ()]
+    return [min(ends), max(ends)] if ends else None
 
 
 # --- The parts ---------------------------------------------------------------
@@ -341,12 +381,11 @@ def judge(difference: Mapping[str, Any], paper: float | None) -> str:
       "higher" or "lower" where every interval that there is leaves 0 out, else
       "open"; with a word on the paper's sign where it has one.
     """
-    intervals = [difference[kind] or () for kind in ("clips", "seeds")]
-    ends = [end for both in intervals for end in both]
+    low, high = stated_interval(difference) or (0.0, 0.0)
     word = "open"
-    if ends and min(ends) > 0:
+    if low > 0:
         word = "higher"
-    elif ends and max(ends) < 0:
+    elif high < 0:
         word = "lower"
     if word == "open" or not paper or abs(paper) < 0.005:
         return word
@@ -401,26 +440,18 @@ def _weak_eval(data: Data) -> str:
     classes = data.intervals.get("about", {}).get("num_classes")
     if not classes:
         return to_come("the weak eval with other labels")
-    named = {name: (row, "mean") for name, row in _by_name(data).items()}
-    for own in data.intervals["differences"]:
-        pair = own["first"], own["second"]
-        if pair in _WEAK_DIFFERENCES:
-            named[" less ".join(pair)] = own, "difference"
+    shown = (*_by_name(data), *_WEAK_DIFFERENCES)
     lines = [
         [
             name,
             *(
-                cell(
-                    number(own[value], sign, metric),
-                    interval(own["clips"], sign, metric),
-                )
-                for metric in ("d_prime", "lwlrap")
-                for evaluation in _WEAK_EVALS
-                for own in [described["values"][f"{evaluation}_{metric}"]]
+                over_clips_cell(name, metric, values[metric])
+                for base in ("d_prime", "lwlrap")
+                for metric in [f"{own}_{base}" for own in _WEAK_EVALS]
             ),
         ]
-        for name, (described, value) in named.items()
-        for sign in ["+" if value == "difference" else ""]
+        for name, values in named_values(data).items()
+        if name in shown
     ]
     head = [
         f"{metric}, {text}"
