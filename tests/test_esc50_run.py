@@ -8,7 +8,7 @@ import sys
 import pandas as pd
 import pytest
 
-from experiments.esc50.intervals import METRICS
+from experiments.table1 import METRICS
 
 _ROOT = pathlib.Path(__file__).parents[1]
 _SMALL = [

@@ -60,8 +60,8 @@ from audioset_strong.records.manifest import write_json
 from experiments.esc50.tables import ALL_ROWS
 from experiments.joined import Result
 from experiments.steps import hash_file, run_step
+from experiments.table1 import METRICS
 
-METRICS = ("weak_d_prime", "weak_lwlrap", "strong_d_prime", "strong_lwlrap")
 # The weak eval again, by what separates its labels from the strong ones: with
 # the weak labels of classes that have strong ones alone, and with what there is
 # in a clip instead of what its weak labels say.

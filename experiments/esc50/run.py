@@ -48,7 +48,7 @@ from audioset_strong.records.manifest import (
 )
 from audioset_strong.training.strategy import make_reproducible
 from experiments import mu_curve, mu_sweep, rows, strong_share, table1
-from experiments.esc50.intervals import METRICS, write_intervals
+from experiments.esc50.intervals import write_intervals
 from experiments.joined import Result, read_results
 from experiments.training_steps import (
     ExperimentInputs,
@@ -311,7 +311,7 @@ def collect(output_dirs: Sequence[str], results_dir: str) -> str:
     paper = {
         row.training_set: {
             metric: value
-            for metric, value in zip(METRICS, row.paper, strict=True)
+            for metric, value in zip(table1.METRICS, row.paper, strict=True)
             if value is not None
         }
         for row in rows.ROWS
