@@ -172,7 +172,9 @@ def test_documents_and_figures_of_the_repository_are_what_results_give():
 
 def test_without_results_every_part_says_so(tmp_path):
     nothing = read_data(str(tmp_path))
-    others = other_runs.make_parts(nothing, nothing, nothing)
+    others = other_runs.make_parts(
+        nothing, dict.fromkeys(other_runs.FOLDERS, nothing)
+    )
     for part in (*make_parts(nothing).values(), *others.values()):
         assert part.startswith("Still to come: ")
     assert make_figures(nothing) == {}
@@ -234,7 +236,8 @@ def test_of_one_seed_there_is_no_interval_over_seeds(data):
     make_figures(data)["table1"].draw()
 
 
-def test_rerun_is_held_against_both_intervals(data):
+@pytest.mark.parametrize("name", ["rerun", "first_machine"])
+def test_rerun_is_held_against_both_intervals(data, name):
     def move(named, row, mean):
         return {**row, "values": _values(named, mean, None)}
 
@@ -249,7 +252,8 @@ def test_rerun_is_held_against_both_intervals(data):
         },
     )
     nothing = data._replace(intervals={})
-    part = other_runs.make_parts(data, rerun, nothing)["rerun"]
+    others = {**dict.fromkeys(other_runs.FOLDERS, nothing), name: rerun}
+    part = other_runs.make_parts(data, others)[name]
     assert "| + Strong | 0.88 in [0.00, 2.00] | " in part
     assert (
         "| + Strong less + Diffuse | +0.38 **not in** [+0.15, +0.35] |" in part
@@ -272,20 +276,16 @@ def test_runs_with_other_recordings_stand_side_by_side(data):
             if p["point"]["mu"] != 0.9
         ],
     )
-    part = other_runs.make_parts(main, main, other)["recordings"]
+    others = {**dict.fromkeys(other_runs.FOLDERS, main), "recordings": other}
+    part = other_runs.make_parts(main, others)["recordings"]
     assert "| strong eval d', 0.037 | strong eval d', 0.25 |" in part
     assert "| Weak-large | 0.00<br>[-0.10, 0.10] | 0.00<br>" in part
     line = "| + Strong | 0.7 | **1.000** | **0.700** | 0.430 | 0.430 |"
     assert line in part
     assert "| 0.9 |" not in part
-    assert (
-        "best lwlrap"
-        not in (
-            other_runs.make_parts(main, main, other._replace(points=[]))[
-                "recordings"
-            ]
-        )
-    )
+    others["recordings"] = other._replace(points=[])
+    part = other_runs.make_parts(main, others)["recordings"]
+    assert "best lwlrap" not in part
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,15 @@
-"""Two runs beside the main one, as Markdown.
+"""Other runs beside the main one, as Markdown.
 
 `rerun.flags`: all of it again from scratch, with other seeds for the release
-and for the models. What the main run states should hold there.
+and for the models. What the main run states should hold there. So it should on
+`first_machine`, where the same flags were run by other arithmetic.
 `recordings.flags`: a quarter of the training recordings for the Strong set
 instead of 1/27. What changes is due to the number of recordings.
 
-Both write the same files as the main run, into folders below its results.
+All write the same files as the main run, into folders below its results.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from experiments.esc50.markdown import interval, listed, number, table, to_come
@@ -24,22 +25,25 @@ from experiments.esc50.tables import (
 from experiments.mu_curve import summarise
 
 RERUN, RECORDINGS = "rerun", "recordings"
+FIRST_MACHINE = "first_machine"
+FOLDERS = (RERUN, FIRST_MACHINE, RECORDINGS)
 
 
-def make_parts(main: Data, rerun: Data, recordings: Data) -> dict[str, str]:
-    """Makes the generated parts of both runs, by their names."""
+def make_parts(main: Data, others: Mapping[str, Data]) -> dict[str, str]:
+    """Makes the generated part of each of `FOLDERS`, by its name."""
     return {
-        RERUN: _rerun(main, rerun),
-        RECORDINGS: _recordings(main, recordings),
+        RERUN: _rerun(main, others[RERUN]),
+        FIRST_MACHINE: _rerun(main, others[FIRST_MACHINE]),
+        RECORDINGS: _recordings(main, others[RECORDINGS]),
     }
 
 
 def _rerun(main: Data, rerun: Data) -> str:
-    """Every number of the rerun, and whether the main run's interval has it."""
+    """Every number of a rerun, and whether the main run's interval has it."""
     ours, theirs = named_values(main), named_values(rerun)
     shared = [name for name in ours if name in theirs]
     if not shared:
-        return to_come("a run from scratch with other seeds")
+        return to_come("a run from scratch")
     lines, inside = [], []
     for name in shared:
         sign = sign_of(name)

@@ -129,15 +129,16 @@ def main(argv: Sequence[str]) -> None:
             f"Expected {RESULTS_DIR} here. Run this from the root of the "
             f"repository."
         )
-    main_run, rerun, recordings = (
-        read_data(os.path.join(RESULTS_DIR, name))
-        for name in ("", other_runs.RERUN, other_runs.RECORDINGS)
-    )
+    main_run = read_data(RESULTS_DIR)
+    others = {
+        name: read_data(os.path.join(RESULTS_DIR, name))
+        for name in other_runs.FOLDERS
+    }
     changed = update(
         ".",
         {
             **make_parts(main_run),
-            **other_runs.make_parts(main_run, rerun, recordings),
+            **other_runs.make_parts(main_run, others),
         },
         make_figures(main_run),
         _CHECK.value,
