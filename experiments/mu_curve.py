@@ -135,13 +135,15 @@ def mu_figure(
             title=_TITLES[metric],
         )
         axis.spines[["top", "right"]].set_visible(False)
+    marks = "Star: our best mu. Dotted: the paper's mu; grey: its range by d'."
+    if any(len(point["seeds"]) > 1 for point in points):
+        marks += " Band: lowest and highest seed."
     figure.legend(
         *figure.axes[0].get_legend_handles_labels(),
         loc="outside lower center",
         ncols=2,
         frameon=False,
-        title="Star: our best mu. Dotted: the paper's mu; grey: its range by "
-        "d'. Band: lowest and highest seed.",
+        title=marks,
         title_fontsize="small",
     )
     return figure

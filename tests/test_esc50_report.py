@@ -4,10 +4,13 @@ import pathlib
 import sys
 
 import forked
+import numpy as np
+import pandas as pd
 import pytest
 
 from audioset_strong.errors import InputError
 from experiments.esc50 import other_runs, report
+from experiments.esc50.class_priors import moves_of_classes
 from experiments.esc50.figures import make_figures
 from experiments.esc50.tables import (
     METRICS,
@@ -143,6 +146,18 @@ def data(tmp_path):
                 "seeds": None,
             },
         },
+        class_priors={
+            "rows": [
+                {
+                    "training_set": name,
+                    "seed": seed,
+                    "as_trained": {"lwlrap": 0.5},
+                    "moved": {"lwlrap": moved + seed / 8},
+                }
+                for name, moved in (("+ Strong", 0.375), ("Weak-large", 0.5))
+                for seed in (1, 0)
+            ]
+        },
         strata={
             "strata": strata,
             "rows": [
@@ -224,6 +239,30 @@ def test_optima_are_there_when_both_rows_are(data):
     assert "| the paper, each by itself | 0.7 to 0.95, 0.2 | 1.4 | 0.48 |" in (
         part
     )
+
+
+def test_priors_of_classes_are_means_over_seeds(data):
+    part = make_parts(data)["class-priors"]
+    assert (
+        "| Weak-large | 0.500 | 0.562 | +0.062 | 0, 1 |\n"
+        "| + Strong | 0.500 | 0.438 | -0.062 | 0, 1 |" in part
+    )
+
+
+def test_logits_move_by_the_odds_of_frames_over_those_of_clips():
+    framed = pd.DataFrame(
+        {
+            "segment_id": ["a"] * 4 + ["b"],
+            "label_frame": [0, 1, 0, 1, 0],
+            "mid": ["/m/1", "/m/1", "/m/2", "/m/2", "/m/1"],
+            "is_present": [True, False, True, True, False],
+        }
+    )
+    weak = pd.DataFrame({"mids": [("/m/1", "/m/3"), ("/m/1",), (), ()]})
+    moves = moves_of_classes(framed, weak, ["/m/3", "/m/1", "/m/2"])
+    # One of three label frames, one to two; two of four clips, even odds.
+    # The others are in the one or the other alone.
+    np.testing.assert_allclose(moves, [0, np.log(0.5), 0], atol=1e-12)
 
 
 def test_of_one_seed_there_is_no_interval_over_seeds(data):

@@ -85,5 +85,12 @@ def test_a_small_run_is_made_and_gone_on_with(tmp_path, esc50_dir):
             found, stated = row["values"][metric], run["values"][metric]
             assert found["mean"] == (stated and pytest.approx(stated, abs=1e-5))
             assert found["seeds"] is None
+    priors = json.loads(
+        (tmp_path / "results" / "class_priors.json").read_text()
+    )
+    assert [row["training_set"] for row in priors["rows"]] == [
+        "+ Strong",
+        "Weak-small",
+    ]
     classes = pd.read_csv(tmp_path / "results" / "classes.csv")
     assert set(classes["training_set"]) == {"Weak-small", "+ Strong"}

@@ -94,8 +94,8 @@ _STRATA_DIFFERENCES = (
 _RESAMPLING = ResamplingSettings()
 
 # Below the output folder.
-_LABELS = "release/labels"
-_SCORES = "models/{run}/eval_scores.npz"
+LABELS = "release/labels"
+SCORES = "models/{run}/eval_scores.npz"
 
 _Floats = npt.NDArray[np.float64]
 
@@ -224,22 +224,27 @@ def _rounded(values: Any) -> Any:
 # --- Resamples of one model --------------------------------------------------
 
 
+def find_output_dir(run: str, output_dirs: Sequence[str]) -> str:
+    """Returns the output folder that holds the scores of a run."""
+    place = SCORES.format(run=run)
+    for output_dir in output_dirs:
+        if os.path.exists(os.path.join(output_dir, place)):
+            return output_dir
+    raise InputError(
+        f"Expected the scores of {run} in {', '.join(output_dirs)}, as "
+        f"{place}. Give the output folder that it was scored in."
+    )
+
+
 def _resample(
     result: Result, output_dirs: Sequence[str]
 ) -> tuple[Model, dict[str, Any]]:
     """Resamples a model, unless that was done; returns what it is of too."""
     run = result["run"]
-    place = _SCORES.format(run=run)
-    found = [d for d in output_dirs if os.path.exists(os.path.join(d, place))]
-    if not found:
-        raise InputError(
-            f"Expected the scores of {run} in {', '.join(output_dirs)}, as "
-            f"{place}. Give the output folder that it was scored in."
-        )
-    output_dir = found[0]
-    scores_path = os.path.join(output_dir, place)
+    output_dir = find_output_dir(run, output_dirs)
+    scores_path = os.path.join(output_dir, SCORES.format(run=run))
     labels = {
-        name: os.path.join(output_dir, _LABELS, file_name)
+        name: os.path.join(output_dir, LABELS, file_name)
         for name, file_name in (
             ("framed_labels", "audioset_eval_strong_framed_posneg.tsv"),
             ("weak_labels", "eval_segments.csv"),
@@ -253,7 +258,7 @@ def _resample(
     if changed:
         raise InputError(
             f"Expected the labels that {run} was evaluated with in "
-            f"{output_dir}/{_LABELS}; {', '.join(changed)} differ."
+            f"{output_dir}/{LABELS}; {', '.join(changed)} differ."
         )
     path = os.path.join(output_dir, "resamples", f"{run}.npz")
 

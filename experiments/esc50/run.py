@@ -25,8 +25,9 @@ that holds the inputs, and for fine-tuned rows the points of the sweep.
 --results_dir receives `inputs.json`, the hashes; `runs.jsonl`, a line a row and
 seed with its numbers, settings and versions; `classes.csv`, a line a row, seed,
 evaluation and class; `mu_sweep.jsonl`, a line a point; `strong_share.jsonl`, a
-line a share of figure 3 and seed; and `intervals.json` and `strata.json`
-(`intervals.py`). `report.py` makes tables and figures of them.
+line a share of figure 3 and seed; `intervals.json` and `strata.json`
+(`intervals.py`); and `class_priors.json` (`class_priors.py`). `report.py` makes
+tables and figures of them.
 """
 
 import json
@@ -48,6 +49,7 @@ from audioset_strong.records.manifest import (
 )
 from audioset_strong.training.strategy import make_reproducible
 from experiments import mu_curve, mu_sweep, rows, strong_share, table1
+from experiments.esc50.class_priors import write_class_priors
 from experiments.esc50.intervals import write_intervals
 from experiments.joined import Result, read_results
 from experiments.training_steps import (
@@ -317,6 +319,7 @@ def collect(output_dirs: Sequence[str], results_dir: str) -> str:
         for row in rows.ROWS
     }
     write_intervals(results, output_dirs, paper, results_dir)
+    write_class_priors(results, output_dirs, results_dir)
     return table1.format_table(table1.summarise(results))
 
 

@@ -9,6 +9,7 @@ order.
 import itertools
 import json
 import os
+import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -106,6 +107,7 @@ class Data(NamedTuple):
       intervals: `intervals.json`.
       strata: `strata.json`.
       labels: `label_statistics.json`.
+      class_priors: `class_priors.json`.
     """
 
     inputs: dict[str, Any]
@@ -115,6 +117,7 @@ class Data(NamedTuple):
     intervals: dict[str, Any]
     strata: dict[str, Any]
     labels: dict[str, Any]
+    class_priors: dict[str, Any]
 
 
 def read_data(folder: str) -> Data:
@@ -156,6 +159,7 @@ def make_parts(data: Data) -> dict[str, str]:
         "learning": _learning(data),
         "mu": _mu_curve(data),
         "optima": _optima(data),
+        "class-priors": _class_priors(data),
         "figure3": _figure3(data),
         "strata": _strata(data),
         "labels": _labels(data),
@@ -616,6 +620,41 @@ def _optima(data: Data) -> str:
     )
     head = ["+ Strong", "mu", "strong eval d'", "strong eval lwlrap"]
     return table(head, lines)
+
+
+def _class_priors(data: Data) -> str:
+    """Lwlrap as trained, and as if weak labels told how common classes are."""
+    lines = []
+    for name in ALL_ROWS:
+        of_row = [
+            row
+            for row in data.class_priors.get("rows", ())
+            if row["training_set"] == name
+        ]
+        if not of_row:
+            continue
+        means = [
+            statistics.mean(row[of]["lwlrap"] for row in of_row)
+            for of in ("as_trained", "moved")
+        ]
+        seeds = sorted(row["seed"] for row in of_row)
+        lines.append(
+            [
+                name,
+                *(f"{mean:.3f}" for mean in means),
+                f"{means[1] - means[0]:+.3f}",
+                listed(seeds),
+            ]
+        )
+    if not lines:
+        return to_come("lwlrap with the priors of label frames")
+    head = ["", "lwlrap", "with moved logits", "difference", "seeds"]
+    return (
+        f"{table(head, lines)}\n\nStrong eval, means over seeds. Each class's "
+        f"logit is moved by the logit of its share of the strongly labelled "
+        f"training frames, less that of its share of the weakly labelled "
+        f"training clips (`class_priors.py`); d' stays as it is."
+    )
 
 
 def share_results(data: Data) -> list[dict[str, Any]]:

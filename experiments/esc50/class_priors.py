@@ -1,0 +1,134 @@
+"""How much of a row's lwlrap is how common its training set says classes are.
+
+lwlrap ranks the classes of a label frame, so that a constant a class changes
+it; d' ranks the frames of a class and cannot see one. Here each class's logit
+is moved by what separates Weak labels from label frames with strong ones: the
+logit of the share of label frames with the class, less that of the share of
+weakly labelled clips with it. A model that learned what weak labels say is then
+as one that knows how common classes are in label frames; nothing else changes.
+What a fine-tuned row gains over a moved Weak-large is more than priors.
+
+The moves are of the labels of the training clips; no label of the evaluation
+clips is read for them.
+"""
+
+import dataclasses
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from audioset_strong import files
+from audioset_strong.evaluation import (
+    evaluate,
+    read_known_classes,
+    read_scores,
+    read_truth,
+)
+from audioset_strong.labels.frame_rule import frame_strong_labels
+from audioset_strong.labels.label_files import (
+    read_strong_labels,
+    read_weak_labels,
+)
+from audioset_strong.records.manifest import read_json, write_json
+from experiments.esc50.intervals import LABELS, SCORES, find_output_dir
+from experiments.joined import Result
+from experiments.steps import hash_file, run_step
+
+_Floats = npt.NDArray[np.float64]
+
+
+def _logit(share: _Floats) -> _Floats:
+    # Finite for a class that all clips have, and for a score of 0 or 1.
+    bounded: _Floats = np.clip(share, 1e-6, 1 - 1e-6)
+    return np.log(bounded) - np.log1p(-bounded)
+
+
+def moves_of_classes(
+    framed: pd.DataFrame, weak: pd.DataFrame, mids: Sequence[str]
+) -> _Floats:
+    """Returns what to add to each class's logit, float64 `[num_classes]`.
+
+    Args:
+      framed: Framed labels of the training clips with strong ones.
+      weak: Weak labels of the training clips.
+      mids: The classes; 0 for one that either has no label of.
+    """
+    positive = framed[framed["is_present"]]
+    in_frames = positive["mid"].value_counts()
+    num_frames = len(framed[["segment_id", "label_frame"]].drop_duplicates())
+    in_clips = weak["mids"].explode().value_counts()
+    frames, clips = (
+        of.reindex(mids, fill_value=0).to_numpy(float)
+        for of in (in_frames, in_clips)
+    )
+    moves = _logit(frames / num_frames) - _logit(clips / len(weak))
+    return np.where((frames > 0) & (clips > 0), moves, 0.0)
+
+
+def write_class_priors(
+    results: Sequence[Result], output_dirs: Sequence[str], results_dir: str
+) -> None:
+    """Writes lwlrap and d' on the strong eval, as trained and moved.
+
+    Args:
+      results: Of rows: what `table1.run_row` returned.
+      output_dirs: Folders with the scores and labels that they are of.
+      results_dir: Receives `class_priors.json`.
+    """
+    rows = [
+        {**result["point"], **_measure_row(result["run"], output_dirs)}
+        for result in results
+    ]
+    write_json({"rows": rows}, os.path.join(results_dir, "class_priors.json"))
+
+
+def _measure_row(run: str, output_dirs: Sequence[str]) -> dict[str, Any]:
+    """Measures the scores of a run, unless that was done."""
+    output_dir = find_output_dir(run, output_dirs)
+    scores_path = os.path.join(output_dir, SCORES.format(run=run))
+    paths = {
+        name: os.path.join(output_dir, LABELS, name)
+        for name in (
+            "unbalanced_train_segments.csv",
+            "balanced_train_segments.csv",
+            "audioset_train_strong.tsv",
+            "class_labels_indices.csv",
+            "audioset_eval_strong_framed_posneg.tsv",
+        )
+    }
+    unbalanced, balanced, strong, class_map, truth_path = paths.values()
+    path = os.path.join(output_dir, "class_priors", f"{run}.json")
+
+    def measure() -> None:
+        weak = pd.concat(map(read_weak_labels, (unbalanced, balanced)))
+        framed = frame_strong_labels(read_strong_labels(strong))
+        truth = read_truth(framed_labels=truth_path)
+        scores = read_scores(scores_path, read_known_classes(class_map))
+        logits = _logit(scores.scores.astype(float))
+        moved = logits + moves_of_classes(framed, weak, list(scores.mids))
+        measured = {}
+        for name, own in (
+            ("as_trained", scores),
+            (
+                "moved",
+                dataclasses.replace(scores, scores=moved, is_logits=True),
+            ),
+        ):
+            (found,) = (
+                result
+                for result in evaluate(own, truth).results
+                if (result.evaluation, result.negatives)
+                == ("strong", "explicit")
+            )
+            measured[name] = {"lwlrap": found.lwlrap, "d_prime": found.d_prime}
+        files.make_output_folder(os.path.dirname(path))
+        write_json(measured, path)
+
+    hashes = {name: hash_file(own) for name, own in paths.items()}
+    inputs = {"scores": hash_file(scores_path), **hashes}
+    run_step(output_dir, f"class_priors_{run}", path, inputs, measure)
+    return dict(read_json(path))
