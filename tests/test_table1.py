@@ -525,8 +525,9 @@ def esc50(fake, monkeypatch):
     monkeypatch.setattr(esc50_run, "check_no_shared_clips", lambda *_: None)
     monkeypatch.setattr(esc50_run, "make_reproducible", lambda **_: None)
     monkeypatch.setattr(esc50_run, "hash_records_dir", fake.records.get)
-    # Of scores, which here there are none: test_esc50_intervals.py.
-    monkeypatch.setattr(esc50_run, "write_intervals", lambda *_: None)
+    # Of scores, which here there are none: test_esc50_run.py has them.
+    for name in ("write_intervals", "write_class_priors"):
+        monkeypatch.setattr(esc50_run, name, lambda *_: None)
     release = fake.folder / "out" / "release"
     release.mkdir(parents=True)
     (release / "soundscapes.json").write_text('{"classes": [], "params": {}}')
