@@ -17,8 +17,8 @@ def share_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
     """Draws d' on the left axis and lwlrap on the right, as the paper does.
 
     Args:
-      points: A dict for each share, in order: `num_strong_clips`, the metrics'
-        means over seeds, None where there is none, and their `ranges`.
+      points: A dict for each share, in order: `num_strong_clips`, `seeds`, the
+        metrics' means over seeds, None where there is none, and their `ranges`.
     """
     figure = Figure(figsize=(6, 4), layout="constrained")
     left = figure.add_subplot()
@@ -42,13 +42,15 @@ def share_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
         axis.spines["top"].set_visible(False)
     left.set_xlabel("Strong clips used in fine-tuning")
     left.set_xlim(left=-most / 40)  # there may be a point at 0
+    text = "The paper's curves end, at 67k clips, at d' 1.39 and lwlrap 0.47."
+    if any(len(point["seeds"]) > 1 for point in points):
+        text = f"Mean of the seeds; bar: lowest to highest.\n{text}"
     figure.legend(
         handles=lines,
         loc="outside lower center",
         ncols=2,
         frameon=False,
-        title="Mean of the seeds; bar: lowest to highest.\n"
-        "The paper's curves end, at 67k clips, at d' 1.39 and lwlrap 0.47.",
+        title=text,
         title_fontsize="small",
     )
     return figure
