@@ -13,9 +13,9 @@ clips is read for them.
 """
 
 import dataclasses
+import functools
 import os
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -37,6 +37,17 @@ from audioset_strong.records.manifest import read_json, write_json
 from experiments.esc50.intervals import LABELS, SCORES, find_output_dir
 from experiments.joined import Result
 from experiments.steps import hash_file, run_step
+
+# Unbalanced and balanced weak labels, and strong ones.
+_TRAINING_LABELS = (
+    "unbalanced_train_segments.csv",
+    "balanced_train_segments.csv",
+    "audioset_train_strong.tsv",
+)
+_EVAL_LABELS = (
+    "class_labels_indices.csv",
+    "audioset_eval_strong_framed_posneg.tsv",
+)
 
 _Floats = npt.NDArray[np.float64]
 
@@ -69,6 +80,17 @@ def moves_of_classes(
     return np.where((frames > 0) & (clips > 0), moves, 0.0)
 
 
+@functools.cache  # all rows of a run have the same
+def _read_moves(labels_dir: str, mids: tuple[str, ...]) -> _Floats:
+    """Reads the training labels of a release: what `moves_of_classes` gives."""
+    unbalanced, balanced, strong = (
+        os.path.join(labels_dir, name) for name in _TRAINING_LABELS
+    )
+    weak = pd.concat(map(read_weak_labels, (unbalanced, balanced)))
+    framed = frame_strong_labels(read_strong_labels(strong))
+    return moves_of_classes(framed, weak, mids)
+
+
 def write_class_priors(
     results: Sequence[Result], output_dirs: Sequence[str], results_dir: str
 ) -> None:
@@ -80,55 +102,47 @@ def write_class_priors(
       results_dir: Receives `class_priors.json`.
     """
     rows = [
-        {**result["point"], **_measure_row(result["run"], output_dirs)}
+        {
+            **result["point"],
+            "as_trained": {
+                metric: result["values"][f"strong_{metric}"]
+                for metric in ("lwlrap", "d_prime")
+            },
+            "moved": _measure_moved(result["run"], output_dirs),
+        }
         for result in results
     ]
     write_json({"rows": rows}, os.path.join(results_dir, "class_priors.json"))
 
 
-def _measure_row(run: str, output_dirs: Sequence[str]) -> dict[str, Any]:
-    """Measures the scores of a run, unless that was done."""
+def _measure_moved(run: str, output_dirs: Sequence[str]) -> dict[str, float]:
+    """Measures the moved scores of a run, unless that was done."""
     output_dir = find_output_dir(run, output_dirs)
     scores_path = os.path.join(output_dir, SCORES.format(run=run))
-    paths = {
-        name: os.path.join(output_dir, LABELS, name)
-        for name in (
-            "unbalanced_train_segments.csv",
-            "balanced_train_segments.csv",
-            "audioset_train_strong.tsv",
-            "class_labels_indices.csv",
-            "audioset_eval_strong_framed_posneg.tsv",
-        )
-    }
-    unbalanced, balanced, strong, class_map, truth_path = paths.values()
+    labels_dir = os.path.join(output_dir, LABELS)
+    class_map, framed_labels = (
+        os.path.join(labels_dir, name) for name in _EVAL_LABELS
+    )
     path = os.path.join(output_dir, "class_priors", f"{run}.json")
 
     def measure() -> None:
-        weak = pd.concat(map(read_weak_labels, (unbalanced, balanced)))
-        framed = frame_strong_labels(read_strong_labels(strong))
-        truth = read_truth(framed_labels=truth_path)
         scores = read_scores(scores_path, read_known_classes(class_map))
-        logits = _logit(scores.scores.astype(float))
-        moved = logits + moves_of_classes(framed, weak, list(scores.mids))
-        measured = {}
-        for name, own in (
-            ("as_trained", scores),
-            (
-                "moved",
-                dataclasses.replace(scores, scores=moved, is_logits=True),
-            ),
-        ):
-            (found,) = (
-                result
-                for result in evaluate(own, truth).results
-                if (result.evaluation, result.negatives)
-                == ("strong", "explicit")
-            )
-            measured[name] = {"lwlrap": found.lwlrap, "d_prime": found.d_prime}
+        moves = _read_moves(labels_dir, tuple(map(str, scores.mids)))
+        logits = _logit(scores.scores.astype(float)) + moves
+        moved = dataclasses.replace(scores, scores=logits, is_logits=True)
+        report = evaluate(moved, read_truth(framed_labels=framed_labels))
+        (found,) = (
+            result
+            for result in report.results
+            if (result.evaluation, result.negatives) == ("strong", "explicit")
+        )
         files.make_output_folder(os.path.dirname(path))
-        write_json(measured, path)
+        write_json({"lwlrap": found.lwlrap, "d_prime": found.d_prime}, path)
 
-    hashes = {name: hash_file(own) for name, own in paths.items()}
+    hashes = {
+        name: hash_file(os.path.join(labels_dir, name))
+        for name in _TRAINING_LABELS + _EVAL_LABELS
+    }
     inputs = {"scores": hash_file(scores_path), **hashes}
     run_step(output_dir, f"class_priors_{run}", path, inputs, measure)
     return dict(read_json(path))

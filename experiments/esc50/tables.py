@@ -9,7 +9,6 @@ order.
 import itertools
 import json
 import os
-import statistics
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -624,26 +623,29 @@ def _optima(data: Data) -> str:
 
 def _class_priors(data: Data) -> str:
     """Lwlrap as trained, and as if weak labels told how common classes are."""
-    lines = []
-    for name in ALL_ROWS:
-        of_row = [
-            row
+    points = over_seeds(
+        [
+            {
+                "point": {n: row[n] for n in ("training_set", "seed")},
+                "values": {
+                    of: row[of]["lwlrap"] for of in ("as_trained", "moved")
+                },
+            }
             for row in data.class_priors.get("rows", ())
-            if row["training_set"] == name
-        ]
-        if not of_row:
-            continue
-        means = [
-            statistics.mean(row[of]["lwlrap"] for row in of_row)
-            for of in ("as_trained", "moved")
-        ]
-        seeds = sorted(row["seed"] for row in of_row)
+        ],
+        "training_set",
+    )
+    lines = []
+    for point in sorted(
+        points, key=lambda point: ALL_ROWS.index(point["training_set"])
+    ):
+        values = point["as_trained"], point["moved"]
         lines.append(
             [
-                name,
-                *(f"{mean:.3f}" for mean in means),
-                f"{means[1] - means[0]:+.3f}",
-                listed(seeds),
+                point["training_set"],
+                *(number(value, "", "lwlrap") for value in values),
+                number(values[1] - values[0], "+", "lwlrap"),
+                listed(point["seeds"]),
             ]
         )
     if not lines:
