@@ -43,7 +43,14 @@ from experiments.joined import (
     read_results,
     write_result,
 )
-from experiments.rows import CONTROL_ROW, LWLRAP_ROW, ROWS, Row
+from experiments.rows import (
+    CONTROL_ROW,
+    LWLRAP_ROW,
+    ROWS,
+    SAME_MU_ROW,
+    Row,
+    mu_row,
+)
 from experiments.table1_plot import plot_table1
 from experiments.training_steps import (
     ExperimentInputs,
@@ -52,7 +59,9 @@ from experiments.training_steps import (
 )
 
 METRICS = ("weak_d_prime", "weak_lwlrap", "strong_d_prime", "strong_lwlrap")
-ROW_OF_FOLDER = {row.folder: row for row in (*ROWS, CONTROL_ROW, LWLRAP_ROW)}
+ROW_OF_FOLDER = {
+    row.folder: row for row in (*ROWS, CONTROL_ROW, LWLRAP_ROW, SAME_MU_ROW)
+}
 
 flags.adopt_module_key_flags(rows)
 _ROWS = flags.DEFINE_list(
@@ -80,6 +89,7 @@ _MU_FROM = flags.DEFINE_string(
 
 def mu_of(row: Row) -> float:
     """Returns the mu of a row by the flags; 0 for one that mixes nothing."""
+    row = mu_row(row)
     flag = _MU.get(row.training_set)
     if flag is None:
         return 0.0

@@ -199,23 +199,24 @@ def test_parts_show_the_numbers(data):
     parts = make_parts(data)
     assert "Rows so far: Weak-large (seeds 0, 1, 2); + Weak" in parts["status"]
     assert "Still to come: Weak-small, " in parts["status"]
-    assert "+ Strong by lwlrap." in parts["status"]
+    assert "lwlrap, + Diffuse at same mu." in parts["status"]
     assert "| clips with weak labels only | 26000 |" in parts["settings"]
     line = "| + Strong | 0, 1, 2 | 0.8 | 0.001 | 64 | 960 | 60 to 180 |"
     assert line in parts["settings"]
     assert "width 0.25. Versions: tensorflow 2.21.0." in parts["settings"]
-    cell = "**0.75** (0.50)<br>[0.65, 0.85]<br>[0.00, 2.00]"
+    cell = "**0.75** (0.50)<br>[0.65, 0.85]<br>[-0.00, 2.00]"
     assert f"| + Strong | {cell} |" in parts["table1"]
     # What the paper does not have has no brackets.
     assert "| + Weak | **0.25**<br>[0.15, 0.35]" in parts["table1"]
-    assert "| + Strong | 0.75 [0.65, 0.85] (0.50) |" in parts["table1-short"]
+    assert "| + Strong | 0.75 [-0.00, 2.00] (0.50) |" in parts["table1-short"]
     assert "strong eval d', 2 of 3;" in parts["table1"]
     assert "higher, **not the paper**" in parts["differences"]
     assert "of 82, 50, 49 classes" in parts["weak-eval"]
     line = "| + Strong less Weak-large | +0.25<br>[+0.15, +0.35] | +0.25<br>"
     assert line in parts["weak-eval"]
     assert "less + Diffuse" not in parts["weak-eval"]
-    assert "| 0.50 | [0.25, 0.75] | not bounded" in parts["decomposition"]
+    line = "by + Diffuse | **0.50** | [0.25, 0.75] | not bounded"
+    assert line in parts["decomposition"]
     assert "**1.000 [1.000, 1.000]**" in parts["mu"]
     line = "| Weak-large | 640, 640, 640 | 0.00, 1.00, 2.00 | 1,280, 1,280, "
     assert line in parts["learning"]
@@ -239,6 +240,37 @@ def test_optima_are_there_when_both_rows_are(data):
     assert "| the paper, each by itself | 0.7 to 0.95, 0.2 | 1.4 | 0.48 |" in (
         part
     )
+
+
+def test_gain_is_split_at_the_same_mu_too_when_that_row_is_there(data):
+    same = "+ Diffuse at same mu"
+    theirs = [
+        {
+            "first": first,
+            "second": second,
+            "unit": "seed",
+            "num_units": 2,
+            "paper": {},
+            "values": _values("difference", value, [0.2, 0.3]),
+        }
+        for first, second, value in (
+            ("+ Strong", same, 0.125),
+            (same, "Weak-large", 0.375),
+        )
+    ]
+    intervals = {
+        **data.intervals,
+        "differences": [*data.intervals["differences"], *theirs],
+        "temporal_precision_share_at_same_mu": {
+            "share": 0.25,
+            "clips": [0.125, 0.5],
+            "seeds": [0.0, 1.0],
+        },
+    }
+    part = make_parts(data._replace(intervals=intervals))["decomposition"]
+    assert f"temporal precision (+ Strong less {same}) | +0.12 |" in part
+    assert f"by {same} | **0.25** | [0.12, 0.50] | [0.00, 1.00] | - |" in part
+    assert part.count("+ Strong over Weak-large") == 1
 
 
 def test_priors_of_classes_are_means_over_seeds(data):
@@ -293,7 +325,7 @@ def test_rerun_is_held_against_both_intervals(data, name):
     nothing = data._replace(intervals={})
     others = {**dict.fromkeys(other_runs.FOLDERS, nothing), name: rerun}
     part = other_runs.make_parts(data, others)[name]
-    assert "| + Strong | 0.88 in [0.00, 2.00] | " in part
+    assert "| + Strong | 0.88 in [-0.00, 2.00] | " in part
     assert (
         "| + Strong less + Diffuse | +0.38 **not in** [+0.15, +0.35] |" in part
     )

@@ -427,6 +427,22 @@ def test_row_by_lwlrap_has_the_mu_and_the_checkpoint_of_that_metric(fake):
     assert made == _made_of("plus_strong_by_lwlrap-mu0")
 
 
+def test_row_at_the_same_mu_is_a_run_of_diffuse_with_the_mu_of_strong(fake):
+    mus = "--mu_diffuse=0.4", "--mu_strong=0.6"
+    fake.run(table1, "--rows=plus_diffuse", *mus)
+    made = fake.run(table1, "--rows=plus_diffuse_at_same_mu", *mus)
+    assert made == _made_of("plus_diffuse-mu0.6")
+    path = fake.folder / "out/rows/plus_diffuse_at_same_mu-seed0.json"
+    result = json.loads(path.read_text())
+    assert result["values"]["mu"] == 0.6
+    settings = result["must_agree"]["settings of + Diffuse at same mu"]
+    assert settings["train.mixed_training_set"] == "diffuse"
+    # By the sweep: of Strong, though it mixes in Diffuse.
+    fake.run(mu_sweep, "--mus=0.2,0.6", "--sets=strong")
+    taken = f"--mu_from={fake.folder}/out/mu_sweep.json"
+    assert fake.run(table1, "--rows=plus_diffuse_at_same_mu", taken) == []
+
+
 def test_shares_of_strong_are_runs_of_the_table(fake, capsys):
     shares = "--shares=0.2,0.5,1", "--mu_strong=0.6"
     assert fake.run(table1, "--rows=plus_strong", "--mu_strong=0.6")
@@ -568,7 +584,7 @@ def test_esc50_run_chooses_mu_and_goes_on_where_it_was_stopped(esc50, fake):
     results = fake.folder / "results"
     lines = (results / "runs.jsonl").read_text().splitlines()
     runs = [json.loads(line) for line in lines]
-    assert len(runs) == 15  # seven rows of two seeds, and Weak-large
+    assert len(runs) == 17  # eight rows of two seeds, and Weak-large
     strong = [r for r in runs if r["point"]["training_set"] == "+ Strong"]
     assert {r["values"]["mu"] for r in strong} == {0.6}
     assert len((results / "mu_sweep.jsonl").read_text().splitlines()) == 4
@@ -578,8 +594,8 @@ def test_esc50_run_chooses_mu_and_goes_on_where_it_was_stopped(esc50, fake):
         for share in (0.3, 1.0)
     ]
     lines = (results / "classes.csv").read_text().splitlines()
-    assert len(lines) == 1 + 15
-    assert lines[1] == "+ Diffuse,0,strong,/m/bark,0.75,0.1235,0.5"
+    assert len(lines) == 1 + 17
+    assert "+ Diffuse,0,strong,/m/bark,0.75,0.1235,0.5" in lines
     lines = (results / "eval_classes.csv").read_text().splitlines()
     assert lines[1:] == ["strong,/m/bark,Bark,9,8"]
 

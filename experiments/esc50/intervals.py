@@ -57,7 +57,7 @@ from audioset_strong.labels.label_files import (
     read_strong_labels,
 )
 from audioset_strong.records.manifest import write_json
-from experiments.esc50.tables import ALL_ROWS
+from experiments.esc50.tables import ALL_ROWS, SHARES
 from experiments.joined import Result
 from experiments.steps import hash_file, run_step
 from experiments.table1 import METRICS
@@ -85,6 +85,8 @@ _DIFFERENCES = (
     ("+ Diffuse", "+ Weak"),
     ("+ Strong", "Strong-small"),
     ("+ Strong by lwlrap", "+ Strong"),
+    ("+ Strong", "+ Diffuse at same mu"),
+    ("+ Diffuse at same mu", "Weak-large"),
 )
 _STRATA_DIFFERENCES = (
     ("Strong-small", "Diffuse-small"),
@@ -179,10 +181,10 @@ def write_intervals(
             for a, b in _there(_DIFFERENCES, rows)
         ],
     }
-    three = [rows.get(n) for n in ("+ Strong", "+ Diffuse", "Weak-large")]
-    if all(three):
-        share = describe_share(*(models or [] for models in three))
-        values["temporal_precision_share"] = share
+    for name, diffuse in SHARES.items():
+        three = [rows.get(n) for n in ("+ Strong", diffuse, "Weak-large")]
+        if all(three):
+            values[name] = describe_share(*(models or [] for models in three))
     write_json(_rounded(values), os.path.join(results_dir, "intervals.json"))
     broken_down = {
         "about": {**about, "num_resamples": len(model.strata) - 1},
@@ -546,7 +548,7 @@ def describe_share(
     """Splits what + Strong adds to Weak-large in d' on the strong eval.
 
     The only difference of + Strong and + Diffuse is the temporal precision of
-    labels (Section 4.1 of the paper).
+    labels (Section 4.1 of the paper), where their mus are alike.
 
     Returns:
       `share`: (+ Strong - + Diffuse) / (+ Strong - Weak-large), of the models

@@ -6,17 +6,23 @@ from typing import Any
 
 def number(value: float | None, sign: str = "", metric: str = "") -> str:
     """Formats a number; of lwlrap, which differs less, with 3 digits."""
-    digits = 3 if metric.endswith("lwlrap") else 2
-    return "-" if value is None else f"{value:{sign}z.{digits}f}"
+    return "-" if value is None else f"{value:{sign}z.{_digits(metric)}f}"
+
+
+def _digits(metric: str) -> int:
+    return 3 if metric.endswith("lwlrap") else 2
 
 
 def interval(
     ends: Sequence[float] | None, sign: str = "", metric: str = ""
 ) -> str:
-    """Formats an interval as [low, high]; "" for none."""
+    """Formats an interval as [low, high]; "" for none.
+
+    -0.00 keeps its sign, which says on which side of 0 it ends.
+    """
     if ends is None:
         return ""
-    low, high = (number(end, sign, metric) for end in ends)
+    low, high = (f"{end:{sign}.{_digits(metric)}f}" for end in ends)
     return f"[{low}, {high}]"
 
 

@@ -78,8 +78,8 @@ _NICE = flags.DEFINE_integer("nice", 19, "Priority of the process: 19 lowest.")
 
 _SMALL = ("weak-small", "diffuse-small", "strong-small")
 _FINE_TUNED = ("plus_weak", "plus_diffuse", "plus_strong")
-_BY_LWLRAP = "plus_strong_by_lwlrap"
-_ALL_ROWS = (*_SMALL, "weak-large", *_FINE_TUNED, _BY_LWLRAP)
+_FURTHER = ("plus_strong_by_lwlrap", "plus_diffuse_at_same_mu")
+_ALL_ROWS = (*_SMALL, "weak-large", *_FINE_TUNED, *_FURTHER)
 # Seconds on 2 quiet cores: of a clip's audio, of its records, of a validation
 # with 500 clips, and of scoring and evaluating a model.
 _SECONDS_PER_CLIP = 0.06
@@ -150,9 +150,11 @@ def make_plan(
     """
     plan = []
     chosen = [table1.ROW_OF_FOLDER[name] for name in names]
-    # Once each: two rows mix in Strong.
+    # Once each: several rows take the mu of one set.
     mixed_in = dict.fromkeys(
-        row.train["mixed_training_set"] for row in chosen if "mu" in row.train
+        rows.mu_row(row).train["mixed_training_set"]
+        for row in chosen
+        if "mu" in row.train
     )
     for seed in seeds:
         plan += [Task("row", name, seed) for name in names if name in _SMALL]
@@ -164,7 +166,7 @@ def make_plan(
                 for mixed in mixed_in
                 for mu in mus
             ]
-    for group in (_FINE_TUNED, (_BY_LWLRAP,)):
+    for group in (_FINE_TUNED, _FURTHER):
         plan += [
             Task("row", name, seed)
             for seed in seeds
@@ -284,7 +286,8 @@ def _run(plan: Sequence[Task], inputs: ExperimentInputs) -> None:
         row, mu = table1.ROW_OF_FOLDER[task.name], 0.0
         if "mu" in row.train:
             chosen = chosen or _choose_mus([rows.OUTPUT_DIR.value])
-            mu = chosen[row.train["mixed_training_set"]][row.mu_metric]
+            mu_row = rows.mu_row(row)
+            mu = chosen[mu_row.train["mixed_training_set"]][mu_row.mu_metric]
         if task.value is None:
             table1.run_row(row, task.seed, mu, inputs)
         else:
