@@ -96,12 +96,15 @@ def priors_figure(
     # Square axes with equal limits, so that "unchanged" is at 45 degrees.
     axis = figure.add_axes((0.085, 0.075, 0.89, 0.89))
     _set_axes(axis, shown, zero, num_clips)
-    _draw_diagonals(axis, zero * _ZERO_EDGE)
+    on_texts = _draw_diagonals(axis, zero * _ZERO_EDGE)
     positions = _draw_points(axis, shown, zero, music_mids)
     names = _shorten([name_of_mid(mid) for mid in shown["mid"]])
     rows = pd.Index(shown["mid"]).get_indexer(pd.Index(named_classes(shown)))
     without_place = place_names(
-        axis, [names[row] for row in rows], positions[rows], positions
+        axis,
+        [names[row] for row in rows],
+        positions[rows],
+        np.concatenate([positions, on_texts]),
     )
     if without_place:
         logging.info("Figure 2 has no room for: %s.", "; ".join(without_place))
@@ -177,9 +180,14 @@ def _set_axes(
     axis.spines[["top", "right"]].set_visible(False)
 
 
-def _draw_diagonals(axis: Axes, lower: float) -> None:
-    """Draws where a prior is unchanged, ten times as large, or a tenth."""
+def _draw_diagonals(axis: Axes, lower: float) -> _Floats:
+    """Draws where a prior is unchanged, ten times as large, or a tenth.
+
+    Returns:
+      Points along what is written there, `[num_points, 2]`.
+    """
     _, upper = axis.get_xlim()
+    on_texts = []
     for ratio, text, style in (
         (_OUTLIER_RATIO, f"{_OUTLIER_RATIO:g}x", "--"),
         (1.0, "unchanged", "-"),
@@ -201,6 +209,11 @@ def _draw_diagonals(axis: Axes, lower: float) -> None:
             color=_GREY,
             fontsize=8,
         )
+        # "unchanged" is a quarter of a decade long; its middle is a little
+        # above the line.
+        along = end * np.geomspace(0.5, 1, 9)
+        on_texts.append(np.stack([along, along * ratio * 1.1], axis=1))
+    return np.concatenate(on_texts)
 
 
 def _draw_points(

@@ -125,6 +125,14 @@ def over_seeds(results: Sequence[Result], *names: str) -> list[dict[str, Any]]:
     return points
 
 
+def describe_ranges(points: Sequence[Mapping[str, Any]], mark: str) -> str:
+    """Says what the marked ranges of points in a figure are."""
+    numbers = {len(point["seeds"]) for point in points}
+    if max(numbers) == 1:
+        return "One seed."
+    return f"{mark}: lowest to highest seed, the point their mean."
+
+
 def format_point(point: Mapping[str, Any], name: str) -> str:
     """Formats a number of `over_seeds`, with the lowest and highest seed."""
     if point[name] is None:

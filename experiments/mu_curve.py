@@ -11,7 +11,12 @@ import numpy as np
 from absl import logging
 from matplotlib.figure import Figure
 
-from experiments.joined import Result, format_point, over_seeds
+from experiments.joined import (
+    Result,
+    describe_ranges,
+    format_point,
+    over_seeds,
+)
 
 METRICS = ("d_prime", "lwlrap")
 # What the paper chose by d', and the range and value that it names.
@@ -135,9 +140,10 @@ def mu_figure(
             title=_TITLES[metric],
         )
         axis.spines[["top", "right"]].set_visible(False)
-    marks = "Star: our best mu. Dotted: the paper's mu; grey: its range by d'."
-    if any(len(point["seeds"]) > 1 for point in points):
-        marks += " Band: lowest and highest seed."
+    marks = (
+        f"Star: our best mu. Dotted: the paper's mu; grey: its range by d'. "
+        f"{describe_ranges(points, 'Band')}"
+    )
     figure.legend(
         *figure.axes[0].get_legend_handles_labels(),
         loc="outside lower center",

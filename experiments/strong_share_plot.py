@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.joined import describe_ranges
+
 # Okabe and Ito's, which colour-blind people can tell apart.
 _LINES = {
     "strong_d_prime": ("d'", "#0072B2", "o"),
@@ -42,9 +44,10 @@ def share_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
         axis.spines["top"].set_visible(False)
     left.set_xlabel("Strong clips used in fine-tuning")
     left.set_xlim(left=-most / 40)  # there may be a point at 0
-    text = "The paper's curves end, at 67k clips, at d' 1.39 and lwlrap 0.47."
-    if any(len(point["seeds"]) > 1 for point in points):
-        text = f"Mean of the seeds; bar: lowest to highest.\n{text}"
+    text = (
+        f"{describe_ranges(points, 'Bar')} The paper's curves end, at 67k "
+        f"clips, at d' 1.39 and lwlrap 0.47."
+    )
     figure.legend(
         handles=lines,
         loc="outside lower center",

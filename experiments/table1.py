@@ -27,9 +27,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from absl import flags, logging
+from matplotlib.figure import Figure
 
 from audioset_strong import files, run_flags
 from audioset_strong.errors import InputError
+from audioset_strong.plots import save_figure
 from audioset_strong.records.manifest import (
     check_no_shared_clips,
     read_json,
@@ -39,6 +41,7 @@ from audioset_strong.records.manifest import (
 from experiments import rows
 from experiments.joined import (
     Result,
+    describe_ranges,
     over_seeds,
     read_results,
     write_result,
@@ -51,7 +54,7 @@ from experiments.rows import (
     Row,
     mu_row,
 )
-from experiments.table1_plot import plot_table1
+from experiments.table1_plot import table1_figure
 from experiments.training_steps import (
     ExperimentInputs,
     evaluate_step,
@@ -221,6 +224,25 @@ def format_table(summary: Sequence[dict[str, Any]]) -> str:
     return "\n".join([*lines, "", text])
 
 
+def _figure(summary: Sequence[dict[str, Any]]) -> Figure:
+    """Draws the rows of `summarise`."""
+    rows_of_figure = [
+        {
+            **row,
+            "values": {
+                metric: {
+                    "mean": row[metric],
+                    "seeds": row.get("ranges", {}).get(metric),
+                    "clips": None,
+                }
+                for metric in METRICS
+            },
+        }
+        for row in summary
+    ]
+    return table1_figure(rows_of_figure, describe_ranges(summary, "Thick"))
+
+
 def _own_flags() -> list[flags.Flag[Any]]:
     """Lists the flags that this script defines, and `rows.py`."""
     names = ("mu_strong", "small_steps")
@@ -272,7 +294,7 @@ def main(argv: Sequence[str]) -> None:
     settings = {flag.name: flag.value for flag in _own_flags()}
     write_json({"rows": summary, "settings": settings}, f"{path}.json")
     write_text(f"{table}\n", f"{path}.md")
-    plot_table1(summary, METRICS, f"{path}.png")
+    save_figure(_figure(summary), f"{path}.png")
     print(f"\n{table}")
     print(f"Table: {path}.json, {path}.md, {path}.png")
     print(f"Report of the last model: {summary[-1]['reports'][-1]}")

@@ -112,6 +112,18 @@ def test_outliers_are_named_and_names_shortened(priors):
     assert max(map(len, texts)) <= 26
 
 
+def test_names_leave_what_is_written_along_the_lines_free():
+    rows = [("/m/loud", 0.55, 0.6), ("/m/rare", 0.001, 0.001)]
+    figure = priors_figure(_priors(rows), 1000, lambda mid: mid[3:])
+    figure.canvas.draw()
+    places = {t.get_text().strip(): t for t in figure.axes[0].texts}
+    # The text rises from the lower left of its box to the upper right.
+    box = places["unchanged"].get_window_extent()
+    along = np.linspace(box.min, box.max, 50)
+    name = places["loud"].get_window_extent()
+    assert name.count_contains(along) == 0
+
+
 def test_which_classes_are_named():
     rows = [(f"/m/same{i}", 0.01, 0.01 + i * 1e-5) for i in range(1, 60)]
     rows += [(f"/m/up{i}", 0.0001, 0.002 + i * 1e-5) for i in range(12)]

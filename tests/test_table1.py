@@ -185,7 +185,7 @@ class _Fake:
             (rows, "make_experiment_inputs", lambda: inputs),
             (rows, "make_training_records", lambda: "train"),
             (table1, "check_no_shared_clips", lambda *_: None),
-            (table1, "plot_table1", lambda *_: None),
+            (table1, "save_figure", lambda *_: None),
             (strong_share, "check_no_shared_clips", lambda *_: None),
             (strong_share, "_count_strong_clips", self._count_strong_clips),
             (training_steps, "train", self._train),

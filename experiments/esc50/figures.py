@@ -13,10 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import ConnectionPatch
+from matplotlib.ticker import FuncFormatter
 
 from experiments.esc50.tables import (
-    METRICS,
     Data,
     learning_curves,
     share_results,
@@ -25,18 +24,7 @@ from experiments.esc50.tables import (
 from experiments.joined import over_seeds
 from experiments.mu_curve import choose, mu_figure, summarise
 from experiments.strong_share_plot import share_figure
-
-# Okabe and Ito's, which colour-blind people can tell apart: one a kind of
-# label; small sets have open marks.
-_COLORS = {
-    "Weak": "#009E73",
-    "Diffuse": "#E69F00",
-    "Strong": "#0072B2",
-}
-_MARKERS = {"Weak": "o", "Diffuse": "s", "Strong": "^"}
-_GREY = "0.45"
-# Units of the axes.
-_AXIS = {"d_prime": "d'", "lwlrap": "lwlrap"}
+from experiments.table1_plot import row_style, table1_figure
 
 
 class MadeFigure(NamedTuple):
@@ -59,7 +47,14 @@ def make_figures(data: Data) -> dict[str, MadeFigure]:
     if data.intervals.get("rows"):
         rows = data.intervals["rows"]
         shown = [r for r in rows if r["paper"] or r["training_set"] == "+ Weak"]
-        made["table1"] = shown, functools.partial(_table1_figure, shown)
+        made["table1"] = (
+            shown,
+            functools.partial(
+                table1_figure,
+                shown,
+                "Thick: 95 % interval over seeds; thin: over clips.",
+            ),
+        )
     curves = learning_curves(data)
     if "Weak-large" in curves:
         made["learning"] = curves, functools.partial(_learning_figure, curves)
@@ -91,110 +86,6 @@ def make_figures(data: Data) -> dict[str, MadeFigure]:
     }
 
 
-def _style(row: str) -> dict[str, Any]:
-    """Returns how a row is drawn."""
-    kind = next((k for k in _COLORS if k in row), "")
-    is_control = row == "+ Weak"  # not of the paper
-    color = _GREY if is_control else _COLORS.get(kind, "black")
-    is_open = row.endswith("-small")
-    return {
-        "color": color,
-        "marker": "D" if is_control else _MARKERS.get(kind, "o"),
-        "markerfacecolor": "white" if is_open else color,
-        "markersize": 6,
-    }
-
-
-def _draw_interval(
-    axis: Axes, ends: Sequence[float] | None, at: float, **style: Any
-) -> None:
-    if ends is not None:
-        axis.plot(ends, [at, at], solid_capstyle="butt", **style)
-
-
-# --- Table 1 -----------------------------------------------------------------
-
-
-def _table1_figure(rows: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draws ours and the paper's as two orders, a pair of panels a metric."""
-    figure = Figure(figsize=(9.5, 8), layout="constrained")
-    parts: Any = figure.subfigures(2, 2, wspace=0.04, hspace=0.04)
-    for part, metric in zip(parts.flat, METRICS, strict=True):
-        _draw_orders(part, rows, metric)
-    figure.suptitle(
-        "Rows ranked here (left) and in the paper (right): compare the orders, "
-        "not the sizes.\nThick: 95 % interval over seeds; thin: over clips. "
-        "Red lines join places that are more than one apart.",
-        fontsize=10.5,
-    )
-    return figure
-
-
-def _draw_orders(
-    part: Any, rows: Sequence[Mapping[str, Any]], metric: str
-) -> None:
-    """Draws the two panels of a metric."""
-    ours = [
-        (r["values"][metric]["mean"], r["training_set"], r["values"][metric])
-        for r in rows
-        if r["values"][metric]["mean"] is not None
-    ]
-    paper = [
-        (r["paper"][metric], r["training_set"])
-        for r in rows
-        if metric in r["paper"] and r["values"][metric]["mean"] is not None
-    ]
-    ours.sort(key=lambda row: -row[0])
-    places = {row: place for place, (_, row, _) in enumerate(ours)}
-    # What is equal in the paper stands as here: it has no order.
-    paper.sort(key=lambda row: (-row[0], places[row[1]]))
-    left, gap, right = part.subplots(1, 3, width_ratios=(6, 1.2, 4))
-    gap.set_axis_off()
-    for place, (mean, row, value) in enumerate(ours):
-        style = _style(row)
-        color = style["color"]
-        _draw_interval(left, value["clips"], place, color=color, lw=1.2)
-        _draw_interval(
-            left, value["seeds"], place, color=color, lw=4, alpha=0.55
-        )
-        left.plot(mean, place, **style)
-    # The paper's rows stand at the heights of those of ours that it has, so
-    # that a row with the same rank in both stays level.
-    of_paper = {row for _, row in paper}
-    slots = [place for row, place in places.items() if row in of_paper]
-    for slot, (value, row) in zip(slots, paper, strict=True):
-        right.plot(value, slot, **_style(row))
-        num_off = abs(slots.index(slot) - slots.index(places[row]))
-        part.add_artist(
-            ConnectionPatch(
-                (1, places[row]),
-                (0, slot),
-                left.get_yaxis_transform(),
-                right.get_yaxis_transform(),
-                color="#C00000" if num_off > 1 else "0.6",
-                lw=1.2,
-                in_layout=False,
-            )
-        )
-    for axis, names in (
-        (left, dict(zip(places.values(), places, strict=True))),
-        (right, dict(zip(slots, [row for _, row in paper], strict=True))),
-    ):
-        axis.set_ylim(len(ours) - 0.4, -0.6)
-        axis.set_yticks(list(names), list(names.values()))
-        axis.tick_params(axis="y", length=0)
-        axis.tick_params(axis="x", labelsize="small")
-        axis.locator_params(axis="x", nbins=3)
-        axis.grid(axis="x", color="0.9")
-        axis.set_axisbelow(True)
-        axis.spines[["top", "left", "right"]].set_visible(False)
-    left.set_xlabel(f"{_AXIS[metric.partition('_')[2]]}, here")
-    right.set_xlabel(f"{_AXIS[metric.partition('_')[2]]}, the paper")
-    right.yaxis.tick_right()
-    right.margins(x=0.15)
-    part.suptitle(METRICS[metric].replace("eval", "eval,"), fontsize=12)
-
-
 # --- Curves ------------------------------------------------------------------
 
 
@@ -207,9 +98,11 @@ def _learning_figure(
     for row, of_seeds in curves.items():
         for nth, curve in enumerate(of_seeds):
             examples, d_primes = np.array(curve).T
-            style = {**_style(row), "markersize": 4}
+            style = {**row_style(row), "markersize": 4}
             label = row if nth == 0 else None
             axis.plot(examples / 1000, d_primes, label=label, lw=1, **style)
+    axis.set_xscale("log")  # small sets learn for a tenth of the time
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))
     axis.set(xlabel="examples (thousands)", ylabel="d' on the held-out clips")
     axis.spines[["top", "right"]].set_visible(False)
     axis.legend(frameon=False, fontsize="small")
@@ -269,7 +162,7 @@ def _draw_strata(
     ]
     for nth, (name, values) in enumerate(systems.items()):
         # Of a difference, the second row tells them apart.
-        style = _style(name.split(" less ")[-1])
+        style = row_style(name.split(" less ")[-1])
         shift = 0.12 * (nth - (len(systems) - 1) / 2)
         places = [place + shift for place in range(len(indices))]
         found = [values[i]["value"] for i in indices]
@@ -292,7 +185,7 @@ def _draw_strata(
         f"{strata[i]['stratum']}\n({strata[i]['num_positives']:,})"
         for i in indices
     ]
-    axis.set_xticks(range(len(indices)), names, fontsize="x-small")
+    axis.set_xticks(range(len(indices)), names, fontsize="small")
     axis.grid(axis="y", color="0.9")
     axis.spines[["top", "right"]].set_visible(False)
     if is_difference:
