@@ -16,6 +16,8 @@ _DOCUMENTS = [
     "CONTRIBUTING.md",
     "experiments/README.md",
     "experiments/audioset/README.md",
+    "experiments/esc50/README.md",
+    "experiments/results/esc50/README.md",
     *sorted(f"docs/{path.name}" for path in (_ROOT / "docs").glob("*.md")),
 ]
 # `audioset-strong verb --flags` or `python -m package.module --flags`.
