@@ -156,7 +156,18 @@ def data(tmp_path):
                 }
                 for name, moved in (("+ Strong", 0.375), ("Weak-large", 0.5))
                 for seed in (1, 0)
-            ]
+            ],
+            "points": [
+                {
+                    "mixed_training_set": mixed,
+                    "mu": mu,
+                    "seed": seed,
+                    "as_trained": {"lwlrap": mu + seed / 8},
+                    "moved": {"lwlrap": 0.25},
+                }
+                for mixed, mu in (("diffuse", 0.5), ("strong", 0.25))
+                for seed in (0, 1)
+            ],
         },
         strata={
             "strata": strata,
@@ -279,6 +290,11 @@ def test_priors_of_classes_are_means_over_seeds(data):
         "| Weak-large | 0.500 | 0.562 | +0.062 | 0, 1 |\n"
         "| + Strong | 0.500 | 0.438 | -0.062 | 0, 1 |" in part
     )
+    part = make_parts(data)["class-priors-of-mus"]
+    # A mu that a set does not have is no number.
+    assert "| 0.25 | - | - | 0.312 | 0.250 |" in part
+    assert "| 0.5 | 0.562 | 0.250 | - | - |" in part
+    assert part.endswith("of the best checkpoint by d'; seeds 0, 1.")
 
 
 def test_logits_move_by_the_odds_of_frames_over_those_of_clips():

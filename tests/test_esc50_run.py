@@ -92,5 +92,9 @@ def test_a_small_run_is_made_and_gone_on_with(tmp_path, esc50_dir):
         "+ Strong",
         "Weak-small",
     ]
+    # The chosen point of the sweep is the row.
+    (chosen,) = [p for p in priors["points"] if p["mu"] == 0.5]
+    for name in ("as_trained", "moved"):
+        assert chosen[name] == priors["rows"][0][name]
     classes = pd.read_csv(tmp_path / "results" / "classes.csv")
     assert set(classes["training_set"]) == {"Weak-small", "+ Strong"}

@@ -6,7 +6,8 @@ is moved by what separates Weak labels from label frames with strong ones: the
 logit of the share of label frames with the class, less that of the share of
 weakly labelled clips with it. A model that learned what weak labels say is then
 as one that knows how common classes are in label frames; nothing else changes.
-What a fine-tuned row gains over a moved Weak-large is more than priors.
+What a fine-tuned row gains over a moved Weak-large is more than priors. The
+same is done with the models of the sweep of mu.
 
 The moves are of the labels of the training clips; no label of the evaluation
 clips is read for them.
@@ -92,12 +93,16 @@ def _read_moves(labels_dir: str, mids: tuple[str, ...]) -> _Floats:
 
 
 def write_class_priors(
-    results: Sequence[Result], output_dirs: Sequence[str], results_dir: str
+    results: Sequence[Result],
+    points: Sequence[Result],
+    output_dirs: Sequence[str],
+    results_dir: str,
 ) -> None:
     """Writes lwlrap and d' on the strong eval, as trained and moved.
 
     Args:
       results: Of rows: what `table1.run_row` returned.
+      points: Of the sweep: what `mu_sweep.run_point` returned.
       output_dirs: Folders with the scores and labels that they are of.
       results_dir: Receives `class_priors.json`.
     """
@@ -108,29 +113,42 @@ def write_class_priors(
                 metric: result["values"][f"strong_{metric}"]
                 for metric in ("lwlrap", "d_prime")
             },
-            "moved": _measure_moved(result["run"], output_dirs),
+            "moved": _measure(result["run"], output_dirs, is_moved=True),
         }
         for result in results
     ]
-    write_json({"rows": rows}, os.path.join(results_dir, "class_priors.json"))
+    of_points = [
+        {
+            **point["point"],
+            "as_trained": _measure(point["run"], output_dirs, is_moved=False),
+            "moved": _measure(point["run"], output_dirs, is_moved=True),
+        }
+        for point in points
+    ]
+    path = os.path.join(results_dir, "class_priors.json")
+    write_json({"rows": rows, "points": of_points}, path)
 
 
-def _measure_moved(run: str, output_dirs: Sequence[str]) -> dict[str, float]:
-    """Measures the moved scores of a run, unless that was done."""
+def _measure(
+    run: str, output_dirs: Sequence[str], is_moved: bool
+) -> dict[str, float]:
+    """Measures the scores of a run, moved or not, unless that was done."""
     output_dir = find_output_dir(run, output_dirs)
     scores_path = os.path.join(output_dir, SCORES.format(run=run))
     labels_dir = os.path.join(output_dir, LABELS)
     class_map, framed_labels = (
         os.path.join(labels_dir, name) for name in _EVAL_LABELS
     )
-    path = os.path.join(output_dir, "class_priors", f"{run}.json")
+    name = run if is_moved else f"{run}-as_trained"
+    path = os.path.join(output_dir, "class_priors", f"{name}.json")
 
     def measure() -> None:
         scores = read_scores(scores_path, read_known_classes(class_map))
-        moves = _read_moves(labels_dir, tuple(map(str, scores.mids)))
-        logits = _logit(scores.scores.astype(float)) + moves
-        moved = dataclasses.replace(scores, scores=logits, is_logits=True)
-        report = evaluate(moved, read_truth(framed_labels=framed_labels))
+        if is_moved:
+            moves = _read_moves(labels_dir, tuple(map(str, scores.mids)))
+            logits = _logit(scores.scores.astype(float)) + moves
+            scores = dataclasses.replace(scores, scores=logits, is_logits=True)
+        report = evaluate(scores, read_truth(framed_labels=framed_labels))
         (found,) = (
             result
             for result in report.results
@@ -144,5 +162,5 @@ def _measure_moved(run: str, output_dirs: Sequence[str]) -> dict[str, float]:
         for name in _TRAINING_LABELS + _EVAL_LABELS
     }
     inputs = {"scores": hash_file(scores_path), **hashes}
-    run_step(output_dir, f"class_priors_{run}", path, inputs, measure)
+    run_step(output_dir, f"class_priors_{name}", path, inputs, measure)
     return dict(read_json(path))

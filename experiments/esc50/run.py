@@ -56,6 +56,7 @@ from experiments.training_steps import (
     ExperimentInputs,
     hash_labels,
     hash_records_dir,
+    score_step,
 )
 
 flags.adopt_module_key_flags(rows)
@@ -281,7 +282,14 @@ def _run(plan: Sequence[Task], inputs: ExperimentInputs) -> None:
         )
         if task.kind == "point" and task.value is not None:
             records_dir = inputs.train_records_dir
-            mu_sweep.run_point(task.name, task.value, task.seed, records_dir)
+            run = mu_sweep.run_point(
+                task.name, task.value, task.seed, records_dir
+            )["run"]
+            # Not to choose by, but for `class_priors.py`.
+            workdir = os.path.join(rows.OUTPUT_DIR.value, "models", run)
+            score_step(
+                rows.OUTPUT_DIR.value, run, workdir, inputs.eval_records_dir
+            )
             continue
         row, mu = table1.ROW_OF_FOLDER[task.name], 0.0
         if "mu" in row.train:
@@ -308,11 +316,13 @@ def collect(output_dirs: Sequence[str], results_dir: str) -> str:
     results = read_results(output_dirs, "rows")
     _write_lines(results, os.path.join(results_dir, "runs.jsonl"))
     _write_classes(results, results_dir)
-    for kind in ("mu_sweep", "strong_share"):
+    more: dict[str, list[Result]] = {"mu_sweep": [], "strong_share": []}
+    for kind in more:
         there = [d for d in output_dirs if os.path.exists(f"{d}/{kind}")]
         if there:
+            more[kind] = read_results(there, kind)
             path = os.path.join(results_dir, f"{kind}.jsonl")
-            _write_lines(read_results(there, kind), path)
+            _write_lines(more[kind], path)
     paper = {
         row.training_set: {
             metric: value
@@ -322,7 +332,8 @@ def collect(output_dirs: Sequence[str], results_dir: str) -> str:
         for row in rows.ROWS
     }
     write_intervals(results, output_dirs, paper, results_dir)
-    write_class_priors(results, output_dirs, results_dir)
+    points = _in_order(more["mu_sweep"])
+    write_class_priors(results, points, output_dirs, results_dir)
     return table1.format_table(table1.summarise(results))
 
 

@@ -166,6 +166,7 @@ def make_parts(data: Data) -> dict[str, str]:
         "mu": _mu_curve(data),
         "optima": _optima(data),
         "class-priors": _class_priors(data),
+        "class-priors-of-mus": _class_priors_of_mus(data),
         "figure3": _figure3(data),
         "strata": _strata(data),
         "labels": _labels(data),
@@ -671,6 +672,40 @@ def _class_priors(data: Data) -> str:
         f"logit is moved by the logit of its share of the strongly labelled "
         f"training frames, less that of its share of the weakly labelled "
         f"training clips (`class_priors.py`); d' stays as it is."
+    )
+
+
+def _class_priors_of_mus(data: Data) -> str:
+    """The same of the sweep of mu: sets in columns."""
+    points = data.class_priors.get("points", ())
+    sets = list(dict.fromkeys(point["mixed_training_set"] for point in points))
+    if not sets:
+        return to_come("the same of the sweep of mu")
+
+    def mean(mixed: str, mu: float, of: str) -> str:
+        values = [
+            point[of]["lwlrap"]
+            for point in points
+            if (point["mixed_training_set"], point["mu"]) == (mixed, mu)
+        ]
+        return number(
+            sum(values) / len(values) if values else None, "", "lwlrap"
+        )
+
+    lines = [
+        [f"{mu:g}"]
+        + [mean(s, mu, of) for s in sets for of in ("as_trained", "moved")]
+        for mu in sorted({point["mu"] for point in points})
+    ]
+    head = [
+        f"+ {mixed.capitalize()}{text}"
+        for mixed in sets
+        for text in ("", ", with moved logits")
+    ]
+    seeds = listed(sorted({point["seed"] for point in points}))
+    return (
+        f"{table(['mu', *head], lines)}\n\nStrong eval lwlrap, of the best "
+        f"checkpoint by d'; seeds {seeds}."
     )
 
 
