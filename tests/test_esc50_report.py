@@ -221,7 +221,7 @@ def test_parts_show_the_numbers(data):
     assert "| + Weak | **0.25**<br>[0.15, 0.35]" in parts["table1"]
     assert "| + Strong | 0.75 [-0.00, 2.00] (0.50) |" in parts["table1-short"]
     assert "strong eval d', 2 of 3;" in parts["table1"]
-    assert "higher, **not the paper**" in parts["differences"]
+    assert "higher, **unlike the paper**" in parts["differences"]
     assert "of 82, 50, 49 classes" in parts["weak-eval"]
     line = "| + Strong less Weak-large | +0.25<br>[+0.15, +0.35] | +0.25<br>"
     assert line in parts["weak-eval"]
@@ -379,7 +379,7 @@ def test_runs_with_other_recordings_stand_side_by_side(data):
     ("clips", "seeds", "paper", "expected"),
     [
         ([0.1, 0.2], [0.05, 0.3], 0.1, "higher, as in the paper"),
-        ([-0.2, -0.1], None, 0.1, "lower, **not the paper**"),
+        ([-0.2, -0.1], None, 0.1, "lower, **unlike the paper**"),
         ([-0.2, -0.1], [-1.0, -0.1], None, "lower"),
         ([0.1, 0.2], [-0.05, 0.3], 0.1, "open"),
         ([0.1, 0.2], [0.1, 0.2], 1e-17, "higher"),

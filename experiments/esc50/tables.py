@@ -408,7 +408,7 @@ def judge(difference: Mapping[str, Any], paper: float | None) -> str:
         return word
     agrees = (paper > 0) == (word == "higher")
     return (
-        f"{word}, as in the paper" if agrees else f"{word}, **not the paper**"
+        f"{word}, as in the paper" if agrees else f"{word}, **unlike the paper**"
     )
 
 
