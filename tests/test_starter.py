@@ -1,11 +1,13 @@
 """The small model of the package runs, and knows its classes."""
 
-import csv
-
 import numpy as np
 import pytest
 
-from audioset_strong.simulation.sources import ESC50_CLASSES
+from audioset_strong.simulation.sources import (
+    ESC50_CLASSES,
+    read_esc50_clips,
+    split_recordings,
+)
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +32,13 @@ def test_it_hears_real_recordings(starter, esc50_dir):
     metadata = starter.metadata
     columns = [metadata.class_map.index_of_mid[mid] for mid in mid_of.values()]
     mids = list(mid_of.values())
-    with open(esc50_dir / "meta" / "esc50.csv", newline="") as file:
-        rows = list(csv.DictReader(file))[::37]
+    clips = read_esc50_clips(esc50_dir)
+    split_of = split_recordings(clips)
+    # None that training soundscapes hold sounds of.
+    heard = [clip for clip in clips if split_of[clip.recording] == "eval"][::9]
     num_right = 0
-    for row in rows:
-        path = str(esc50_dir / "audio" / row["filename"])
-        scores = starter.score(path).scores.mean(axis=0)[columns]
-        num_right += mids[scores.argmax()] == mid_of[row["category"]]
-    # Of 48 recordings, one of 50 classes each; chance finds one.
-    assert num_right > len(rows) / 2, num_right
+    for clip in heard:
+        scores = starter.score(clip.path).scores.mean(axis=0)[columns]
+        num_right += mids[scores.argmax()] == mid_of[clip.category]
+    # Of 49 recordings, one of 50 classes each; chance finds one.
+    assert num_right > 0.4 * len(heard), num_right

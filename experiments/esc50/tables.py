@@ -407,9 +407,8 @@ def judge(difference: Mapping[str, Any], paper: float | None) -> str:
     if word == "open" or not paper or abs(paper) < 0.005:
         return word
     agrees = (paper > 0) == (word == "higher")
-    return (
-        f"{word}, as in the paper" if agrees else f"{word}, **unlike the paper**"
-    )
+    beside = "as in the paper" if agrees else "**unlike the paper**"
+    return f"{word}, {beside}"
 
 
 def _differences(data: Data) -> str:
