@@ -82,6 +82,13 @@ _NUM_EVAL_CLIPS = flags.DEFINE_integer(
 _SEED = flags.DEFINE_integer(
     "seed", _DEFAULTS.seed, "Seed of all random draws.", lower_bound=0
 )
+_CLASS_SEED = flags.DEFINE_integer(
+    "class_seed",
+    None,
+    "Seed of how common classes are and what weak annotators make of each; "
+    "--seed if not given.",
+    lower_bound=0,
+)
 _HELD_OUT_FRACTION = flags.DEFINE_float(
     "held_out_fraction",
     _DEFAULTS.held_out_fraction,
@@ -112,6 +119,7 @@ def main(argv: Sequence[str]) -> None:
         num_strong_clips=_NUM_STRONG_CLIPS.value,
         num_eval_clips=_NUM_EVAL_CLIPS.value,
         seed=_SEED.value,
+        class_seed=_CLASS_SEED.value,
         held_out_fraction=_HELD_OUT_FRACTION.value,
         **given,
     )

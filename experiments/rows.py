@@ -150,6 +150,7 @@ _OF_SIMULATION = (
     "num_strong_clips",
     "num_eval_clips",
     "shown_per_class",
+    "class_seed",
     "held_out_fraction",
     "log_mel_dtype",
     "miner_steps",
@@ -261,6 +262,12 @@ _PATIENCE = flags.DEFINE_integer(
     "A row stops after so many checkpoints without a better one; 0 for never.",
 )
 _SEED = flags.DEFINE_integer("seed", 0, "Of everything.")
+_CLASS_SEED = flags.DEFINE_integer(
+    "class_seed",
+    None,
+    "Of how common simulated classes are and what weak annotators make of "
+    "each; --seed if not given.",
+)
 _NUM_WORKERS = flags.DEFINE_integer(
     "num_workers", os.cpu_count() or 1, "Processes for clips and records."
 )
@@ -381,6 +388,7 @@ def _simulation() -> tuple[str, SoundscapeParams, SourceSettings, int]:
         num_eval_clips=_NUM_EVAL_CLIPS.value,
         held_out_fraction=_HELD_OUT_FRACTION.value,
         seed=_SEED.value,
+        class_seed=_CLASS_SEED.value,
     )
     source = SourceSettings(_SOURCES.value, _ESC50_DIR.value)
     return OUTPUT_DIR.value, soundscapes, source, _NUM_WORKERS.value

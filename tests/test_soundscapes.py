@@ -161,6 +161,22 @@ def test_classes_are_uneven_in_an_order_by_chance():
     )
 
 
+def test_another_seed_with_the_class_seed_gives_other_clips_of_its_classes():
+    other = dataclasses.replace(_PARAMS, seed=_PARAMS.seed + 5)
+    same = dataclasses.replace(other, class_seed=_PARAMS.seed)
+    ours, others, theirs = (
+        soundscapes.class_probabilities(params, 20)
+        for params in (_PARAMS, other, same)
+    )
+    np.testing.assert_array_equal(theirs, ours)
+    assert not np.array_equal(others, ours)
+    names = [
+        soundscapes.segment_id_of_clip(params, "weak", 3)
+        for params in (_PARAMS, other, same)
+    ]
+    assert names[0] != names[1] == names[2]
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [

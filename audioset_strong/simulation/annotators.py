@@ -28,6 +28,7 @@ from audioset_strong.simulation.soundscapes import (
     CLIP_SECONDS,
     SoundscapeParams,
     class_probabilities,
+    class_rng,
     clip_rng,
 )
 from audioset_strong.simulation.sources import SoundClass, release_vocabulary
@@ -95,7 +96,7 @@ def _draw_habits(
     for sound_class, probability in zip(classes, probabilities, strict=True):
         recall, parent_share = means
         if params.weak_class_spread:
-            rng = clip_rng(params, "weak class", sound_class.mid)
+            rng = class_rng(params, "weak class", sound_class.mid)
             deviation = params.weak_class_spread * rng.standard_normal(2)
             logits = scipy.special.logit(means) + deviation
             recall, parent_share = scipy.special.expit(logits)

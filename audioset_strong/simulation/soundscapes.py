@@ -69,7 +69,10 @@ class SoundscapeParams:
       num_weak_clips: Training clips with weak labels only.
       num_strong_clips: Training clips with weak and strong labels.
       num_eval_clips: Evaluation clips, with both.
-      seed: Of everything.
+      seed: Of everything, but for `class_seed`.
+      class_seed: Of how common classes are and of what weak annotators make of
+        each; `seed` if None. With it another `seed` gives other clips of the
+        same classes, as another draw from one world.
       min_events: Fewest events of a clip; without `timing`.
       max_events: Most events of a clip; without `timing`.
       min_event_seconds: Shortest event; without `timing`.
@@ -108,6 +111,7 @@ class SoundscapeParams:
     num_strong_clips: int = 400
     num_eval_clips: int = 400
     seed: int = 0
+    class_seed: int | None = None
     min_events: int = 1
     max_events: int = 5
     min_event_seconds: float = 0.2
@@ -134,6 +138,7 @@ class SoundscapeParams:
             "num_strong_clips": self.num_strong_clips >= 1,
             "num_eval_clips": self.num_eval_clips >= 1,
             "seed": self.seed >= 0,
+            "class_seed": self.class_seed is None or self.class_seed >= 0,
             "min_events": 1 <= self.min_events <= self.max_events,
             "min_event_seconds": 0 < self.min_event_seconds <= longest,
             "max_event_seconds": longest < CLIP_SECONDS,
@@ -195,7 +200,20 @@ def clip_rng(
     params: SoundscapeParams, purpose: str, key: str
 ) -> np.random.Generator:
     """Makes the generator of one clip and purpose, independent of others."""
-    digest = hashlib.sha256(f"{params.seed}\n{purpose}\n{key}".encode())
+    return _make_rng(params.seed, purpose, key)
+
+
+def class_rng(
+    params: SoundscapeParams, purpose: str, key: str
+) -> np.random.Generator:
+    """Makes the generator of what holds for a class in every clip."""
+    has_its_own = params.class_seed is not None
+    seed = params.class_seed if has_its_own else params.seed
+    return _make_rng(seed, purpose, key)
+
+
+def _make_rng(seed: int | None, purpose: str, key: str) -> np.random.Generator:
+    digest = hashlib.sha256(f"{seed}\n{purpose}\n{key}".encode())
     return np.random.default_rng(int.from_bytes(digest.digest()[:16], "big"))
 
 
@@ -237,7 +255,7 @@ def class_probabilities(params: SoundscapeParams, num_classes: int) -> Floats:
     """
     ranks = np.arange(1.0, num_classes + 1)  # [num_classes]
     weights = ranks**-params.class_imbalance
-    order = clip_rng(params, "class order", "").permutation(num_classes)
+    order = class_rng(params, "class order", "").permutation(num_classes)
     return weights[order] / float(weights.sum())
 
 
