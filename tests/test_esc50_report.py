@@ -10,7 +10,7 @@ import pytest
 
 from audioset_strong.errors import InputError
 from experiments.esc50 import other_runs, report
-from experiments.esc50.class_priors import moves_of_classes
+from experiments.esc50.class_priors import moves_of_classes, priors_of_classes
 from experiments.esc50.figures import make_figures
 from experiments.esc50.tables import (
     METRICS,
@@ -157,6 +157,10 @@ def data(tmp_path):
                 for name, moved in (("+ Strong", 0.375), ("Weak-large", 0.5))
                 for seed in (1, 0)
             ],
+            "alone": {
+                "weak_priors": {"lwlrap": 0.125},
+                "frame_priors": {"lwlrap": 0.25},
+            },
             "points": [
                 {
                     "mixed_training_set": mixed,
@@ -290,6 +294,7 @@ def test_priors_of_classes_are_means_over_seeds(data):
         "| Weak-large | 0.500 | 0.562 | +0.062 | 0, 1 |\n"
         "| + Strong | 0.500 | 0.438 | -0.062 | 0, 1 |" in part
     )
+    assert "| shares of label frames alone | 0.250 |  |  |  |" in part
     part = make_parts(data)["class-priors-of-mus"]
     # A mu that a set does not have is no number.
     assert "| 0.25 | - | - | 0.312 | 0.250 |" in part
@@ -307,7 +312,9 @@ def test_logits_move_by_the_odds_of_frames_over_those_of_clips():
         }
     )
     weak = pd.DataFrame({"mids": [("/m/1", "/m/3"), ("/m/1",), (), ()]})
-    moves = moves_of_classes(framed, weak, ["/m/3", "/m/1", "/m/2"])
+    priors = priors_of_classes(framed, weak, ["/m/3", "/m/1", "/m/2"])
+    np.testing.assert_allclose(priors, [[0, 1 / 3, 2 / 3], [0.25, 0.5, 0]])
+    moves = moves_of_classes(*priors)
     # One of three label frames, one to two; two of four clips, even odds.
     # The others are in the one or the other alone.
     np.testing.assert_allclose(moves, [0, np.log(0.5), 0], atol=1e-12)
@@ -323,7 +330,7 @@ def test_of_one_seed_there_is_no_interval_over_seeds(data):
     make_figures(data)["table1"].draw()
 
 
-@pytest.mark.parametrize("name", ["rerun", "first_machine"])
+@pytest.mark.parametrize("name", ["rerun", "first_machine", "other_classes"])
 def test_rerun_is_held_against_both_intervals(data, name):
     def move(named, row, mean):
         return {**row, "values": _values(named, mean, None)}
@@ -345,8 +352,9 @@ def test_rerun_is_held_against_both_intervals(data, name):
     assert (
         "| + Strong less + Diffuse | +0.38 **not in** [+0.15, +0.35] |" in part
     )
-    # Four metrics of four rows and three differences, of which one is out.
-    assert " 24 of 28 are inside. Seeds of the rerun: 0." in part
+    # Four rows and three differences, of which one is out.
+    assert "Inside: strong eval d' 6 of 7, strong eval lwlrap 6 of 7" in part
+    assert "weak eval lwlrap 6 of 7. Seeds of the rerun: 0." in part
 
 
 def test_runs_with_other_recordings_stand_side_by_side(data):

@@ -631,7 +631,9 @@ def test_esc50_runs_apart_are_joined(esc50, fake):
     assert seeds == [0, 1]
 
 
-@pytest.mark.parametrize("name", ["run", "recordings", "rerun", "other_classes"])
+@pytest.mark.parametrize(
+    "name", ["run", "recordings", "rerun", "other_classes"]
+)
 def test_esc50_flagfile_parses(esc50, capsys, monkeypatch, name):
     monkeypatch.chdir(_ROOT)  # which names of flagfiles are from
     path = f"experiments/esc50/{name}.flags"

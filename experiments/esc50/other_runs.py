@@ -3,6 +3,8 @@
 `rerun.flags`: all of it again from scratch, with other seeds for the release
 and for the models. What the main run states should hold there. So it should on
 `first_machine`, where the same flags were run by other arithmetic.
+`other_classes.flags`: the same with other classes that are common, which tells
+what depends on these.
 `recordings.flags`: a quarter of the training recordings for the Strong set
 instead of 1/27. What changes is due to the number of recordings.
 
@@ -25,15 +27,15 @@ from experiments.esc50.tables import (
 from experiments.mu_curve import summarise
 
 RERUN, RECORDINGS = "rerun", "recordings"
-FIRST_MACHINE = "first_machine"
-FOLDERS = (RERUN, FIRST_MACHINE, RECORDINGS)
+FIRST_MACHINE, OTHER_CLASSES = "first_machine", "other_classes"
+_HELD_AGAINST = (RERUN, FIRST_MACHINE, OTHER_CLASSES)
+FOLDERS = (*_HELD_AGAINST, RECORDINGS)
 
 
 def make_parts(main: Data, others: Mapping[str, Data]) -> dict[str, str]:
     """Makes the generated part of each of `FOLDERS`, by its name."""
     return {
-        RERUN: _rerun(main, others[RERUN]),
-        FIRST_MACHINE: _rerun(main, others[FIRST_MACHINE]),
+        **{name: _rerun(main, others[name]) for name in _HELD_AGAINST},
         RECORDINGS: _recordings(main, others[RECORDINGS]),
     }
 
@@ -44,7 +46,9 @@ def _rerun(main: Data, rerun: Data) -> str:
     shared = [name for name in ours if name in theirs]
     if not shared:
         return to_come("a run from scratch")
-    lines, inside = [], []
+    lines: list[list[str]] = []
+    # Of each metric, whether numbers are inside.
+    inside: dict[str, list[bool]] = {metric: [] for metric in METRICS}
     for name in shared:
         sign = sign_of(name)
         cells = []
@@ -55,15 +59,20 @@ def _rerun(main: Data, rerun: Data) -> str:
             if stated is None or value is None:
                 cells.append(text)
                 continue
-            inside.append(stated[0] <= value <= stated[1])
-            word = "in" if inside[-1] else "**not in**"
+            is_inside = stated[0] <= value <= stated[1]
+            inside[metric].append(is_inside)
+            word = "in" if is_inside else "**not in**"
             cells.append(f"{text} {word} {interval(stated, sign, metric)}")
         lines.append([name, *cells])
+    counts = [
+        f"{METRICS[metric]} {sum(found)} of {len(found)}"
+        for metric, found in inside.items()
+    ]
     return (
         f"{table(['', *METRICS.values()], lines)}\n\nThe rerun's number, and "
         f"the main run's interval: from the lowest to the highest end of those "
-        f"over clips and over seeds. {sum(inside)} of {len(inside)} are inside."
-        f" Seeds of the rerun: {listed(_seeds(rerun))}."
+        f"over clips and over seeds. Inside: "
+        f"{listed(counts)}. Seeds of the rerun: {listed(_seeds(rerun))}."
     )
 
 

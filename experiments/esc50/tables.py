@@ -650,7 +650,15 @@ def _class_priors(data: Data) -> str:
         ],
         "training_set",
     )
-    lines = []
+    alone = data.class_priors.get("alone", {})
+    lines = [
+        [text, number(alone[name]["lwlrap"], "", "lwlrap"), "", "", ""]
+        for name, text in (
+            ("weak_priors", "shares of weakly labelled clips alone"),
+            ("frame_priors", "shares of label frames alone"),
+        )
+        if name in alone
+    ]
     for point in sorted(
         points, key=lambda point: ALL_ROWS.index(point["training_set"])
     ):
@@ -663,14 +671,15 @@ def _class_priors(data: Data) -> str:
                 listed(point["seeds"]),
             ]
         )
-    if not lines:
+    if not points:
         return to_come("lwlrap with the priors of label frames")
     head = ["", "lwlrap", "with moved logits", "difference", "seeds"]
     return (
         f"{table(head, lines)}\n\nStrong eval, means over seeds. Each class's "
         f"logit is moved by the logit of its share of the strongly labelled "
         f"training frames, less that of its share of the weakly labelled "
-        f"training clips (`class_priors.py`); d' stays as it is."
+        f"training clips (`class_priors.py`); d' stays as it is. Shares "
+        f"alone are the same scores for every label frame, with a d' of 0."
     )
 
 
