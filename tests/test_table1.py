@@ -595,7 +595,7 @@ def test_esc50_run_chooses_mu_and_goes_on_where_it_was_stopped(esc50, fake):
     ]
     lines = (results / "classes.csv").read_text().splitlines()
     assert len(lines) == 1 + 17
-    assert "+ Diffuse,0,strong,/m/bark,0.75,0.1235,0.5" in lines
+    assert lines[3] == "+ Diffuse,0,strong,/m/bark,0.75,0.1235,0.5"
     lines = (results / "eval_classes.csv").read_text().splitlines()
     assert lines[1:] == ["strong,/m/bark,Bark,9,8"]
 
