@@ -207,12 +207,11 @@ def class_rng(
     params: SoundscapeParams, purpose: str, key: str
 ) -> np.random.Generator:
     """Makes the generator of what holds for a class in every clip."""
-    has_its_own = params.class_seed is not None
-    seed = params.class_seed if has_its_own else params.seed
+    seed = params.seed if params.class_seed is None else params.class_seed
     return _make_rng(seed, purpose, key)
 
 
-def _make_rng(seed: int | None, purpose: str, key: str) -> np.random.Generator:
+def _make_rng(seed: int, purpose: str, key: str) -> np.random.Generator:
     digest = hashlib.sha256(f"{seed}\n{purpose}\n{key}".encode())
     return np.random.default_rng(int.from_bytes(digest.digest()[:16], "big"))
 
