@@ -20,6 +20,7 @@ from audioset_strong.evaluation.ranking_metrics import d_prime_from_auc
 from audioset_strong.inference.sound_model import load_model
 from audioset_strong.simulation.sources import (
     ESC50_CLASSES,
+    Esc50Clip,
     read_esc50_clips,
     split_recordings,
 )
@@ -30,16 +31,20 @@ _ESC50_DIR = flags.DEFINE_string(
 _MODELS = flags.DEFINE_list("models", [], "Exported models.")
 
 
-def measure(path: str | None, esc50_dir: str) -> str:
+def read_eval_clips(esc50_dir: str) -> list[Esc50Clip]:
+    """Lists the clips whose recordings are for evaluation."""
+    clips = read_esc50_clips(esc50_dir)
+    split_of = split_recordings(clips)
+    return [clip for clip in clips if split_of[clip.recording] == "eval"]
+
+
+def measure(path: str | None, clips: Sequence[Esc50Clip]) -> str:
     """Measures a model; returns a line of a table.
 
     Args:
       path: As in `load_model`.
-      esc50_dir: Folder of ESC-50.
+      clips: Of ESC-50, each of one class.
     """
-    clips = read_esc50_clips(esc50_dir)
-    split_of = split_recordings(clips)
-    clips = [clip for clip in clips if split_of[clip.recording] == "eval"]
     model = load_model(path)
     class_map = model.metadata.class_map
     columns = [class_map.index_of_mid[c.mid] for c in ESC50_CLASSES.values()]
@@ -60,9 +65,10 @@ def measure(path: str | None, esc50_dir: str) -> str:
 def main(argv: Sequence[str]) -> None:
     """Prints the table."""
     run_flags.refuse_arguments(argv)
+    clips = read_eval_clips(_ESC50_DIR.value)
     print("| model | clips | named right | d' |\n|---|---|---|---|")
     for path in _MODELS.value or [None]:
-        print(measure(path, _ESC50_DIR.value), flush=True)
+        print(measure(path, clips), flush=True)
 
 
 if __name__ == "__main__":

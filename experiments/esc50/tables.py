@@ -343,8 +343,9 @@ def _table1(data: Data, is_short: bool = False) -> str:
     about = data.intervals["about"]
     clips = about["num_clips"]
     note = (
-        "Mean over seeds; in square brackets the wider of the 95 % intervals "
-        "over clips and over seeds, in round ones the paper, on AudioSet."
+        "Mean over seeds; in square brackets from the lowest to the highest "
+        "end of the 95 % intervals over clips and over seeds, in round ones "
+        "the paper, on AudioSet."
     )
     if not is_short:
         note = (
