@@ -89,8 +89,18 @@ def read_results(
     return [result for _, result in of_point.values()]
 
 
+def start_of(result: Result) -> str:
+    """Returns the hash of the weights that a model starts from, or its own."""
+    weights: dict[str, str] = result["must_agree_here"]
+    starts = [h for name, h in weights.items() if name != result["run"]]
+    return starts[0] if starts else weights[result["run"]]
+
+
 def over_seeds(results: Sequence[Result], *names: str) -> list[dict[str, Any]]:
     """Summarises the seeds of each point.
+
+    Models that start from one Weak-large have more in common than two seeds
+    should. So each Weak-large counts alike in a mean, and then each seed of it.
 
     Args:
       results: Results that agree.
@@ -107,19 +117,31 @@ def over_seeds(results: Sequence[Result], *names: str) -> list[dict[str, Any]]:
     points = []
     for values, group in itertools.groupby(sorted(results, key=key), key):
         of_point = list(group)
-        found = {
-            name: [v for r in of_point if (v := r["values"][name]) is not None]
-            for name in of_point[0]["values"]
+        # By number, then by start.
+        found: dict[str, dict[str, list[float]]] = {
+            name: {} for name in of_point[0]["values"]
         }
+        for result, (name, of_start) in itertools.product(
+            of_point, found.items()
+        ):
+            value = result["values"][name]
+            if value is not None:
+                of_start.setdefault(start_of(result), []).append(value)
         points.append(
             {
                 **dict(zip(names, values, strict=True)),
                 "seeds": sorted(r["point"]["seed"] for r in of_point),
                 **{
-                    n: float(np.mean(v)) if v else None
-                    for n, v in found.items()
+                    name: float(np.mean([np.mean(v) for v in starts.values()]))
+                    if starts
+                    else None
+                    for name, starts in found.items()
                 },
-                "ranges": {n: [min(v), max(v)] for n, v in found.items() if v},
+                "ranges": {
+                    name: [min(together), max(together)]
+                    for name, starts in found.items()
+                    if (together := list(itertools.chain(*starts.values())))
+                },
             }
         )
     return points

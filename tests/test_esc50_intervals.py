@@ -38,9 +38,7 @@ def _model(seed, value, start=None, noise=None):
     """A model whose metric is the value, and in halves the value and noise."""
     noise = np.zeros(99) if noise is None else noise
     values = np.concatenate([[value], value + noise])
-    return Model(
-        seed, start or f"own{seed}", start is not None, {_METRIC: values}, ()
-    )
+    return Model(seed, start or f"own{seed}", {_METRIC: values}, ())
 
 
 def _models(values, starts=None):
@@ -72,7 +70,7 @@ def test_models_of_one_start_are_one_unit():
     assert found["mean"] == 3.0
 
 
-def test_fine_tuned_rows_are_paired_by_seed():
+def test_fine_tuned_rows_are_paired_by_start():
     a, b = [1.0, 1.5, 1.25], [0.75, 1.0, 1.125]
     starts = ["x", "y", "z"]
     rows = _models(a, starts), _models(b, starts)
@@ -80,8 +78,11 @@ def test_fine_tuned_rows_are_paired_by_seed():
     expected = stats.ttest_rel(a, b).confidence_interval()
     assert found["difference"] == pytest.approx(np.mean(a) - np.mean(b))
     assert found["seeds"] == pytest.approx([expected.low, expected.high])
-    # A seed that only one row has is left out.
-    more = [*rows[0], _model(3, 9.0, "x")]
+    # What starts from a Weak-large that the other row lacks is left out.
+    more = [*rows[0], _model(3, 9.0, "w")]
+    assert describe_difference(more, rows[1], _METRIC) == found
+    # Of two that start from one it is their mean, whatever their number.
+    more = [*rows[0], _model(3, 1.5, "x"), _model(4, 0.5, "x")]
     assert describe_difference(more, rows[1], _METRIC) == found
 
 
@@ -219,7 +220,7 @@ def test_of_one_seed_they_are_the_evaluators():
     models = {}
     for name, scores in systems.items():
         arrays, about = resample_scores(scores, truth)
-        models[name] = [Model(0, name, False, arrays, arrays["strata"])]
+        models[name] = [Model(0, name, arrays, arrays["strata"])]
     # Here the weak labels say what there is, of all classes.
     counts = {"weak": 27, "weak_shared": 27, "weak_present": 27}
     assert about["num_clips"] == {"strong": 30, **counts}

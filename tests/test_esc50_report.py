@@ -28,6 +28,8 @@ _NAMES = ("Weak-large", "+ Weak", "+ Diffuse", "+ Strong")
 def _run(row, seed, value, **point):
     return {
         "point": {"training_set": row, "seed": seed, **point},
+        "run": f"{row}-{seed}",
+        "must_agree_here": {f"{row}-{seed}": f"weights of {row}-{seed}"},
         "values": {
             **dict.fromkeys(METRICS, value),
             "mu": 0.8 if row == "+ Strong" else 0.0,
@@ -75,7 +77,7 @@ def data(tmp_path):
         {
             "first": first,
             "second": second,
-            "unit": "seed",
+            "unit": "start",
             "num_units": 2,
             "paper": dict.fromkeys(METRICS, paper),
             "values": _values("difference", value, [0.2, 0.3]),
@@ -99,6 +101,8 @@ def data(tmp_path):
     points = [
         {
             "point": {"mixed_training_set": mixed, "mu": mu, "seed": seed},
+            "run": f"{mixed}-{mu}-{seed}",
+            "must_agree_here": {f"{mixed}-{mu}-{seed}": f"{mixed} {mu} {seed}"},
             "values": {
                 "d_prime": 1 - abs(mu - 0.7),
                 "lwlrap": 0.5 - mu / 10,
@@ -263,7 +267,7 @@ def test_gain_is_split_at_the_same_mu_too_when_that_row_is_there(data):
         {
             "first": first,
             "second": second,
-            "unit": "seed",
+            "unit": "start",
             "num_units": 2,
             "paper": {},
             "values": _values("difference", value, [0.2, 0.3]),

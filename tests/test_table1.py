@@ -51,6 +51,7 @@ def _result(training_set, seed, values, **must_agree):
     return {
         "point": {"training_set": training_set, "seed": seed},
         "must_agree": must_agree,
+        "must_agree_here": {f"{training_set}-{seed}": f"its weights {seed}"},
         "values": dict(zip(table1.METRICS, values)),
         "run": f"{training_set}-{seed}",
         "report": "report.html",
@@ -96,6 +97,20 @@ def test_table_of_several_seeds_has_mean_and_range():
     assert "of 3 seeds" in note
     (summed,) = table1.summarise(results)
     assert summed["seeds"] == [1, 2, 7]
+
+
+def test_each_weak_large_counts_alike():
+    results = [
+        _result("+ Strong", seed, (value, 0.5, None, 0.5))
+        for seed, value in enumerate((1.0, 2.0, 6.0, None, 2.0))
+    ]
+    for result, start in zip(results, "xyzxx", strict=True):
+        result["must_agree_here"]["weak-large"] = start
+    (summed,) = table1.summarise(results)
+    # (1 + 2) / 2, 2 and 6.
+    assert summed[table1.METRICS[0]] == pytest.approx(9.5 / 3)
+    assert summed["ranges"][table1.METRICS[0]] == [1.0, 6.0]
+    assert summed[table1.METRICS[2]] is None
 
 
 @pytest.mark.parametrize("path", sorted(_ROOT.glob("experiments/*.flags")))

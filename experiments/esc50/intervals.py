@@ -10,10 +10,9 @@ Fine-tuned models that start from one Weak-large have more in common than two
 seeds should. So in every mean over seeds each Weak-large counts alike, and the
 unit of an interval over seeds is
   * of a row: a Weak-large and all that starts from it; else a seed;
-  * of two fine-tuned rows ("seed"): the difference of one seed, which has the
-    Weak-large of both in it and so is taken to be independent;
-  * of a fine-tuned row and Weak-large ("start"): the difference from one
-    Weak-large of the mean of what starts from it;
+  * of rows that share Weak-large models, as fine-tuned ones and Weak-large
+    itself do ("start"): the difference between the means of what starts from
+    one of them, or is it. How much a label set gains may depend on the start;
   * of all others ("none"): a unit of either row; Welch's interval.
 With one unit there is no interval.
 
@@ -58,7 +57,7 @@ from audioset_strong.labels.label_files import (
 )
 from audioset_strong.records.manifest import write_json
 from experiments.esc50.tables import ALL_ROWS, SHARES
-from experiments.joined import Result
+from experiments.joined import Result, start_of
 from experiments.steps import hash_file, run_step
 from experiments.table1 import METRICS
 
@@ -108,7 +107,6 @@ class Model(NamedTuple):
     Attributes:
       seed: Its seed.
       start: Hash of the weights that it starts from; its own if of none.
-      is_fine_tuned: Whether it starts from another model.
       metrics: float64 `[1 + num_resamples]` by name, of `METRICS` and the same
         of `WEAK_AGAIN`: of all clips, and of each half.
       strata: d' of each stratum, `[1 + fewer_resamples, num_strata]`.
@@ -116,7 +114,6 @@ class Model(NamedTuple):
 
     seed: int
     start: str
-    is_fine_tuned: bool
     metrics: Mapping[str, _Floats]
     strata: _Floats
 
@@ -307,11 +304,8 @@ def _resample(
                 f"Expected the scores that gave {metric} {stated:g} in "
                 f"{scores_path}; these give {values[0]:g}. Evaluate {run} anew."
             )
-    weights = result["must_agree_here"]
-    starts = [h for name, h in weights.items() if name != run]
-    start = starts[0] if starts else weights[run]
-    seed = result["point"]["seed"]
-    return Model(seed, start, bool(starts), metrics, strata), dict(step.result)
+    seed, start = result["point"]["seed"], start_of(result)
+    return Model(seed, start, metrics, strata), dict(step.result)
 
 
 def resample_scores(
@@ -413,32 +407,22 @@ def _unit(a: Sequence[Model], b: Sequence[Model]) -> tuple[str, Any]:
     """
     starts = [{m.start for m in models} for models in (a, b)]
     shared = starts[0] & starts[1]
-    if not shared:
-        return "none", [len(of_row) for of_row in starts]
-    if all(m.is_fine_tuned for m in (*a, *b)):
-        seeds = [{(m.start, m.seed) for m in models} for models in (a, b)]
-        if seeds[0] & seeds[1]:
-            return "seed", len(seeds[0] & seeds[1])
-    return "start", len(shared)
+    if shared:
+        return "start", len(shared)
+    return "none", [len(of_row) for of_row in starts]
 
 
 def _paired(
     a: Sequence[Model], b: Sequence[Model]
 ) -> tuple[list[Model], list[Model]]:
-    """Leaves out the models of either row that have no counterpart."""
-    unit, _ = _unit(a, b)
-    if unit == "none":
+    """Leaves out the models whose start the other row lacks, if any shares."""
+    shared = {m.start for m in a} & {m.start for m in b}
+    if not shared:
         return list(a), list(b)
-
-    def key(model: Model) -> tuple[Any, ...]:
-        return (model.start, model.seed) if unit == "seed" else (model.start,)
-
-    shared = {key(m) for m in a} & {key(m) for m in b}
-    kept = [
-        sorted((m for m in models if key(m) in shared), key=key)
-        for models in (a, b)
-    ]
-    return kept[0], kept[1]
+    return (
+        [m for m in a if m.start in shared],
+        [m for m in b if m.start in shared],
+    )
 
 
 def _t_interval(
@@ -485,26 +469,15 @@ def describe_difference(
         _base(metric), _mean(a, metric), _mean(b, metric), level
     )
     estimate = over_clips.estimate
-    if unit == "seed":
-        differences = np.array(
-            [
-                ours.metrics[metric][0] - theirs.metrics[metric][0]
-                for ours, theirs in zip(a, b, strict=True)
-            ]
+    ours, theirs = _units(a, metric), _units(b, metric)
+    if unit == "start":
+        variance_of_mean, degrees = _variance_of_mean(
+            [ours[start] - theirs[start] for start in ours]
         )
-        weights, degrees = _seed_weights(a), len(differences) - 1.0
-        variance = differences.var(ddof=1) if degrees else math.nan
-        variance_of_mean = float(variance * (weights**2).sum())
     else:
-        ours, theirs = _units(a, metric), _units(b, metric)
-        if unit == "start":
-            variance_of_mean, degrees = _variance_of_mean(
-                [ours[start] - theirs[start] for start in ours]
-            )
-        else:
-            variance_of_mean, degrees = _welch(
-                list(ours.values()), list(theirs.values())
-            )
+        variance_of_mean, degrees = _welch(
+            list(ours.values()), list(theirs.values())
+        )
     return {
         "difference": estimate,
         "clips": _ends(over_clips.low, over_clips.high),

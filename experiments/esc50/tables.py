@@ -67,7 +67,6 @@ _STRATA_ROWS = (
     "+ Strong",
 )
 _UNITS = {
-    "seed": "pairs of a seed",
     "start": "Weak-large models",
     "none": "not paired",
 }
@@ -445,9 +444,9 @@ def _differences(data: Data) -> str:
         f"{shown}\n\nDifference (the paper's), its 95 % intervals over clips "
         f"and over seeds, and what they show: higher or lower where both leave "
         f"0 out (one alone, where there is one seed), else open. Differences "
-        f"over clips are paired. Over seeds: fine-tuned rows by seed; from "
-        f"Weak-large each Weak-large is one unit, the mean of what starts from "
-        f"it; other rows share nothing, and Welch's interval is of both "
+        f"over clips are paired. Over seeds: of fine-tuned rows, and of one "
+        f"and Weak-large, each Weak-large is one unit, the mean of what starts "
+        f"from it; other rows share nothing, and Welch's interval is of both "
         f"numbers of seeds (of a fine-tuned row: of its Weak-large models)."
     )
 
@@ -639,10 +638,14 @@ def _optima(data: Data) -> str:
 
 def _class_priors(data: Data) -> str:
     """Lwlrap as trained, and as if weak labels told how common classes are."""
+    runs = {
+        (run["point"]["training_set"], run["point"]["seed"]): run
+        for run in data.runs
+    }
     points = over_seeds(
         [
             {
-                "point": {n: row[n] for n in ("training_set", "seed")},
+                **runs[row["training_set"], row["seed"]],
                 "values": {
                     of: row[of]["lwlrap"] for of in ("as_trained", "moved")
                 },
@@ -726,6 +729,7 @@ def share_results(data: Data) -> list[dict[str, Any]]:
     seeds = {line["point"]["seed"] for line in data.shares}
     return [
         {
+            **run,
             "point": {**run["point"], "strong_fraction": 0.0},
             "values": {**run["values"], "num_strong_clips": 0},
         }
