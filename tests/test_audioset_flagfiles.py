@@ -176,7 +176,7 @@ def _commands(stage, **variables):
     assert not done.returncode, done.stderr
     found = []
     for line in done.stdout.splitlines():
-        words = shlex.split(line.removeprefix("exec "))
+        words = shlex.split(line)
         assert words[:2] == [sys.executable, "-m"]
         found.append((words[2], words[3:]))
     return found
@@ -220,6 +220,59 @@ def test_stages_compare_the_paper_s_rows():
         (row,) = [r for r in rows.ROWS if r.training_set == name]
         workdir = _read(row.folder).workdir.removesuffix("0")
         assert path == f"{workdir}3/eval_scores.npz"
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    """A folder like the repository's root, with a table of three rows."""
+    (tmp_path / "experiments").symlink_to(_ROOT / "experiments")
+    made = tmp_path / "runs/audioset/rows"
+    made.mkdir(parents=True)
+    rows_there = ("Weak-large", "+ Diffuse", "+ Strong")
+    lines = [f"| {name} | 1.00 (1.17) |" for name in rows_there]
+    (made.parent / "table1.md").write_text("\n".join(lines) + "\n")
+    (made / "plus_strong-seed0.json").write_text(
+        '{\n "point": {},\n "run": "plus_strong-mu0.25-seed0"\n}\n'
+    )
+    return tmp_path
+
+
+def test_what_is_in_the_table_is_compared(experiment):
+    models = "runs/audioset/models"
+    of_table = [
+        f"--scores=Weak-large={models}/weak-large-seed0/eval_scores.npz",
+        f"--scores=+ Diffuse={models}/plus_diffuse-mu0.7-seed0/eval_scores.npz",
+        f"--scores=+ Strong={models}/plus_strong-mu0.25-seed0/eval_scores.npz",
+    ]
+
+    def evaluate():
+        done = _stage("evaluate", DRY_RUN="1", folder=experiment)
+        assert not done.returncode, done.stderr
+        return done.stderr, *map(shlex.split, done.stdout.splitlines())
+
+    stderr, compared, timing = evaluate()
+    assert [a for a in compared if a.startswith("--scores")] == of_table
+    left_out = re.findall("Left out: (.*), which", stderr)
+    assert left_out == ["Weak-small", "Diffuse-small", "Strong-small"]
+    assert f"--baseline_{of_table[1][2:].replace('+ Diffuse=', '')}" in timing
+    # At the mu of + Strong, where that is there.
+    path = experiment / "runs/audioset/rows/plus_diffuse_at_same_mu-seed0.json"
+    path.write_text('{\n "run": "plus_diffuse-mu0.25-seed0",\n "a": 1\n}\n')
+    *_, timing = evaluate()
+    baseline = f"{models}/plus_diffuse-mu0.25-seed0/eval_scores.npz"
+    assert f"--baseline_scores={baseline}" in timing
+    # Without + Strong there is no timing to see.
+    table = experiment / "runs/audioset/table1.md"
+    table.write_text("| Weak-large | 1 |\n| + Diffuse | 1 |\n")
+    _, compared = evaluate()
+    assert [a for a in compared if a.startswith("--scores")] == of_table[:2]
+
+
+@pytest.mark.parametrize("stage", ["coverage", "prepare", "evaluate"])
+def test_one_place_for_two_commands_is_refused(stage):
+    done = _stage(stage, "--output_dir=x", DRY_RUN="1")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "--output_dir=x would go to two commands" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("everything",)])
@@ -309,16 +362,6 @@ def test_preparation_from_files_gives_the_same_clips(prepared):
         for part in ("train", "from_files")
     ]
     assert ids[0] == ids[1]
-
-
-def _small_flagfiles(folder):
-    """Writes flagfiles that are the real ones but for a CPU's sake."""
-    folder.mkdir()
-    for name, row in _ROWS.items():
-        network = () if row.starts_from else _SMALL_NETWORK
-        lines = [f"--flagfile={_AUDIOSET}/{name}.flags", *_SMALL_RUN, *network]
-        (folder / f"{name}.flags").write_text("\n".join(lines) + "\n")
-    return f"--row_flagfiles={folder}"
 
 
 def _run(module, *arguments):
@@ -535,6 +578,8 @@ def test_all_stages_on_a_tiny_audioset(prepared, tmp_path):
         run_name = f"{name}-mu{mu:g}-seed0" if mixed else f"{name}-seed0"
         _check_saved(runs / "models" / run_name, name, mu)
     assert "+ Strong" in run("evaluate", "--num_resamples=40").stdout
+    table = run("share", small, "--shares=0.5,1").stdout
+    assert "\n| 0.5 | " in table
     for path in (
         "comparison-seed0/comparison.html",
         "timing-seed0/report.html",

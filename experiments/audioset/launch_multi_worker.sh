@@ -29,14 +29,17 @@ tf_config() {
 run() {
   if [[ -n ${DRY_RUN:-} ]]; then echo "$(printf '%q ' "$@")"; else "$@"; fi
 }
+run_last() {
+  if [[ -n ${DRY_RUN:-} ]]; then run "$@"; else exec "$@"; fi
+}
 train=(-m audioset_strong.train --strategy=multi_worker "$@")
 
 if [[ -n ${SLURM_JOB_NODELIST:-} ]]; then
   # Each task puts its own number in. Slurm's signals reach the tasks.
-  run exec srun --kill-on-bad-exit=0 --ntasks-per-node=1 bash -c \
+  run_last srun --kill-on-bad-exit=0 --ntasks-per-node=1 bash -c \
     'export TF_CONFIG=${0/INDEX/$SLURM_PROCID}; exec "$@"' \
     "$(tf_config INDEX)" "$python" "${train[@]}"
-  exit
+  exit  # of DRY_RUN
 fi
 
 # A terminal on each host, so that processes there end with their ssh.

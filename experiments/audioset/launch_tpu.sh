@@ -8,8 +8,9 @@
 # All arguments are flags of the train command. It runs on the slice's first host, and TensorFlow
 # reaches the others from there; each host reads its own share of the records, from the same local
 # path. So every host first gets the repository (SOURCE, a tar of it), its environment, and the
-# records (RECORDS to records/). The workdir stays on the first host. One host (v2-8, v3-8, v4-8) is
-# a slice, too: HOSTS=1. VERSION is that of TensorFlow for TPUs. DRY_RUN=1 prints the commands.
+# records (RECORDS to records/, 134 GB; mount a disk there if the host's is smaller). The workdir
+# stays on the first host. One host (v2-8, v3-8, v4-8) is a slice, too: HOSTS=1. VERSION is that of
+# TensorFlow for TPUs, PYTHON (python3) a Python of 3.11 or later there. DRY_RUN=1 prints the commands.
 #
 # This has not been run: no TPU was at hand.
 set -euo pipefail
@@ -26,8 +27,9 @@ on_worker() {
 
 on_worker all "set -e; mkdir -p audioset_strong; cd audioset_strong
 [ -e setup.py ] || gcloud storage cat $(printf %q "$SOURCE") | tar xz --strip-components=1
-[ -e .venv/bin/audioset-strong ] || { python3 -m venv .venv
-  .venv/bin/pip install --quiet -e .
+.venv/bin/pip show --quiet tensorflow-tpu || { $(printf %q "${PYTHON:-python3}") -m venv .venv
+  # The last two find the hosts of a slice.
+  .venv/bin/pip install --quiet -e . google-api-python-client oauth2client
   .venv/bin/pip uninstall --quiet --yes tensorflow  # of which the next is a variant
   .venv/bin/pip install --quiet tensorflow-tpu==$version \
     --find-links=https://storage.googleapis.com/libtpu-tf-releases/index.html; }

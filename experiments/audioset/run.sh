@@ -25,12 +25,38 @@ run() {
   if [[ -n ${DRY_RUN:-} ]]; then echo "$(printf '%q ' "$@")"; else "$@"; fi
 }
 
+# The same in this process's place, so that a signal reaches the training.
+run_last() {
+  if [[ -n ${DRY_RUN:-} ]]; then run "$@"; else exec "$@"; fi
+}
+
+# Stops at a flag that would send two commands to one place.
+refuse_places() {
+  local flag
+  for flag in "$@"; do
+    case ${flag#-} in
+      -output_dir* | -audio_dir* | -write_clips* | -report_dir*)
+        echo "$flag would go to two commands. DRY_RUN=1 prints them; run one by itself." >&2
+        exit 2
+        ;;
+    esac
+  done
+}
+
+# Whether a row is in the table, or there is none yet.
+in_table() {
+  [[ ! -e $runs/table1.md ]] || grep -qF "| $1 |" "$runs/table1.md"
+}
+
 # Prints the score file of a row. The name of the run holds its mu: that of the flagfile, until
 # train has written which it was.
 score_file() {
   local name result=$runs/rows/$1-seed$seed.json
-  name=$(sed -n 's#^--workdir=.*/\(.*\)-seed0$#\1#p' "$here/$1.flags")-seed$seed
-  [[ ! -e $result ]] || name=$(sed -n 's/^ *"run": "\(.*\)",\?$/\1/p' "$result")
+  if [[ -e $result ]]; then
+    name=$(sed -n 's/^ *"run": "\(.*\)",\?$/\1/p' "$result")
+  else
+    name=$(sed -n 's#^--workdir=.*/\(.*\)-seed0$#\1#p' "$here/$1.flags")-seed$seed
+  fi
   echo "$runs/models/$name/eval_scores.npz"
 }
 
@@ -42,6 +68,7 @@ case $stage in
     run "$python" -m audioset_strong.download_labels --output_dir=labels "$@"
     ;;
   coverage)
+    refuse_places "$@"
     run "$python" -m audioset_strong.report_coverage --audio_dir="$train_audio" \
       --weak_labels=labels/balanced_train_segments.csv,labels/unbalanced_train_segments.csv \
       --strong_labels=labels/audioset_train_strong.tsv \
@@ -54,6 +81,7 @@ case $stage in
       --output_dir=coverage/eval --write_clips=coverage/eval/clips.txt "$@"
     ;;
   prepare)
+    refuse_places "$@"
     run "$python" -m audioset_strong.prepare_records --flagfile=$here/prepare_train.flags \
       --audio_dir="$train_audio" "$@"
     run "$python" -m audioset_strong.prepare_records --flagfile=$here/prepare_eval.flags \
@@ -64,29 +92,35 @@ case $stage in
     [[ ! -e $runs/mu_sweep.json ]] || mu=(--mu_from=$runs/mu_sweep.json)
     name=table1
     [[ $stage == train ]] || name=strong_share
-    # In this process's place, so that a signal reaches the training.
-    run exec "$python" -m experiments.$name --flagfile=$here/$name.flags "${mu[@]}" "$@"
+    run_last "$python" -m experiments.$name --flagfile=$here/$name.flags "${mu[@]}" "$@"
     ;;
   mu)
-    run exec "$python" -m experiments.mu_sweep --flagfile=$here/mu_sweep.flags "$@"
+    run_last "$python" -m experiments.mu_sweep --flagfile=$here/mu_sweep.flags "$@"
     ;;
   evaluate)
+    refuse_places "$@"
     labels=(--framed_labels=labels/audioset_eval_strong_framed_posneg.tsv
-      --weak_labels=labels/eval_segments.csv --class_map=labels/class_labels_indices.csv
+      --weak_labels=labels/eval_segments.csv --strong_labels=labels/audioset_eval_strong.tsv
+      --class_map=labels/class_labels_indices.csv
       --display_names=labels/mid_to_display_name.tsv)
+    scores=()
+    for name in Weak-large Weak-small Diffuse-small Strong-small "+ Diffuse" "+ Strong"; do
+      row=${name/"+ "/plus_}
+      if in_table "$name"; then
+        scores+=("--scores=$name=$(score_file "${row,,}")")
+      else
+        echo "Left out: $name, which is not in $runs/table1.md." >&2
+      fi
+    done
     run "$python" -m audioset_strong.compare_systems \
-      --scores="Weak-large=$(score_file weak-large)" \
-      --scores="Weak-small=$(score_file weak-small)" \
-      --scores="Diffuse-small=$(score_file diffuse-small)" \
-      --scores="Strong-small=$(score_file strong-small)" \
-      --scores="+ Diffuse=$(score_file plus_diffuse)" \
-      --scores="+ Strong=$(score_file plus_strong)" \
-      "${labels[@]}" --output_dir="$runs/comparison-seed$seed" "$@"
-    # What timing alone gives, also by the length of events.
+      "${scores[@]}" "${labels[@]}" --output_dir="$runs/comparison-seed$seed" "$@"
+    # What timing gives, also by the length of events: at the same mu, where that row is there.
+    in_table "+ Strong" && in_table "+ Diffuse" || exit 0
+    baseline=plus_diffuse
+    [[ ! -e $runs/rows/${baseline}_at_same_mu-seed$seed.json ]] || baseline+=_at_same_mu
     run "$python" -m audioset_strong.evaluate \
-      --scores="$(score_file plus_strong)" --baseline_scores="$(score_file plus_diffuse)" \
-      "${labels[@]}" --strong_labels=labels/audioset_eval_strong.tsv \
-      --report_dir="$runs/timing-seed$seed" "$@"
+      --scores="$(score_file plus_strong)" --baseline_scores="$(score_file $baseline)" \
+      "${labels[@]}" --report_dir="$runs/timing-seed$seed" "$@"
     ;;
   *)
     sed -n '2,/^set/{/^set/d;s/^# \{0,1\}//;p}' "$0" >&2
