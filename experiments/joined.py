@@ -64,7 +64,7 @@ def read_results(
         claims = _claims(result, output_dir)
         differences = [
             f"{name} in {path} and in {agreed[name][0]} differ: "
-            f"{_describe_difference(value, agreed[name][1])}"
+            f"{describe_difference(value, agreed[name][1])}"
             for name, value in claims.items()
             if name in agreed and agreed[name][1] != value
         ]
@@ -196,7 +196,7 @@ def _list_results(
     return paths
 
 
-def _describe_difference(first: Any, second: Any) -> str:
+def describe_difference(first: Any, second: Any) -> str:
     """Says how two values differ, setting by setting."""
     if not isinstance(first, dict) or not isinstance(second, dict):
         return f"{first!r} and {second!r}"

@@ -55,17 +55,9 @@ def run_point(mixed: str, mu: float, seed: int, records_dir: str) -> Result:
         )
     at_best = next(v for v in validations if v["step"] == best_step)
     by_lwlrap = max(validations, key=lambda v: v["lwlrap"])
-    *starts, own = run.settings.items()
     result = {
         "point": {"mixed_training_set": mixed, "mu": mu, "seed": seed},
-        "must_agree": {
-            **{f"settings of {name}": settings for name, settings in starts},
-            "settings of fine-tuning": {
-                name: value
-                for name, value in own[1].items()
-                if name not in ("train.mu", "train.mixed_training_set")
-            },
-        },
+        "must_agree": run.settings_but_mu(),
         "must_agree_here": run.weights,
         "values": {
             "best_step": best_step,
@@ -120,12 +112,18 @@ def _results() -> list[Result]:
 def main(argv: Sequence[str]) -> None:
     """Runs the points and writes table, curve and choice."""
     run_flags.refuse_arguments(argv)
-    points = summarise(_results())
+    results = _results()
+    points = summarise(results)
     chosen = choose(points)
     table = format_points(points, chosen)
     files.make_output_folder(rows.OUTPUT_DIR.value)
     path = os.path.join(rows.OUTPUT_DIR.value, "mu_sweep")
-    write_json({"chosen": chosen, "points": points}, f"{path}.json")
+    sweep = {
+        "chosen": chosen,
+        "points": points,
+        "must_agree": results[0]["must_agree"],
+    }
+    write_json(sweep, f"{path}.json")
     write_text(f"{table}\n", f"{path}.md")
     save_figure(mu_figure(points, chosen), f"{path}.png")
     print(f"\n{table}\n\nFiles: {path}.json, {path}.md, {path}.png")

@@ -450,6 +450,17 @@ class Run(NamedTuple):
     settings: dict[str, dict[str, Any]]
     weights: dict[str, str]
 
+    def settings_but_mu(self) -> dict[str, dict[str, Any]]:
+        """The settings that all points of a sweep of mu have alike."""
+        *starts, (_, own) = self.settings.items()
+        swept = ("train.mu", "train.mixed_training_set")
+        return {
+            **{f"settings of {name}": settings for name, settings in starts},
+            "settings of fine-tuning": {
+                name: own[name] for name in own if name not in swept
+            },
+        }
+
 
 def read_row_flags(row: Row) -> TrainFlags:
     """Reads the flagfile of a row from --row_flagfiles.

@@ -41,6 +41,7 @@ from audioset_strong.records.manifest import (
 from experiments import rows
 from experiments.joined import (
     Result,
+    describe_difference,
     describe_ranges,
     over_seeds,
     read_results,
@@ -91,7 +92,11 @@ _MU_FROM = flags.DEFINE_string(
 
 
 def mu_of(row: Row) -> float:
-    """Returns the mu of a row by the flags; 0 for one that mixes nothing."""
+    """Returns the mu of a row by the flags; 0 for one that mixes nothing.
+
+    Raises:
+      InputError: --mu_from has none for it, or a flag gives one too.
+    """
     row = mu_row(row)
     flag = _MU.get(row.training_set)
     if flag is None:
@@ -101,14 +106,53 @@ def mu_of(row: Row) -> float:
     if not _MU_FROM.value:
         return float(flag.value)
     mixed = row.train["mixed_training_set"]
-    chosen = read_json(_MU_FROM.value)["chosen"].get(mixed)
+    sweep = read_json(_MU_FROM.value)
+    chosen = sweep["chosen"].get(mixed)
     if chosen is None or flag.present:
         raise InputError(
             f"Expected the mu of {row.training_set} once: in {_MU_FROM.value} "
             f"or as --{flag.name}. Received: "
             f"{'none' if chosen is None else 'both'}."
         )
-    return float(chosen[row.mu_metric])
+    mu = float(chosen[row.mu_metric])
+    logging.info(
+        "%s: mu %g, the best of %s by held-out %s (%s).",
+        row.training_set,
+        mu,
+        ", ".join(
+            f"{point['mu']:g}"
+            for point in sweep["points"]
+            if point["mixed_training_set"] == mixed
+        ),
+        row.mu_metric,
+        _MU_FROM.value,
+    )
+    return mu
+
+
+def _check_mu_is_of(row: Row, run: rows.Run) -> None:
+    """Refuses a mu that was chosen on other records or with other settings."""
+    if not (_MU_FROM.value and "mu" in row.train):
+        return
+    then, now = (
+        # In which the sweep and the row by lwlrap differ.
+        {n: {**s, "train.selection_metric": ""} for n, s in settings.items()}
+        for settings in (
+            read_json(_MU_FROM.value).get("must_agree", {}),
+            run.settings_but_mu(),
+        )
+    )
+    if then != now:
+        differences = "; ".join(
+            f"{name}: {describe_difference(then.get(name, {}), settings)}"
+            for name, settings in now.items()
+            if then.get(name) != settings
+        )
+        raise InputError(
+            f"Expected {_MU_FROM.value} of the same records and settings as "
+            f"{row.training_set}, there and here: {differences}. Run the sweep "
+            f"again, or give mu as a number instead."
+        )
 
 
 def run_row(row: Row, seed: int, mu: float, inputs: ExperimentInputs) -> Result:
@@ -131,6 +175,7 @@ def make_result(
     run = rows.train_row(
         row, seed, mu, inputs.train_records_dir, strong_fraction
     )
+    _check_mu_is_of(row, run)
     place = run.name, run.workdir
     scores = score_step(output_dir, *place, inputs.eval_records_dir)
     evaluated = evaluate_step(output_dir, *place, scores, inputs)
@@ -221,6 +266,9 @@ def format_table(summary: Sequence[dict[str, Any]]) -> str:
             f"Mean and [lowest, highest] of {of_seeds} seeds; in round "
             f"brackets: the paper, on AudioSet."
         )
+    mus = [f"{r['training_set']} {r['mu']:g}" for r in summary if r.get("mu")]
+    if mus:
+        text += f" mu: {', '.join(mus)}."
     return "\n".join([*lines, "", text])
 
 
@@ -265,12 +313,12 @@ def _results() -> list[Result]:
             f"{', '.join(unknown)}."
         )
     seeds = rows.chosen_seeds()
-    for name in names:  # before anything is made
-        mu_of(ROW_OF_FOLDER[name])
+    # Before anything is made.
+    mus = {name: mu_of(ROW_OF_FOLDER[name]) for name in names}
     inputs = rows.make_experiment_inputs()
     check_no_shared_clips(inputs.train_records_dir, inputs.eval_records_dir)
     made = [
-        run_row(row := ROW_OF_FOLDER[name], seed, mu_of(row), inputs)
+        run_row(ROW_OF_FOLDER[name], seed, mus[name], inputs)
         for seed in seeds
         for name in names
     ]

@@ -405,6 +405,42 @@ def test_sweep_shares_runs_with_the_table_and_gives_its_mu(fake):
 
 
 @pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ("--large_steps=9", "Weak-large: train.num_steps 1200 and 9"),
+        ("--fine_tune_steps=7", "fine-tuning: train.num_steps 400 and 7"),
+        ("", "Weak-large: records 'T' and 'U'"),
+    ],
+)
+def test_mu_of_other_settings_is_refused(fake, change, message):
+    fake.run(mu_sweep, "--mus=0.2,0.6", "--sets=strong")
+    taken = f"--mu_from={fake.folder}/out/mu_sweep.json"
+    by_lwlrap = "--rows=plus_strong_by_lwlrap"
+    assert fake.run(table1, by_lwlrap, taken)
+    if not change:
+        fake.records["train"] = "U"
+    changed = [change] if change else []
+    for row in ("--rows=plus_strong", by_lwlrap):
+        with pytest.raises(InputError, match=message):
+            fake.run(table1, row, taken, *changed)
+    # A number is taken as it is; other rows need none.
+    assert fake.run(table1, "--rows=plus_strong", "--mu_strong=0.6", *changed)
+    fake.run(table1, "--rows=weak-large", taken, *changed)
+
+
+def test_table_says_which_mu():
+    results = [
+        _result(name, 0, (1, 1, 1, 1))
+        for name in ("Weak-large", "+ Diffuse", "+ Strong")
+    ]
+    for result, mu in zip(results, (0.0, 0.7, 0.25), strict=True):
+        result["values"]["mu"] = mu
+    assert _last_line(results)[-1].endswith(
+        "on AudioSet. mu: + Diffuse 0.7, + Strong 0.25."
+    )
+
+
+@pytest.mark.parametrize(
     ("argument", "message"),
     [
         ("--join=a,b --mus=0.3", "runs nothing. Leave out --mus."),
