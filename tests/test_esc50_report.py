@@ -155,7 +155,7 @@ def data(tmp_path):
                 {
                     "training_set": name,
                     "seed": seed,
-                    "as_trained": {"lwlrap": 0.5},
+                    "as_trained": {"lwlrap": 0.5, "d_prime": moved},
                     "moved": {"lwlrap": moved + seed / 8},
                 }
                 for name, moved in (("+ Strong", 0.375), ("Weak-large", 0.5))
@@ -170,7 +170,7 @@ def data(tmp_path):
                     "mixed_training_set": mixed,
                     "mu": mu,
                     "seed": seed,
-                    "as_trained": {"lwlrap": mu + seed / 8},
+                    "as_trained": {"lwlrap": mu + seed / 8, "d_prime": 1 + mu},
                     "moved": {"lwlrap": 0.25},
                 }
                 for mixed, mu in (("diffuse", 0.5), ("strong", 0.25))
@@ -304,6 +304,26 @@ def test_priors_of_classes_are_means_over_seeds(data):
     assert "| 0.25 | - | - | 0.312 | 0.250 |" in part
     assert "| 0.5 | 0.562 | 0.250 | - | - |" in part
     assert part.endswith("of the best checkpoint by d'; seeds 0, 1.")
+
+
+def test_timing_at_a_mu_that_both_sets_have(data):
+    assert "Still to come" in make_parts(data)["timing-of-mus"]
+    points = [
+        {**own, "mu": mu, "as_trained": {"lwlrap": 0.5, "d_prime": d_prime}}
+        for own, mu, d_prime in zip(
+            data.class_priors["points"] * 2,
+            (0.5, 0.5, 0.5, 0.5, 0.0, 0.8, 0.0, 0.5),
+            (0.625, 0.875, 1.0, 1.25, 0.7, 0.9, 0.7, 9.0),
+            strict=True,
+        )
+    ]
+    priors = {**data.class_priors, "points": points[:7]}
+    part = make_parts(data._replace(class_priors=priors))["timing-of-mus"]
+    # Seeds 0 and 1; Weak-large has 0.5.
+    assert "| 0.5 | 0.75 | 1.12 | +0.38 | +0.62 | 0.60 |\n\n" in part
+    assert "| 0 |" not in part
+    assert "| 0.8 |" not in part
+    assert part.endswith("Seeds 0, 1.")
 
 
 def test_logits_move_by_the_odds_of_frames_over_those_of_clips():

@@ -161,6 +161,7 @@ def make_parts(data: Data) -> dict[str, str]:
         "differences": _differences(data),
         "weak-eval": _weak_eval(data),
         "decomposition": _decomposition(data),
+        "timing-of-mus": _timing_of_mus(data),
         "learning": _learning(data),
         "mu": _mu_curve(data),
         "optima": _optima(data),
@@ -525,6 +526,51 @@ def _decomposition(data: Data) -> str:
         f"below Weak-large: all of the gain, and more, is temporal precision. "
         f"Its interval over seeds is Fieller's, a Weak-large a unit; where the "
         f"whole gain may be 0 the share can be anything and has none."
+    )
+
+
+def _timing_of_mus(data: Data) -> str:
+    """+ Strong against + Diffuse at every mu of the sweep that both have."""
+    # By set and mu, and then by seed.
+    of_points: dict[tuple[str, float], dict[int, float]] = {}
+    for point in data.class_priors.get("points", ()):
+        key = point["mixed_training_set"], point["mu"]
+        d_prime = point["as_trained"]["d_prime"]
+        of_points.setdefault(key, {})[point["seed"]] = d_prime
+    large = {
+        row["seed"]: row["as_trained"]["d_prime"]
+        for row in data.class_priors.get("rows", ())
+        if row["training_set"] == "Weak-large"
+    }
+    lines, all_seeds = [], set()
+    for mu in sorted({mu for _, mu in of_points} - {0}):
+        sets = [of_points.get((name, mu), {}) for name in ("diffuse", "strong")]
+        seeds = large.keys() & sets[0].keys() & sets[1].keys()
+        if not seeds:
+            continue
+        all_seeds |= seeds
+        diffuse, strong, before = (
+            sum(own[seed] for seed in seeds) / len(seeds)
+            for own in (*sets, large)
+        )
+        timing, gain = strong - diffuse, strong - before
+        lines.append(
+            [
+                f"{mu:g}",
+                number(diffuse),
+                number(strong),
+                number(timing, "+"),
+                number(gain, "+"),
+                number(timing / gain if gain > 0 else None),
+            ]
+        )
+    if not lines:
+        return to_come("both sets at the same mus")
+    head = ["mu", "+ Diffuse", "+ Strong", "timing", "gain", "share of timing"]
+    return (
+        f"{table(head, lines)}\n\nStrong eval d' of the models of the sweep, "
+        f"which no evaluation clip has chosen; gain over Weak-large. Seeds "
+        f"{listed(sorted(all_seeds))}."
     )
 
 
