@@ -349,7 +349,8 @@ def _table1(data: Data, is_short: bool = False) -> str:
     )
     if not is_short:
         note = (
-            f"Mean over seeds (the paper's on AudioSet); then the 95 % "
+            f"Mean over seeds, of a fine-tuned row over its Weak-large models, "
+            f"each counting alike (the paper's on AudioSet); then the 95 % "
             f"interval over clips, by {about['num_resamples']:,} random halves "
             f"of the {clips['strong']:,} clips of the strong eval and the "
             f"{clips['weak']:,} of the weak; then, where there are two seeds "
@@ -852,8 +853,8 @@ def _strata(data: Data) -> str:
     return (
         f"![d' by event length and by filled share](strata.png)\n\n"
         f"{table(head, lines)}\n\nMean over seeds, on the strong eval; "
-        f"differences with 95 % intervals over clips. Positives are sorted by "
-        f"the length of their event, and by the share of the clip that all "
+        f"in brackets, and as bars, 95 % intervals over clips. Positives are "
+        f"sorted by the length of their event, and by the share of the clip that all "
         f"events of their class fill; each stratum is set against all "
         f"negatives of its classes, so compare rows within a stratum."
     )
