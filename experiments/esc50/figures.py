@@ -135,7 +135,8 @@ def _strata_figure(strata: Mapping[str, Any]) -> Figure:
         for kind, axis in zip(kinds, row, strict=True):
             _draw_strata(axis, strata["strata"], kind, systems, is_difference)
         row[0].set_ylabel(label)
-        row[0].legend(frameon=False, fontsize="small")
+        # Where there is room.
+        row[-1 if is_difference else 0].legend(frameon=False, fontsize="small")
     titles = {
         "event length": "by the length of the event",
         "filled share": "by the share of the clip that its class fills",
