@@ -854,9 +854,9 @@ def _strata(data: Data) -> str:
         f"![d' by event length and by filled share](strata.png)\n\n"
         f"{table(head, lines)}\n\nMean over seeds, on the strong eval; "
         f"in brackets, and as bars, 95 % intervals over clips. Positives are "
-        f"sorted by the length of their event, and by the share of the clip that all "
-        f"events of their class fill; each stratum is set against all "
-        f"negatives of its classes, so compare rows within a stratum."
+        f"sorted by the length of their event, and by the share of the clip "
+        f"that all events of their class fill; each stratum is set against "
+        f"all negatives of its classes, so compare rows within a stratum."
     )
 
 
