@@ -45,7 +45,7 @@ def share_figure(points: Sequence[Mapping[str, Any]]) -> Figure:
     left.set_xlabel("Strong clips used in fine-tuning")
     left.set_xlim(left=-most / 40)  # there may be a point at 0
     text = (
-        f"{describe_ranges(points, 'Bar')} The paper's curves end, at 67k "
+        f"{describe_ranges(points, 'Bar')}\nThe paper's curves end, at 67k "
         f"clips, at d' 1.39 and lwlrap 0.47."
     )
     figure.legend(

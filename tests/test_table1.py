@@ -651,6 +651,26 @@ def test_esc50_run_chooses_mu_and_goes_on_where_it_was_stopped(esc50, fake):
     assert lines[1:] == ["strong,/m/bark,Bark,9,8"]
 
 
+def test_esc50_rows_keep_their_mu_when_more_seeds_are_swept(esc50, fake):
+    rows_of = "--rows=plus_strong", "--shares=1"
+    esc50(*rows_of, "--seeds=0", "--mus=0.2")
+    with pytest.raises(InputError, match="train.mu 0.6 and 0.2"):
+        esc50(*rows_of, "--seeds=1", "--sweep_seeds=1", "--mus=0.6")
+    esc50(*rows_of, "--seeds=0,1", "--mus=0.2", "--share_seeds=0,1")
+    assert fake.made[:1] == ["train plus_strong-mu0.2-seed1"]
+    lines = (fake.folder / "results" / "runs.jsonl").read_text().splitlines()
+    assert [json.loads(line)["values"]["mu"] for line in lines] == [0.2, 0.2]
+    # Together, with a point that the choice does not see.
+    also = "--also_sweep_seeds=1", "--share_seeds=0,1", "--mus=0.2,0.5"
+    esc50(*rows_of, "--seeds=1", "--sweep_seeds=0", *also)
+    assert fake.made == [
+        "train plus_strong-mu0.5-seed1",
+        "score plus_strong-mu0.5-seed1",
+    ]
+    with pytest.raises(InputError, match="sweep of --sweep_seeds=7 in .*out/"):
+        esc50(*rows_of, "--seeds=0", "--sweep_seeds=7")
+
+
 def test_esc50_run_says_what_is_left_and_trains_nothing(esc50, capsys):
     assert esc50("--dry_run", "--seeds=0", "--small_steps=3000") == []
     text = capsys.readouterr().out

@@ -41,6 +41,7 @@ from absl import flags, logging
 
 from audioset_strong import files, run_flags
 from audioset_strong.errors import InputError
+from audioset_strong.labels.problems import listed
 from audioset_strong.records.manifest import (
     check_no_shared_clips,
     read_json,
@@ -61,7 +62,13 @@ from experiments.training_steps import (
 
 flags.adopt_module_key_flags(rows)
 _SWEEP_SEEDS = flags.DEFINE_list(
-    "sweep_seeds", ["0"], "Seeds of the sweep of mu; those of --seeds count."
+    "sweep_seeds",
+    ["0"],
+    "Seeds of the sweep of mu, by which rows get theirs; those of --seeds are "
+    "run.",
+)
+_ALSO_SWEEP_SEEDS = flags.DEFINE_list(
+    "also_sweep_seeds", [], "More seeds of the sweep, which choose no mu."
 )
 _RESULTS_DIR = flags.DEFINE_string(
     "results_dir", "experiments/results/esc50", "Folder for the results."
@@ -262,7 +269,9 @@ def fix_inputs(inputs: ExperimentInputs, results_dir: str) -> None:
         )
 
 
-def _run(plan: Sequence[Task], inputs: ExperimentInputs) -> None:
+def _run(
+    plan: Sequence[Task], inputs: ExperimentInputs, sweep_seeds: Sequence[int]
+) -> None:
     """Trains what is left of a plan."""
     chosen: dict[str, dict[str, float]] = {}
     start = time.monotonic()
@@ -293,7 +302,7 @@ def _run(plan: Sequence[Task], inputs: ExperimentInputs) -> None:
             continue
         row, mu = table1.ROW_OF_FOLDER[task.name], 0.0
         if "mu" in row.train:
-            chosen = chosen or _choose_mus([rows.OUTPUT_DIR.value])
+            chosen = chosen or _choose_mus(sweep_seeds)
             mu_row = rows.mu_row(row)
             mu = chosen[mu_row.train["mixed_training_set"]][mu_row.mu_metric]
         if task.value is None:
@@ -302,10 +311,24 @@ def _run(plan: Sequence[Task], inputs: ExperimentInputs) -> None:
             strong_share.run_share(task.value, task.seed, mu, inputs)
 
 
-def _choose_mus(output_dirs: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Returns the best mu of each set by each metric of the held-out clips."""
-    points = mu_curve.summarise(read_results(output_dirs, "mu_sweep"))
-    chosen = mu_curve.choose(points)
+def _choose_mus(sweep_seeds: Sequence[int]) -> dict[str, dict[str, float]]:
+    """Returns the best mu of each set by each metric of the held-out clips.
+
+    Seeds that were swept besides change nothing: no row gets another mu when
+    there are more.
+    """
+    output_dir = rows.OUTPUT_DIR.value
+    results = [
+        result
+        for result in read_results([output_dir], "mu_sweep")
+        if result["point"]["seed"] in sweep_seeds
+    ]
+    if not results:
+        raise InputError(
+            f"Expected the sweep of --sweep_seeds={listed(sweep_seeds)} in "
+            f"{output_dir}/mu_sweep, found other seeds. Run it first."
+        )
+    chosen = mu_curve.choose(mu_curve.summarise(results))
     logging.info("mu by held-out metrics: %s.", chosen)
     return chosen
 
@@ -396,7 +419,8 @@ def main(argv: Sequence[str]) -> None:
         names,
         seeds,
         [rows.start_seed(seed) for seed in seeds],
-        sweep_seeds,
+        sweep_seeds
+        + rows.as_seeds("also_sweep_seeds", _ALSO_SWEEP_SEEDS.value),
         mu_sweep.chosen_mus(),
         rows.as_seeds("share_seeds", _SHARE_SEEDS.value) or sweep_seeds,
         strong_share.chosen_shares(),
@@ -410,7 +434,7 @@ def main(argv: Sequence[str]) -> None:
     inputs = rows.make_experiment_inputs()
     check_no_shared_clips(inputs.train_records_dir, inputs.eval_records_dir)
     fix_inputs(inputs, _RESULTS_DIR.value)
-    _run(plan, inputs)
+    _run(plan, inputs, sweep_seeds)
     print(f"\n{collect([rows.OUTPUT_DIR.value], _RESULTS_DIR.value)}")
 
 
