@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from absl import logging
 
 from audioset_strong import files
@@ -96,19 +97,34 @@ def start_of(result: Result) -> str:
     return starts[0] if starts else weights[result["run"]]
 
 
-def over_seeds(results: Sequence[Result], *names: str) -> list[dict[str, Any]]:
-    """Summarises the seeds of each point.
+def seed_weights(starts: Sequence[str]) -> npt.NDArray[np.float64]:
+    """Returns what each model counts in a mean over seeds.
 
     Models that start from one Weak-large have more in common than two seeds
-    should. So each Weak-large counts alike in a mean, and then each seed of it.
+    should. So each Weak-large counts alike, and then each seed of it.
+
+    Args:
+      starts: What `start_of` says of each model.
+
+    Returns:
+      float64 `[num_models]`, of sum 1.
+    """
+    counts = np.array([starts.count(start) for start in starts])
+    weights: npt.NDArray[np.float64] = 1 / (counts * len(set(starts)))
+    return weights
+
+
+def over_seeds(results: Sequence[Result], *names: str) -> list[dict[str, Any]]:
+    """Summarises the seeds of each point.
 
     Args:
       results: Results that agree.
       names: What tells points apart, seeds aside.
 
     Returns:
-      In the order of the points: these names, `seeds`, the mean of each number,
-      None where no seed has one, and `ranges`, its lowest and highest.
+      In the order of the points: these names, `seeds`, the mean of each number
+      with `seed_weights`, None where no seed has one, and `ranges`, its lowest
+      and highest.
     """
 
     def key(result: Result) -> list[Any]:
@@ -117,31 +133,26 @@ def over_seeds(results: Sequence[Result], *names: str) -> list[dict[str, Any]]:
     points = []
     for values, group in itertools.groupby(sorted(results, key=key), key):
         of_point = list(group)
-        # By number, then by start.
-        found: dict[str, dict[str, list[float]]] = {
-            name: {} for name in of_point[0]["values"]
+        found = {
+            name: [
+                (value, start_of(result))
+                for result in of_point
+                if (value := result["values"][name]) is not None
+            ]
+            for name in of_point[0]["values"]
         }
-        for result, (name, of_start) in itertools.product(
-            of_point, found.items()
-        ):
-            value = result["values"][name]
-            if value is not None:
-                of_start.setdefault(start_of(result), []).append(value)
+        # By name, of numbers that a seed has: values, and starts.
+        known = {n: tuple(zip(*pairs)) for n, pairs in found.items() if pairs}
         points.append(
             {
                 **dict(zip(names, values, strict=True)),
                 "seeds": sorted(r["point"]["seed"] for r in of_point),
+                **dict.fromkeys(found),
                 **{
-                    name: float(np.mean([np.mean(v) for v in starts.values()]))
-                    if starts
-                    else None
-                    for name, starts in found.items()
+                    name: float(np.average(v, weights=seed_weights(starts)))
+                    for name, (v, starts) in known.items()
                 },
-                "ranges": {
-                    name: [min(together), max(together)]
-                    for name, starts in found.items()
-                    if (together := list(itertools.chain(*starts.values())))
-                },
+                "ranges": {n: [min(v), max(v)] for n, (v, _) in known.items()},
             }
         )
     return points

@@ -57,7 +57,7 @@ from audioset_strong.labels.label_files import (
 )
 from audioset_strong.records.manifest import write_json
 from experiments.esc50.tables import ALL_ROWS, SHARES
-from experiments.joined import Result, start_of
+from experiments.joined import Result, seed_weights, start_of
 from experiments.steps import hash_file, run_step
 from experiments.table1 import METRICS
 
@@ -376,18 +376,14 @@ def _weak_again(truth: Truth) -> dict[str, Truth]:
 # --- Means over seeds --------------------------------------------------------
 
 
-def _seed_weights(models: Sequence[Model]) -> _Floats:
-    """Returns weights that sum to 1: every start counts alike, then seeds."""
-    starts = [model.start for model in models]
-    counts = np.array([starts.count(start) for start in starts])
-    weights: _Floats = 1 / (counts * len(set(starts)))
-    return weights
+def _weights(models: Sequence[Model]) -> _Floats:
+    return seed_weights([model.start for model in models])
 
 
 def _mean(models: Sequence[Model], metric: str) -> _Floats:
     """Returns the mean over seeds in each resample, `[1 + num_resamples]`."""
     values = np.stack([model.metrics[metric] for model in models])
-    return np.asarray(_seed_weights(models) @ values, dtype=np.float64)
+    return np.asarray(_weights(models) @ values, dtype=np.float64)
 
 
 def _units(models: Sequence[Model], metric: str) -> dict[str, float]:
@@ -609,7 +605,7 @@ def _strata_of(
     def mean(of: Sequence[Model]) -> _Floats:
         """float64 `[num_strata, 1 + num_resamples]`."""
         stacked = np.stack([model.strata.T for model in of], axis=-1)
-        return np.asarray(stacked @ _seed_weights(of), dtype=np.float64)
+        return np.asarray(stacked @ _weights(of), dtype=np.float64)
 
     if others is None:
         found = [

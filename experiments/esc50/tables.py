@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 from collections.abc import Iterable, Mapping
+from statistics import fmean
 from typing import Any, NamedTuple
 
 from experiments.esc50.markdown import (
@@ -530,14 +531,20 @@ def _decomposition(data: Data) -> str:
     )
 
 
-def _timing_of_mus(data: Data) -> str:
-    """+ Strong against + Diffuse at every mu of the sweep that both have."""
-    # By set and mu, and then by seed.
-    of_points: dict[tuple[str, float], dict[int, float]] = {}
+def _of_points(
+    data: Data, of: str, metric: str
+) -> dict[tuple[str, float], dict[int, float]]:
+    """Returns the strong eval of the sweep, by set and mu, and then by seed."""
+    found: dict[tuple[str, float], dict[int, float]] = {}
     for point in data.class_priors.get("points", ()):
         key = point["mixed_training_set"], point["mu"]
-        d_prime = point["as_trained"]["d_prime"]
-        of_points.setdefault(key, {})[point["seed"]] = d_prime
+        found.setdefault(key, {})[point["seed"]] = point[of][metric]
+    return found
+
+
+def _timing_of_mus(data: Data) -> str:
+    """+ Strong against + Diffuse at every mu of the sweep that both have."""
+    of_points = _of_points(data, "as_trained", "d_prime")
     large = {
         row["seed"]: row["as_trained"]["d_prime"]
         for row in data.class_priors.get("rows", ())
@@ -551,8 +558,7 @@ def _timing_of_mus(data: Data) -> str:
             continue
         all_seeds |= seeds
         diffuse, strong, before = (
-            sum(own[seed] for seed in seeds) / len(seeds)
-            for own in (*sets, large)
+            fmean([own[seed] for seed in seeds]) for own in (*sets, large)
         )
         timing, gain = strong - diffuse, strong - before
         lines.append(
@@ -736,32 +742,28 @@ def _class_priors(data: Data) -> str:
 
 def _class_priors_of_mus(data: Data) -> str:
     """The same of the sweep of mu: sets in columns."""
-    points = data.class_priors.get("points", ())
-    sets = list(dict.fromkeys(point["mixed_training_set"] for point in points))
+    both = [_of_points(data, of, "lwlrap") for of in ("as_trained", "moved")]
+    sets = list(dict.fromkeys(mixed for mixed, _ in both[0]))
     if not sets:
         return to_come("the same of the sweep of mu")
 
-    def mean(mixed: str, mu: float, of: str) -> str:
-        values = [
-            point[of]["lwlrap"]
-            for point in points
-            if (point["mixed_training_set"], point["mu"]) == (mixed, mu)
-        ]
-        return number(
-            sum(values) / len(values) if values else None, "", "lwlrap"
-        )
+    def mean(of_seeds: Mapping[int, float]) -> str:
+        values = list(of_seeds.values())
+        return number(fmean(values) if values else None, "", "lwlrap")
 
     lines = [
         [f"{mu:g}"]
-        + [mean(s, mu, of) for s in sets for of in ("as_trained", "moved")]
-        for mu in sorted({point["mu"] for point in points})
+        + [mean(of.get((mixed, mu), {})) for mixed in sets for of in both]
+        for mu in sorted({mu for _, mu in both[0]})
     ]
     head = [
         f"+ {mixed.capitalize()}{text}"
         for mixed in sets
         for text in ("", ", with moved logits")
     ]
-    seeds = listed(sorted({point["seed"] for point in points}))
+    seeds = listed(
+        sorted({s for of_seeds in both[0].values() for s in of_seeds})
+    )
     return (
         f"{table(['mu', *head], lines)}\n\nStrong eval lwlrap, of the best "
         f"checkpoint by d'; seeds {seeds}."
