@@ -132,6 +132,14 @@ def _read_row(name: str, number: int = 1, title: str = "") -> Training:
     )
 
 
+def _sum(name: str, trainings: Sequence[Training]) -> Training:
+    return Training(
+        name,
+        sum(training.examples for training in trainings),
+        sum(training.validated for training in trainings),
+    )
+
+
 def _read_list(program: str, name: str) -> set[float]:
     """Reads a flag with a list of numbers from a flagfile."""
     values = flags.FlagValues()  # type: ignore[no-untyped-call]
@@ -155,24 +163,18 @@ def _count_mus() -> int:
 def trainings() -> list[Training]:
     """Lists rows, their sum, and what is beside them."""
     rows = [_read_row(name) for name in _ROWS]
-    total = Training(
-        _TOTAL,
-        sum(row.examples for row in rows),
-        sum(row.validated for row in rows),
-    )
+    total = _sum(_TOTAL, rows)
     mus, shares = _count_mus(), len(_read_list("strong_share", "shares") - {1})
-    more = [
-        _read_row("plus_strong", mus, f"choice of mu: {mus} more models"),
+    sweep = _read_row("plus_strong", mus, f"choice of mu: {mus} more models")
+    return [
+        *rows,
+        total,
+        sweep,
+        _sum("**all six and the choice of mu**", [total, sweep]),
         _read_row("plus_strong", shares, f"Figure 3: {shares} more models"),
         _read_row("plus_strong_by_lwlrap"),
         _read_row("plus_weak", title="control: plus_weak"),
     ]
-    with_mu = Training(
-        "**all six and the choice of mu**",
-        total.examples + more[0].examples,
-        total.validated + more[0].validated,
-    )
-    return [*rows, total, more[0], with_mu, *more[1:]]
 
 
 def _span(low: float, high: float, unit: str = "") -> str:
