@@ -256,23 +256,31 @@ def test_what_is_in_the_table_is_compared(experiment):
     assert left_out == ["Weak-small", "Diffuse-small", "Strong-small"]
     assert f"--baseline_{of_table[1][2:].replace('+ Diffuse=', '')}" in timing
     # At the mu of + Strong, where that is there.
-    path = experiment / "runs/audioset/rows/plus_diffuse_at_same_mu-seed0.json"
-    path.write_text('{\n "run": "plus_diffuse-mu0.25-seed0",\n "a": 1\n}\n')
-    *_, timing = evaluate()
-    baseline = f"{models}/plus_diffuse-mu0.25-seed0/eval_scores.npz"
-    assert f"--baseline_scores={baseline}" in timing
-    # Without + Strong there is no timing to see.
     table = experiment / "runs/audioset/table1.md"
+    with table.open("a") as file:
+        file.write("| + Diffuse at same mu | 1.00 |\n")
+    baseline = f"{models}/plus_diffuse-mu0.25-seed0/eval_scores.npz"
+    (experiment / baseline).parent.mkdir(parents=True)
+    (experiment / baseline).touch()
+    *_, timing = evaluate()
+    assert f"--baseline_scores={baseline}" in timing
+    # That of an earlier mu is none of the same.
+    path = experiment / "runs/audioset/rows/plus_strong-seed0.json"
+    path.write_text('{\n "run": "plus_strong-mu0.5-seed0",\n "a": 1\n}\n')
+    *_, timing = evaluate()
+    assert f"--baseline_{of_table[1][2:].replace('+ Diffuse=', '')}" in timing
+    # Without + Strong there is no timing to see.
     table.write_text("| Weak-large | 1 |\n| + Diffuse | 1 |\n")
     _, compared = evaluate()
     assert [a for a in compared if a.startswith("--scores")] == of_table[:2]
 
 
+@pytest.mark.parametrize("dashes", ["-", "--"])
 @pytest.mark.parametrize("stage", ["coverage", "prepare", "evaluate"])
-def test_one_place_for_two_commands_is_refused(stage):
-    done = _stage(stage, "--output_dir=x", DRY_RUN="1")
+def test_one_place_for_two_commands_is_refused(stage, dashes):
+    done = _stage(stage, f"{dashes}output_dir=x", DRY_RUN="1")
     assert (done.returncode, done.stdout) == (2, "")
-    assert "--output_dir=x would go to two commands" in done.stderr
+    assert f"{dashes}output_dir=x would go to two commands" in done.stderr
 
 
 @pytest.mark.parametrize("arguments", [(), ("everything",)])

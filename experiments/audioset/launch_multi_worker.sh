@@ -27,19 +27,18 @@ tf_config() {
     "${addresses:2}" "$1"
 }
 run() {
-  if [[ -n ${DRY_RUN:-} ]]; then echo "$(printf '%q ' "$@")"; else "$@"; fi
-}
-run_last() {
-  if [[ -n ${DRY_RUN:-} ]]; then run "$@"; else exec "$@"; fi
+  if [[ -z ${DRY_RUN:-} ]]; then "$@"; return; fi
+  [[ $1 != exec ]] || shift  # which would end the shell that it is pasted into
+  echo "$(printf '%q ' "$@")"
 }
 train=(-m audioset_strong.train --strategy=multi_worker "$@")
 
 if [[ -n ${SLURM_JOB_NODELIST:-} ]]; then
   # Each task puts its own number in. Slurm's signals reach the tasks.
-  run_last srun --kill-on-bad-exit=0 --ntasks-per-node=1 bash -c \
+  run exec srun --kill-on-bad-exit=0 --ntasks-per-node=1 bash -c \
     'export TF_CONFIG=${0/INDEX/$SLURM_PROCID}; exec "$@"' \
     "$(tf_config INDEX)" "$python" "${train[@]}"
-  exit  # of DRY_RUN
+  exit
 fi
 
 # A terminal on each host, so that processes there end with their ssh.

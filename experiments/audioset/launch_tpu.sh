@@ -10,7 +10,8 @@
 # path. So every host first gets the repository (SOURCE, a tar of it), its environment, and the
 # records (RECORDS to records/, 134 GB; mount a disk there if the host's is smaller). The workdir
 # stays on the first host. One host (v2-8, v3-8, v4-8) is a slice, too: HOSTS=1. VERSION is that of
-# TensorFlow for TPUs, PYTHON (python3) a Python of 3.11 or later there. DRY_RUN=1 prints the commands.
+# TensorFlow for TPUs, PYTHON (python3) a Python of 3.11 or later there. DRY_RUN=1 prints the
+# commands.
 #
 # This has not been run: no TPU was at hand.
 set -euo pipefail
@@ -27,7 +28,7 @@ on_worker() {
 
 on_worker all "set -e; mkdir -p audioset_strong; cd audioset_strong
 [ -e setup.py ] || gcloud storage cat $(printf %q "$SOURCE") | tar xz --strip-components=1
-.venv/bin/pip show --quiet tensorflow-tpu || { $(printf %q "${PYTHON:-python3}") -m venv .venv
+.venv/bin/pip show --quiet tensorflow-tpu 2> /dev/null || { $(printf %q "${PYTHON:-python3}") -m venv .venv
   # The last two find the hosts of a slice.
   .venv/bin/pip install --quiet -e . google-api-python-client oauth2client
   .venv/bin/pip uninstall --quiet --yes tensorflow  # of which the next is a variant

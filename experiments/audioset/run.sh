@@ -22,20 +22,18 @@ seed=${SEED:-0}
 python=${PYTHON:-.venv/bin/python}
 
 run() {
-  if [[ -n ${DRY_RUN:-} ]]; then echo "$(printf '%q ' "$@")"; else "$@"; fi
-}
-
-# The same in this process's place, so that a signal reaches the training.
-run_last() {
-  if [[ -n ${DRY_RUN:-} ]]; then run "$@"; else exec "$@"; fi
+  if [[ -z ${DRY_RUN:-} ]]; then "$@"; return; fi
+  [[ $1 != exec ]] || shift  # which would end the shell that it is pasted into
+  echo "$(printf '%q ' "$@")"
 }
 
 # Stops at a flag that would send two commands to one place.
 refuse_places() {
   local flag
   for flag in "$@"; do
-    case ${flag#-} in
-      -output_dir* | -audio_dir* | -write_clips* | -report_dir*)
+    case $flag in
+      -output_dir* | -audio_dir* | -write_clips* | -report_dir* | \
+      --output_dir* | --audio_dir* | --write_clips* | --report_dir*)
         echo "$flag would go to two commands. DRY_RUN=1 prints them; run one by itself." >&2
         exit 2
         ;;
@@ -92,10 +90,11 @@ case $stage in
     [[ ! -e $runs/mu_sweep.json ]] || mu=(--mu_from=$runs/mu_sweep.json)
     name=table1
     [[ $stage == train ]] || name=strong_share
-    run_last "$python" -m experiments.$name --flagfile=$here/$name.flags "${mu[@]}" "$@"
+    # In this process's place, so that a signal reaches the training.
+    run exec "$python" -m experiments.$name --flagfile=$here/$name.flags "${mu[@]}" "$@"
     ;;
   mu)
-    run_last "$python" -m experiments.mu_sweep --flagfile=$here/mu_sweep.flags "$@"
+    run exec "$python" -m experiments.mu_sweep --flagfile=$here/mu_sweep.flags "$@"
     ;;
   evaluate)
     refuse_places "$@"
@@ -116,10 +115,11 @@ case $stage in
       "${scores[@]}" "${labels[@]}" --output_dir="$runs/comparison-seed$seed" "$@"
     # What timing gives, also by the length of events: at the same mu, where that row is there.
     in_table "+ Strong" && in_table "+ Diffuse" || exit 0
-    baseline=plus_diffuse
-    [[ ! -e $runs/rows/${baseline}_at_same_mu-seed$seed.json ]] || baseline+=_at_same_mu
-    run "$python" -m audioset_strong.evaluate \
-      --scores="$(score_file plus_strong)" --baseline_scores="$(score_file $baseline)" \
+    strong=$(score_file plus_strong)
+    baseline=$(score_file plus_diffuse)
+    same_mu=${strong/plus_strong-/plus_diffuse-}
+    ! in_table "+ Diffuse at same mu" || [[ ! -e $same_mu ]] || baseline=$same_mu
+    run "$python" -m audioset_strong.evaluate --scores="$strong" --baseline_scores="$baseline" \
       "${labels[@]}" --report_dir="$runs/timing-seed$seed" "$@"
     ;;
   *)
